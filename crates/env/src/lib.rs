@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The surroundings of the engine: clock, threads and wake-ups, so that a test can replace them.
+//!
+//! - [`Clock`] is the only source of time. Its wall clock advances with tokio's clock, so a
+//!   runtime with paused time simulates both.
+//! - [`Runtimes`] holds the two executors: *compute* for tasks, *control* for actors, heartbeats
+//!   and network I/O, so that a busy task never starves a heartbeat. In simulation both are the
+//!   same single-threaded runtime.
+//! - [`Signal`] wakes one waiting task; posting it is cheap when nobody waits.
+//!
+//! Deliberately absent: randomness (callers carry seeds) and any global.
+
+pub mod clock;
+pub mod runtimes;
+pub mod signal;
+
+pub use clock::Clock;
+pub use runtimes::{OwnedRuntimes, Runtimes};
+pub use signal::Signal;

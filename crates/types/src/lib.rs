@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The vocabulary that every other crate speaks: identifiers, event time, key groups, the record
+//! codec, batches and the elements that flow along an edge.
+//!
+//! Owns no behaviour beyond what its types need to keep their own invariants; there is no I/O, no
+//! clock, no thread here, and nothing in this crate may depend on another crate of the project.
+
+pub mod batch;
+pub mod codec;
+pub mod element;
+pub mod error;
+pub mod id;
+pub mod key_group;
+pub mod time;
+
+pub use batch::{Batch, BoxedPayload, Payload, Record};
+pub use codec::CodecError;
+pub use element::{CheckpointBarrier, LatencyMarker, StreamElement, StreamStatus, Watermark};
+pub use error::{BoxError, ErrorClass, FlowError, FlowResult};
+pub use id::{
+    AllocationId, EdgeId, ExecutionAttemptId, JobId, JobVertexId, OperatorId, ResourceId,
+    ResultPartitionId, SideTag,
+};
+pub use key_group::{KeyGroupRange, key_group_of, operator_index_of, stable_hash};
+pub use time::{MAX_TIMESTAMP, MIN_TIMESTAMP, TimeWindow};

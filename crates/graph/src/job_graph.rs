@@ -1,0 +1,193 @@
+//! The JobGraph: chains of operators as vertices, exchanged data sets between them. Plain data, the
+//! form in which a job is submitted.
+
+use std::collections::BTreeMap;
+
+use hurtig_types::{EdgeId, JobId, JobVertexId, OperatorId, SideTag};
+use serde::{Deserialize, Serialize};
+
+use crate::transformation::{OperatorKind, ShipStrategy};
+
+/// Where an output of a chained operator leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutputTarget {
+    /// To another operator of the chain, by position; always a later one.
+    Chained {
+        /// Position of the consumer in [`JobVertex::operators`].
+        operator: usize,
+        /// Which of its inputs (always 0: an operator with several inputs heads its chain).
+        input_index: u32,
+    },
+    /// Out of the chain, to a data set of the vertex, by position in [`JobVertex::outputs`].
+    DataSet(usize),
+}
+
+/// One output of a chained operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorOutput {
+    /// The edge of the StreamGraph.
+    pub edge: EdgeId,
+    /// The side output that it reads, if not the main one.
+    pub side_output: Option<SideTag>,
+    /// Where it leads.
+    pub target: OutputTarget,
+}
+
+/// One operator of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainedOperator {
+    /// Stable id.
+    pub id: OperatorId,
+    /// Name.
+    pub name: String,
+    /// The user's uid.
+    pub uid: Option<String>,
+    /// Role.
+    pub kind: OperatorKind,
+    /// It has a coordinator in the JobMaster.
+    pub has_coordinator: bool,
+    /// Outputs, in the order of edges.
+    pub outputs: Vec<OperatorOutput>,
+}
+
+/// Which subtasks of a consumer read from which of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DistributionPattern {
+    /// Each from all.
+    AllToAll,
+    /// Each from a share: forward and rescale.
+    Pointwise,
+}
+
+/// What a vertex produces on one edge that leaves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntermediateDataSet {
+    /// The edge; unique in the job.
+    pub edge: EdgeId,
+    /// The consuming vertex.
+    pub consumer: JobVertexId,
+    /// Partitioning.
+    pub ship: ShipStrategy,
+    /// Who reads from whom.
+    pub pattern: DistributionPattern,
+    /// Buffer timeout in milliseconds; -1 disables it.
+    pub buffer_timeout_ms: i64,
+}
+
+/// What a vertex consumes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEdge {
+    /// The edge; unique in the job.
+    pub edge: EdgeId,
+    /// The producing vertex.
+    pub producer: JobVertexId,
+    /// Which input of the head operator it feeds.
+    pub input_index: u32,
+    /// Partitioning.
+    pub ship: ShipStrategy,
+    /// Who reads from whom.
+    pub pattern: DistributionPattern,
+}
+
+/// A chain of operators that runs as one task per subtask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobVertex {
+    /// Equal to the id of the head operator.
+    pub id: JobVertexId,
+    /// Names of the operators, joined as in Flink: `a -> b -> (c, d)`.
+    pub name: String,
+    /// Number of subtasks.
+    pub parallelism: u32,
+    /// Number of key groups.
+    pub max_parallelism: u32,
+    /// Slot sharing group.
+    pub slot_sharing_group: String,
+    /// Co-location key.
+    pub co_location_key: Option<String>,
+    /// Runs on a thread of its own: one of its operators blocks.
+    pub blocking: bool,
+    /// The operators, head first, in topological order.
+    pub operators: Vec<ChainedOperator>,
+    /// Inputs, in the order of edges; empty for a source.
+    pub inputs: Vec<JobEdge>,
+    /// Outputs, in the order of edges.
+    pub outputs: Vec<IntermediateDataSet>,
+}
+
+/// How a failed region is restarted; as Flink's `restart-strategy.type`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RestartStrategyConfig {
+    /// Never.
+    None,
+    /// At most `attempts` times, `delay_ms` apart.
+    FixedDelay {
+        /// Most restarts.
+        attempts: u32,
+        /// Milliseconds between a failure and the restart.
+        delay_ms: u64,
+    },
+    /// With a growing delay.
+    ExponentialDelay {
+        /// First delay in milliseconds.
+        initial_ms: u64,
+        /// Largest delay in milliseconds.
+        max_ms: u64,
+        /// Factor of growth.
+        multiplier: f64,
+        /// The delay falls back to the first after this many milliseconds without a failure.
+        reset_threshold_ms: u64,
+        /// Share of the delay that is varied at random, 0 to 1.
+        jitter: f64,
+        /// Most restarts before a reset; `None` for no limit.
+        max_attempts: Option<u32>,
+    },
+    /// As long as there are at most `max_failures` within `interval_ms`.
+    FailureRate {
+        /// Most failures in the interval.
+        max_failures: u32,
+        /// The interval in milliseconds.
+        interval_ms: u64,
+        /// Milliseconds between a failure and the restart.
+        delay_ms: u64,
+    },
+}
+
+/// Settings that belong to the job and travel with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobConfig {
+    /// Restart strategy.
+    pub restart_strategy: RestartStrategyConfig,
+    /// Event-time progress is announced at this interval, in milliseconds.
+    pub auto_watermark_interval_ms: u64,
+    /// How long to wait for slots, in milliseconds.
+    pub slot_request_timeout_ms: u64,
+    /// Latency markers are emitted at this interval, in milliseconds; 0 for none.
+    pub latency_interval_ms: u64,
+    /// The user's own parameters, shown to people and to rich functions.
+    pub global_parameters: BTreeMap<String, String>,
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        Self {
+            restart_strategy: RestartStrategyConfig::None,
+            auto_watermark_interval_ms: 200,
+            slot_request_timeout_ms: 300_000,
+            latency_interval_ms: 0,
+            global_parameters: BTreeMap::new(),
+        }
+    }
+}
+
+/// A job, ready to be scheduled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobGraph {
+    /// The job.
+    pub job_id: JobId,
+    /// Its name.
+    pub name: String,
+    /// Vertices in topological order, sources first.
+    pub vertices: Vec<JobVertex>,
+    /// Settings.
+    pub config: JobConfig,
+}

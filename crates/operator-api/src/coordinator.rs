@@ -1,0 +1,73 @@
+//! Operator coordinators: the part of an operator that lives once per job, in the JobMaster.
+//!
+//! A coordinator is a state machine without I/O of its own loop: it is told of one event and
+//! returns actions. It runs as an actor of its own beside the JobMaster, so a slow one (a listing
+//! of a huge directory in `start`) delays nobody else.
+//!
+//! Delivery: events between a coordinator and one subtask keep their order. When a subtask fails,
+//! `subtask_reset` is called before anything of the new attempt arrives.
+
+use hurtig_types::{FlowError, FlowResult, JobId, OperatorId};
+
+/// What a coordinator may know.
+#[derive(Clone, Debug)]
+pub struct CoordinatorContext {
+    /// The job.
+    pub job: JobId,
+    /// The operator.
+    pub operator: OperatorId,
+    /// Its name.
+    pub operator_name: String,
+    /// Number of subtasks.
+    pub parallelism: u32,
+}
+
+/// What a coordinator wants done.
+#[derive(Debug)]
+pub enum CoordinatorAction {
+    /// Deliver an event to the operator of a subtask.
+    SendToSubtask {
+        /// The subtask.
+        subtask: u32,
+        /// The event.
+        event: Vec<u8>,
+    },
+    /// Fail the job (under its restart strategy).
+    FailJob(FlowError),
+    /// Call `on_timer` after this many milliseconds.
+    CallAfterMs(u64),
+}
+
+/// A coordinator.
+pub trait OperatorCoordinator: Send {
+    /// The job starts or, after a global failure, starts anew.
+    fn start(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult;
+
+    /// An event from the operator of `subtask`.
+    fn on_event(
+        &mut self,
+        subtask: u32,
+        event: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult;
+
+    /// The attempt of `subtask` is gone; a new one will come. What had been given to it and is
+    /// not covered by a checkpoint is to be given again.
+    fn subtask_reset(&mut self, subtask: u32, actions: &mut Vec<CoordinatorAction>) -> FlowResult;
+
+    /// A request from a client; the answer goes back to it.
+    fn on_request(
+        &mut self,
+        request: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult<Vec<u8>> {
+        let _ = (request, actions);
+        Err(FlowError::user("this operator answers no requests"))
+    }
+
+    /// The time asked for by [`CoordinatorAction::CallAfterMs`] has passed.
+    fn on_timer(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
+        let _ = actions;
+        Ok(())
+    }
+}
