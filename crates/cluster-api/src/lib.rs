@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The contract in which the roles meet: gateway traits and the plain data that they carry.
+//!
+//! A gateway is the only thing one role knows of another. Embedded, its implementation posts to an
+//! actor's bounded queue; between processes it is an RPC client. All data here is serialisable.
+//!
+//! Every message of a leader carries its fencing token; the receiver rejects a stale one with
+//! [`RpcError::Fenced`].
+
+pub mod gateway;
+pub mod job;
+pub mod slot;
+pub mod task;
+
+pub use gateway::{
+    DispatcherGateway, JobMasterGateway, ResourceManagerGateway, RpcError, RpcResult,
+    TaskExecutorGateway,
+};
+pub use job::{
+    JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
+    VertexDetails,
+};
+pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
+pub use task::{
+    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor, PeerAddress,
+    TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+};

@@ -1,0 +1,199 @@
+//! Gateways: one trait per role, with the messages that the others send to it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use hurtig_graph::JobGraph;
+use hurtig_metrics::AccumulatorValue;
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
+
+use crate::{
+    job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
+    slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
+    task::{TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate},
+};
+
+/// Why a message to another role had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RpcError {
+    /// The role cannot be reached (it ended, or the connection broke). Retrying may help.
+    #[error("{role} is not reachable: {reason}")]
+    Unreachable {
+        /// Which role.
+        role: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The sender is no longer the leader that the receiver follows.
+    #[error("message with fencing token {got:?} rejected: the current one is {current:?}")]
+    Fenced {
+        /// The sender's.
+        got: FencingToken,
+        /// The receiver's.
+        current: FencingToken,
+    },
+    /// The named thing does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The receiver refused.
+    #[error("{0}")]
+    Rejected(String),
+    /// No answer in time.
+    #[error("no answer within {0} ms")]
+    Timeout(u64),
+}
+
+/// Answer to a message.
+pub type RpcResult<T> = Result<T, RpcError>;
+
+/// What clients may ask of the Dispatcher.
+#[async_trait]
+pub trait DispatcherGateway: Send + Sync {
+    /// Submits a job; returns once it is accepted. The job's code must be known to the cluster.
+    async fn submit_job(&self, graph: JobGraph) -> RpcResult<()>;
+    /// All jobs, running and ended (bounded).
+    async fn list_jobs(&self) -> RpcResult<Vec<JobOverview>>;
+    /// State of a job.
+    async fn job_status(&self, job: JobId) -> RpcResult<JobStatus>;
+    /// A job in detail.
+    async fn job_details(&self, job: JobId) -> RpcResult<JobDetails>;
+    /// Starts to cancel a job.
+    async fn cancel_job(&self, job: JobId) -> RpcResult<()>;
+    /// Waits for a job's end.
+    async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
+    /// The job's accumulators as of now.
+    async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// Sends a request to an operator's coordinator and returns its answer.
+    async fn coordination_request(
+        &self,
+        job: JobId,
+        operator: OperatorId,
+        request: Vec<u8>,
+    ) -> RpcResult<Vec<u8>>;
+    /// TaskExecutors and their slots.
+    async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+}
+
+/// What others may ask of the ResourceManager.
+#[async_trait]
+pub trait ResourceManagerGateway: Send + Sync {
+    /// A TaskExecutor registers (again). `gateway` answers for it.
+    async fn register_task_executor(
+        &self,
+        registration: TaskExecutorRegistration,
+        gateway: Arc<dyn TaskExecutorGateway>,
+    ) -> RpcResult<()>;
+    /// A TaskExecutor's heartbeat, with its slots.
+    async fn heartbeat_from_task_executor(
+        &self,
+        resource: ResourceId,
+        slots: SlotReport,
+    ) -> RpcResult<()>;
+    /// A TaskExecutor leaves.
+    async fn disconnect_task_executor(&self, resource: ResourceId, reason: String)
+    -> RpcResult<()>;
+    /// A slot has become free.
+    async fn notify_slot_available(&self, slot: SlotId, allocation: AllocationId) -> RpcResult<()>;
+    /// A JobMaster registers, so that TaskExecutors can be told how to reach it.
+    async fn register_job_master(
+        &self,
+        job: JobId,
+        token: FencingToken,
+        gateway: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()>;
+    /// A JobMaster leaves; its slots are freed by the TaskExecutors.
+    async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()>;
+    /// A JobMaster declares how many slots it needs in all (declarative resource management).
+    async fn declare_required_slots(
+        &self,
+        job: JobId,
+        token: FencingToken,
+        slots: u32,
+    ) -> RpcResult<()>;
+    /// TaskExecutors and their slots.
+    async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+}
+
+/// What others may ask of a TaskExecutor.
+#[async_trait]
+pub trait TaskExecutorGateway: Send + Sync {
+    /// The ResourceManager allocates a slot for a job; the TaskExecutor offers it to that job's
+    /// JobMaster.
+    async fn request_slot(
+        &self,
+        slot: SlotId,
+        job: JobId,
+        allocation: AllocationId,
+        job_master_token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()>;
+    /// A JobMaster returns a slot.
+    async fn free_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()>;
+    /// Deploys an attempt into an allocated slot. Returns once it is accepted.
+    async fn submit_task(
+        &self,
+        deployment: TaskDeploymentDescriptor,
+        token: FencingToken,
+    ) -> RpcResult<()>;
+    /// Cancels an attempt; its end is reported to the JobMaster. Unknown attempts are fine.
+    async fn cancel_task(&self, attempt: ExecutionAttemptId) -> RpcResult<()>;
+    /// Delivers an event of a coordinator to an operator.
+    async fn send_operator_event(
+        &self,
+        attempt: ExecutionAttemptId,
+        operator: OperatorId,
+        event: Vec<u8>,
+    ) -> RpcResult<()>;
+    /// A JobMaster's heartbeat; answered with the metrics of that job's tasks.
+    async fn heartbeat_from_job_master(
+        &self,
+        job: JobId,
+    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>>;
+    /// A JobMaster is gone: its tasks are cancelled and its slots freed.
+    async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()>;
+}
+
+/// What others may ask of a JobMaster.
+#[async_trait]
+pub trait JobMasterGateway: Send + Sync {
+    /// A TaskExecutor offers slots that were allocated for the job; returns those it accepts.
+    async fn offer_slots(
+        &self,
+        resource: ResourceId,
+        data_address: crate::PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<SlotOffer>,
+    ) -> RpcResult<Vec<AllocationId>>;
+    /// An attempt has changed its state.
+    async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()>;
+    /// An operator's event for its coordinator.
+    async fn send_operator_event(
+        &self,
+        attempt: ExecutionAttemptId,
+        operator: OperatorId,
+        event: Vec<u8>,
+    ) -> RpcResult<()>;
+    /// A slot was lost.
+    async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()>;
+    /// A TaskExecutor was lost.
+    async fn disconnect_task_executor(&self, resource: ResourceId, reason: String)
+    -> RpcResult<()>;
+    /// Fewer slots can be had than were declared.
+    async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()>;
+    /// Cancels the job.
+    async fn cancel(&self) -> RpcResult<()>;
+    /// State.
+    async fn status(&self) -> RpcResult<JobStatus>;
+    /// The job in detail.
+    async fn details(&self) -> RpcResult<JobDetails>;
+    /// The job's accumulators as of now.
+    async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// Waits for the job's end.
+    async fn result(&self) -> RpcResult<JobResult>;
+    /// A client's request to an operator's coordinator.
+    async fn coordination_request(
+        &self,
+        operator: OperatorId,
+        request: Vec<u8>,
+    ) -> RpcResult<Vec<u8>>;
+}

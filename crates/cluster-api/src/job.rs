@@ -1,0 +1,152 @@
+//! What clients see of jobs.
+
+use std::collections::BTreeMap;
+
+use hurtig_graph::JobGraph;
+use hurtig_metrics::AccumulatorValue;
+use hurtig_types::{JobId, JobVertexId, ResourceId};
+use serde::{Deserialize, Serialize};
+
+use crate::task::{ExecutionState, FailureInfo, TaskIoMetrics};
+
+/// State of a job, as Flink 2.3's `JobStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum JobStatus {
+    /// Received, its JobMaster not running yet.
+    Initializing,
+    /// Created, nothing scheduled yet.
+    Created,
+    /// Scheduled.
+    Running,
+    /// A failure that will end the job; tasks are being cancelled.
+    Failing,
+    /// Ended by a failure.
+    Failed,
+    /// Cancelled by a user; tasks are being cancelled.
+    Cancelling,
+    /// Ended by a user.
+    Canceled,
+    /// Ended by itself.
+    Finished,
+    /// A failure; tasks are being cancelled to start anew.
+    Restarting,
+    /// The JobMaster gave up leadership; the job may go on elsewhere.
+    Suspended,
+}
+
+impl JobStatus {
+    /// True if the job will never run again.
+    pub fn is_globally_terminal(self) -> bool {
+        matches!(
+            self,
+            JobStatus::Failed | JobStatus::Canceled | JobStatus::Finished
+        )
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobResult {
+    /// The job.
+    pub job_id: JobId,
+    /// Its name.
+    pub name: String,
+    /// The terminal state.
+    pub status: JobStatus,
+    /// Why it failed.
+    pub failure: Option<FailureInfo>,
+    /// The user's accumulators, merged over all subtasks.
+    pub accumulators: BTreeMap<String, AccumulatorValue>,
+    /// From submission to the end, in milliseconds.
+    pub run_time_ms: u64,
+    /// Number of restarts.
+    pub restarts: u32,
+    /// What each vertex read and wrote, in the order of the JobGraph.
+    pub vertices: Vec<VertexDetails>,
+}
+
+/// One line of a list of jobs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobOverview {
+    /// The job.
+    pub job_id: JobId,
+    /// Its name.
+    pub name: String,
+    /// State.
+    pub status: JobStatus,
+    /// When it was submitted, in milliseconds since the Unix epoch.
+    pub start_time_ms: i64,
+    /// When it ended.
+    pub end_time_ms: Option<i64>,
+    /// Number of subtasks in each state.
+    pub tasks: BTreeMap<ExecutionState, u32>,
+}
+
+/// One vertex of a running or ended job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VertexDetails {
+    /// The vertex.
+    pub id: JobVertexId,
+    /// Its name.
+    pub name: String,
+    /// Number of subtasks.
+    pub parallelism: u32,
+    /// Number of key groups.
+    pub max_parallelism: u32,
+    /// Number of current attempts in each state.
+    pub states: BTreeMap<ExecutionState, u32>,
+    /// State, attempt number, host and metrics of each subtask.
+    pub subtasks: Vec<SubtaskDetails>,
+    /// Sum over subtasks.
+    pub metrics: TaskIoMetrics,
+}
+
+/// One subtask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubtaskDetails {
+    /// Index.
+    pub subtask: u32,
+    /// Current attempt.
+    pub attempt: u32,
+    /// Its state.
+    pub state: ExecutionState,
+    /// The TaskExecutor that runs it.
+    pub task_executor: Option<ResourceId>,
+    /// When the attempt entered each state it has been in, in milliseconds since the Unix epoch.
+    pub timestamps: BTreeMap<ExecutionState, i64>,
+    /// What it read and wrote.
+    pub metrics: TaskIoMetrics,
+}
+
+/// A job in detail.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobDetails {
+    /// The line of the list.
+    pub overview: JobOverview,
+    /// Vertices in topological order.
+    pub vertices: Vec<VertexDetails>,
+    /// When the job entered each state, in order.
+    pub transitions: Vec<(JobStatus, i64)>,
+    /// Failures, newest last, bounded.
+    pub failures: Vec<FailureInfo>,
+    /// Number of restarts.
+    pub restarts: u32,
+    /// The graph.
+    pub graph: JobGraph,
+}
+
+/// One TaskExecutor as the ResourceManager sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskExecutorOverview {
+    /// Which.
+    pub resource: ResourceId,
+    /// Where its data plane listens.
+    pub data_address: String,
+    /// All slots.
+    pub slots: u32,
+    /// Slots that are free.
+    pub free_slots: u32,
+    /// When it was last heard of, in milliseconds since the Unix epoch.
+    pub last_heartbeat_ms: i64,
+}
