@@ -39,6 +39,10 @@ pub struct OperatorContext {
     pub events: Arc<dyn EventGateway>,
     /// Where background work (sockets, uploads) may be spawned.
     pub runtimes: Runtimes,
+    /// The operator's metrics.
+    pub metrics: hurtig_metrics::MetricGroup,
+    /// The user's accumulators of this subtask.
+    pub accumulators: hurtig_metrics::SharedAccumulators,
     /// Event-time progress is announced at this interval, in milliseconds of processing time.
     pub auto_watermark_interval_ms: u64,
 }
