@@ -85,15 +85,16 @@ pub struct Accumulators(pub BTreeMap<String, AccumulatorValue>);
 impl Accumulators {
     /// Adds a value to the accumulator of that name.
     pub fn add(&mut self, name: &str, value: &AccumulatorValue) -> Result<(), AccumulatorMismatch> {
-        match self.0.get_mut(name) {
-            None => {
-                self.0.insert(name.to_owned(), value.clone());
-                Ok(())
-            }
-            Some(known) if known.merge(value) => Ok(()),
-            Some(_) => Err(AccumulatorMismatch {
+        let Some(known) = self.0.get_mut(name) else {
+            self.0.insert(name.to_owned(), value.clone());
+            return Ok(());
+        };
+        if known.merge(value) {
+            Ok(())
+        } else {
+            Err(AccumulatorMismatch {
                 name: name.to_owned(),
-            }),
+            })
         }
     }
 
