@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The task runtime: what runs one attempt of one subtask.
+//!
+//! ```text
+//! Task            one attempt: states, cancellation, panics, reporting       task.rs
+//!   StreamTask    the loop: mailbox, timers, input, back pressure, end       stream_task.rs
+//!     InputProcessor   gates -> elements for the chain; watermark valves     input.rs, valve.rs
+//!     OperatorChain    operators and their outputs, called per batch         chain.rs
+//!       RecordWriter   partitioner + result partition of one edge            writer.rs
+//! ```
+//! Each line calls only the lines below; upward goes a return value or a call of
+//! [`TaskListener`]. An operator never sees the task.
+
+pub mod chain;
+pub mod edge_check;
+pub mod input;
+pub mod metrics;
+pub mod stream_task;
+pub mod task;
+pub mod valve;
+pub mod writer;
+
+pub use task::{TaskHandle, TaskListener, TaskServices, spawn_task};

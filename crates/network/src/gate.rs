@@ -1,0 +1,296 @@
+//! Input gates: what a task consumes on one incoming edge.
+//!
+//! A channel with something to take stands once in the gate's ready queue; polling takes one
+//! element of the first and puts the channel at the end if it has more. So a poll costs the same
+//! for two channels and for a thousand, and no channel starves another.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, OnceLock,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+};
+
+use bytes::Bytes;
+use hurtig_cluster_api::PeerAddress;
+use hurtig_env::Signal;
+use hurtig_operator_api::EdgeFactory;
+use hurtig_types::{
+    FlowError, FlowResult, ResultPartitionId, StreamElement, element::ControlElement,
+};
+use parking_lot::Mutex;
+
+use crate::{
+    budget::BudgetShare, connection::ConnectionShared, credit::ReceiverCredits,
+    partition::PartitionShared, subpartition::Item,
+};
+
+/// One channel of a gate.
+#[derive(Clone, Debug)]
+pub struct ChannelSpec {
+    /// The partition to read.
+    pub partition: ResultPartitionId,
+    /// Which subpartition of it.
+    pub subpartition: usize,
+    /// Who has it.
+    pub producer: PeerAddress,
+}
+
+/// The part of a gate that producers and connections reach.
+pub(crate) struct GateShared {
+    ready: Mutex<VecDeque<u32>>,
+    signal: Signal,
+    failed: AtomicBool,
+    failure: Mutex<Option<String>>,
+    /// The partition of each local channel, once it is known.
+    local: Vec<OnceLock<Arc<PartitionShared>>>,
+}
+
+impl GateShared {
+    pub(crate) fn new(channels: usize, signal: Signal) -> Arc<Self> {
+        Arc::new(Self {
+            ready: Mutex::new(VecDeque::new()),
+            signal,
+            failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            local: (0..channels).map(|_| OnceLock::new()).collect(),
+        })
+    }
+
+    /// A channel has something to take. Called once until it is empty again.
+    pub(crate) fn schedule(&self, channel: u32) {
+        self.ready.lock().push_back(channel);
+        self.signal.post();
+    }
+
+    /// The gate fails; the first reason is kept.
+    pub(crate) fn fail(&self, reason: String) {
+        self.failure.lock().get_or_insert(reason);
+        self.failed.store(true, Release);
+        self.signal.post();
+    }
+
+    pub(crate) fn set_partition(&self, channel: u32, partition: Arc<PartitionShared>) {
+        if let Some(slot) = self.local.get(channel as usize) {
+            // A second one is refused by the subpartition itself.
+            let _ = slot.set(partition);
+        }
+    }
+}
+
+/// An element that arrived from a peer.
+pub(crate) enum RemoteItem {
+    Data(Bytes),
+    Control(ControlElement),
+}
+
+#[derive(Default)]
+struct RemoteQueueState {
+    queue: VecDeque<RemoteItem>,
+    scheduled: bool,
+}
+
+/// The queue of a remote channel.
+#[derive(Default)]
+pub(crate) struct RemoteQueue(Mutex<RemoteQueueState>);
+
+impl RemoteQueue {
+    /// Adds an element; true if the channel must be scheduled.
+    pub(crate) fn push(&self, item: RemoteItem) -> bool {
+        let mut state = self.0.lock();
+        state.queue.push_back(item);
+        !std::mem::replace(&mut state.scheduled, true)
+    }
+
+    fn take(&self) -> Option<(RemoteItem, bool)> {
+        let mut state = self.0.lock();
+        let item = state.queue.pop_front();
+        state.scheduled = !state.queue.is_empty();
+        item.map(|item| (item, state.scheduled))
+    }
+}
+
+pub(crate) enum Channel {
+    Local {
+        subpartition: usize,
+    },
+    Remote {
+        connection: Arc<ConnectionShared>,
+        number: u32,
+        queue: Arc<RemoteQueue>,
+    },
+}
+
+/// What a task consumes on one incoming edge. Dropping it tells the producers that nothing more is
+/// needed.
+pub struct InputGate {
+    shared: Arc<GateShared>,
+    channels: Vec<Channel>,
+    ended: Vec<bool>,
+    open: usize,
+    blocked: Vec<bool>,
+    /// Blocked channels that have something to take.
+    parked: Vec<u32>,
+    credits: Arc<Mutex<ReceiverCredits>>,
+    share: BudgetShare,
+    decoder: Arc<dyn EdgeFactory>,
+}
+
+impl InputGate {
+    pub(crate) fn new(
+        shared: Arc<GateShared>,
+        channels: Vec<Channel>,
+        credits: Arc<Mutex<ReceiverCredits>>,
+        share: BudgetShare,
+        decoder: Arc<dyn EdgeFactory>,
+    ) -> Self {
+        let count = channels.len();
+        Self {
+            shared,
+            channels,
+            ended: vec![false; count],
+            open: count,
+            blocked: vec![false; count],
+            parked: Vec::new(),
+            credits,
+            share,
+            decoder,
+        }
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// True once all channels have ended.
+    pub fn is_finished(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Takes the next element, with the number of its channel. Never blocks; the signal is posted
+    /// when something arrives.
+    ///
+    /// # Errors
+    /// If a producer or the connection to it is lost, or bytes cannot be decoded.
+    pub fn poll(&mut self) -> FlowResult<Option<(usize, StreamElement)>> {
+        loop {
+            if self.shared.failed.load(Acquire) && self.open > 0 {
+                let reason = self.shared.failure.lock().clone().unwrap_or_default();
+                return Err(FlowError::external(reason));
+            }
+            let Some(number) = self.shared.ready.lock().pop_front() else {
+                return Ok(None);
+            };
+            let index = number as usize;
+            if self.blocked[index] {
+                self.parked.push(number);
+                continue;
+            }
+            let (element, more) = match self.take(index)? {
+                Some(taken) => taken,
+                None => continue,
+            };
+            if more {
+                self.shared.ready.lock().push_back(number);
+            }
+            if matches!(element, StreamElement::EndOfInput) && !self.ended[index] {
+                self.ended[index] = true;
+                self.open -= 1;
+            }
+            return Ok(Some((index, element)));
+        }
+    }
+
+    fn take(&mut self, index: usize) -> FlowResult<Option<(StreamElement, bool)>> {
+        match &self.channels[index] {
+            Channel::Local { subpartition } => {
+                let Some(partition) = self.shared.local[index].get() else {
+                    return Ok(None);
+                };
+                let Ok(taken) = partition.subpartitions[*subpartition].take_if(|_| true) else {
+                    return Ok(None);
+                };
+                partition.after_take(&taken);
+                let element = match taken.item {
+                    Item::Batch { batch, .. } => StreamElement::Batch(batch),
+                    Item::Encoded { payload, .. } => {
+                        StreamElement::Batch(self.decoder.decode(&payload)?)
+                    }
+                    Item::Control(control) => control.into(),
+                };
+                Ok(Some((element, taken.more)))
+            }
+            Channel::Remote {
+                connection,
+                number,
+                queue,
+            } => {
+                let Some((item, more)) = queue.take() else {
+                    return Ok(None);
+                };
+                let element = match item {
+                    RemoteItem::Control(control) => control.into(),
+                    RemoteItem::Data(bytes) => {
+                        let decoded = self.decoder.decode(&bytes);
+                        self.share.budget().give_back(bytes.len());
+                        let grant = self.credits.lock().on_consumed(index, bytes.len());
+                        if grant > 0 {
+                            connection.grant(*number, grant);
+                        }
+                        StreamElement::Batch(decoded.map_err(FlowError::internal)?)
+                    }
+                };
+                Ok(Some((element, more)))
+            }
+        }
+    }
+
+    /// Leaves a channel alone: what arrives stays queued.
+    pub fn block_channel(&mut self, channel: usize) {
+        self.blocked[channel] = true;
+    }
+
+    /// Takes from a blocked channel again.
+    pub fn unblock_channel(&mut self, channel: usize) {
+        self.blocked[channel] = false;
+        let number = channel as u32;
+        if let Some(index) = self.parked.iter().position(|parked| *parked == number) {
+            self.parked.swap_remove(index);
+            self.shared.schedule(number);
+        }
+    }
+}
+
+impl Drop for InputGate {
+    fn drop(&mut self) {
+        for (index, channel) in self.channels.iter().enumerate() {
+            if self.ended[index] {
+                continue;
+            }
+            match channel {
+                Channel::Local { subpartition } => {
+                    if let Some(partition) = self.shared.local[index].get() {
+                        partition.release(*subpartition);
+                    }
+                }
+                Channel::Remote {
+                    connection,
+                    number,
+                    queue,
+                } => {
+                    connection.cancel_receiver(*number);
+                    while let Some((item, _)) = queue.take() {
+                        if let RemoteItem::Data(bytes) = item {
+                            self.share.budget().give_back(bytes.len());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One queue of a result partition: between the producing task and whoever consumes it.
+//!
+//! The lock is held for a push or a pop of one element. `scheduled` is true while the consumer
+//! knows that there is something to take, so it is told only when an empty queue gets its first
+//! element.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use hurtig_types::{BoxedPayload, element::ControlElement};
+use parking_lot::Mutex;
+
+use crate::{connection::ConnectionShared, gate::GateShared};
+
+/// An element that waits for its consumer.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Batch { batch: BoxedPayload, bytes: usize },
+    Encoded { payload: Vec<u8>, bytes: usize },
+    Control(ControlElement),
+}
+
+impl Item {
+    /// Bytes that the budget is charged for it.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Item::Batch { bytes, .. } | Item::Encoded { bytes, .. } => *bytes,
+            Item::Control(_) => 0,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) enum Consumer {
+    /// Not known yet: elements wait.
+    #[default]
+    Unknown,
+    /// A gate of the same TaskExecutor.
+    Local { gate: Arc<GateShared>, channel: u32 },
+    /// A peer.
+    Remote {
+        connection: Arc<ConnectionShared>,
+        channel: u32,
+    },
+    /// It needs nothing more: elements are dropped.
+    Gone,
+}
+
+impl Consumer {
+    fn notify(&self) {
+        match self {
+            Consumer::Local { gate, channel } => gate.schedule(*channel),
+            Consumer::Remote {
+                connection,
+                channel,
+            } => connection.schedule_sender(*channel),
+            Consumer::Unknown | Consumer::Gone => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Item>,
+    queued_bytes: usize,
+    consumer: Consumer,
+    scheduled: bool,
+    /// The consumer has taken the end of input, or is gone.
+    done: bool,
+}
+
+/// What a pop gave.
+pub(crate) struct Taken {
+    pub(crate) item: Item,
+    /// There is another element; the consumer stays scheduled.
+    pub(crate) more: bool,
+    /// Bytes that are still queued.
+    pub(crate) backlog: usize,
+    /// It was the end of input.
+    pub(crate) ended: bool,
+}
+
+/// What a release freed.
+pub(crate) struct Released {
+    pub(crate) bytes: usize,
+    /// False if the consumer was done before.
+    pub(crate) newly_done: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Subpartition {
+    state: Mutex<State>,
+}
+
+impl Subpartition {
+    /// True if batches are to be pushed encoded.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.state.lock().consumer, Consumer::Remote { .. })
+    }
+
+    /// Adds an element; false if nobody will take it.
+    pub(crate) fn push(&self, item: Item) -> bool {
+        let mut state = self.state.lock();
+        if state.done {
+            return false;
+        }
+        state.queued_bytes += item.bytes();
+        state.queue.push_back(item);
+        if state.scheduled || matches!(state.consumer, Consumer::Unknown) {
+            return true;
+        }
+        state.scheduled = true;
+        let consumer = state.consumer.clone();
+        drop(state);
+        consumer.notify();
+        true
+    }
+
+    /// Sets the consumer; false if there is one already.
+    pub(crate) fn attach(&self, consumer: Consumer) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(state.consumer, Consumer::Unknown) {
+            return false;
+        }
+        state.consumer = consumer.clone();
+        state.scheduled = !state.queue.is_empty();
+        let scheduled = state.scheduled;
+        drop(state);
+        if scheduled {
+            consumer.notify();
+        }
+        true
+    }
+
+    /// Takes the next element that `may_take` allows. `None` also unschedules an empty queue, but
+    /// not one whose first element was refused.
+    pub(crate) fn take_if(&self, may_take: impl FnOnce(&Item) -> bool) -> Result<Taken, Nothing> {
+        let mut state = self.state.lock();
+        match state.queue.front() {
+            None => {
+                state.scheduled = false;
+                return Err(Nothing::Empty);
+            }
+            Some(item) if !may_take(item) => return Err(Nothing::Refused),
+            Some(_) => {}
+        }
+        let Some(item) = state.queue.pop_front() else {
+            return Err(Nothing::Empty);
+        };
+        state.queued_bytes -= item.bytes();
+        let ended = matches!(item, Item::Control(ControlElement::EndOfInput));
+        state.done |= ended;
+        state.scheduled = !state.queue.is_empty();
+        let (more, backlog) = (state.scheduled, state.queued_bytes);
+        Ok(Taken {
+            item,
+            more,
+            backlog,
+            ended,
+        })
+    }
+
+    /// The consumer is gone: drops what is queued.
+    pub(crate) fn release(&self) -> Released {
+        let mut state = self.state.lock();
+        let newly_done = !state.done;
+        state.done = true;
+        state.consumer = Consumer::Gone;
+        let queue = std::mem::take(&mut state.queue);
+        let bytes = std::mem::take(&mut state.queued_bytes);
+        drop(state);
+        drop(queue);
+        Released { bytes, newly_done }
+    }
+
+    /// The producer is gone. Returns the consumer that still waits for elements, if any.
+    pub(crate) fn abandon(&self) -> (Option<Consumer>, usize) {
+        let mut state = self.state.lock();
+        let waiting = !state.done;
+        state.done = true;
+        let consumer = std::mem::replace(&mut state.consumer, Consumer::Gone);
+        let queue = std::mem::take(&mut state.queue);
+        let bytes = std::mem::take(&mut state.queued_bytes);
+        drop(state);
+        drop(queue);
+        (waiting.then_some(consumer), bytes)
+    }
+}
+
+/// Why nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    Empty,
+    Refused,
+}

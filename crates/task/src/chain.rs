@@ -1,0 +1,444 @@
+//! The operator chain: an owned list of operators and the outputs that connect them.
+//!
+//! Operators stand in topological order, the head first, so an operator's consumers always come
+//! after it: a call can hand the tail of the list on to the next operator without any sharing. A
+//! batch runs through the whole chain before the next one is taken, while it is warm in the cache;
+//! dispatch is one virtual call per operator and batch.
+//!
+//! Work that does not fit one call (see [`Progress`]): the chain remembers which operators have
+//! more to do. [`OperatorChain::resume`] continues with the last of them first, since what it
+//! holds is older. If something is about to be delivered to an operator that still has work, that
+//! work is finished first, whatever the outputs say, so that order is kept.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use hurtig_graph::{JobVertex, OperatorKind, OutputTarget};
+use hurtig_operator_api::{Operator, OperatorContext, Output, Program, Progress, SourcePoll};
+use hurtig_types::{
+    BoxedPayload, FlowError, FlowResult, LatencyMarker, OperatorId, SideTag, StreamStatus,
+    Watermark, element::ControlElement,
+};
+
+use crate::{edge_check::EdgeCheck, metrics::TaskMetrics, writer::RecordWriter};
+
+struct Node {
+    operator: Box<dyn Operator>,
+    context: OperatorContext,
+    kind: OperatorKind,
+    has_more: bool,
+    opened: bool,
+    check: EdgeCheck,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Chained { operator: usize, input: usize },
+    Writer(usize),
+}
+
+/// Where one operator's output goes.
+#[derive(Debug, Default)]
+struct Outputs {
+    main: Vec<Target>,
+    side: Vec<(SideTag, Target)>,
+}
+
+impl Outputs {
+    fn all(&self) -> impl Iterator<Item = Target> {
+        self.main
+            .iter()
+            .copied()
+            .chain(self.side.iter().map(|(_, target)| *target))
+    }
+}
+
+/// One task's operators.
+pub struct OperatorChain {
+    nodes: Vec<Node>,
+    outputs: Vec<Outputs>,
+    writers: Vec<RecordWriter>,
+    metrics: Arc<TaskMetrics>,
+}
+
+impl OperatorChain {
+    /// Creates the operators of a vertex. `contexts` gives each operator its surroundings.
+    pub fn build(
+        vertex: &JobVertex,
+        program: &Program,
+        contexts: impl Fn(&hurtig_graph::ChainedOperator) -> OperatorContext,
+        writers: Vec<RecordWriter>,
+        metrics: Arc<TaskMetrics>,
+    ) -> FlowResult<Self> {
+        let mut nodes = Vec::with_capacity(vertex.operators.len());
+        let mut outputs = Vec::with_capacity(vertex.operators.len());
+        for chained in &vertex.operators {
+            let factory = program.operators.get(&chained.id).ok_or_else(|| {
+                FlowError::fatal(format!(
+                    "the job's code has no operator {} ({:?}): it is not the program that was submitted",
+                    chained.id, chained.name
+                ))
+            })?;
+            let context = contexts(chained);
+            let operator = factory
+                .create(&context)
+                .map_err(|e| e.at_operator(&chained.name))?;
+            nodes.push(Node {
+                operator,
+                context,
+                kind: chained.kind,
+                has_more: false,
+                opened: false,
+                check: EdgeCheck::default(),
+            });
+            let mut of_operator = Outputs::default();
+            for output in &chained.outputs {
+                let target = match output.target {
+                    OutputTarget::Chained {
+                        operator,
+                        input_index,
+                    } => Target::Chained {
+                        operator,
+                        input: input_index as usize,
+                    },
+                    OutputTarget::DataSet(index) => Target::Writer(index),
+                };
+                match &output.side_output {
+                    Some(tag) => of_operator.side.push((tag.clone(), target)),
+                    None => of_operator.main.push(target),
+                }
+            }
+            outputs.push(of_operator);
+        }
+        Ok(Self {
+            nodes,
+            outputs,
+            writers,
+            metrics,
+        })
+    }
+
+    /// Opens all operators, the last first.
+    pub fn open(&mut self) -> FlowResult {
+        for (index, node) in self.nodes.iter_mut().enumerate().rev() {
+            self.metrics.current_operator.store(index, Relaxed);
+            // Marked before the call: an operator whose `open` failed half way is closed too.
+            node.opened = true;
+            node.operator
+                .open(&node.context)
+                .map_err(|e| e.at_operator(&node.context.operator_name))?;
+        }
+        Ok(())
+    }
+
+    /// Closes all operators, the head first; the first error is returned, all are closed.
+    pub fn close(&mut self) -> FlowResult {
+        let mut result = Ok(());
+        for (index, node) in self.nodes.iter_mut().enumerate().filter(|(_, n)| n.opened) {
+            self.metrics.current_operator.store(index, Relaxed);
+            node.opened = false;
+            let closed = node.operator.close();
+            result = result.and(closed.map_err(|e| e.at_operator(&node.context.operator_name)));
+        }
+        result
+    }
+
+    /// Name of the operator at a position, for messages.
+    pub fn operator_name(&self, index: usize) -> Option<&str> {
+        self.nodes
+            .get(index)
+            .map(|node| &*node.context.operator_name)
+    }
+
+    /// True if every output has room and every operator takes input.
+    pub fn is_available(&self) -> bool {
+        self.writers.iter().all(RecordWriter::is_available)
+            && self.nodes.iter().all(|node| node.operator.is_available())
+    }
+
+    /// True if an operator has work left that a call could not finish.
+    pub fn has_more(&self) -> bool {
+        self.nodes.iter().any(|node| node.has_more)
+    }
+
+    fn call<R>(
+        &mut self,
+        index: usize,
+        f: impl FnOnce(&mut dyn Operator, &mut dyn Output) -> FlowResult<R>,
+    ) -> FlowResult<R> {
+        let (node, tail) = self.nodes[index..]
+            .split_first_mut()
+            .ok_or_else(no_such_operator)?;
+        let mut out = ChainOutput {
+            current: index,
+            tail,
+            outputs: &self.outputs,
+            writers: &mut self.writers,
+            metrics: &self.metrics,
+        };
+        self.metrics.current_operator.store(index, Relaxed);
+        f(&mut *node.operator, &mut out).map_err(|e| e.at_operator(&node.context.operator_name))
+    }
+
+    fn call_progress(
+        &mut self,
+        index: usize,
+        f: impl FnOnce(&mut dyn Operator, &mut dyn Output) -> FlowResult<Progress>,
+    ) -> FlowResult {
+        let progress = self.call(index, f)?;
+        self.nodes[index].has_more = progress == Progress::More;
+        Ok(())
+    }
+
+    /// Delivers records to the head.
+    pub fn process(&mut self, input: usize, batch: BoxedPayload) -> FlowResult {
+        self.metrics
+            .records_in
+            .fetch_add(batch.len() as u64, Relaxed);
+        self.nodes[0].check.on_batch()?;
+        self.call(0, |operator, out| operator.process(input, batch, out))
+    }
+
+    /// Polls the source at the head.
+    pub fn poll_source(&mut self) -> FlowResult<SourcePoll> {
+        self.call(0, |operator, out| operator.poll_source(out))
+    }
+
+    /// Delivers a watermark to the head.
+    pub fn on_watermark(&mut self, watermark: Watermark) -> FlowResult {
+        self.metrics.set_watermark(watermark.0);
+        self.nodes[0].check.on_watermark(watermark)?;
+        self.call_progress(0, |operator, out| operator.on_watermark(watermark, out))
+    }
+
+    /// Delivers a status to the head.
+    pub fn on_status(&mut self, status: StreamStatus) -> FlowResult {
+        self.call(0, |operator, out| operator.on_status(status, out))
+    }
+
+    /// Delivers a latency marker to the head.
+    pub fn on_latency(&mut self, marker: LatencyMarker) -> FlowResult {
+        self.call(0, |operator, out| operator.on_latency(marker, out))
+    }
+
+    /// The earliest time for which an operator waits, in milliseconds of wall time.
+    pub fn next_processing_timer_ms(&self) -> Option<i64> {
+        self.nodes
+            .iter()
+            .filter_map(|node| node.operator.next_processing_timer_ms())
+            .min()
+    }
+
+    /// Tells every operator whose time has come.
+    pub fn on_processing_time(&mut self, now_ms: i64) -> FlowResult {
+        for index in 0..self.nodes.len() {
+            let due = self.nodes[index].operator.next_processing_timer_ms();
+            if due.is_some_and(|due| due <= now_ms) && !self.nodes[index].has_more {
+                self.call_progress(index, |operator, out| {
+                    operator.on_processing_time(now_ms, out)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with unfinished work, the last operator first.
+    pub fn resume(&mut self) -> FlowResult {
+        if let Some(index) = self.nodes.iter().rposition(|node| node.has_more) {
+            self.call_progress(index, |operator, out| operator.resume(out))?;
+        }
+        Ok(())
+    }
+
+    /// Delivers an event of its coordinator to an operator.
+    pub fn on_event(&mut self, operator: OperatorId, event: &[u8]) -> FlowResult {
+        let index = self
+            .nodes
+            .iter()
+            .position(|node| node.context.operator == operator);
+        let index = index.ok_or_else(no_such_operator)?;
+        self.call(index, |operator, _| operator.on_event(event))
+    }
+
+    /// Number of operators.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Always false: a chain has a head.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// An input of one operator has ended.
+    pub fn end_input(&mut self, index: usize, input: usize) -> FlowResult {
+        self.call_progress(index, |operator, out| operator.end_input(input, out))
+    }
+
+    /// All inputs of one operator have ended.
+    pub fn finish(&mut self, index: usize) -> FlowResult {
+        self.call_progress(index, |operator, out| operator.finish(out))
+    }
+
+    /// An operator will not emit any more: its consumers in the chain check that.
+    pub fn mark_ended(&mut self, index: usize) {
+        for target in self.outputs[index].all() {
+            if let Target::Chained { operator, .. } = target {
+                self.nodes[operator].check.on_end();
+            }
+        }
+    }
+
+    /// Hands all buffered records to the network.
+    pub fn flush(&mut self) -> FlowResult {
+        self.writers.iter_mut().try_for_each(RecordWriter::flush)
+    }
+
+    /// Tells all consumers that nothing will follow.
+    pub fn send_end_of_input(&mut self) -> FlowResult {
+        let mut writers = self.writers.iter_mut();
+        writers.try_for_each(|writer| writer.broadcast(ControlElement::EndOfInput))
+    }
+
+    /// True once all consumers have taken the end of input.
+    pub fn all_consumed(&self) -> bool {
+        self.writers.iter().all(RecordWriter::all_consumed)
+    }
+}
+
+fn no_such_operator() -> FlowError {
+    FlowError::internal("no such operator in the chain")
+}
+
+/// The output of one operator: the tail of the chain behind it, and the writers.
+struct ChainOutput<'a> {
+    current: usize,
+    /// Operators from `current + 1` on.
+    tail: &'a mut [Node],
+    outputs: &'a [Outputs],
+    writers: &'a mut [RecordWriter],
+    metrics: &'a TaskMetrics,
+}
+
+impl ChainOutput<'_> {
+    /// Calls the operator at `index` with the output that lies behind it.
+    fn call<R>(
+        &mut self,
+        index: usize,
+        f: impl FnOnce(&mut Node, &mut ChainOutput<'_>) -> FlowResult<R>,
+    ) -> FlowResult<R> {
+        let behind = &mut self.tail[index - self.current - 1..];
+        let (node, tail) = behind.split_first_mut().ok_or_else(no_such_operator)?;
+        let mut out = ChainOutput {
+            current: index,
+            tail,
+            outputs: self.outputs,
+            writers: self.writers,
+            metrics: self.metrics,
+        };
+        self.metrics.current_operator.store(index, Relaxed);
+        while node.has_more {
+            let progress = node.operator.resume(&mut out);
+            let progress = progress.map_err(|e| e.at_operator(&node.context.operator_name))?;
+            node.has_more = progress == Progress::More;
+        }
+        let result = f(node, &mut out).map_err(|e| e.at_operator(&node.context.operator_name));
+        self.metrics.current_operator.store(self.current, Relaxed);
+        result
+    }
+
+    fn send(&mut self, target: Target, batch: BoxedPayload) -> FlowResult {
+        match target {
+            Target::Writer(index) => self.writers[index].write(batch),
+            Target::Chained { operator, input } => {
+                let metrics = self.metrics;
+                self.call(operator, |node, out| {
+                    node.check.on_batch()?;
+                    if node.kind == OperatorKind::Sink {
+                        metrics.records_out.fetch_add(batch.len() as u64, Relaxed);
+                    }
+                    node.operator.process(input, batch, out)
+                })
+            }
+        }
+    }
+
+    fn send_to_all(&mut self, targets: &[Target], batch: BoxedPayload) -> FlowResult {
+        let Some((last, others)) = targets.split_last() else {
+            return Ok(());
+        };
+        for target in others {
+            self.send(*target, batch.clone_payload())?;
+        }
+        self.send(*last, batch)
+    }
+
+    fn control(
+        &mut self,
+        element: ControlElement,
+        mut deliver: impl FnMut(&mut Node, &mut ChainOutput<'_>) -> FlowResult,
+    ) -> FlowResult {
+        let outputs = self.outputs;
+        for target in outputs[self.current].all() {
+            match target {
+                Target::Writer(index) => self.writers[index].broadcast(element)?,
+                Target::Chained { operator, .. } => self.call(operator, &mut deliver)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Output for ChainOutput<'_> {
+    fn emit(&mut self, batch: BoxedPayload) -> FlowResult {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if self.current == 0 && self.metrics.headed_by_source {
+            self.metrics
+                .records_in
+                .fetch_add(batch.len() as u64, Relaxed);
+        }
+        let outputs = self.outputs;
+        self.send_to_all(&outputs[self.current].main, batch)
+    }
+
+    fn emit_side(&mut self, tag: &SideTag, batch: BoxedPayload) -> FlowResult {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let side = &self.outputs[self.current].side;
+        let targets: Vec<Target> = side
+            .iter()
+            .filter(|(known, _)| known == tag)
+            .map(|(_, target)| *target)
+            .collect();
+        self.send_to_all(&targets, batch)
+    }
+
+    fn emit_watermark(&mut self, watermark: Watermark) -> FlowResult {
+        if self.current == 0 && self.metrics.headed_by_source {
+            self.metrics.set_watermark(watermark.0);
+        }
+        self.control(ControlElement::Watermark(watermark), |node, out| {
+            node.check.on_watermark(watermark)?;
+            node.has_more = node.operator.on_watermark(watermark, out)? == Progress::More;
+            Ok(())
+        })
+    }
+
+    fn emit_status(&mut self, status: StreamStatus) -> FlowResult {
+        self.control(ControlElement::Status(status), |node, out| {
+            node.operator.on_status(status, out)
+        })
+    }
+
+    fn emit_latency(&mut self, marker: LatencyMarker) -> FlowResult {
+        self.control(ControlElement::Latency(marker), |node, out| {
+            node.operator.on_latency(marker, out)
+        })
+    }
+
+    fn is_blocked(&self) -> bool {
+        !self.writers.iter().all(RecordWriter::is_available)
+    }
+}

@@ -1,0 +1,275 @@
+//! The input processor: from the elements of the gates to calls of the chain.
+//!
+//! - Gates are polled in turn. The gates of one input index form a union: one valve over all their
+//!   channels. With two inputs, a second valve combines the two.
+//! - **Re-batching**: a shuffle over many channels delivers slivers. Small batches of the same
+//!   input are merged until they are worth a call, or until something else must be delivered, or
+//!   nothing more is there. Merging never reorders the records of one channel, and a watermark is
+//!   never overtaken by records that came after it on its channel nor does it overtake those
+//!   before it.
+//!
+//! Deliberately absent here: barriers' alignment (the place for it is [`InputProcessor::step`]).
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use hurtig_network::InputGate;
+use hurtig_types::{BoxedPayload, FlowResult, StreamElement, StreamStatus, Watermark};
+
+use crate::{
+    chain::OperatorChain,
+    metrics::TaskMetrics,
+    valve::{ValveOutput, WatermarkValve},
+};
+
+/// A batch of at least this many records is worth a call of its own.
+const WORTH_A_CALL_RECORDS: usize = 256;
+/// Merging stops at this size.
+const MERGED_RECORDS: usize = 1024;
+/// Merging stops at this many bytes.
+const MERGED_BYTES: usize = 256 * 1024;
+
+struct Gate {
+    gate: InputGate,
+    input: usize,
+    /// Position of the gate's first channel in its input's valve.
+    first_channel: usize,
+    ended_channels: usize,
+}
+
+struct Input {
+    valve: WatermarkValve,
+    open_gates: usize,
+    ended_announced: bool,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputStep {
+    /// It delivered something.
+    Progress,
+    /// Nothing has arrived.
+    Nothing,
+    /// Input `.0` has ended just now: end it in the chain.
+    InputEnded(usize),
+    /// All inputs have ended.
+    Ended,
+}
+
+/// Reads all gates of a task.
+pub struct InputProcessor {
+    gates: Vec<Gate>,
+    inputs: Vec<Input>,
+    combined: WatermarkValve,
+    next_gate: usize,
+    pending: Option<(usize, BoxedPayload)>,
+    metrics: Arc<TaskMetrics>,
+}
+
+impl InputProcessor {
+    /// A processor over gates with their input indices.
+    pub fn new(gates: Vec<(InputGate, usize)>, metrics: Arc<TaskMetrics>) -> Self {
+        let count = gates.iter().map(|(_, input)| input + 1).max().unwrap_or(0);
+        let mut channels = vec![0; count];
+        let mut open_gates = vec![0; count];
+        let gates: Vec<Gate> = gates
+            .into_iter()
+            .map(|(gate, input)| {
+                let first_channel = channels[input];
+                channels[input] += gate.channels();
+                open_gates[input] += 1;
+                Gate {
+                    gate,
+                    input,
+                    first_channel,
+                    ended_channels: 0,
+                }
+            })
+            .collect();
+        let inputs = channels.into_iter().zip(open_gates);
+        let inputs: Vec<Input> = inputs
+            .map(|(channels, open_gates)| Input {
+                valve: WatermarkValve::new(channels),
+                open_gates,
+                ended_announced: false,
+            })
+            .collect();
+        let combined = WatermarkValve::new(inputs.len());
+        Self {
+            gates,
+            inputs,
+            combined,
+            next_gate: 0,
+            pending: None,
+            metrics,
+        }
+    }
+
+    /// Takes elements until one call of the chain was made, or nothing is there.
+    pub fn step(&mut self, chain: &mut OperatorChain) -> FlowResult<InputStep> {
+        loop {
+            if let Some(ended) = self.newly_ended_input() {
+                self.deliver_pending(chain)?;
+                return Ok(InputStep::InputEnded(ended));
+            }
+            let Some((gate, channel, element)) = self.poll_gates()? else {
+                if self.deliver_pending(chain)? {
+                    return Ok(InputStep::Progress);
+                }
+                let ended = self.inputs.iter().all(|input| input.ended_announced);
+                return Ok(if ended {
+                    InputStep::Ended
+                } else {
+                    InputStep::Nothing
+                });
+            };
+            if self.accept(gate, channel, element, chain)? {
+                return Ok(InputStep::Progress);
+            }
+        }
+    }
+
+    fn newly_ended_input(&mut self) -> Option<usize> {
+        let ended = |input: &Input| input.open_gates == 0 && !input.ended_announced;
+        let index = self.inputs.iter().position(ended)?;
+        self.inputs[index].ended_announced = true;
+        Some(index)
+    }
+
+    fn poll_gates(&mut self) -> FlowResult<Option<(usize, usize, StreamElement)>> {
+        for _ in 0..self.gates.len() {
+            let index = self.next_gate;
+            self.next_gate = (index + 1) % self.gates.len();
+            if let Some((channel, element)) = self.gates[index].gate.poll()? {
+                return Ok(Some((index, channel, element)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Handles one element; true if the chain was called.
+    fn accept(
+        &mut self,
+        gate: usize,
+        channel: usize,
+        element: StreamElement,
+        chain: &mut OperatorChain,
+    ) -> FlowResult<bool> {
+        let input = self.gates[gate].input;
+        let valve_channel = self.gates[gate].first_channel + channel;
+        match element {
+            StreamElement::Batch(batch) => {
+                self.metrics
+                    .bytes_in
+                    .fetch_add(batch.size_bytes() as u64, Relaxed);
+                self.accept_batch(input, batch, chain)
+            }
+            StreamElement::Watermark(watermark) => {
+                let output = self.inputs[input]
+                    .valve
+                    .on_watermark(valve_channel, watermark);
+                self.advance(input, output, chain)
+            }
+            StreamElement::Status(status) => {
+                let output = self.inputs[input].valve.on_status(valve_channel, status);
+                self.advance(input, output, chain)
+            }
+            StreamElement::Latency(marker) => {
+                self.deliver_pending(chain)?;
+                chain.on_latency(marker)?;
+                Ok(true)
+            }
+            // Barriers are not injected yet; one that arrives all the same carries no data.
+            StreamElement::Barrier(_) => Ok(false),
+            StreamElement::EndOfInput => {
+                let state = &mut self.gates[gate];
+                state.ended_channels += 1;
+                if state.ended_channels == state.gate.channels() {
+                    self.inputs[input].open_gates -= 1;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn accept_batch(
+        &mut self,
+        input: usize,
+        batch: BoxedPayload,
+        chain: &mut OperatorChain,
+    ) -> FlowResult<bool> {
+        let Some((pending_input, mut pending)) = self.pending.take() else {
+            if batch.len() >= WORTH_A_CALL_RECORDS {
+                chain.process(input, batch)?;
+                return Ok(true);
+            }
+            self.pending = Some((input, batch));
+            return Ok(false);
+        };
+        let full = pending.len() + batch.len() > MERGED_RECORDS
+            || (pending.size_bytes() > MERGED_BYTES && !batch.is_empty());
+        if pending_input == input && !full {
+            match pending.append(batch) {
+                Ok(()) => {
+                    self.pending = Some((input, pending));
+                    return Ok(false);
+                }
+                Err(batch) => self.pending = Some((input, batch)),
+            }
+        } else {
+            self.pending = Some((input, batch));
+        }
+        chain.process(pending_input, pending)?;
+        Ok(true)
+    }
+
+    fn deliver_pending(&mut self, chain: &mut OperatorChain) -> FlowResult<bool> {
+        let Some((input, batch)) = self.pending.take() else {
+            return Ok(false);
+        };
+        chain.process(input, batch)?;
+        Ok(true)
+    }
+
+    /// Passes what one input's valve let through on to the combined valve and to the chain.
+    fn advance(
+        &mut self,
+        input: usize,
+        output: ValveOutput,
+        chain: &mut OperatorChain,
+    ) -> FlowResult<bool> {
+        if output == ValveOutput::default() {
+            return Ok(false);
+        }
+        let mut called = false;
+        if output.became_active {
+            let combined = self.combined.on_status(input, StreamStatus::Active);
+            called |= self.deliver(combined, chain)?;
+        }
+        if let Some(Watermark(watermark)) = output.watermark {
+            let combined = self.combined.on_watermark(input, Watermark(watermark));
+            called |= self.deliver(combined, chain)?;
+        }
+        if output.became_idle {
+            let combined = self.combined.on_status(input, StreamStatus::Idle);
+            called |= self.deliver(combined, chain)?;
+        }
+        Ok(called)
+    }
+
+    fn deliver(&mut self, output: ValveOutput, chain: &mut OperatorChain) -> FlowResult<bool> {
+        if output == ValveOutput::default() {
+            return Ok(false);
+        }
+        self.deliver_pending(chain)?;
+        if output.became_active {
+            chain.on_status(StreamStatus::Active)?;
+        }
+        if let Some(watermark) = output.watermark {
+            chain.on_watermark(watermark)?;
+        }
+        if output.became_idle {
+            chain.on_status(StreamStatus::Idle)?;
+        }
+        Ok(true)
+    }
+}

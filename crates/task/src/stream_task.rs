@@ -1,0 +1,259 @@
+//! The loop of a task: one thread of control that takes turns between its mailbox, its timers and
+//! its input, and waits only in one place.
+//!
+//! One turn:
+//! 1. Stop if cancelled; deliver the events of coordinators from the mailbox.
+//! 2. Call the operators whose processing-time timers are due.
+//! 3. If an operator has unfinished work and the outputs have room: resume it.
+//! 4. Otherwise, if outputs and operators take more: poll the source or the input.
+//! 5. If none of this did anything: flush the writers, then wait for the signal (input has
+//!    arrived, an output has room, mail), the next timer, or the source's own wish.
+//!
+//! Writers are also flushed when the buffer timeout has passed since the last flush, so that a
+//! record on a rare channel does not wait for others. After a few turns the task yields to the
+//! others of its executor.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Acquire},
+    },
+    time::Duration,
+};
+
+use hurtig_env::{Clock, Signal};
+use hurtig_operator_api::SourcePoll;
+use hurtig_types::{FlowError, FlowResult, OperatorId};
+use tokio::sync::mpsc;
+
+use crate::{
+    chain::OperatorChain,
+    input::{InputProcessor, InputStep},
+    metrics::TaskMetrics,
+};
+
+/// Turns between two yields.
+const TURNS_BETWEEN_YIELDS: u32 = 16;
+/// Most time between two yields.
+const TIME_BETWEEN_YIELDS: Duration = Duration::from_millis(2);
+
+/// A message to a task.
+#[derive(Debug)]
+pub struct OperatorEvent {
+    /// The operator.
+    pub operator: OperatorId,
+    /// The event.
+    pub event: Vec<u8>,
+}
+
+/// Where the records come from.
+pub enum TaskInput {
+    /// The head of the chain is a source.
+    Source,
+    /// Gates.
+    Gates(InputProcessor),
+}
+
+/// What a task works with.
+pub struct StreamTask {
+    /// The operators.
+    pub chain: OperatorChain,
+    /// The input.
+    pub input: TaskInput,
+    /// Events of coordinators.
+    pub mailbox: mpsc::Receiver<OperatorEvent>,
+    /// Posted whenever the loop should look again.
+    pub signal: Signal,
+    /// Set to cancel.
+    pub cancelled: Arc<AtomicBool>,
+    /// The clock.
+    pub clock: Clock,
+    /// Most time that a record may wait in a writer; `None` for no limit.
+    pub buffer_timeout: Option<Duration>,
+    /// Counters.
+    pub metrics: Arc<TaskMetrics>,
+}
+
+enum Turn {
+    /// Something was done: go on.
+    Worked,
+    /// Nothing to do before the signal, or this wall time.
+    Idle(Option<i64>),
+    /// The outputs are full.
+    Blocked,
+    /// All input has been processed.
+    Ended,
+}
+
+impl StreamTask {
+    /// Runs from the first record to the end of all input. Operators must be open; they are
+    /// neither opened nor closed here.
+    pub async fn run(&mut self) -> FlowResult {
+        let started = self.clock.monotonic();
+        let mut last_flush = started;
+        let mut last_yield = started;
+        let mut turns = 0;
+        loop {
+            self.check_cancelled()?;
+            let turn = self.turn()?;
+            turns += 1;
+            match turn {
+                Turn::Worked => {
+                    if turns % 4 == 0 {
+                        let now = self.clock.monotonic();
+                        if self
+                            .buffer_timeout
+                            .is_some_and(|timeout| now - last_flush >= timeout)
+                        {
+                            self.chain.flush()?;
+                            last_flush = now;
+                        }
+                        if turns >= TURNS_BETWEEN_YIELDS || now - last_yield >= TIME_BETWEEN_YIELDS
+                        {
+                            turns = 0;
+                            last_yield = now;
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+                Turn::Idle(until_ms) => {
+                    self.chain.flush()?;
+                    self.wait(until_ms, &self.metrics.clone().idle_us).await;
+                    last_flush = self.clock.monotonic();
+                    self.note_elapsed(started);
+                }
+                Turn::Blocked => {
+                    self.wait(None, &self.metrics.clone().back_pressured_us)
+                        .await;
+                    self.note_elapsed(started);
+                }
+                Turn::Ended => break,
+            }
+        }
+        self.finish().await?;
+        self.note_elapsed(started);
+        Ok(())
+    }
+
+    fn note_elapsed(&self, started: Duration) {
+        let elapsed = self.clock.monotonic() - started;
+        let elapsed_us = elapsed.as_micros() as u64;
+        self.metrics
+            .elapsed_us
+            .store(elapsed_us, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn check_cancelled(&self) -> FlowResult {
+        if self.cancelled.load(Acquire) {
+            Err(FlowError::cancelled())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Delivers mail and timers, and resumes unfinished work. True if something was done.
+    fn housekeeping(&mut self) -> FlowResult<bool> {
+        let mut worked = false;
+        while let Ok(mail) = self.mailbox.try_recv() {
+            self.chain.on_event(mail.operator, &mail.event)?;
+            worked = true;
+        }
+        if let Some(due) = self.chain.next_processing_timer_ms() {
+            let now_ms = self.clock.now_ms();
+            if due <= now_ms {
+                self.chain.on_processing_time(now_ms)?;
+                worked = true;
+            }
+        }
+        Ok(worked)
+    }
+
+    fn turn(&mut self) -> FlowResult<Turn> {
+        let worked = self.housekeeping()?;
+        if !self.chain.is_available() {
+            return Ok(if worked { Turn::Worked } else { Turn::Blocked });
+        }
+        if self.chain.has_more() {
+            self.chain.resume()?;
+            return Ok(Turn::Worked);
+        }
+        match &mut self.input {
+            TaskInput::Source => match self.chain.poll_source()? {
+                SourcePoll::More => Ok(Turn::Worked),
+                SourcePoll::Wait { .. } if worked => Ok(Turn::Worked),
+                SourcePoll::Wait { until_ms } => Ok(Turn::Idle(until_ms)),
+                SourcePoll::Ended => {
+                    self.chain.end_input(0, 0)?;
+                    Ok(Turn::Ended)
+                }
+            },
+            TaskInput::Gates(processor) => match processor.step(&mut self.chain)? {
+                InputStep::Progress => Ok(Turn::Worked),
+                InputStep::Nothing if worked => Ok(Turn::Worked),
+                InputStep::Nothing => Ok(Turn::Idle(None)),
+                InputStep::InputEnded(input) => {
+                    self.chain.end_input(0, input)?;
+                    Ok(Turn::Worked)
+                }
+                InputStep::Ended => Ok(Turn::Ended),
+            },
+        }
+    }
+
+    /// Waits for the signal, the next timer, or `until_ms`.
+    async fn wait(&mut self, until_ms: Option<i64>, counter: &std::sync::atomic::AtomicU64) {
+        let began = self.clock.monotonic();
+        let timer = self.chain.next_processing_timer_ms();
+        let deadline = match (until_ms, timer) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match deadline {
+            None => self.signal.wait().await,
+            Some(deadline_ms) => {
+                let deadline = self.clock.instant_at(deadline_ms);
+                // Elapsed is fine: the next turn looks at the clock itself.
+                let _ = tokio::time::timeout_at(deadline, self.signal.wait()).await;
+            }
+        }
+        TaskMetrics::add_time(counter, self.clock.monotonic() - began);
+    }
+
+    /// Finishes the operators from head to tail, ends the outputs and waits until they are read.
+    async fn finish(&mut self) -> FlowResult {
+        self.settle().await?;
+        for index in 0..self.chain.len() {
+            if index > 0 {
+                self.chain.end_input(index, 0)?;
+                self.settle().await?;
+            }
+            self.chain.finish(index)?;
+            self.settle().await?;
+            self.chain.mark_ended(index);
+        }
+        self.chain.send_end_of_input()?;
+        while !self.chain.all_consumed() {
+            self.check_cancelled()?;
+            self.signal.wait().await;
+        }
+        Ok(())
+    }
+
+    /// Resumes until no operator has work left and all of them are available.
+    async fn settle(&mut self) -> FlowResult {
+        loop {
+            self.check_cancelled()?;
+            let worked = self.housekeeping()?;
+            if self.chain.is_available() {
+                if !self.chain.has_more() {
+                    return Ok(());
+                }
+                self.chain.resume()?;
+                tokio::task::yield_now().await;
+            } else if !worked {
+                self.wait(None, &self.metrics.clone().back_pressured_us)
+                    .await;
+            }
+        }
+    }
+}

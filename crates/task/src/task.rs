@@ -1,0 +1,396 @@
+//! A task: one attempt of one subtask, from its deployment to its terminal state.
+//!
+//! 1. [`spawn_task`] builds partitions, gates and the chain on the caller's thread, so that the
+//!    partitions exist before any consumer can ask for them, and reports `INITIALIZING`.
+//! 2. Operators are opened; `RUNNING` is reported; the loop runs.
+//! 3. The loop ends by itself (`FINISHED`), by an error or a panic (`FAILED`, with operator,
+//!    subtask and message), or because it was cancelled (`CANCELED`). Operators are closed in any
+//!    case, and partitions and gates are released with them.
+//!
+//! A panic in user code ends the attempt, never the process: the loop's future is polled inside
+//! `catch_unwind`, and everything it owns is dropped with it.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use hurtig_cluster_api::{
+    ExecutionState, FailureInfo, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+};
+use hurtig_env::{Clock, Runtimes, Signal};
+use hurtig_graph::{ChainedOperator, OperatorKind};
+use hurtig_metrics::{Accumulators, MetricGroup, SharedAccumulators};
+use hurtig_network::{ChannelSpec, NetworkEnvironment};
+use hurtig_operator_api::{EventGateway, OperatorContext, PartitionContext, Program};
+use hurtig_types::{
+    ErrorClass, ExecutionAttemptId, FlowError, FlowResult, OperatorId, ResultPartitionId,
+};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::{
+    chain::OperatorChain,
+    input::InputProcessor,
+    metrics::TaskMetrics,
+    stream_task::{OperatorEvent, StreamTask, TaskInput},
+    writer::RecordWriter,
+};
+
+/// Most events of coordinators that may wait for one task.
+const MAILBOX_EVENTS: usize = 1024;
+
+/// Where a task reports to. Calls must not block.
+pub trait TaskListener: Send + Sync {
+    /// The attempt has entered a state.
+    fn on_state(&self, update: TaskStateUpdate);
+    /// An operator's event for its coordinator.
+    fn on_operator_event(
+        &self,
+        attempt: ExecutionAttemptId,
+        operator: OperatorId,
+        event: Vec<u8>,
+    ) -> FlowResult;
+}
+
+/// What a task gets from its TaskExecutor.
+#[derive(Clone)]
+pub struct TaskServices {
+    /// The job's code.
+    pub program: Arc<Program>,
+    /// The network stack.
+    pub network: NetworkEnvironment,
+    /// Executors.
+    pub runtimes: Runtimes,
+    /// The clock.
+    pub clock: Clock,
+    /// Where to report.
+    pub listener: Arc<dyn TaskListener>,
+    /// The job's metrics on this TaskExecutor.
+    pub metrics: MetricGroup,
+}
+
+/// The outside's view of a task. Cloning is cheap.
+#[derive(Clone)]
+pub struct TaskHandle {
+    attempt: ExecutionAttemptId,
+    signal: Signal,
+    cancelled: Arc<AtomicBool>,
+    mailbox: mpsc::Sender<OperatorEvent>,
+    metrics: Arc<TaskMetrics>,
+    state: Arc<Mutex<ExecutionState>>,
+    accumulators: SharedAccumulators,
+}
+
+impl TaskHandle {
+    /// The attempt.
+    pub fn attempt(&self) -> ExecutionAttemptId {
+        self.attempt
+    }
+
+    /// Asks the task to end. It does so between two batches.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Release);
+        self.signal.post();
+    }
+
+    /// Delivers an event of a coordinator.
+    pub fn deliver_event(&self, operator: OperatorId, event: Vec<u8>) -> FlowResult {
+        let sent = self.mailbox.try_send(OperatorEvent { operator, event });
+        self.signal.post();
+        match sent {
+            // A task that has ended needs no events any more.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(FlowError::internal(format!(
+                "more than {MAILBOX_EVENTS} events of coordinators wait for task {}",
+                self.attempt
+            ))),
+        }
+    }
+
+    /// What it has read and written.
+    pub fn io_metrics(&self) -> TaskIoMetrics {
+        self.metrics.snapshot()
+    }
+
+    /// The user's accumulators now.
+    pub fn accumulators(&self) -> Accumulators {
+        self.accumulators.snapshot()
+    }
+
+    /// Its state.
+    pub fn state(&self) -> ExecutionState {
+        *self.state.lock()
+    }
+}
+
+struct Reporter {
+    handle: TaskHandle,
+    name: String,
+    listener: Arc<dyn TaskListener>,
+    clock: Clock,
+}
+
+impl Reporter {
+    fn report(&self, state: ExecutionState, failure: Option<&FlowError>) {
+        *self.handle.state.lock() = state;
+        let now_ms = self.clock.now_ms();
+        let accumulators = if state.is_terminal() {
+            self.handle.accumulators().0
+        } else {
+            Default::default()
+        };
+        self.listener.on_state(TaskStateUpdate {
+            attempt: self.handle.attempt,
+            state,
+            failure: failure.map(|e| FailureInfo::of_task(e, self.name.clone(), now_ms)),
+            metrics: self.handle.io_metrics(),
+            accumulators,
+        });
+    }
+}
+
+struct CoordinatorLink {
+    attempt: ExecutionAttemptId,
+    operator: OperatorId,
+    listener: Arc<dyn TaskListener>,
+}
+
+impl EventGateway for CoordinatorLink {
+    fn send_to_coordinator(&self, event: Vec<u8>) -> FlowResult {
+        self.listener
+            .on_operator_event(self.attempt, self.operator, event)
+    }
+}
+
+/// Starts an attempt. Errors in building it are reported like those in running it.
+pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) -> TaskHandle {
+    let attempt = deployment.attempt;
+    let signal = Signal::new();
+    let (sender, mailbox) = mpsc::channel(MAILBOX_EVENTS);
+    let head_kind = deployment
+        .vertex
+        .operators
+        .first()
+        .map(|operator| operator.kind);
+    let handle = TaskHandle {
+        attempt,
+        signal: signal.clone(),
+        cancelled: Arc::new(AtomicBool::new(false)),
+        mailbox: sender,
+        metrics: TaskMetrics::shared(head_kind == Some(OperatorKind::Source)),
+        state: Arc::new(Mutex::new(ExecutionState::Deploying)),
+        accumulators: SharedAccumulators::default(),
+    };
+    let name = format!(
+        "{} ({}/{})#{}",
+        deployment.vertex.name,
+        attempt.subtask + 1,
+        deployment.vertex.parallelism,
+        attempt.attempt
+    );
+    let reporter = Reporter {
+        handle: handle.clone(),
+        name: name.clone(),
+        listener: services.listener.clone(),
+        clock: services.clock,
+    };
+    reporter.report(ExecutionState::Initializing, None);
+    // Building creates user code's operators: a panic in there must be caught as well.
+    let built = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        build(&deployment, &services, &handle, mailbox)
+    }))
+    .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
+    let blocking = deployment.vertex.blocking;
+    let operators: Vec<String> = deployment
+        .vertex
+        .operators
+        .iter()
+        .map(|operator| operator.name.clone())
+        .collect();
+    let future = async move {
+        let result = match built {
+            Ok(mut task) => {
+                let ran = AssertUnwindSafe(drive(&mut task, &reporter))
+                    .catch_unwind()
+                    .await;
+                let ran = ran.unwrap_or_else(|panic| {
+                    let current = reporter.handle.metrics.current_operator.load(Relaxed);
+                    Err(panicked(&*panic, operators.get(current)))
+                });
+                let closed = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                    let closed = task.chain.close();
+                    drop(task);
+                    closed
+                }))
+                .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
+                ran.and(closed)
+            }
+            Err(error) => Err(error),
+        };
+        let cancelled = reporter.handle.cancelled.load(Acquire);
+        match result {
+            Ok(()) => reporter.report(ExecutionState::Finished, None),
+            Err(error) if cancelled || error.class == ErrorClass::Cancelled => {
+                tracing::debug!(task = %reporter.name, %error, "task cancelled");
+                reporter.report(ExecutionState::Canceled, None);
+            }
+            Err(error) => {
+                tracing::debug!(task = %reporter.name, error = %error.chain_text(), "task failed");
+                reporter.report(ExecutionState::Failed, Some(&error));
+            }
+        }
+    };
+    if blocking {
+        let spawned = services.runtimes.spawn_dedicated(&name, future);
+        if let Err(error) = spawned {
+            let reporter = Reporter {
+                handle: handle.clone(),
+                name,
+                listener: services.listener,
+                clock: services.clock,
+            };
+            reporter.report(ExecutionState::Failed, Some(&FlowError::external(error)));
+        }
+    } else {
+        services.runtimes.compute.spawn(future);
+    }
+    handle
+}
+
+async fn drive(task: &mut StreamTask, reporter: &Reporter) -> FlowResult {
+    task.chain.open()?;
+    reporter.report(ExecutionState::Running, None);
+    task.run().await
+}
+
+fn panicked(panic: &(dyn Any + Send), operator: Option<&String>) -> FlowError {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned());
+    let error = FlowError::user(format!("panicked: {text}"));
+    match operator {
+        Some(name) => error.at_operator(name),
+        None => error,
+    }
+}
+
+fn build(
+    deployment: &TaskDeploymentDescriptor,
+    services: &TaskServices,
+    handle: &TaskHandle,
+    mailbox: mpsc::Receiver<OperatorEvent>,
+) -> FlowResult<StreamTask> {
+    let vertex = &deployment.vertex;
+    let attempt = deployment.attempt;
+    let edge_code = |edge| {
+        services.program.edges.get(&edge).cloned().ok_or_else(|| {
+            FlowError::fatal(format!(
+                "the job's code has no edge {edge}: it is not the program that was submitted"
+            ))
+        })
+    };
+    let mut writers = Vec::with_capacity(vertex.outputs.len());
+    for (index, output) in vertex.outputs.iter().enumerate() {
+        let missing = || FlowError::internal("the deployment lacks an output's channels");
+        let channels = *deployment.subpartitions.get(index).ok_or_else(missing)? as usize;
+        let (parallelism, max_parallelism) =
+            *deployment.consumers.get(index).ok_or_else(missing)?;
+        let partition = services
+            .network
+            .create_partition(
+                ResultPartitionId {
+                    producer: attempt,
+                    edge: output.edge,
+                },
+                channels,
+                handle.signal.clone(),
+            )
+            .map_err(FlowError::external)?;
+        let partitioner = edge_code(output.edge)?.create_partitioner(&PartitionContext {
+            channels,
+            subtask: attempt.subtask,
+            parallelism: vertex.parallelism,
+            target_parallelism: parallelism,
+            target_max_parallelism: max_parallelism,
+            buffer_bytes: services.network.config().buffer_bytes,
+        })?;
+        writers.push(RecordWriter::new(
+            partitioner,
+            partition,
+            handle.metrics.clone(),
+        ));
+    }
+    let mut gates = Vec::with_capacity(vertex.inputs.len());
+    for (input, descriptor) in vertex.inputs.iter().zip(&deployment.gates) {
+        let channels = descriptor.channels.iter().map(|channel| ChannelSpec {
+            partition: channel.partition,
+            subpartition: channel.subpartition as usize,
+            producer: channel.producer.clone(),
+        });
+        let gate = services
+            .network
+            .create_gate(
+                channels.collect(),
+                edge_code(input.edge)?,
+                handle.signal.clone(),
+            )
+            .map_err(FlowError::external)?;
+        gates.push((gate, input.input_index as usize));
+    }
+    let context = |operator: &ChainedOperator| OperatorContext {
+        job: attempt.job,
+        job_name: deployment.job_name.as_str().into(),
+        operator: operator.id,
+        operator_name: operator.name.as_str().into(),
+        subtask: attempt.subtask,
+        parallelism: vertex.parallelism,
+        max_parallelism: vertex.max_parallelism,
+        attempt: attempt.attempt,
+        clock: services.clock,
+        signal: handle.signal.clone(),
+        events: Arc::new(CoordinatorLink {
+            attempt,
+            operator: operator.id,
+            listener: services.listener.clone(),
+        }),
+        runtimes: services.runtimes.clone(),
+        metrics: services
+            .metrics
+            .group(&vertex.name)
+            .group(&attempt.subtask.to_string())
+            .group(&operator.name),
+        accumulators: handle.accumulators.clone(),
+        auto_watermark_interval_ms: deployment.config.auto_watermark_interval_ms,
+    };
+    let metrics = handle.metrics.clone();
+    let chain = OperatorChain::build(vertex, &services.program, context, writers, metrics)?;
+    let input = if vertex.inputs.is_empty() {
+        TaskInput::Source
+    } else {
+        TaskInput::Gates(InputProcessor::new(gates, handle.metrics.clone()))
+    };
+    let timeouts = vertex.outputs.iter().map(|output| output.buffer_timeout_ms);
+    let buffer_timeout = timeouts.filter(|timeout| *timeout >= 0).min();
+    Ok(StreamTask {
+        chain,
+        input,
+        mailbox,
+        signal: handle.signal.clone(),
+        cancelled: handle.cancelled.clone(),
+        clock: services.clock,
+        buffer_timeout: buffer_timeout.map(|ms| Duration::from_millis(ms as u64)),
+        metrics: handle.metrics.clone(),
+    })
+}
