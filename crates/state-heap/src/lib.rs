@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The `hashmap` state backend: typed values in hash tables, nothing serialised on access.
+//!
+//! - [`KeyedTable`]: the values of one state, one hash table per key group, reached with the stable
+//!   hash that the caller has computed once per record.
+//! - [`KeyedStateStore`]: all states of one operator by name, with the current key.
+//! - [`TimerQueue`]: timers by time, deduplicated by (time, key, namespace).
+//!
+//! Owned by one operator of one subtask; nothing here is shared or locked. Deliberately absent:
+//! snapshots, which will walk the tables key group by key group.
+
+pub mod store;
+pub mod table;
+pub mod timers;
+
+pub use store::{
+    AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
+};
+pub use table::{KeyHasher, KeyedTable};
+pub use timers::{Timer, TimerQueue};
