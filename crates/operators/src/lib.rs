@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The operators of the DataStream API, and the partitioners of its edges.
+//!
+//! Everything here is generic over the user's types and functions: a virtual call per batch leads
+//! into a loop that is compiled for them.
+//!
+//! - [`stateless`]: map, filter, flat map, process.
+//! - [`keyed`]: reduce, keyed process functions with state and timers.
+//! - [`two_input`]: connected streams.
+//! - [`time`]: timestamps and watermarks.
+//! - [`window`]: assigners, triggers, evictors and the window operators.
+//! - [`source`], [`sink`]: the two ends, over the connector contract.
+//! - [`partition`]: typed edges and the eight partitioners.
+
+pub mod collector;
+pub mod context;
+pub mod factory;
+pub mod key;
+pub mod keyed;
+pub mod partition;
+pub mod sink;
+pub mod source;
+pub mod stateless;
+pub mod time;
+pub mod two_input;
+//WIN
+
+pub use collector::{Collector, OutputTag};
+pub use context::RuntimeContext;
+pub use factory::FnOperatorFactory;
+pub use key::KeySelector;

@@ -1,0 +1,74 @@
+//! What user functions may know of their surroundings.
+
+use hurtig_env::Clock;
+use hurtig_metrics::{AccumulatorValue, MetricGroup, SharedAccumulators};
+use hurtig_operator_api::OperatorContext;
+use hurtig_types::BoxError;
+
+/// The surroundings of a rich function.
+#[derive(Clone)]
+pub struct RuntimeContext {
+    context: OperatorContext,
+}
+
+impl RuntimeContext {
+    /// The view of an operator's context that user code gets.
+    pub fn new(context: &OperatorContext) -> Self {
+        Self {
+            context: context.clone(),
+        }
+    }
+
+    /// Index of this subtask, from 0.
+    pub fn subtask(&self) -> u32 {
+        self.context.subtask
+    }
+
+    /// Number of subtasks.
+    pub fn parallelism(&self) -> u32 {
+        self.context.parallelism
+    }
+
+    /// Number of key groups.
+    pub fn max_parallelism(&self) -> u32 {
+        self.context.max_parallelism
+    }
+
+    /// Attempt number, from 0.
+    pub fn attempt(&self) -> u32 {
+        self.context.attempt
+    }
+
+    /// The operator's name.
+    pub fn task_name(&self) -> &str {
+        &self.context.operator_name
+    }
+
+    /// The job's name.
+    pub fn job_name(&self) -> &str {
+        &self.context.job_name
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> Clock {
+        self.context.clock
+    }
+
+    /// A group for metrics of the user's own.
+    pub fn metrics(&self) -> MetricGroup {
+        self.context.metrics.group("user")
+    }
+
+    /// The accumulators of this subtask.
+    pub fn accumulators(&self) -> &SharedAccumulators {
+        &self.context.accumulators
+    }
+
+    /// Adds to a sum of integers that the job's result will hold.
+    pub fn add_to_counter(&self, name: &str, n: i64) -> Result<(), BoxError> {
+        Ok(self
+            .context
+            .accumulators
+            .add(name, AccumulatorValue::Long(n))?)
+    }
+}

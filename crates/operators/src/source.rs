@@ -1,0 +1,309 @@
+//! The source operator: runs a reader, and talks with the enumerator's coordinator.
+//!
+//! Watermarks are generated per split: the operator's watermark is the minimum over the splits that
+//! have not finished, so splits that are read one after the other do not make each other late.
+
+use std::{collections::HashMap, marker::PhantomData, sync::Arc};
+
+use hurtig_connector_api::{
+    EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
+    SplitEnumerator,
+};
+use hurtig_env::Clock;
+use hurtig_operator_api::{
+    CoordinatorAction, CoordinatorContext, EventGateway, Operator, OperatorContext,
+    OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
+};
+use hurtig_types::{
+    Batch, BoxedPayload, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP, codec,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    keyed::not_open,
+    time::{Announcer, WatermarkGenerator, WatermarkStrategy},
+};
+
+/// Most records per read.
+const RECORDS_PER_READ: usize = 1024;
+
+/// From a reader to its enumerator.
+#[derive(Debug, Serialize, Deserialize)]
+enum ReaderEvent {
+    RequestSplit,
+}
+
+/// From an enumerator to a reader.
+#[derive(Debug, Serialize, Deserialize)]
+enum SplitEvent<S> {
+    Assign(Vec<S>),
+    NoMoreSplits,
+}
+
+/// Creates source operators and their coordinator.
+pub struct SourceFactory<S: Source> {
+    source: Arc<S>,
+    strategy: WatermarkStrategy<S::Record>,
+}
+
+impl<S: Source> SourceFactory<S> {
+    /// For a source with a watermark strategy.
+    pub fn new(source: S, strategy: WatermarkStrategy<S::Record>) -> Self {
+        Self {
+            source: Arc::new(source),
+            strategy,
+        }
+    }
+}
+
+impl<S: Source> OperatorFactory for SourceFactory<S> {
+    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        Ok(Box::new(SourceOperator::<S> {
+            source: self.source.clone(),
+            strategy: self.strategy.clone(),
+            reader: None,
+            running: None,
+            generators: HashMap::new(),
+            output: SourceOutput::default(),
+            waiting_for_split: false,
+            no_more_splits: false,
+        }))
+    }
+
+    fn has_coordinator(&self) -> bool {
+        true
+    }
+
+    fn create_coordinator(
+        &self,
+        context: &CoordinatorContext,
+    ) -> FlowResult<Option<Box<dyn OperatorCoordinator>>> {
+        Ok(Some(Box::new(SourceCoordinator::<S> {
+            source: self.source.clone(),
+            parallelism: context.parallelism,
+            enumerator: None,
+            assigned: HashMap::new(),
+            types: PhantomData,
+        })))
+    }
+}
+
+struct Running {
+    announcer: Announcer,
+    clock: Clock,
+    events: Arc<dyn EventGateway>,
+}
+
+struct SourceOperator<S: Source> {
+    source: Arc<S>,
+    strategy: WatermarkStrategy<S::Record>,
+    reader: Option<Box<dyn SourceReader<S::Record, S::Split>>>,
+    running: Option<Running>,
+    generators: HashMap<u32, Box<dyn WatermarkGenerator<S::Record>>>,
+    output: SourceOutput<S::Record>,
+    waiting_for_split: bool,
+    no_more_splits: bool,
+}
+
+impl<S: Source> SourceOperator<S> {
+    fn watermark(&self) -> i64 {
+        self.generators
+            .values()
+            .map(|g| g.current())
+            .min()
+            .unwrap_or(MIN_TIMESTAMP)
+    }
+
+    fn emit(&mut self, out: &mut dyn Output) -> FlowResult {
+        let running = self.running.as_mut().ok_or_else(not_open)?;
+        let split = self.output.split;
+        if !self.output.values.is_empty() {
+            let values = std::mem::take(&mut self.output.values);
+            let timestamps = std::mem::take(&mut self.output.timestamps);
+            let timed = timestamps.len() == values.len();
+            let mut batch = Batch {
+                values,
+                timestamps: timed.then_some(timestamps),
+            };
+            self.strategy.assign(&mut batch);
+            let generator = self
+                .generators
+                .entry(split)
+                .or_insert_with(|| self.strategy.create_generator());
+            let timestamps = batch.timestamps.as_deref().unwrap_or_default();
+            let punctuated = generator.on_batch(&batch.values, timestamps);
+            running.announcer.on_records(running.clock.now_ms(), out)?;
+            out.emit(batch.boxed())?;
+            if punctuated.is_some() {
+                let watermark = self.watermark();
+                let running = self.running.as_mut().ok_or_else(not_open)?;
+                running.announcer.announce(watermark, out)?;
+            }
+        }
+        if std::mem::take(&mut self.output.split_finished) {
+            self.generators.remove(&split);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Source> Operator for SourceOperator<S> {
+    fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        self.reader = Some(
+            self.source
+                .create_reader(ReaderContext {
+                    subtask: context.subtask,
+                    parallelism: context.parallelism,
+                    clock: context.clock,
+                    signal: context.signal.clone(),
+                    runtimes: context.runtimes.clone(),
+                    metrics: context.metrics.clone(),
+                })
+                .map_err(FlowError::external)?,
+        );
+        let interval = context.auto_watermark_interval_ms;
+        self.running = Some(Running {
+            announcer: Announcer::new(&self.strategy, interval, context.clock),
+            clock: context.clock,
+            events: context.events.clone(),
+        });
+        Ok(())
+    }
+
+    fn process(&mut self, _: usize, _: BoxedPayload, _: &mut dyn Output) -> FlowResult {
+        Err(FlowError::internal("a source has no input"))
+    }
+
+    fn poll_source(&mut self, out: &mut dyn Output) -> FlowResult<SourcePoll> {
+        let reader = self.reader.as_mut().ok_or_else(not_open)?;
+        let status = reader
+            .read(RECORDS_PER_READ, &mut self.output)
+            .map_err(FlowError::external)?;
+        self.emit(out)?;
+        match status {
+            ReadStatus::More => Ok(SourcePoll::More),
+            ReadStatus::Wait { until_ms } => Ok(SourcePoll::Wait { until_ms }),
+            ReadStatus::NeedSplit if self.no_more_splits => {
+                let running = self.running.as_mut().ok_or_else(not_open)?;
+                running.announcer.announce(MAX_TIMESTAMP, out)?;
+                Ok(SourcePoll::Ended)
+            }
+            ReadStatus::NeedSplit => {
+                if !self.waiting_for_split {
+                    self.waiting_for_split = true;
+                    let running = self.running.as_ref().ok_or_else(not_open)?;
+                    let request = codec::encode(&ReaderEvent::RequestSplit)?;
+                    running.events.send_to_coordinator(request)?;
+                }
+                Ok(SourcePoll::Wait { until_ms: None })
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: &[u8]) -> FlowResult {
+        match codec::decode::<SplitEvent<S::Split>>(event)? {
+            SplitEvent::Assign(splits) => {
+                self.waiting_for_split = false;
+                let reader = self.reader.as_mut().ok_or_else(not_open)?;
+                reader.add_splits(splits).map_err(FlowError::external)
+            }
+            SplitEvent::NoMoreSplits => {
+                self.no_more_splits = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn next_processing_timer_ms(&self) -> Option<i64> {
+        self.running
+            .as_ref()
+            .and_then(|running| running.announcer.next_ms())
+    }
+
+    fn on_processing_time(&mut self, now_ms: i64, out: &mut dyn Output) -> FlowResult<Progress> {
+        let watermark = self.watermark();
+        let running = self.running.as_mut().ok_or_else(not_open)?;
+        running.announcer.on_time(now_ms, || watermark, out)?;
+        Ok(Progress::Done)
+    }
+
+    fn close(&mut self) -> FlowResult {
+        match self.reader.take() {
+            Some(mut reader) => reader.close().map_err(FlowError::external),
+            None => Ok(()),
+        }
+    }
+}
+
+struct SourceCoordinator<S: Source> {
+    source: Arc<S>,
+    parallelism: u32,
+    enumerator: Option<Box<dyn SplitEnumerator<S::Split>>>,
+    /// Splits by reader, to be given back if its subtask fails.
+    assigned: HashMap<u32, Vec<S::Split>>,
+    types: PhantomData<S>,
+}
+
+impl<S: Source> SourceCoordinator<S> {
+    fn with_enumerator(
+        &mut self,
+        actions: &mut Vec<CoordinatorAction>,
+        f: impl FnOnce(
+            &mut dyn SplitEnumerator<S::Split>,
+            &mut Vec<EnumeratorAction<S::Split>>,
+        ) -> Result<(), hurtig_types::BoxError>,
+    ) -> FlowResult {
+        let enumerator = self.enumerator.as_mut().ok_or_else(not_open)?;
+        let mut wanted = Vec::new();
+        f(&mut **enumerator, &mut wanted).map_err(FlowError::external)?;
+        for action in wanted {
+            let (subtask, event) = match action {
+                EnumeratorAction::Assign { subtask, splits } => {
+                    let known = self.assigned.entry(subtask).or_default();
+                    known.extend(splits.iter().cloned());
+                    (subtask, SplitEvent::Assign(splits))
+                }
+                EnumeratorAction::NoMoreSplits { subtask } => (subtask, SplitEvent::NoMoreSplits),
+                EnumeratorAction::CallAfterMs(ms) => {
+                    actions.push(CoordinatorAction::CallAfterMs(ms));
+                    continue;
+                }
+            };
+            let event = codec::encode(&event)?;
+            actions.push(CoordinatorAction::SendToSubtask { subtask, event });
+        }
+        Ok(())
+    }
+}
+
+impl<S: Source> OperatorCoordinator for SourceCoordinator<S> {
+    fn start(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
+        let created = self.source.create_enumerator(self.parallelism);
+        self.enumerator = Some(created.map_err(FlowError::external)?);
+        self.assigned.clear();
+        self.with_enumerator(actions, |enumerator, wanted| enumerator.start(wanted))
+    }
+
+    fn on_event(
+        &mut self,
+        subtask: u32,
+        event: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        let ReaderEvent::RequestSplit = codec::decode(event)?;
+        self.with_enumerator(actions, |enumerator, wanted| {
+            enumerator.on_split_request(subtask, wanted)
+        })
+    }
+
+    fn subtask_reset(&mut self, subtask: u32, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
+        let splits = self.assigned.remove(&subtask).unwrap_or_default();
+        self.with_enumerator(actions, |enumerator, wanted| {
+            enumerator.add_splits_back(subtask, splits, wanted)
+        })
+    }
+
+    fn on_timer(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
+        self.with_enumerator(actions, |enumerator, wanted| enumerator.on_timer(wanted))
+    }
+}
