@@ -6,14 +6,29 @@
 //!
 //! Deliberately absent: anything that runs. The ExecutionGraph lives in the scheduler crate.
 
+mod chaining;
+pub mod distribution;
+mod error;
+mod explain;
 pub mod job_graph;
+mod operator_ids;
+mod regions;
+mod resolve;
 pub mod stream_graph;
 pub mod transformation;
 
+#[cfg(test)]
+mod tests;
+
+pub use chaining::{build_job_graph, is_chainable, pattern_of};
+pub use error::GraphError;
+pub use explain::ship_name;
 pub use job_graph::{
     ChainedOperator, DistributionPattern, IntermediateDataSet, JobConfig, JobEdge, JobGraph,
     JobVertex, OperatorOutput, OutputTarget, RestartStrategyConfig,
 };
+pub use regions::pipelined_regions;
+pub use resolve::{DEFAULT_SLOT_SHARING_GROUP, StreamGraphSettings, build_stream_graph};
 pub use stream_graph::{StreamEdge, StreamGraph, StreamNode};
 pub use transformation::{
     ChainingStrategy, OperatorKind, ShipStrategy, Transformation, TransformationId,

@@ -17,8 +17,7 @@ use std::{marker::PhantomData, sync::Arc};
 use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext, Partitioner};
 use hurtig_state_api::Key;
 use hurtig_types::{
-    Batch, BoxedPayload, CodecError, FlowError, FlowResult, Record, key_group_of,
-    operator_index_of,
+    Batch, BoxedPayload, CodecError, FlowError, FlowResult, Record, key_group_of, operator_index_of,
 };
 
 use crate::key::{BatchKeys, KeySelector};
