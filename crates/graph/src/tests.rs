@@ -275,20 +275,58 @@ fn regions_follow_the_exchanges() {
 
 #[test]
 fn bad_programs_are_named() {
-    check_error("a source", expect![[]]);
-    check_error("a source in=1\n b sink in=a", expect![[]]);
-    check_error("a source\n b sink", expect![[]]);
-    check_error("a source\n b sink in=7", expect![[]]);
+    check_error(
+        "a source",
+        expect!["the program defines no sink: there is nothing to execute"],
+    );
+    check_error(
+        "a source in=1\n b sink in=a",
+        expect![[r#"operator "a" is a source but has an input"#]],
+    );
+    check_error(
+        "a source\n b sink",
+        expect![[r#"operator "b" has no input"#]],
+    );
+    check_error(
+        "a source\n b sink in=7",
+        expect![[r#"operator "b" reads from unknown operator number 7"#]],
+    );
     check_error(
         "a source\n b op in=2\n c op in=b\n d sink in=c",
-        expect![[]],
+        expect![[r#"the program has a cycle through "b", "c", "d""#]],
     );
-    check_error("a source uid=x\n b sink in=a uid=x", expect![[]]);
-    check_error("a source p=0\n b sink in=a", expect![[]]);
-    check_error("a source p=9 max=8\n b sink in=a", expect![[]]);
-    check_error("a source max=40000\n b sink in=a", expect![[]]);
-    check_error("a source\n b sink in=a limit=1 p=2", expect![[]]);
-    check_error("a source\n b sink in=a:forward p=2", expect![[]]);
-    check_error("a source timeout=-2\n b sink in=a", expect![[]]);
-    check_error("a source with=k\n b sink in=a with=k p=2", expect![[]]);
+    check_error(
+        "a source uid=x\n b sink in=a uid=x",
+        expect![[r#"uid "x" is used by operators "a" and "b"; it must be unique"#]],
+    );
+    check_error(
+        "a source p=0\n b sink in=a",
+        expect![[r#"parallelism of operator "a" is 0; it must be at least 1"#]],
+    );
+    check_error(
+        "a source p=9 max=8\n b sink in=a",
+        expect![[r#"parallelism 9 of operator "a" is above its max parallelism 8"#]],
+    );
+    check_error(
+        "a source max=40000\n b sink in=a",
+        expect![[r#"max parallelism 40000 of operator "a" is not between 1 and 32768"#]],
+    );
+    check_error(
+        "a source\n b sink in=a limit=1 p=2",
+        expect![[r#"operator "b" cannot run with parallelism 2: 1 at most"#]],
+    );
+    check_error(
+        "a source\n b sink in=a:forward p=2",
+        expect![[
+            r#"forward partitioning from "a" (parallelism 1) to "b" (parallelism 2) needs equal parallelism; use rebalance or rescale"#
+        ]],
+    );
+    check_error(
+        "a source timeout=-2\n b sink in=a",
+        expect![[r#"buffer timeout -2 ms of operator "a" is below -1"#]],
+    );
+    check_error(
+        "a source with=k\n b sink in=a with=k p=2",
+        expect![[r#"operators "a" and "b" share co-location key "k" but differ in parallelism"#]],
+    );
 }
