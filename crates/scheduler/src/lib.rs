@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The decisions of a JobMaster, as pure code: `(state, event, now) -> (state, commands)`.
+//!
+//! - [`ExecutionGraph`]: the attempts of all subtasks and their states.
+//! - [`SlotPool`]: the slots of the job and which shared slot each of them serves.
+//! - [`RestartBackoff`]: whether and when to restart after a failure.
+//! - [`JobScheduler`]: ties them together; one method per event, commands as the answer.
+//!
+//! No clock, no I/O, no thread: the JobMaster's actor feeds events and executes commands.
+
+mod deployment;
+pub mod execution_graph;
+pub mod job_scheduler;
+pub mod restart;
+pub mod slot_pool;
+
+#[cfg(test)]
+mod tests;
+
+pub use execution_graph::{Execution, ExecutionGraph, IllegalTransition};
+pub use job_scheduler::{Command, JobScheduler, Timer};
+pub use restart::RestartBackoff;
+pub use slot_pool::{PhysicalSlot, SharedSlotId, SlotPool};

@@ -1,0 +1,117 @@
+//! The slots of a job.
+//!
+//! Subtasks do not own physical slots: the subtasks with the same index of all vertices of a slot
+//! sharing group share one. So a group needs as many slots as its widest vertex has subtasks, and
+//! every slot holds a whole slice of the pipeline. Co-location holds by itself, since equal
+//! indices share a slot.
+
+use std::collections::BTreeMap;
+
+use hurtig_cluster_api::{PeerAddress, SlotOffer};
+use hurtig_graph::JobGraph;
+use hurtig_types::{AllocationId, ResourceId};
+
+/// A slot that subtasks share: a slot sharing group and an index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SharedSlotId {
+    /// The group.
+    pub group: String,
+    /// The index of the subtasks in it.
+    pub index: u32,
+}
+
+/// A slot that a TaskExecutor has given to the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhysicalSlot {
+    /// The TaskExecutor and the grant.
+    pub offer: SlotOffer,
+    /// Where its data plane is reached.
+    pub data_address: PeerAddress,
+}
+
+/// All slots of a job and what they serve.
+#[derive(Clone, Debug, Default)]
+pub struct SlotPool {
+    slots: BTreeMap<AllocationId, PhysicalSlot>,
+    serves: BTreeMap<SharedSlotId, Option<AllocationId>>,
+}
+
+impl SlotPool {
+    /// A pool with the needs of a graph and no slot yet.
+    pub fn new(graph: &JobGraph) -> Self {
+        let mut serves = BTreeMap::new();
+        for vertex in &graph.vertices {
+            for index in 0..vertex.parallelism {
+                let group = vertex.slot_sharing_group.clone();
+                serves.insert(SharedSlotId { group, index }, None);
+            }
+        }
+        Self {
+            slots: BTreeMap::new(),
+            serves,
+        }
+    }
+
+    /// Number of slots that the job needs.
+    pub fn required(&self) -> usize {
+        self.serves.len()
+    }
+
+    /// Number of slots that are still missing.
+    pub fn missing(&self) -> usize {
+        self.serves.values().filter(|slot| slot.is_none()).count()
+    }
+
+    /// A slot is offered. True if the job takes it: it needs it, or has it already.
+    pub fn offer(&mut self, slot: PhysicalSlot) -> bool {
+        let allocation = slot.offer.allocation;
+        if self.slots.contains_key(&allocation) {
+            return true;
+        }
+        let Some(free) = self.serves.values_mut().find(|served| served.is_none()) else {
+            return false;
+        };
+        *free = Some(allocation);
+        self.slots.insert(allocation, slot);
+        true
+    }
+
+    /// A slot is lost. True if the job had it.
+    pub fn lose(&mut self, allocation: AllocationId) -> bool {
+        for served in self.serves.values_mut() {
+            if *served == Some(allocation) {
+                *served = None;
+            }
+        }
+        self.slots.remove(&allocation).is_some()
+    }
+
+    /// The grants on one TaskExecutor.
+    pub fn on_resource(&self, resource: ResourceId) -> Vec<AllocationId> {
+        let slots = self
+            .slots
+            .values()
+            .filter(|slot| slot.offer.slot.resource == resource);
+        slots.map(|slot| slot.offer.allocation).collect()
+    }
+
+    /// The slot of subtasks with that index in that group.
+    pub fn slot_for(&self, group: &str, index: u32) -> Option<&PhysicalSlot> {
+        let id = SharedSlotId {
+            group: group.to_owned(),
+            index,
+        };
+        let allocation = self.serves.get(&id)?.as_ref()?;
+        self.slots.get(allocation)
+    }
+
+    /// A slot by its grant.
+    pub fn slot(&self, allocation: AllocationId) -> Option<&PhysicalSlot> {
+        self.slots.get(&allocation)
+    }
+
+    /// All slots.
+    pub fn slots(&self) -> impl Iterator<Item = &PhysicalSlot> {
+        self.slots.values()
+    }
+}

@@ -1,0 +1,289 @@
+//! The scheduler as scripts: events in, states and commands out.
+
+use hurtig_cluster_api::{
+    ExecutionState, FailureClass, FailureInfo, JobStatus, PeerAddress, SlotId, SlotOffer,
+    TaskIoMetrics, TaskStateUpdate,
+};
+use hurtig_graph::{
+    DistributionPattern, IntermediateDataSet, JobConfig, JobEdge, JobGraph, JobVertex,
+    RestartStrategyConfig, ShipStrategy,
+};
+use hurtig_types::{AllocationId, EdgeId, JobId, JobVertexId, ResourceId};
+
+use crate::{Command, JobScheduler, Timer};
+
+fn vertex(id: u128, parallelism: u32) -> JobVertex {
+    JobVertex {
+        id: JobVertexId(id),
+        name: format!("v{id}"),
+        parallelism,
+        max_parallelism: 128,
+        slot_sharing_group: "default".to_owned(),
+        co_location_key: None,
+        blocking: false,
+        operators: Vec::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    }
+}
+
+/// Two vertices of parallelism 2 with a pointwise edge (two regions) or an all-to-all edge (one).
+fn scheduler(
+    pattern: DistributionPattern,
+    restart_strategy: RestartStrategyConfig,
+) -> JobScheduler {
+    let (ship, edge) = (ShipStrategy::Rebalance, EdgeId(0));
+    let mut a = vertex(1, 2);
+    let mut b = vertex(2, 2);
+    let consumer = b.id;
+    a.outputs = vec![IntermediateDataSet {
+        edge,
+        consumer,
+        ship,
+        pattern,
+        buffer_timeout_ms: 1,
+    }];
+    b.inputs = vec![JobEdge {
+        edge,
+        producer: a.id,
+        input_index: 0,
+        ship,
+        pattern,
+    }];
+    let config = JobConfig {
+        restart_strategy,
+        ..JobConfig::default()
+    };
+    let graph = JobGraph {
+        job_id: JobId(1),
+        name: "job".into(),
+        vertices: vec![a, b],
+        config,
+    };
+    JobScheduler::new(graph, 1, 0)
+}
+
+fn offer(scheduler: &mut JobScheduler, allocations: &[u128], now_ms: i64) -> Vec<Command> {
+    let resource = ResourceId(9);
+    let offers: Vec<SlotOffer> = allocations
+        .iter()
+        .map(|a| SlotOffer {
+            allocation: AllocationId(*a),
+            slot: SlotId {
+                resource,
+                index: *a as u32,
+            },
+        })
+        .collect();
+    let address = PeerAddress {
+        resource,
+        address: "here".into(),
+    };
+    scheduler.on_slots_offered(&offers, &address, now_ms).1
+}
+
+fn report(
+    scheduler: &mut JobScheduler,
+    index: usize,
+    state: ExecutionState,
+    now_ms: i64,
+) -> Vec<Command> {
+    let attempt = scheduler.graph().execution(index).attempt;
+    let failure = (state == ExecutionState::Failed).then(|| FailureInfo {
+        class: FailureClass::User,
+        message: "boom".into(),
+        task: None,
+        timestamp_ms: now_ms,
+    });
+    let metrics = TaskIoMetrics::default();
+    let accumulators = Default::default();
+    scheduler.on_task_state(
+        TaskStateUpdate {
+            attempt,
+            state,
+            failure,
+            metrics,
+            accumulators,
+        },
+        now_ms,
+    )
+}
+
+fn run_all(scheduler: &mut JobScheduler, now_ms: i64) {
+    for index in 0..4 {
+        report(scheduler, index, ExecutionState::Initializing, now_ms);
+        report(scheduler, index, ExecutionState::Running, now_ms);
+    }
+}
+
+fn count(commands: &[Command], matching: impl Fn(&Command) -> bool) -> usize {
+    commands.iter().filter(|command| matching(command)).count()
+}
+
+fn deployed(commands: &[Command]) -> usize {
+    count(commands, |c| matches!(c, Command::Deploy(_)))
+}
+
+fn cancelled(commands: &[Command]) -> usize {
+    count(commands, |c| matches!(c, Command::Cancel { .. }))
+}
+
+fn fixed_delay() -> RestartStrategyConfig {
+    RestartStrategyConfig::FixedDelay {
+        attempts: 1,
+        delay_ms: 10,
+    }
+}
+
+#[test]
+fn a_region_is_deployed_when_all_its_slots_are_there() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, RestartStrategyConfig::None);
+    let commands = scheduler.start(0);
+    assert!(matches!(commands[1], Command::DeclareSlots(2)));
+    assert_eq!(deployed(&offer(&mut scheduler, &[1], 1)), 0);
+    assert_eq!(deployed(&offer(&mut scheduler, &[2], 2)), 4);
+    run_all(&mut scheduler, 3);
+    for index in 0..4 {
+        assert_eq!(scheduler.status(), JobStatus::Running);
+        report(&mut scheduler, index, ExecutionState::Finished, 4);
+    }
+    assert_eq!(scheduler.status(), JobStatus::Finished);
+}
+
+#[test]
+fn surplus_slots_are_refused_and_known_ones_accepted_again() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, RestartStrategyConfig::None);
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    let address = PeerAddress {
+        resource: ResourceId(9),
+        address: "here".into(),
+    };
+    let slot = SlotId {
+        resource: ResourceId(9),
+        index: 0,
+    };
+    let offers = [1, 3].map(|a| SlotOffer {
+        allocation: AllocationId(a),
+        slot,
+    });
+    let (accepted, _) = scheduler.on_slots_offered(&offers, &address, 2);
+    assert_eq!(accepted, [AllocationId(1)]);
+}
+
+#[test]
+fn only_the_failed_region_restarts() {
+    let mut scheduler = scheduler(DistributionPattern::Pointwise, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    let commands = report(&mut scheduler, 0, ExecutionState::Failed, 3);
+    assert_eq!(
+        (cancelled(&commands), scheduler.status()),
+        (1, JobStatus::Restarting)
+    );
+    report(&mut scheduler, 2, ExecutionState::Canceled, 4);
+    assert_eq!(
+        scheduler.graph().execution(0).attempt.attempt,
+        0,
+        "the delay has not passed"
+    );
+    let commands = scheduler.on_timer(Timer::Restart, 13);
+    assert_eq!(
+        (deployed(&commands), scheduler.status()),
+        (2, JobStatus::Running)
+    );
+    let attempts: Vec<u32> = scheduler
+        .graph()
+        .executions()
+        .iter()
+        .map(|e| e.attempt.attempt)
+        .collect();
+    assert_eq!(attempts, [1, 0, 1, 0]);
+    assert_eq!(scheduler.restarts(), 1);
+}
+
+#[test]
+fn a_job_fails_when_restarts_are_used_up() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, RestartStrategyConfig::None);
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    let commands = report(&mut scheduler, 1, ExecutionState::Failed, 3);
+    assert_eq!(
+        (cancelled(&commands), scheduler.status()),
+        (3, JobStatus::Failing)
+    );
+    // A failure on the way down is no second root cause.
+    report(&mut scheduler, 0, ExecutionState::Failed, 4);
+    report(&mut scheduler, 2, ExecutionState::Canceled, 4);
+    let commands = report(&mut scheduler, 3, ExecutionState::Canceled, 4);
+    assert_eq!(count(&commands, |c| matches!(c, Command::Ended)), 1);
+    assert_eq!(scheduler.status(), JobStatus::Failed);
+    assert_eq!(scheduler.root_failure().unwrap().message, "boom");
+}
+
+#[test]
+fn late_messages_of_an_old_attempt_are_ignored() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    let old = scheduler.graph().execution(0).attempt;
+    report(&mut scheduler, 1, ExecutionState::Failed, 3);
+    for index in [0, 2, 3] {
+        report(&mut scheduler, index, ExecutionState::Canceled, 4);
+    }
+    scheduler.on_timer(Timer::Restart, 20);
+    let update = TaskStateUpdate {
+        attempt: old,
+        state: ExecutionState::Failed,
+        failure: None,
+        metrics: TaskIoMetrics::default(),
+        accumulators: Default::default(),
+    };
+    assert!(scheduler.on_task_state(update, 21).is_empty());
+    assert_eq!(scheduler.status(), JobStatus::Running);
+}
+
+#[test]
+fn missing_slots_are_counted_in_the_error() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, RestartStrategyConfig::None);
+    let commands = scheduler.start(0);
+    let timer = commands.iter().find_map(|c| match c {
+        Command::SetTimer(timer, ms) => Some((*timer, *ms)),
+        _ => None,
+    });
+    offer(&mut scheduler, &[1], 1);
+    scheduler.on_timer(timer.unwrap().0, timer.unwrap().1 as i64);
+    assert_eq!(scheduler.status(), JobStatus::Failed);
+    let message = &scheduler.root_failure().unwrap().message;
+    assert!(
+        message.starts_with("1 of 2 slots are missing after 300000 ms"),
+        "{message}"
+    );
+}
+
+#[test]
+fn cancelling_ends_in_canceled_even_if_a_task_executor_is_lost() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    assert_eq!(cancelled(&scheduler.cancel(3)), 4);
+    scheduler.on_resource_lost(ResourceId(9), "gone", 4);
+    assert_eq!(scheduler.status(), JobStatus::Canceled);
+}
+
+#[test]
+fn a_lost_task_executor_restarts_what_ran_on_it_once_there_are_slots_again() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    scheduler.on_resource_lost(ResourceId(9), "gone", 3);
+    assert_eq!(scheduler.status(), JobStatus::Restarting);
+    assert_eq!(deployed(&scheduler.on_timer(Timer::Restart, 13)), 0);
+    assert_eq!(deployed(&offer(&mut scheduler, &[3, 4], 14)), 4);
+    assert_eq!(scheduler.status(), JobStatus::Running);
+}
