@@ -197,3 +197,13 @@ pub trait JobMasterGateway: Send + Sync {
         request: Vec<u8>,
     ) -> RpcResult<Vec<u8>>;
 }
+
+/// Starts the JobMaster of a job. How (in this process or in one of its own) is the cluster's
+/// business, not the Dispatcher's.
+#[async_trait]
+pub trait JobMasterLauncher: Send + Sync {
+    /// Starts a JobMaster and the job with it.
+    async fn launch(&self, graph: JobGraph) -> RpcResult<Arc<dyn JobMasterGateway>>;
+    /// The job has ended: what was kept for it can go.
+    async fn retire(&self, job: JobId);
+}

@@ -6,14 +6,16 @@
 //! Every message of a leader carries its fencing token; the receiver rejects a stale one with
 //! [`RpcError::Fenced`].
 
+pub mod actor;
 pub mod gateway;
 pub mod job;
 pub mod slot;
 pub mod task;
 
+pub use actor::{Inbox, Mailbox};
 pub use gateway::{
-    DispatcherGateway, JobMasterGateway, ResourceManagerGateway, RpcError, RpcResult,
-    TaskExecutorGateway,
+    DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
+    RpcResult, TaskExecutorGateway,
 };
 pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,

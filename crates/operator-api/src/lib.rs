@@ -20,4 +20,4 @@ pub use context::{EventGateway, OperatorContext};
 pub use coordinator::{CoordinatorAction, CoordinatorContext, OperatorCoordinator};
 pub use operator::{Operator, OperatorFactory, Output, Progress, SourcePoll};
 pub use partitioner::{ChannelSink, EdgeFactory, PartitionContext, Partitioner};
-pub use program::Program;
+pub use program::{Program, ProgramStore};

@@ -2,7 +2,8 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use hurtig_types::{EdgeId, OperatorId};
+use hurtig_types::{EdgeId, JobId, OperatorId};
+use parking_lot::Mutex;
 
 use crate::{EdgeFactory, OperatorFactory};
 
@@ -21,5 +22,26 @@ impl fmt::Debug for Program {
             .field("operators", &self.operators.len())
             .field("edges", &self.edges.len())
             .finish()
+    }
+}
+
+/// The code of all jobs that a process knows. Cloning is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramStore(Arc<Mutex<HashMap<JobId, Arc<Program>>>>);
+
+impl ProgramStore {
+    /// Adds the code of a job.
+    pub fn insert(&self, job: JobId, program: Arc<Program>) {
+        self.0.lock().insert(job, program);
+    }
+
+    /// The code of a job.
+    pub fn get(&self, job: JobId) -> Option<Arc<Program>> {
+        self.0.lock().get(&job).cloned()
+    }
+
+    /// Forgets a job.
+    pub fn remove(&self, job: JobId) {
+        self.0.lock().remove(&job);
     }
 }

@@ -1,0 +1,276 @@
+//! The ResourceManager's actor.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hurtig_cluster_api::{
+    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcResult, SlotId,
+    SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+};
+use hurtig_env::{Clock, Runtimes};
+use hurtig_types::{AllocationId, JobId, ResourceId};
+use tokio::sync::oneshot;
+
+use crate::slot_manager::{Decision, SlotManager};
+
+enum Message {
+    Register(TaskExecutorRegistration, Arc<dyn TaskExecutorGateway>),
+    Heartbeat(ResourceId, SlotReport),
+    Disconnect(ResourceId, String),
+    SlotAvailable(SlotId, AllocationId),
+    RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>),
+    DisconnectJob(JobId),
+    Required(JobId, u32),
+    Answer(SlotId, AllocationId, bool),
+    Overview(oneshot::Sender<Vec<TaskExecutorOverview>>),
+}
+
+struct Executor {
+    gateway: Arc<dyn TaskExecutorGateway>,
+    data_address: String,
+    last_heartbeat_ms: i64,
+}
+
+/// The actor.
+pub struct ResourceManager {
+    slots: SlotManager,
+    executors: HashMap<ResourceId, Executor>,
+    jobs: HashMap<JobId, (FencingToken, Arc<dyn JobMasterGateway>)>,
+    mailbox: Mailbox<Message>,
+    runtimes: Runtimes,
+    clock: Clock,
+    heartbeat_timeout: Duration,
+}
+
+/// The way to the ResourceManager.
+#[derive(Clone)]
+pub struct ResourceManagerHandle {
+    mailbox: Mailbox<Message>,
+}
+
+impl ResourceManager {
+    /// Starts the actor. A TaskExecutor that is silent for `heartbeat_timeout` is lost.
+    pub fn start(
+        runtimes: &Runtimes,
+        clock: Clock,
+        seed: u64,
+        heartbeat_timeout: Duration,
+    ) -> ResourceManagerHandle {
+        let (mailbox, inbox) = Mailbox::new("ResourceManager");
+        let manager = Self {
+            slots: SlotManager::new(seed),
+            executors: HashMap::new(),
+            jobs: HashMap::new(),
+            mailbox: mailbox.clone(),
+            runtimes: runtimes.clone(),
+            clock,
+            heartbeat_timeout,
+        };
+        runtimes.control.spawn(manager.run(inbox));
+        ResourceManagerHandle { mailbox }
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Message>) {
+        let mut check = tokio::time::interval(self.heartbeat_timeout / 2);
+        loop {
+            tokio::select! {
+                biased;
+                message = inbox.recv() => match message {
+                    Some(message) => self.on_message(message),
+                    None => return,
+                },
+                _ = check.tick() => self.expire_silent(),
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        let decisions = match message {
+            Message::Register(registration, gateway) => {
+                let executor = Executor {
+                    gateway,
+                    data_address: registration.data_address.address,
+                    last_heartbeat_ms: self.clock.now_ms(),
+                };
+                self.executors.insert(registration.resource, executor);
+                tracing::info!(resource = %registration.resource, "TaskExecutor registered");
+                self.slots
+                    .on_report(registration.resource, &registration.slots)
+            }
+            Message::Heartbeat(resource, report) => match self.executors.get_mut(&resource) {
+                Some(executor) => {
+                    executor.last_heartbeat_ms = self.clock.now_ms();
+                    self.slots.on_report(resource, &report)
+                }
+                None => Vec::new(),
+            },
+            Message::Disconnect(resource, reason) => self.lose(resource, &reason),
+            Message::SlotAvailable(slot, allocation) => self.slots.on_free(slot, allocation),
+            Message::RegisterJob(job, token, gateway) => {
+                self.jobs.insert(job, (token, gateway));
+                Vec::new()
+            }
+            Message::DisconnectJob(job) => {
+                self.jobs.remove(&job);
+                self.slots.on_required(job, 0)
+            }
+            Message::Required(job, slots) => self.slots.on_required(job, slots),
+            Message::Answer(slot, allocation, accepted) => {
+                self.slots.on_answer(slot, allocation, accepted)
+            }
+            Message::Overview(reply) => {
+                let overview = self.executors.iter().map(|(resource, executor)| {
+                    let (slots, free_slots) = self.slots.count(*resource);
+                    TaskExecutorOverview {
+                        resource: *resource,
+                        data_address: executor.data_address.clone(),
+                        slots,
+                        free_slots,
+                        last_heartbeat_ms: executor.last_heartbeat_ms,
+                    }
+                });
+                // Who asked may have gone.
+                let _ = reply.send(overview.collect());
+                Vec::new()
+            }
+        };
+        for decision in decisions {
+            self.carry_out(decision);
+        }
+    }
+
+    fn lose(&mut self, resource: ResourceId, reason: &str) -> Vec<Decision> {
+        if self.executors.remove(&resource).is_none() {
+            return Vec::new();
+        }
+        tracing::warn!(%resource, reason, "TaskExecutor lost");
+        for (_, job_master) in self.jobs.values().cloned() {
+            let reason = reason.to_owned();
+            self.runtimes.control.spawn(async move {
+                // A JobMaster that has gone needs no word.
+                let _ = job_master.disconnect_task_executor(resource, reason).await;
+            });
+        }
+        self.slots.on_lost(resource)
+    }
+
+    fn expire_silent(&mut self) {
+        let now = self.clock.now_ms();
+        let timeout_ms = self.heartbeat_timeout.as_millis() as i64;
+        let silent = self
+            .executors
+            .iter()
+            .filter(|(_, e)| now - e.last_heartbeat_ms > timeout_ms);
+        let silent: Vec<ResourceId> = silent.map(|(resource, _)| *resource).collect();
+        for resource in silent {
+            let reason = format!("no heartbeat for {timeout_ms} ms");
+            for decision in self.lose(resource, &reason) {
+                self.carry_out(decision);
+            }
+        }
+    }
+
+    fn carry_out(&self, decision: Decision) {
+        match decision {
+            Decision::Allocate {
+                slot,
+                job,
+                allocation,
+            } => {
+                let executor = self
+                    .executors
+                    .get(&slot.resource)
+                    .map(|e| e.gateway.clone());
+                let job_master = self.jobs.get(&job).cloned();
+                let mailbox = self.mailbox.clone();
+                self.runtimes.control.spawn(async move {
+                    let accepted = match (executor, job_master) {
+                        (Some(executor), Some((token, gateway))) => executor
+                            .request_slot(slot, job, allocation, token, gateway)
+                            .await
+                            .inspect_err(|error| tracing::debug!(%error, "slot request refused"))
+                            .is_ok(),
+                        _ => false,
+                    };
+                    // If this actor has ended, nobody waits for the answer.
+                    let _ = mailbox
+                        .tell(Message::Answer(slot, allocation, accepted))
+                        .await;
+                });
+            }
+            Decision::NotEnough { job, available } => {
+                let Some((_, job_master)) = self.jobs.get(&job).cloned() else {
+                    return;
+                };
+                self.runtimes.control.spawn(async move {
+                    let _ = job_master.notify_not_enough_slots(available).await;
+                });
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ResourceManagerGateway for ResourceManagerHandle {
+    async fn register_task_executor(
+        &self,
+        registration: TaskExecutorRegistration,
+        gateway: Arc<dyn TaskExecutorGateway>,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::Register(registration, gateway))
+            .await
+    }
+
+    async fn heartbeat_from_task_executor(
+        &self,
+        resource: ResourceId,
+        slots: SlotReport,
+    ) -> RpcResult<()> {
+        self.mailbox.tell(Message::Heartbeat(resource, slots)).await
+    }
+
+    async fn disconnect_task_executor(
+        &self,
+        resource: ResourceId,
+        reason: String,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::Disconnect(resource, reason))
+            .await
+    }
+
+    async fn notify_slot_available(&self, slot: SlotId, allocation: AllocationId) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::SlotAvailable(slot, allocation))
+            .await
+    }
+
+    async fn register_job_master(
+        &self,
+        job: JobId,
+        token: FencingToken,
+        gateway: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::RegisterJob(job, token, gateway))
+            .await
+    }
+
+    async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()> {
+        self.mailbox.tell(Message::DisconnectJob(job)).await
+    }
+
+    async fn declare_required_slots(
+        &self,
+        job: JobId,
+        _token: FencingToken,
+        slots: u32,
+    ) -> RpcResult<()> {
+        self.mailbox.tell(Message::Required(job, slots)).await
+    }
+
+    async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
+        self.mailbox.ask(Message::Overview).await
+    }
+}

@@ -1,0 +1,407 @@
+//! The TaskExecutor's actor.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hurtig_cluster_api::{
+    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
+    SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
+    TaskIoMetrics,
+};
+use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::MetricRegistry;
+use hurtig_network::NetworkEnvironment;
+use hurtig_operator_api::ProgramStore;
+use hurtig_task::{TaskHandle, TaskServices, spawn_task};
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
+use tokio::sync::oneshot;
+
+use crate::{
+    reports::{JobMasters, Reports},
+    slot_table::TaskSlotTable,
+};
+
+/// Settings of a TaskExecutor.
+#[derive(Clone, Debug)]
+pub struct TaskExecutorConfig {
+    /// `taskmanager.numberOfTaskSlots`.
+    pub slots: u32,
+    /// How long a slot waits to be accepted by a JobMaster.
+    pub slot_timeout: Duration,
+    /// `heartbeat.interval`.
+    pub heartbeat_interval: Duration,
+}
+
+type Reply<T> = oneshot::Sender<RpcResult<T>>;
+
+enum Message {
+    RequestSlot(
+        SlotId,
+        JobId,
+        AllocationId,
+        FencingToken,
+        Arc<dyn JobMasterGateway>,
+        Reply<()>,
+    ),
+    OfferAnswered(AllocationId, RpcResult<Vec<AllocationId>>),
+    FreeSlot(AllocationId, String),
+    Submit(Box<TaskDeploymentDescriptor>, FencingToken, Reply<()>),
+    Cancel(ExecutionAttemptId),
+    Event(ExecutionAttemptId, OperatorId, Vec<u8>),
+    TaskEnded(ExecutionAttemptId),
+    Heartbeat(
+        JobId,
+        oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>,
+    ),
+    DisconnectJob(JobId, String),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// The actor.
+pub struct TaskExecutor {
+    resource: ResourceId,
+    config: TaskExecutorConfig,
+    slots: TaskSlotTable,
+    tasks: HashMap<ExecutionAttemptId, TaskHandle>,
+    job_masters: JobMasters,
+    tokens: HashMap<JobId, FencingToken>,
+    resource_manager: Arc<dyn ResourceManagerGateway>,
+    network: NetworkEnvironment,
+    programs: ProgramStore,
+    metrics: MetricRegistry,
+    reports: Reports,
+    mailbox: Mailbox<Message>,
+    runtimes: Runtimes,
+    clock: Clock,
+}
+
+/// The way to a TaskExecutor.
+#[derive(Clone)]
+pub struct TaskExecutorHandle {
+    resource: ResourceId,
+    mailbox: Mailbox<Message>,
+}
+
+impl TaskExecutor {
+    /// Starts the actor; it registers with the ResourceManager.
+    pub fn start(
+        config: TaskExecutorConfig,
+        network: NetworkEnvironment,
+        resource_manager: Arc<dyn ResourceManagerGateway>,
+        programs: ProgramStore,
+        metrics: MetricRegistry,
+        runtimes: &Runtimes,
+        clock: Clock,
+    ) -> TaskExecutorHandle {
+        let resource = network.address().resource;
+        let (mailbox, inbox) = Mailbox::new("TaskExecutor");
+        let job_masters = JobMasters::default();
+        let ended = mailbox.clone();
+        let control = runtimes.control.clone();
+        let (reports, forward) = Reports::new(job_masters.clone(), move |attempt| {
+            let ended = ended.clone();
+            control.spawn(async move {
+                // Without the actor there is nothing to clean up.
+                let _ = ended.tell(Message::TaskEnded(attempt)).await;
+            });
+        });
+        runtimes.control.spawn(forward);
+        let executor = Self {
+            resource,
+            slots: TaskSlotTable::new(resource, config.slots),
+            config,
+            tasks: HashMap::new(),
+            job_masters,
+            tokens: HashMap::new(),
+            resource_manager,
+            network,
+            programs,
+            metrics,
+            reports,
+            mailbox: mailbox.clone(),
+            runtimes: runtimes.clone(),
+            clock,
+        };
+        runtimes.control.spawn(executor.run(inbox));
+        TaskExecutorHandle { resource, mailbox }
+    }
+
+    fn handle(&self) -> TaskExecutorHandle {
+        TaskExecutorHandle {
+            resource: self.resource,
+            mailbox: self.mailbox.clone(),
+        }
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Message>) {
+        let registration = TaskExecutorRegistration {
+            resource: self.resource,
+            rpc_address: format!("TaskExecutor {}", self.resource),
+            data_address: self.network.address().clone(),
+            slots: self.slots.report(),
+        };
+        let gateway = Arc::new(self.handle());
+        if let Err(error) = self
+            .resource_manager
+            .register_task_executor(registration, gateway)
+            .await
+        {
+            tracing::error!(%error, "cannot register with the ResourceManager");
+            return;
+        }
+        let mut heartbeat = tokio::time::interval(self.config.heartbeat_interval);
+        loop {
+            tokio::select! {
+                biased;
+                message = inbox.recv() => match message {
+                    Some(Message::Shutdown(done)) => {
+                        self.shut_down(done);
+                        return;
+                    }
+                    Some(message) => self.on_message(message),
+                    None => return,
+                },
+                _ = heartbeat.tick() => self.beat(),
+            }
+        }
+    }
+
+    fn beat(&mut self) {
+        for (slot, allocation) in self.slots.expire(self.clock.now_ms()) {
+            self.announce_free(slot, allocation);
+        }
+        let (resource, report) = (self.resource, self.slots.report());
+        let manager = self.resource_manager.clone();
+        self.runtimes.control.spawn(async move {
+            if let Err(error) = manager.heartbeat_from_task_executor(resource, report).await {
+                tracing::debug!(%error, "heartbeat failed");
+            }
+        });
+    }
+
+    fn announce_free(&self, slot: SlotId, allocation: AllocationId) {
+        let manager = self.resource_manager.clone();
+        self.runtimes.control.spawn(async move {
+            // The next heartbeat repeats it.
+            let _ = manager.notify_slot_available(slot, allocation).await;
+        });
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::RequestSlot(slot, job, allocation, token, gateway, reply) => {
+                let until_ms = self.clock.now_ms() + self.config.slot_timeout.as_millis() as i64;
+                let allocated = self.slots.allocate(slot, job, allocation, until_ms);
+                if allocated.is_ok() {
+                    self.tokens.insert(job, token);
+                    self.job_masters.lock().insert(job, gateway.clone());
+                    self.offer(SlotOffer { allocation, slot }, gateway);
+                }
+                let answer = allocated.map_err(|e| RpcError::Rejected(e.to_string()));
+                // Who asked may have gone; the slot's time-out cleans up.
+                let _ = reply.send(answer);
+            }
+            Message::OfferAnswered(allocation, answer) => {
+                let accepted = answer.is_ok_and(|accepted| accepted.contains(&allocation));
+                if !accepted || self.slots.activate(allocation).is_err() {
+                    self.free_slot(allocation);
+                }
+            }
+            Message::FreeSlot(allocation, reason) => {
+                tracing::debug!(%allocation, reason, "slot freed");
+                self.free_slot(allocation);
+            }
+            Message::Submit(deployment, token, reply) => {
+                let _ = reply.send(self.submit(*deployment, token));
+            }
+            Message::Cancel(attempt) => {
+                if let Some(task) = self.tasks.get(&attempt) {
+                    task.cancel();
+                }
+            }
+            Message::Event(attempt, operator, event) => {
+                if let Some(task) = self.tasks.get(&attempt)
+                    && let Err(error) = task.deliver_event(operator, event)
+                {
+                    tracing::warn!(%attempt, %error, "event lost: the task is cancelled");
+                    task.cancel();
+                }
+            }
+            Message::TaskEnded(attempt) => {
+                self.tasks.remove(&attempt);
+                if let Some((slot, allocation)) = self.slots.remove_task(attempt) {
+                    self.announce_free(slot, allocation);
+                }
+                self.forget_job_without_slots(attempt.job);
+            }
+            Message::Heartbeat(job, reply) => {
+                let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
+                let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
+                let _ = reply.send(metrics.collect());
+            }
+            Message::DisconnectJob(job, reason) => {
+                tracing::debug!(%job, reason, "JobMaster disconnected");
+                for allocation in self.slots.allocations_of(job) {
+                    self.free_slot(allocation);
+                }
+                self.forget_job_without_slots(job);
+            }
+            Message::Shutdown(done) => self.shut_down(done),
+        }
+    }
+
+    fn forget_job_without_slots(&mut self, job: JobId) {
+        if self.slots.allocations_of(job).is_empty() {
+            self.job_masters.lock().remove(&job);
+            self.tokens.remove(&job);
+        }
+    }
+
+    fn offer(&self, offer: SlotOffer, job_master: Arc<dyn JobMasterGateway>) {
+        let gateway = Arc::new(self.handle());
+        let (resource, address) = (self.resource, self.network.address().clone());
+        let mailbox = self.mailbox.clone();
+        self.runtimes.control.spawn(async move {
+            let answer = job_master
+                .offer_slots(resource, address, gateway, vec![offer])
+                .await;
+            let _ = mailbox
+                .tell(Message::OfferAnswered(offer.allocation, answer))
+                .await;
+        });
+    }
+
+    fn free_slot(&mut self, allocation: AllocationId) {
+        let (tasks, freed) = self.slots.free(allocation);
+        for attempt in tasks {
+            if let Some(task) = self.tasks.get(&attempt) {
+                task.cancel();
+            }
+        }
+        if let Some((slot, allocation)) = freed {
+            self.announce_free(slot, allocation);
+        }
+    }
+
+    fn submit(
+        &mut self,
+        deployment: TaskDeploymentDescriptor,
+        token: FencingToken,
+    ) -> RpcResult<()> {
+        let attempt = deployment.attempt;
+        if let Some(current) = self.tokens.get(&attempt.job)
+            && *current != token
+        {
+            return Err(RpcError::Fenced {
+                got: token,
+                current: *current,
+            });
+        }
+        if self.tasks.contains_key(&attempt) {
+            return Ok(());
+        }
+        let Some(program) = self.programs.get(attempt.job) else {
+            let job = attempt.job;
+            return Err(RpcError::NotFound(format!(
+                "the code of job {job} is not known here"
+            )));
+        };
+        self.slots
+            .add_task(deployment.allocation, attempt)
+            .map_err(|e| RpcError::Rejected(format!("cannot run task {attempt}: {e}")))?;
+        let services = TaskServices {
+            program,
+            network: self.network.clone(),
+            runtimes: self.runtimes.clone(),
+            clock: self.clock,
+            listener: Arc::new(self.reports.clone()),
+            metrics: self
+                .metrics
+                .group(&self.resource.to_string())
+                .group(&deployment.job_name),
+        };
+        self.tasks.insert(attempt, spawn_task(deployment, services));
+        Ok(())
+    }
+
+    fn shut_down(&mut self, done: oneshot::Sender<()>) {
+        for task in self.tasks.values() {
+            task.cancel();
+        }
+        self.network.shutdown();
+        let _ = done.send(());
+    }
+}
+
+impl TaskExecutorHandle {
+    /// Its id.
+    pub fn resource(&self) -> ResourceId {
+        self.resource
+    }
+
+    /// Ends it: tasks are cancelled, connections closed.
+    pub async fn shutdown(&self) {
+        // One that has ended already needs no more.
+        let _ = self.mailbox.ask(Message::Shutdown).await;
+    }
+}
+
+#[async_trait]
+impl TaskExecutorGateway for TaskExecutorHandle {
+    async fn request_slot(
+        &self,
+        slot: SlotId,
+        job: JobId,
+        allocation: AllocationId,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply))
+            .await?
+    }
+
+    async fn free_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::FreeSlot(allocation, reason))
+            .await
+    }
+
+    async fn submit_task(
+        &self,
+        deployment: TaskDeploymentDescriptor,
+        token: FencingToken,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .ask(|reply| Message::Submit(Box::new(deployment), token, reply))
+            .await?
+    }
+
+    async fn cancel_task(&self, attempt: ExecutionAttemptId) -> RpcResult<()> {
+        self.mailbox.tell(Message::Cancel(attempt)).await
+    }
+
+    async fn send_operator_event(
+        &self,
+        attempt: ExecutionAttemptId,
+        operator: OperatorId,
+        event: Vec<u8>,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::Event(attempt, operator, event))
+            .await
+    }
+
+    async fn heartbeat_from_job_master(
+        &self,
+        job: JobId,
+    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
+        self.mailbox
+            .ask(|reply| Message::Heartbeat(job, reply))
+            .await
+    }
+
+    async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
+        self.mailbox.tell(Message::DisconnectJob(job, reason)).await
+    }
+}

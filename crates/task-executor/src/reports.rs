@@ -1,0 +1,87 @@
+//! From tasks to JobMasters: state changes and operator events, in order.
+//!
+//! A task's loop must not wait, so it posts to a queue; one forwarder per TaskExecutor sends them
+//! on. The queue has no bound of its own, but what goes into it has: an attempt changes its state
+//! five times at most, and operators bound their events by their own protocols (a reader asks for
+//! one split at a time).
+
+use std::{collections::HashMap, sync::Arc};
+
+use hurtig_cluster_api::{JobMasterGateway, TaskStateUpdate};
+use hurtig_task::TaskListener;
+use hurtig_types::{ExecutionAttemptId, FlowError, FlowResult, JobId, OperatorId};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+pub(crate) enum Report {
+    State(TaskStateUpdate),
+    Event(ExecutionAttemptId, OperatorId, Vec<u8>),
+}
+
+/// The JobMasters that a TaskExecutor knows.
+pub(crate) type JobMasters = Arc<Mutex<HashMap<JobId, Arc<dyn JobMasterGateway>>>>;
+
+#[derive(Clone)]
+pub(crate) struct Reports {
+    queue: mpsc::UnboundedSender<Report>,
+}
+
+impl Reports {
+    /// The queue, and the future that forwards what is posted. `on_end` is told of every attempt
+    /// that has reached a terminal state.
+    pub(crate) fn new(
+        job_masters: JobMasters,
+        on_end: impl Fn(ExecutionAttemptId) + Send + 'static,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (queue, mut posted) = mpsc::unbounded_channel();
+        let forward = async move {
+            while let Some(report) = posted.recv().await {
+                let job = match &report {
+                    Report::State(update) => update.attempt.job,
+                    Report::Event(attempt, ..) => attempt.job,
+                };
+                let gateway = job_masters.lock().get(&job).cloned();
+                let (sent, ended) = match (report, gateway) {
+                    (Report::State(update), gateway) => {
+                        let ended = update.state.is_terminal().then_some(update.attempt);
+                        let sent = match gateway {
+                            Some(gateway) => gateway.update_task_state(update).await,
+                            None => Ok(()),
+                        };
+                        (sent, ended)
+                    }
+                    (Report::Event(attempt, operator, event), Some(gateway)) => (
+                        gateway.send_operator_event(attempt, operator, event).await,
+                        None,
+                    ),
+                    (Report::Event(..), None) => (Ok(()), None),
+                };
+                if let Err(error) = sent {
+                    tracing::debug!(%job, %error, "a report did not reach the JobMaster");
+                }
+                if let Some(attempt) = ended {
+                    on_end(attempt);
+                }
+            }
+        };
+        (Self { queue }, forward)
+    }
+}
+
+impl TaskListener for Reports {
+    fn on_state(&self, update: TaskStateUpdate) {
+        // Fails only when the TaskExecutor has ended.
+        let _ = self.queue.send(Report::State(update));
+    }
+
+    fn on_operator_event(
+        &self,
+        attempt: ExecutionAttemptId,
+        operator: OperatorId,
+        event: Vec<u8>,
+    ) -> FlowResult {
+        self.queue
+            .send(Report::Event(attempt, operator, event))
+            .map_err(|_| FlowError::external("the TaskExecutor has ended"))
+    }
+}

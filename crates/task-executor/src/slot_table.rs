@@ -1,0 +1,290 @@
+//! The TaskSlotTable: the slots of a TaskExecutor. Pure.
+//!
+//! ```text
+//! free --allocate--> allocated --activate--> active --free--> releasing --(last task ends)--> free
+//!   ^                   |                       |                 
+//!   +---- timeout ------+                       +--- free, no task left ---> free
+//! ```
+//! A slot is *allocated* from the ResourceManager's request until the JobMaster has accepted it;
+//! if it does not within the timeout, the slot is free again.
+
+use std::collections::BTreeSet;
+
+use hurtig_cluster_api::{SlotId, SlotReport, SlotStatus};
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, ResourceId};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    Allocated { until_ms: i64 },
+    Active,
+    Releasing,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    state: State,
+    owner: Option<(AllocationId, JobId)>,
+    tasks: BTreeSet<ExecutionAttemptId>,
+}
+
+/// Why a slot cannot do what is asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotError {
+    /// There is no such slot.
+    Unknown,
+    /// It belongs to somebody else.
+    Taken(JobId),
+    /// No active slot has that grant for that job.
+    NotActive,
+}
+
+impl std::fmt::Display for SlotError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SlotError::Unknown => f.write_str("there is no such slot"),
+            SlotError::Taken(job) => write!(f, "the slot belongs to job {job}"),
+            SlotError::NotActive => f.write_str("no active slot has that grant for that job"),
+        }
+    }
+}
+
+/// The slots of a TaskExecutor.
+#[derive(Clone, Debug)]
+pub struct TaskSlotTable {
+    resource: ResourceId,
+    slots: Vec<Slot>,
+}
+
+impl TaskSlotTable {
+    /// That many free slots.
+    pub fn new(resource: ResourceId, slots: u32) -> Self {
+        let free = Slot {
+            state: State::Free,
+            owner: None,
+            tasks: BTreeSet::new(),
+        };
+        Self {
+            resource,
+            slots: vec![free; slots as usize],
+        }
+    }
+
+    fn index_of(&self, allocation: AllocationId) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(|slot| slot.owner.is_some_and(|(a, _)| a == allocation))
+    }
+
+    fn id(&self, index: usize) -> SlotId {
+        SlotId {
+            resource: self.resource,
+            index: index as u32,
+        }
+    }
+
+    /// Gives a slot to a job; it must be activated before `until_ms`. Asking again is fine.
+    pub fn allocate(
+        &mut self,
+        slot: SlotId,
+        job: JobId,
+        allocation: AllocationId,
+        until_ms: i64,
+    ) -> Result<(), SlotError> {
+        let known = self.slots.get_mut(slot.index as usize);
+        let slot = known
+            .filter(|_| slot.resource == self.resource)
+            .ok_or(SlotError::Unknown)?;
+        match (&slot.state, slot.owner) {
+            (State::Free, _) => {
+                slot.state = State::Allocated { until_ms };
+                slot.owner = Some((allocation, job));
+                Ok(())
+            }
+            (State::Allocated { .. } | State::Active, Some((known, _))) if known == allocation => {
+                Ok(())
+            }
+            (_, Some((_, owner))) => Err(SlotError::Taken(owner)),
+            (_, None) => Err(SlotError::Unknown),
+        }
+    }
+
+    /// The job has accepted the slot.
+    pub fn activate(&mut self, allocation: AllocationId) -> Result<(), SlotError> {
+        let index = self.index_of(allocation).ok_or(SlotError::NotActive)?;
+        match self.slots[index].state {
+            State::Allocated { .. } | State::Active => {
+                self.slots[index].state = State::Active;
+                Ok(())
+            }
+            State::Free | State::Releasing => Err(SlotError::NotActive),
+        }
+    }
+
+    /// A task is to run in a slot of its job.
+    pub fn add_task(
+        &mut self,
+        allocation: AllocationId,
+        attempt: ExecutionAttemptId,
+    ) -> Result<(), SlotError> {
+        let index = self.index_of(allocation).ok_or(SlotError::NotActive)?;
+        let slot = &mut self.slots[index];
+        // A JobMaster may deploy as soon as it has accepted: its answer may still be on the way.
+        if matches!(slot.state, State::Allocated { .. }) {
+            slot.state = State::Active;
+        }
+        if slot.state != State::Active || slot.owner != Some((allocation, attempt.job)) {
+            return Err(SlotError::NotActive);
+        }
+        slot.tasks.insert(attempt);
+        Ok(())
+    }
+
+    /// A task has ended. Returns the slot if that made it free.
+    pub fn remove_task(&mut self, attempt: ExecutionAttemptId) -> Option<(SlotId, AllocationId)> {
+        let index = self
+            .slots
+            .iter()
+            .position(|slot| slot.tasks.contains(&attempt))?;
+        let slot = &mut self.slots[index];
+        slot.tasks.remove(&attempt);
+        if slot.state == State::Releasing && slot.tasks.is_empty() {
+            slot.state = State::Free;
+            return slot
+                .owner
+                .take()
+                .map(|(allocation, _)| (self.id(index), allocation));
+        }
+        None
+    }
+
+    /// The job gives a slot back. Returns its tasks, which are to be cancelled, and the slot if it
+    /// is free at once.
+    pub fn free(
+        &mut self,
+        allocation: AllocationId,
+    ) -> (Vec<ExecutionAttemptId>, Option<(SlotId, AllocationId)>) {
+        let Some(index) = self.index_of(allocation) else {
+            return (Vec::new(), None);
+        };
+        let slot = &mut self.slots[index];
+        if slot.tasks.is_empty() {
+            slot.state = State::Free;
+            slot.owner = None;
+            return (Vec::new(), Some((self.id(index), allocation)));
+        }
+        slot.state = State::Releasing;
+        (slot.tasks.iter().copied().collect(), None)
+    }
+
+    /// Frees the slots that were not activated in time.
+    pub fn expire(&mut self, now_ms: i64) -> Vec<(SlotId, AllocationId)> {
+        let mut freed = Vec::new();
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            if let State::Allocated { until_ms } = slot.state
+                && until_ms <= now_ms
+            {
+                slot.state = State::Free;
+                if let Some((allocation, _)) = slot.owner.take() {
+                    freed.push((self.id(index), allocation));
+                }
+            }
+        }
+        freed
+    }
+
+    /// The grants of a job.
+    pub fn allocations_of(&self, job: JobId) -> Vec<AllocationId> {
+        let owners = self.slots.iter().filter_map(|slot| slot.owner);
+        owners
+            .filter(|(_, owner)| *owner == job)
+            .map(|(allocation, _)| allocation)
+            .collect()
+    }
+
+    /// All slots as the ResourceManager wants to know them.
+    pub fn report(&self) -> SlotReport {
+        let status = |(index, slot): (usize, &Slot)| SlotStatus {
+            slot: self.id(index),
+            allocated: slot.owner,
+        };
+        SlotReport {
+            slots: self.slots.iter().enumerate().map(status).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hurtig_types::JobVertexId;
+
+    use super::*;
+
+    const ME: ResourceId = ResourceId(1);
+    const JOB: JobId = JobId(7);
+
+    fn slot(index: u32) -> SlotId {
+        SlotId {
+            resource: ME,
+            index,
+        }
+    }
+
+    fn attempt(subtask: u32) -> ExecutionAttemptId {
+        ExecutionAttemptId {
+            job: JOB,
+            vertex: JobVertexId(1),
+            subtask,
+            attempt: 0,
+        }
+    }
+
+    #[test]
+    fn a_slot_goes_from_free_to_active_and_back_when_its_last_task_ends() {
+        let mut table = TaskSlotTable::new(ME, 1);
+        let grant = AllocationId(1);
+        table.allocate(slot(0), JOB, grant, 100).unwrap();
+        table.allocate(slot(0), JOB, grant, 100).unwrap();
+        let other = table.allocate(slot(0), JobId(8), AllocationId(2), 100);
+        assert_eq!(other, Err(SlotError::Taken(JOB)));
+        table.activate(grant).unwrap();
+        table.add_task(grant, attempt(0)).unwrap();
+        table.add_task(grant, attempt(1)).unwrap();
+        let (tasks, freed) = table.free(grant);
+        assert_eq!((tasks.len(), freed), (2, None));
+        assert_eq!(table.add_task(grant, attempt(2)), Err(SlotError::NotActive));
+        assert_eq!(table.remove_task(attempt(0)), None);
+        assert_eq!(table.remove_task(attempt(1)), Some((slot(0), grant)));
+        assert_eq!(table.report().slots[0].allocated, None);
+    }
+
+    #[test]
+    fn an_allocation_that_nobody_accepts_expires() {
+        let mut table = TaskSlotTable::new(ME, 2);
+        table.allocate(slot(1), JOB, AllocationId(1), 100).unwrap();
+        assert!(table.expire(99).is_empty());
+        assert_eq!(table.expire(100), [(slot(1), AllocationId(1))]);
+        assert_eq!(table.activate(AllocationId(1)), Err(SlotError::NotActive));
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        let mut table = TaskSlotTable::new(ME, 1);
+        let elsewhere = SlotId {
+            resource: ResourceId(2),
+            index: 0,
+        };
+        assert_eq!(
+            table.allocate(elsewhere, JOB, AllocationId(1), 1),
+            Err(SlotError::Unknown)
+        );
+        table
+            .allocate(slot(0), JobId(8), AllocationId(1), 1)
+            .unwrap();
+        assert_eq!(
+            table.add_task(AllocationId(1), attempt(0)),
+            Err(SlotError::NotActive)
+        );
+    }
+}
