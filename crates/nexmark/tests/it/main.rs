@@ -1,0 +1,9 @@
+//! Tests of the generator against its specification and against results of Flink.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+#[cfg(feature = "arrow")]
+mod columns;
+mod golden;
+mod specification;
+mod splits;
