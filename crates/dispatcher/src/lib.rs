@@ -1,1 +1,212 @@
-//! Placeholder.
+//! The Dispatcher: receives jobs, has their JobMasters started, and remembers how they ended.
+//!
+//! It knows jobs only through `JobMasterGateway`, and starts them through `JobMasterLauncher`.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use hurtig_cluster_api::{
+    DispatcherGateway, Inbox, JobDetails, JobMasterGateway, JobMasterLauncher, JobOverview,
+    JobResult, JobStatus, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
+    TaskExecutorOverview,
+};
+use hurtig_env::Runtimes;
+use hurtig_graph::JobGraph;
+use hurtig_metrics::AccumulatorValue;
+use hurtig_types::{JobId, OperatorId};
+use tokio::sync::oneshot;
+
+/// Most ended jobs that are remembered; the oldest are forgotten first.
+const REMEMBERED_JOBS: usize = 256;
+
+enum Message {
+    Submit(Box<JobGraph>, oneshot::Sender<RpcResult<()>>),
+    Launched(
+        JobId,
+        RpcResult<Arc<dyn JobMasterGateway>>,
+        oneshot::Sender<RpcResult<()>>,
+    ),
+    Ended(JobId),
+    Job(JobId, oneshot::Sender<Option<Arc<dyn JobMasterGateway>>>),
+    All(oneshot::Sender<Vec<Arc<dyn JobMasterGateway>>>),
+}
+
+enum Job {
+    Starting,
+    Started(Arc<dyn JobMasterGateway>),
+}
+
+/// The actor.
+pub struct Dispatcher {
+    jobs: HashMap<JobId, Job>,
+    ended: VecDeque<JobId>,
+    launcher: Arc<dyn JobMasterLauncher>,
+    mailbox: Mailbox<Message>,
+    runtimes: Runtimes,
+}
+
+/// The way to the Dispatcher.
+#[derive(Clone)]
+pub struct DispatcherHandle {
+    mailbox: Mailbox<Message>,
+    resource_manager: Arc<dyn ResourceManagerGateway>,
+}
+
+impl Dispatcher {
+    /// Starts the actor.
+    pub fn start(
+        launcher: Arc<dyn JobMasterLauncher>,
+        resource_manager: Arc<dyn ResourceManagerGateway>,
+        runtimes: &Runtimes,
+    ) -> DispatcherHandle {
+        let (mailbox, inbox) = Mailbox::new("Dispatcher");
+        let dispatcher = Self {
+            jobs: HashMap::new(),
+            ended: VecDeque::new(),
+            launcher,
+            mailbox: mailbox.clone(),
+            runtimes: runtimes.clone(),
+        };
+        runtimes.control.spawn(dispatcher.run(inbox));
+        DispatcherHandle {
+            mailbox,
+            resource_manager,
+        }
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Message>) {
+        while let Some(message) = inbox.recv().await {
+            match message {
+                Message::Submit(graph, reply) => self.submit(*graph, reply),
+                Message::Launched(job, launched, reply) => {
+                    let answer = launched.map(|gateway| {
+                        self.jobs.insert(job, Job::Started(gateway.clone()));
+                        self.watch(job, gateway);
+                    });
+                    if answer.is_err() {
+                        self.jobs.remove(&job);
+                    }
+                    // Who asked may have gone; the job runs all the same.
+                    let _ = reply.send(answer);
+                }
+                Message::Ended(job) => {
+                    self.ended.push_back(job);
+                    if self.ended.len() > REMEMBERED_JOBS
+                        && let Some(oldest) = self.ended.pop_front()
+                    {
+                        self.jobs.remove(&oldest);
+                    }
+                }
+                Message::Job(job, reply) => {
+                    let gateway = match self.jobs.get(&job) {
+                        Some(Job::Started(gateway)) => Some(gateway.clone()),
+                        Some(Job::Starting) | None => None,
+                    };
+                    let _ = reply.send(gateway);
+                }
+                Message::All(reply) => {
+                    let started = self.jobs.values().filter_map(|job| match job {
+                        Job::Started(gateway) => Some(gateway.clone()),
+                        Job::Starting => None,
+                    });
+                    let _ = reply.send(started.collect());
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, graph: JobGraph, reply: oneshot::Sender<RpcResult<()>>) {
+        let job = graph.job_id;
+        if self.jobs.contains_key(&job) {
+            let error = RpcError::Rejected(format!("job {job} was submitted before"));
+            let _ = reply.send(Err(error));
+            return;
+        }
+        self.jobs.insert(job, Job::Starting);
+        let launcher = self.launcher.clone();
+        let mailbox = self.mailbox.clone();
+        self.runtimes.control.spawn(async move {
+            let launched = launcher.launch(graph).await;
+            // If this actor has ended, the cluster is shutting down.
+            let _ = mailbox.tell(Message::Launched(job, launched, reply)).await;
+        });
+    }
+
+    /// Waits for the job's end.
+    fn watch(&self, job: JobId, gateway: Arc<dyn JobMasterGateway>) {
+        let launcher = self.launcher.clone();
+        let mailbox = self.mailbox.clone();
+        self.runtimes.control.spawn(async move {
+            if let Err(error) = gateway.result().await {
+                tracing::error!(job_id = %job, %error, "the job has ended without a result");
+            }
+            launcher.retire(job).await;
+            let _ = mailbox.tell(Message::Ended(job)).await;
+        });
+    }
+}
+
+impl DispatcherHandle {
+    async fn job(&self, job: JobId) -> RpcResult<Arc<dyn JobMasterGateway>> {
+        let gateway = self.mailbox.ask(|reply| Message::Job(job, reply)).await?;
+        gateway.ok_or_else(|| RpcError::NotFound(format!("there is no job {job}")))
+    }
+}
+
+#[async_trait]
+impl DispatcherGateway for DispatcherHandle {
+    async fn submit_job(&self, graph: JobGraph) -> RpcResult<()> {
+        self.mailbox
+            .ask(|reply| Message::Submit(Box::new(graph), reply))
+            .await?
+    }
+
+    async fn list_jobs(&self) -> RpcResult<Vec<JobOverview>> {
+        let jobs = self.mailbox.ask(Message::All).await?;
+        let mut overviews = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            overviews.push(job.details().await?.overview);
+        }
+        overviews.sort_by_key(|overview| (overview.start_time_ms, overview.job_id));
+        Ok(overviews)
+    }
+
+    async fn job_status(&self, job: JobId) -> RpcResult<JobStatus> {
+        self.job(job).await?.status().await
+    }
+
+    async fn job_details(&self, job: JobId) -> RpcResult<JobDetails> {
+        self.job(job).await?.details().await
+    }
+
+    async fn cancel_job(&self, job: JobId) -> RpcResult<()> {
+        self.job(job).await?.cancel().await
+    }
+
+    async fn job_result(&self, job: JobId) -> RpcResult<JobResult> {
+        self.job(job).await?.result().await
+    }
+
+    async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
+        self.job(job).await?.accumulators().await
+    }
+
+    async fn coordination_request(
+        &self,
+        job: JobId,
+        operator: OperatorId,
+        request: Vec<u8>,
+    ) -> RpcResult<Vec<u8>> {
+        self.job(job)
+            .await?
+            .coordination_request(operator, request)
+            .await
+    }
+
+    async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
+        self.resource_manager.task_executors().await
+    }
+}

@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The JobMaster: runs one job.
+//!
+//! The decisions are the scheduler crate's; this crate feeds it events and carries out its
+//! commands ([`actor`]), and runs the job's operator coordinators, each as an actor of its own
+//! ([`coordinators`]).
+
+pub mod actor;
+mod coordinators;
+mod details;
+mod executors;
+
+pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

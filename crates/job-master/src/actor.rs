@@ -1,0 +1,498 @@
+//! The JobMaster's actor.
+//!
+//! One turn: take a message, tell the scheduler, carry out its commands. The actor ends when the
+//! job has ended and its slots are given back; the result stays readable through the handle.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hurtig_cluster_api::{
+    ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox, JobDetails, JobMasterGateway,
+    JobResult, JobStatus, Mailbox, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
+    SlotOffer, TaskExecutorGateway, TaskIoMetrics, TaskStateUpdate,
+};
+use hurtig_env::{Clock, Runtimes};
+use hurtig_graph::JobGraph;
+use hurtig_metrics::{AccumulatorValue, Accumulators};
+use hurtig_operator_api::Program;
+use hurtig_scheduler::{Command, JobScheduler, Timer};
+use hurtig_types::{
+    AllocationId, ErrorClass, ExecutionAttemptId, FlowError, JobVertexId, OperatorId, ResourceId,
+};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    coordinators::Coordinators,
+    details,
+    executors::{ExecutorLink, Order},
+};
+
+/// What a JobMaster works with.
+#[derive(Clone)]
+pub struct JobMasterServices {
+    /// The job's code.
+    pub program: Arc<Program>,
+    /// Where slots come from.
+    pub resource_manager: Arc<dyn ResourceManagerGateway>,
+    /// Executors.
+    pub runtimes: Runtimes,
+    /// The clock.
+    pub clock: Clock,
+    /// Proof of leadership.
+    pub token: FencingToken,
+    /// Feeds the jitter of restarts.
+    pub seed: u64,
+    /// How often TaskExecutors are asked for metrics.
+    pub heartbeat_interval: Duration,
+}
+
+pub(crate) enum Message {
+    Offer {
+        resource: ResourceId,
+        address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<SlotOffer>,
+        reply: oneshot::Sender<Vec<AllocationId>>,
+    },
+    TaskState(TaskStateUpdate),
+    OperatorEvent(ExecutionAttemptId, OperatorId, Vec<u8>),
+    DeployFailed(ExecutionAttemptId, RpcError),
+    ExecutorLost(ResourceId, String),
+    SlotFailed(AllocationId, String),
+    Metrics(Vec<(ExecutionAttemptId, TaskIoMetrics)>),
+    CoordinatorEvent {
+        vertex: JobVertexId,
+        operator: OperatorId,
+        subtask: u32,
+        event: Vec<u8>,
+    },
+    CoordinatorFailed(FlowError),
+    Timer(Timer),
+    Cancel,
+    Details(oneshot::Sender<JobDetails>),
+    Accumulators(oneshot::Sender<Accumulators>),
+    Request(OperatorId, Vec<u8>, oneshot::Sender<RpcResult<Vec<u8>>>),
+}
+
+/// The actor.
+pub struct JobMaster {
+    scheduler: JobScheduler,
+    coordinators: Coordinators,
+    executors: HashMap<ResourceId, ExecutorLink>,
+    services: JobMasterServices,
+    mailbox: Mailbox<Message>,
+    status: watch::Sender<JobStatus>,
+}
+
+/// The way to a JobMaster; it answers for the job's result also after the actor has ended.
+#[derive(Clone)]
+pub struct JobMasterHandle {
+    mailbox: Mailbox<Message>,
+    status: watch::Receiver<JobStatus>,
+    ended: watch::Receiver<Option<Arc<(JobResult, JobDetails)>>>,
+}
+
+impl JobMaster {
+    /// Starts the actor and the job.
+    pub fn start(graph: JobGraph, services: JobMasterServices) -> JobMasterHandle {
+        let (mailbox, inbox) = Mailbox::new("JobMaster");
+        let (status, status_seen) = watch::channel(JobStatus::Initializing);
+        let (ended, ended_seen) = watch::channel(None);
+        let runtimes = services.runtimes.clone();
+        let coordinators = Coordinators::start(&graph, &services.program, &runtimes, &mailbox);
+        let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
+        let handle = JobMasterHandle {
+            mailbox: mailbox.clone(),
+            status: status_seen,
+            ended: ended_seen,
+        };
+        let (coordinators, failure) = match coordinators {
+            Ok(coordinators) => (coordinators, None),
+            Err(error) => (Coordinators::default(), Some(error)),
+        };
+        let master = Self {
+            scheduler,
+            coordinators,
+            executors: HashMap::new(),
+            services,
+            mailbox,
+            status,
+        };
+        runtimes
+            .control
+            .spawn(master.run(inbox, failure, handle.clone(), ended));
+        handle
+    }
+
+    async fn run(
+        mut self,
+        mut inbox: Inbox<Message>,
+        failure: Option<FlowError>,
+        handle: JobMasterHandle,
+        ended: watch::Sender<Option<Arc<(JobResult, JobDetails)>>>,
+    ) {
+        let job = self.scheduler.graph().graph.job_id;
+        let manager = self.services.resource_manager.clone();
+        let registered = manager
+            .register_job_master(job, self.services.token, Arc::new(handle))
+            .await;
+        let failure = failure.or(registered.err().map(FlowError::external));
+        let mut over = match failure {
+            Some(error) => {
+                let mut commands = Vec::new();
+                let failure = self.describe(&error);
+                self.scheduler.fail_job(failure, self.now(), &mut commands);
+                self.carry_out(commands).await
+            }
+            None => {
+                let commands = self.scheduler.start(self.now());
+                self.carry_out(commands).await
+            }
+        };
+        let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
+        while !over {
+            tokio::select! {
+                biased;
+                message = inbox.recv() => match message {
+                    Some(message) => over = self.on_message(message).await,
+                    None => break,
+                },
+                _ = heartbeat.tick() => {
+                    self.executors.values().for_each(|link| link.send(Order::Heartbeat));
+                }
+            }
+        }
+        for link in self.executors.values() {
+            link.send(Order::Disconnect);
+        }
+        // If the ResourceManager has gone, the slots have gone with it.
+        let _ = manager.disconnect_job_master(job).await;
+        let end = (
+            details::result(&self.scheduler),
+            details::details(&self.scheduler),
+        );
+        ended.send_replace(Some(Arc::new(end)));
+        self.status.send_replace(self.scheduler.status());
+    }
+
+    fn now(&self) -> i64 {
+        self.services.clock.now_ms()
+    }
+
+    fn describe(&self, error: &FlowError) -> FailureInfo {
+        let class = match error.class {
+            ErrorClass::User => FailureClass::User,
+            ErrorClass::External => FailureClass::External,
+            ErrorClass::Fatal => FailureClass::Fatal,
+            ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
+        };
+        FailureInfo {
+            class,
+            message: error.chain_text(),
+            task: None,
+            timestamp_ms: self.now(),
+        }
+    }
+
+    /// Handles a message; true if the job is over.
+    async fn on_message(&mut self, message: Message) -> bool {
+        let now = self.now();
+        let commands = match message {
+            Message::Offer {
+                resource,
+                address,
+                gateway,
+                slots,
+                reply,
+            } => {
+                let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
+                if !accepted.is_empty() {
+                    let job = self.scheduler.graph().graph.job_id;
+                    let services = &self.services;
+                    let mailbox = &self.mailbox;
+                    self.executors.entry(resource).or_insert_with(|| {
+                        let (token, runtimes) = (services.token, &services.runtimes);
+                        ExecutorLink::start(
+                            job,
+                            resource,
+                            gateway,
+                            token,
+                            runtimes,
+                            mailbox.clone(),
+                        )
+                    });
+                }
+                // Who offered may have gone: it will be reported lost.
+                let _ = reply.send(accepted);
+                commands
+            }
+            Message::TaskState(update) => self.scheduler.on_task_state(update, now),
+            Message::OperatorEvent(attempt, operator, event) => {
+                // Events of superseded attempts are dropped here.
+                match self.scheduler.graph().current(attempt) {
+                    Some(_) => match self.coordinators.event(operator, attempt.subtask, event) {
+                        Ok(()) => Vec::new(),
+                        Err(reason) => self.fail(FlowError::internal(reason)),
+                    },
+                    None => Vec::new(),
+                }
+            }
+            Message::DeployFailed(attempt, error) => {
+                let update = TaskStateUpdate {
+                    attempt,
+                    state: ExecutionState::Failed,
+                    failure: Some(FailureInfo {
+                        class: FailureClass::External,
+                        message: format!("deployment failed: {error}"),
+                        task: self
+                            .scheduler
+                            .graph()
+                            .current(attempt)
+                            .map(|index| self.scheduler.graph().task_name(index)),
+                        timestamp_ms: now,
+                    }),
+                    metrics: TaskIoMetrics::default(),
+                    accumulators: BTreeMap::new(),
+                };
+                self.scheduler.on_task_state(update, now)
+            }
+            Message::ExecutorLost(resource, reason) => {
+                self.executors.remove(&resource);
+                self.scheduler.on_resource_lost(resource, &reason, now)
+            }
+            Message::SlotFailed(allocation, reason) => {
+                self.scheduler.on_slot_lost(allocation, &reason, now)
+            }
+            Message::Metrics(metrics) => {
+                for (attempt, reading) in metrics {
+                    self.scheduler.on_metrics(attempt, reading);
+                }
+                Vec::new()
+            }
+            Message::CoordinatorEvent {
+                vertex,
+                operator,
+                subtask,
+                event,
+            } => {
+                self.send_to_subtask(vertex, operator, subtask, event);
+                Vec::new()
+            }
+            Message::CoordinatorFailed(error) => self.fail(error),
+            Message::Timer(timer) => self.scheduler.on_timer(timer, now),
+            Message::Cancel => self.scheduler.cancel(now),
+            Message::Details(reply) => {
+                let _ = reply.send(details::details(&self.scheduler));
+                Vec::new()
+            }
+            Message::Accumulators(reply) => {
+                let _ = reply.send(self.scheduler.accumulators());
+                Vec::new()
+            }
+            Message::Request(operator, request, reply) => {
+                self.coordinators.request(operator, request, reply);
+                Vec::new()
+            }
+        };
+        self.carry_out(commands).await
+    }
+
+    /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
+    fn fail(&mut self, error: FlowError) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let failure = self.describe(&error);
+        self.scheduler.fail_job(failure, self.now(), &mut commands);
+        commands
+    }
+
+    fn send_to_subtask(
+        &self,
+        vertex: JobVertexId,
+        operator: OperatorId,
+        subtask: u32,
+        event: Vec<u8>,
+    ) {
+        let graph = self.scheduler.graph();
+        let Some(index) = graph.index_of(vertex, subtask) else {
+            return;
+        };
+        let execution = graph.execution(index);
+        // A subtask that is not deployed will be reset, and asks again.
+        let slot = execution
+            .allocation
+            .and_then(|a| self.scheduler.pool().slot(a));
+        if let Some(slot) = slot
+            && let Some(link) = self.executors.get(&slot.offer.slot.resource)
+        {
+            link.send(Order::Event(execution.attempt, operator, event));
+        }
+    }
+
+    fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
+        let slot = self.scheduler.pool().slot(allocation)?;
+        self.executors.get(&slot.offer.slot.resource)
+    }
+
+    /// Carries out commands; true if the job is over.
+    async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
+        let mut over = false;
+        for command in commands {
+            match command {
+                Command::DeclareSlots(slots) => {
+                    let job = self.scheduler.graph().graph.job_id;
+                    let manager = &self.services.resource_manager;
+                    let token = self.services.token;
+                    if let Err(error) = manager.declare_required_slots(job, token, slots).await {
+                        tracing::warn!(%error, "cannot declare the slots that the job needs");
+                    }
+                }
+                Command::Deploy(deployment) => match self.link_of(deployment.allocation) {
+                    Some(link) => link.send(Order::Deploy(deployment)),
+                    None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
+                },
+                Command::Cancel {
+                    attempt,
+                    allocation,
+                } => {
+                    if let Some(link) = self.link_of(allocation) {
+                        link.send(Order::Cancel(attempt));
+                    }
+                }
+                Command::ResetSubtask { vertex, subtask } => {
+                    if let Err(reason) = self.coordinators.reset(vertex, subtask) {
+                        let failing = self.fail(FlowError::internal(reason));
+                        over |= Box::pin(self.carry_out(failing)).await;
+                    }
+                }
+                Command::SetTimer(timer, delay_ms) => {
+                    let mailbox = self.mailbox.clone();
+                    self.services.runtimes.control.spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+                        // A job that is over needs no timers.
+                        let _ = mailbox.tell(Message::Timer(timer)).await;
+                    });
+                }
+                Command::StatusChanged(status) => {
+                    tracing::info!(
+                        job_id = %self.scheduler.graph().graph.job_id, ?status, "job status changed"
+                    );
+                    // The terminal states are published with the result.
+                    if !status.is_globally_terminal() {
+                        self.status.send_replace(status);
+                    }
+                }
+                Command::Ended => over = true,
+            }
+        }
+        over
+    }
+}
+
+#[async_trait]
+impl JobMasterGateway for JobMasterHandle {
+    async fn offer_slots(
+        &self,
+        resource: ResourceId,
+        address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<SlotOffer>,
+    ) -> RpcResult<Vec<AllocationId>> {
+        self.mailbox
+            .ask(|reply| Message::Offer {
+                resource,
+                address,
+                gateway,
+                slots,
+                reply,
+            })
+            .await
+    }
+
+    async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()> {
+        self.mailbox.tell(Message::TaskState(update)).await
+    }
+
+    async fn send_operator_event(
+        &self,
+        attempt: ExecutionAttemptId,
+        operator: OperatorId,
+        event: Vec<u8>,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::OperatorEvent(attempt, operator, event))
+            .await
+    }
+
+    async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::SlotFailed(allocation, reason))
+            .await
+    }
+
+    async fn disconnect_task_executor(
+        &self,
+        resource: ResourceId,
+        reason: String,
+    ) -> RpcResult<()> {
+        self.mailbox
+            .tell(Message::ExecutorLost(resource, reason))
+            .await
+    }
+
+    async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
+        tracing::debug!(available, "not enough slots yet");
+        Ok(())
+    }
+
+    async fn cancel(&self) -> RpcResult<()> {
+        match self.mailbox.tell(Message::Cancel).await {
+            // It has ended: there is nothing left to cancel.
+            Err(RpcError::Unreachable { .. }) if self.ended.borrow().is_some() => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn status(&self) -> RpcResult<JobStatus> {
+        Ok(*self.status.borrow())
+    }
+
+    async fn details(&self) -> RpcResult<JobDetails> {
+        let answer = self.mailbox.ask(Message::Details).await;
+        answer.or_else(|error| match &*self.ended.borrow() {
+            Some(end) => Ok(end.1.clone()),
+            None => Err(error),
+        })
+    }
+
+    async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
+        let answer = self.mailbox.ask(Message::Accumulators).await.map(|a| a.0);
+        answer.or_else(|error| match &*self.ended.borrow() {
+            Some(end) => Ok(end.0.accumulators.clone()),
+            None => Err(error),
+        })
+    }
+
+    async fn result(&self) -> RpcResult<JobResult> {
+        let mut ended = self.ended.clone();
+        let end = ended.wait_for(Option::is_some).await;
+        let end = end.ok().and_then(|end| end.clone());
+        end.map(|end| end.0.clone()).ok_or(RpcError::Unreachable {
+            role: "JobMaster",
+            reason: "it has ended without a result".to_owned(),
+        })
+    }
+
+    async fn coordination_request(
+        &self,
+        operator: OperatorId,
+        request: Vec<u8>,
+    ) -> RpcResult<Vec<u8>> {
+        self.mailbox
+            .ask(|reply| Message::Request(operator, request, reply))
+            .await?
+    }
+}

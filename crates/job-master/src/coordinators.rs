@@ -1,0 +1,238 @@
+//! The operator coordinators of a job.
+//!
+//! Each runs as an actor of its own: it takes one message after the other from a bounded queue,
+//! and what it wants done goes to the JobMaster as a message.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
+use hurtig_env::Runtimes;
+use hurtig_graph::JobGraph;
+use hurtig_operator_api::{CoordinatorAction, CoordinatorContext, OperatorCoordinator, Program};
+use hurtig_types::{FlowError, FlowResult, JobVertexId, OperatorId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::actor::Message;
+
+/// Messages that may wait for one coordinator.
+const QUEUED_MESSAGES: usize = 1 << 16;
+
+enum ToCoordinator {
+    Event {
+        subtask: u32,
+        event: Vec<u8>,
+    },
+    Reset {
+        subtask: u32,
+    },
+    Request {
+        request: Vec<u8>,
+        reply: oneshot::Sender<RpcResult<Vec<u8>>>,
+    },
+    Timer,
+}
+
+struct Link {
+    vertex: JobVertexId,
+    queue: mpsc::Sender<ToCoordinator>,
+}
+
+/// All coordinators of a job.
+#[derive(Default)]
+pub(crate) struct Coordinators {
+    links: HashMap<OperatorId, Link>,
+}
+
+impl Coordinators {
+    /// Creates and starts the coordinators of all operators that have one.
+    pub(crate) fn start(
+        graph: &JobGraph,
+        program: &Arc<Program>,
+        runtimes: &Runtimes,
+        master: &Mailbox<Message>,
+    ) -> FlowResult<Self> {
+        let mut links = HashMap::new();
+        for vertex in &graph.vertices {
+            for operator in vertex
+                .operators
+                .iter()
+                .filter(|operator| operator.has_coordinator)
+            {
+                let context = CoordinatorContext {
+                    job: graph.job_id,
+                    operator: operator.id,
+                    operator_name: operator.name.clone(),
+                    parallelism: vertex.parallelism,
+                };
+                let factory = program.operators.get(&operator.id).ok_or_else(|| {
+                    FlowError::fatal(format!(
+                        "the job's code has no operator {:?}",
+                        operator.name
+                    ))
+                })?;
+                let created = factory.create_coordinator(&context);
+                let Some(coordinator) = created.map_err(|e| e.at_operator(&operator.name))? else {
+                    continue;
+                };
+                let (queue, messages) = mpsc::channel(QUEUED_MESSAGES);
+                let actor = Actor {
+                    coordinator,
+                    context,
+                    vertex: vertex.id,
+                    queue: queue.downgrade(),
+                    master: master.clone(),
+                };
+                // Coordinators run user code that may take its time (listing a directory), so
+                // each has a place of its own among the blocking threads while it works.
+                runtimes.control.spawn(actor.run(messages));
+                links.insert(
+                    operator.id,
+                    Link {
+                        vertex: vertex.id,
+                        queue,
+                    },
+                );
+            }
+        }
+        Ok(Self { links })
+    }
+
+    fn post(&self, operator: OperatorId, message: ToCoordinator) -> Result<(), String> {
+        let Some(link) = self.links.get(&operator) else {
+            return Err(format!("operator {operator} has no coordinator"));
+        };
+        match link.queue.try_send(message) {
+            // One that has ended has reported why.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(format!(
+                "more than {QUEUED_MESSAGES} messages wait for the coordinator of {operator}"
+            )),
+        }
+    }
+
+    pub(crate) fn event(
+        &self,
+        operator: OperatorId,
+        subtask: u32,
+        event: Vec<u8>,
+    ) -> Result<(), String> {
+        self.post(operator, ToCoordinator::Event { subtask, event })
+    }
+
+    pub(crate) fn reset(&self, vertex: JobVertexId, subtask: u32) -> Result<(), String> {
+        let of_vertex = self.links.iter().filter(|(_, link)| link.vertex == vertex);
+        of_vertex
+            .map(|(operator, _)| *operator)
+            .try_for_each(|operator| self.post(operator, ToCoordinator::Reset { subtask }))
+    }
+
+    pub(crate) fn request(
+        &self,
+        operator: OperatorId,
+        request: Vec<u8>,
+        reply: oneshot::Sender<RpcResult<Vec<u8>>>,
+    ) {
+        if let Some(link) = self.links.get(&operator) {
+            // A full queue or an ended coordinator drops the reply: the client sees that.
+            let _ = link
+                .queue
+                .try_send(ToCoordinator::Request { request, reply });
+        } else {
+            let error = RpcError::NotFound(format!("operator {operator} has no coordinator"));
+            let _ = reply.send(Err(error));
+        }
+    }
+}
+
+struct Actor {
+    coordinator: Box<dyn OperatorCoordinator>,
+    context: CoordinatorContext,
+    vertex: JobVertexId,
+    queue: mpsc::WeakSender<ToCoordinator>,
+    master: Mailbox<Message>,
+}
+
+impl Actor {
+    async fn run(mut self, mut messages: mpsc::Receiver<ToCoordinator>) {
+        let mut actions = Vec::new();
+        let started = call(|| self.coordinator.start(&mut actions));
+        if !self.carry_out(started, &mut actions).await {
+            return;
+        }
+        while let Some(message) = messages.recv().await {
+            let coordinator = &mut self.coordinator;
+            let result = match message {
+                ToCoordinator::Event { subtask, event } => {
+                    call(|| coordinator.on_event(subtask, &event, &mut actions))
+                }
+                ToCoordinator::Reset { subtask } => {
+                    call(|| coordinator.subtask_reset(subtask, &mut actions))
+                }
+                ToCoordinator::Timer => call(|| coordinator.on_timer(&mut actions)),
+                ToCoordinator::Request { request, reply } => {
+                    let answer = call(|| coordinator.on_request(&request, &mut actions));
+                    let answer = answer.map_err(|e| RpcError::Rejected(e.chain_text()));
+                    // The client may have gone.
+                    let _ = reply.send(answer);
+                    Ok(())
+                }
+            };
+            if !self.carry_out(result, &mut actions).await {
+                return;
+            }
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        result: FlowResult,
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> bool {
+        let mut failure = result.err();
+        for action in actions.drain(..) {
+            let message = match action {
+                CoordinatorAction::SendToSubtask { subtask, event } => Message::CoordinatorEvent {
+                    vertex: self.vertex,
+                    operator: self.context.operator,
+                    subtask,
+                    event,
+                },
+                CoordinatorAction::FailJob(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+                CoordinatorAction::CallAfterMs(delay_ms) => {
+                    let queue = self.queue.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+                        if let Some(queue) = queue.upgrade() {
+                            // If the queue is full, the coordinator is behind anyway.
+                            let _ = queue.try_send(ToCoordinator::Timer);
+                        }
+                    });
+                    continue;
+                }
+            };
+            if self.master.tell(message).await.is_err() {
+                return false;
+            }
+        }
+        let Some(error) = failure else { return true };
+        let error = error.at_operator(&self.context.operator_name);
+        // If the JobMaster has ended, nobody needs to know.
+        let _ = self.master.tell(Message::CoordinatorFailed(error)).await;
+        false
+    }
+}
+
+/// Runs a coordinator's code: a panic in it is an error of the job, not of the process.
+fn call<R>(f: impl FnOnce() -> FlowResult<R>) -> FlowResult<R> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(FlowError::user(format!(
+            "coordinator panicked: {}",
+            text.unwrap_or_default()
+        )))
+    })
+}

@@ -1,0 +1,101 @@
+//! What clients see of a job, from the scheduler's state.
+
+use std::collections::BTreeMap;
+
+use hurtig_cluster_api::{
+    ExecutionState, JobDetails, JobOverview, JobResult, SubtaskDetails, TaskIoMetrics,
+    VertexDetails,
+};
+use hurtig_scheduler::JobScheduler;
+
+fn add(sum: &mut TaskIoMetrics, one: &TaskIoMetrics) {
+    sum.records_in += one.records_in;
+    sum.records_out += one.records_out;
+    sum.bytes_in += one.bytes_in;
+    sum.bytes_out += one.bytes_out;
+    sum.busy_ms += one.busy_ms;
+    sum.idle_ms += one.idle_ms;
+    sum.back_pressured_ms += one.back_pressured_ms;
+    sum.watermark = match (sum.watermark, one.watermark) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}
+
+pub(crate) fn vertices(scheduler: &JobScheduler) -> Vec<VertexDetails> {
+    let graph = scheduler.graph();
+    let mut executions = graph.executions().iter();
+    let mut vertices = Vec::with_capacity(graph.graph.vertices.len());
+    for vertex in &graph.graph.vertices {
+        let mut metrics = TaskIoMetrics::default();
+        let mut states: BTreeMap<ExecutionState, u32> = BTreeMap::new();
+        let mut subtasks = Vec::with_capacity(vertex.parallelism as usize);
+        for execution in executions.by_ref().take(vertex.parallelism as usize) {
+            add(&mut metrics, &execution.metrics);
+            *states.entry(execution.state).or_default() += 1;
+            let slot = execution.allocation.and_then(|a| scheduler.pool().slot(a));
+            subtasks.push(SubtaskDetails {
+                subtask: execution.attempt.subtask,
+                attempt: execution.attempt.attempt,
+                state: execution.state,
+                task_executor: slot.map(|slot| slot.offer.slot.resource),
+                timestamps: execution.timestamps.clone(),
+                metrics: execution.metrics,
+            });
+        }
+        vertices.push(VertexDetails {
+            id: vertex.id,
+            name: vertex.name.clone(),
+            parallelism: vertex.parallelism,
+            max_parallelism: vertex.max_parallelism,
+            states,
+            subtasks,
+            metrics,
+        });
+    }
+    vertices
+}
+
+pub(crate) fn details(scheduler: &JobScheduler) -> JobDetails {
+    let graph = &scheduler.graph().graph;
+    let transitions = scheduler.transitions().to_vec();
+    let start_time_ms = transitions.first().map_or(0, |(_, at)| *at);
+    let ended = transitions
+        .last()
+        .filter(|(status, _)| status.is_globally_terminal());
+    let mut tasks: BTreeMap<ExecutionState, u32> = BTreeMap::new();
+    for execution in scheduler.graph().executions() {
+        *tasks.entry(execution.state).or_default() += 1;
+    }
+    JobDetails {
+        overview: JobOverview {
+            job_id: graph.job_id,
+            name: graph.name.clone(),
+            status: scheduler.status(),
+            start_time_ms,
+            end_time_ms: ended.map(|(_, at)| *at),
+            tasks,
+        },
+        vertices: vertices(scheduler),
+        transitions,
+        failures: scheduler.failures().to_vec(),
+        restarts: scheduler.restarts(),
+        graph: graph.clone(),
+    }
+}
+
+pub(crate) fn result(scheduler: &JobScheduler) -> JobResult {
+    let details = details(scheduler);
+    let overview = details.overview;
+    let end_time_ms = overview.end_time_ms.unwrap_or(overview.start_time_ms);
+    JobResult {
+        job_id: overview.job_id,
+        name: overview.name,
+        status: overview.status,
+        failure: scheduler.root_failure().cloned(),
+        accumulators: scheduler.accumulators().0,
+        run_time_ms: (end_time_ms - overview.start_time_ms).max(0) as u64,
+        restarts: details.restarts,
+        vertices: details.vertices,
+    }
+}

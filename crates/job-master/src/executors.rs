@@ -1,0 +1,93 @@
+//! The TaskExecutors of a job, as the JobMaster speaks with them.
+//!
+//! Messages to one TaskExecutor go through one queue and are sent one after the other, so that a
+//! cancellation never overtakes the deployment that it is for.
+
+use std::sync::Arc;
+
+use hurtig_cluster_api::{
+    FencingToken, Mailbox, RpcError, TaskDeploymentDescriptor, TaskExecutorGateway,
+};
+use hurtig_env::Runtimes;
+use hurtig_types::{ExecutionAttemptId, JobId, OperatorId, ResourceId};
+use tokio::sync::mpsc;
+
+use crate::actor::Message;
+
+/// What a TaskExecutor is asked to do.
+pub(crate) enum Order {
+    Deploy(Box<TaskDeploymentDescriptor>),
+    Cancel(ExecutionAttemptId),
+    Event(ExecutionAttemptId, OperatorId, Vec<u8>),
+    /// The job has ended.
+    Disconnect,
+    /// Ask for metrics: also the heartbeat.
+    Heartbeat,
+}
+
+/// The queue to one TaskExecutor. It has no bound of its own: each attempt is deployed once and
+/// cancelled once, coordinators bound their events, and a heartbeat waits for the one before.
+pub(crate) struct ExecutorLink {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl ExecutorLink {
+    pub(crate) fn start(
+        job: JobId,
+        resource: ResourceId,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        token: FencingToken,
+        runtimes: &Runtimes,
+        master: Mailbox<Message>,
+    ) -> Self {
+        let (orders, mut queue) = mpsc::unbounded_channel();
+        runtimes.control.spawn(async move {
+            while let Some(order) = queue.recv().await {
+                let done = match order {
+                    Order::Deploy(deployment) => {
+                        let attempt = deployment.attempt;
+                        match gateway.submit_task(*deployment, token).await {
+                            Err(error @ RpcError::Unreachable { .. }) => Err(error),
+                            Err(error) => {
+                                let failed = Message::DeployFailed(attempt, error);
+                                if master.tell(failed).await.is_err() {
+                                    return;
+                                }
+                                Ok(())
+                            }
+                            Ok(()) => Ok(()),
+                        }
+                    }
+                    Order::Cancel(attempt) => gateway.cancel_task(attempt).await,
+                    Order::Event(attempt, operator, event) => {
+                        gateway.send_operator_event(attempt, operator, event).await
+                    }
+                    Order::Disconnect => {
+                        let reason = "the job has ended".to_owned();
+                        gateway.disconnect_job_master(job, reason).await
+                    }
+                    Order::Heartbeat => match gateway.heartbeat_from_job_master(job).await {
+                        Ok(metrics) => {
+                            // Readings are worth nothing to a JobMaster that is busy or gone.
+                            master.try_tell(Message::Metrics(metrics));
+                            Ok(())
+                        }
+                        Err(error) => Err(error),
+                    },
+                };
+                if let Err(error) = done {
+                    let lost = Message::ExecutorLost(resource, error.to_string());
+                    // A JobMaster that has ended does not mind.
+                    let _ = master.tell(lost).await;
+                    return;
+                }
+            }
+        });
+        Self { orders }
+    }
+
+    /// Queues an order. One that cannot be delivered is followed by the loss of the TaskExecutor.
+    pub(crate) fn send(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+}
