@@ -1,1 +1,48 @@
-//! Placeholder.
+//! Hurtig: stateful computation over bounded and unbounded streams, as Apache Flink.
+//!
+//! A job is an ordinary program: build a [`StreamExecutionEnvironment`], describe the computation
+//! with [`DataStream`]s, call `execute`. Run alone, it starts an embedded cluster.
+//!
+//! ```
+//! use hurtig::prelude::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let env = StreamExecutionEnvironment::new();
+//! let words = env.from_collection(vec!["to be or not to be".to_owned()]);
+//! let counts = words
+//!     .flat_map(|line: String| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+//!     .map(|word| (word, 1u64))
+//!     .key_by(|(word, _)| word.clone())
+//!     .reduce(|sum, (_, n)| sum.1 += n);
+//! let mut seen = counts.execute_and_collect("word count")?;
+//! seen.sort();
+//! assert_eq!(seen.last(), Some(&("to".to_owned(), 2)));
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod collect;
+mod connected;
+mod environment;
+mod execution;
+mod keyed;
+pub mod parameters;
+pub mod prelude;
+pub mod progress;
+mod stream;
+mod windowed;
+
+pub use connected::{ConnectedStreams, KeyedConnectedStreams};
+pub use environment::StreamExecutionEnvironment;
+pub use execution::{ExecuteError, JobExecutionResult};
+pub use keyed::KeyedStream;
+pub use parameters::ParameterTool;
+pub use stream::DataStream;
+pub use windowed::{WindowSpec, WindowedStream};
+
+pub use hurtig_connector_api as connector;
+pub use hurtig_connectors as connectors;
+pub use hurtig_graph as graph;
+pub use hurtig_operators as operators;
+pub use hurtig_state_api as state;

@@ -22,7 +22,7 @@ pub mod source;
 pub mod stateless;
 pub mod time;
 pub mod two_input;
-//WIN
+pub mod window;
 
 pub use collector::{Collector, OutputTag};
 pub use context::RuntimeContext;

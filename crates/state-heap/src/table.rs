@@ -182,11 +182,37 @@ impl<K: Key, V> KeyedTable<K, V> {
     }
 
     /// Takes all keys with hash and value out, owning them.
-    pub fn into_entries(self) -> impl Iterator<Item = (u64, K, V)> {
-        self.groups
-            .into_iter()
-            .flatten()
-            .map(|e| (e.hash, e.key, e.value))
+    pub fn into_entries(self) -> IntoEntries<K, V> {
+        IntoEntries {
+            groups: self.groups.into_iter(),
+            current: None,
+        }
+    }
+
+    /// An empty table for the same key groups.
+    pub fn empty_like<W>(&self) -> KeyedTable<K, W> {
+        KeyedTable::new(self.range, self.max_parallelism)
+    }
+}
+
+/// Takes a table apart: hash, key and value of each entry, key group by key group.
+#[derive(Debug)]
+pub struct IntoEntries<K, V> {
+    groups: std::vec::IntoIter<HashTable<Entry<K, V>>>,
+    current: Option<hashbrown::hash_table::IntoIter<Entry<K, V>>>,
+}
+
+impl<K, V> Iterator for IntoEntries<K, V> {
+    type Item = (u64, K, V);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(entry) = self.current.as_mut().and_then(Iterator::next) {
+                return Some((entry.hash, entry.key, entry.value));
+            }
+            self.current = Some(self.groups.next()?.into_iter());
+        }
     }
 }
 

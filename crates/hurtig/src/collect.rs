@@ -1,0 +1,232 @@
+//! Bringing a stream's records to the client.
+//!
+//! 1. The sink sends each batch, encoded, to its coordinator in the JobMaster; it keeps at most
+//!    [`WINDOW`] batches under way and counts as unavailable beyond that.
+//! 2. The client asks the coordinator, which hands out what it has and acknowledges it to the
+//!    sinks.
+//! 3. A sink finishes when everything was acknowledged, so a job that has ended has nothing left.
+
+use std::{collections::VecDeque, marker::PhantomData, sync::Arc, time::Duration};
+
+use hurtig_cluster_api::{DispatcherGateway, RpcError};
+use hurtig_graph::OperatorKind;
+use hurtig_minicluster::MiniCluster;
+use hurtig_operator_api::{
+    CoordinatorAction, CoordinatorContext, EventGateway, Operator, OperatorContext,
+    OperatorCoordinator, OperatorFactory, Output, Progress,
+};
+use hurtig_types::{Batch, BoxedPayload, FlowResult, JobId, OperatorId, Record, codec};
+
+use crate::{
+    DataStream, ExecuteError,
+    builder::OperatorSpec,
+    execution::{finished, start_cluster},
+};
+
+/// Batches of one subtask that may wait for the client.
+const WINDOW: usize = 8;
+/// Batches that are handed out at once.
+const BATCHES_PER_ANSWER: usize = 64;
+/// Longest pause between two questions of the client.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+struct CollectFactory<T>(PhantomData<fn() -> T>);
+
+impl<T: Record> OperatorFactory for CollectFactory<T> {
+    fn create(&self, context: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        Ok(Box::new(CollectOperator {
+            events: context.events.clone(),
+            waiting: VecDeque::new(),
+            under_way: 0,
+            finishing: false,
+        }))
+    }
+
+    fn has_coordinator(&self) -> bool {
+        true
+    }
+
+    fn create_coordinator(
+        &self,
+        _: &CoordinatorContext,
+    ) -> FlowResult<Option<Box<dyn OperatorCoordinator>>> {
+        Ok(Some(Box::new(CollectCoordinator::default())))
+    }
+}
+
+struct CollectOperator {
+    events: Arc<dyn EventGateway>,
+    waiting: VecDeque<Vec<u8>>,
+    under_way: usize,
+    finishing: bool,
+}
+
+impl CollectOperator {
+    fn send(&mut self) -> FlowResult {
+        while self.under_way < WINDOW
+            && let Some(batch) = self.waiting.pop_front()
+        {
+            self.events.send_to_coordinator(batch)?;
+            self.under_way += 1;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.under_way == 0
+    }
+}
+
+impl Operator for CollectOperator {
+    fn process(&mut self, _: usize, batch: BoxedPayload, _: &mut dyn Output) -> FlowResult {
+        let mut bytes = Vec::new();
+        batch.encode(&mut bytes)?;
+        self.waiting.push_back(bytes);
+        self.send()
+    }
+
+    fn on_event(&mut self, event: &[u8]) -> FlowResult {
+        let acknowledged: u32 = codec::decode(event)?;
+        self.under_way = self.under_way.saturating_sub(acknowledged as usize);
+        self.send()
+    }
+
+    fn is_available(&self) -> bool {
+        if self.finishing {
+            self.is_empty()
+        } else {
+            self.waiting.is_empty()
+        }
+    }
+
+    fn finish(&mut self, _: &mut dyn Output) -> FlowResult<Progress> {
+        self.finishing = true;
+        Ok(if self.is_empty() {
+            Progress::Done
+        } else {
+            Progress::More
+        })
+    }
+}
+
+#[derive(Default)]
+struct CollectCoordinator {
+    batches: VecDeque<(u32, Vec<u8>)>,
+}
+
+impl OperatorCoordinator for CollectCoordinator {
+    fn start(&mut self, _: &mut Vec<CoordinatorAction>) -> FlowResult {
+        Ok(())
+    }
+
+    fn on_event(
+        &mut self,
+        subtask: u32,
+        event: &[u8],
+        _: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        self.batches.push_back((subtask, event.to_vec()));
+        Ok(())
+    }
+
+    fn subtask_reset(&mut self, subtask: u32, _: &mut Vec<CoordinatorAction>) -> FlowResult {
+        self.batches.retain(|(from, _)| *from != subtask);
+        Ok(())
+    }
+
+    fn on_request(
+        &mut self,
+        _: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult<Vec<u8>> {
+        let count = self.batches.len().min(BATCHES_PER_ANSWER);
+        let taken: Vec<(u32, Vec<u8>)> = self.batches.drain(..count).collect();
+        for (subtask, _) in &taken {
+            let event = codec::encode(&1u32)?;
+            actions.push(CoordinatorAction::SendToSubtask {
+                subtask: *subtask,
+                event,
+            });
+        }
+        let batches: Vec<Vec<u8>> = taken.into_iter().map(|(_, batch)| batch).collect();
+        Ok(codec::encode(&batches)?)
+    }
+}
+
+impl<T: Record> DataStream<T> {
+    /// Executes the program and returns the records of this stream, in the order of arrival.
+    pub fn execute_and_collect(&self, job_name: &str) -> Result<Vec<T>, ExecuteError> {
+        let mut collected = Vec::new();
+        self.execute_and_collect_with(job_name, |mut values| collected.append(&mut values))?;
+        Ok(collected)
+    }
+
+    /// Executes the program and hands the records of this stream to `take`, batch by batch.
+    pub fn execute_and_collect_with(
+        &self,
+        job_name: &str,
+        mut take: impl FnMut(Vec<T>),
+    ) -> Result<crate::JobExecutionResult, ExecuteError> {
+        let name = "Collect";
+        let spec = OperatorSpec {
+            kind: OperatorKind::Sink,
+            ..OperatorSpec::operator(name)
+        };
+        let factory = Arc::new(CollectFactory::<T>(PhantomData));
+        let sink: DataStream<()> = self.add_operator(spec, factory);
+        let position = sink.upstream[0].source.0 as usize;
+        let stream_graph = self.env.stream_graph(job_name)?;
+        let operator = stream_graph.nodes[position].operator_id;
+        let (graph, program) = self.env.build(job_name)?;
+        let settings = self.env.settings.lock().clone();
+        let cluster = start_cluster(&settings, &graph)?;
+        let job = graph.job_id;
+        let control = cluster.runtimes().control.clone();
+        let result = control.block_on(async {
+            cluster.submit(graph, program.into()).await?;
+            fetch_all(&cluster, job, operator, &mut take).await?;
+            Ok::<_, ExecuteError>(cluster.result(job).await?)
+        })?;
+        finished(result)
+    }
+}
+
+async fn fetch_all<T: Record>(
+    cluster: &MiniCluster,
+    job: JobId,
+    operator: OperatorId,
+    take: &mut impl FnMut(Vec<T>),
+) -> Result<(), ExecuteError> {
+    let malformed = |error: codec::CodecError| ExecuteError::Collect(error.to_string());
+    let mut pause = Duration::from_millis(1);
+    loop {
+        // Looked at first: what came before the end is fetched after it was seen.
+        let over = cluster
+            .dispatcher()
+            .job_status(job)
+            .await?
+            .is_globally_terminal();
+        let answer = cluster
+            .dispatcher()
+            .coordination_request(job, operator, Vec::new())
+            .await;
+        let batches: Vec<Vec<u8>> = match answer {
+            Ok(bytes) => codec::decode(&bytes).map_err(malformed)?,
+            // The job has ended in between; a job that finished has nothing left.
+            Err(RpcError::Unreachable { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if batches.is_empty() {
+            if over {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            continue;
+        }
+        pause = Duration::from_millis(1);
+        for batch in batches {
+            take(Batch::<T>::decode(&batch).map_err(malformed)?.values);
+        }
+    }
+}

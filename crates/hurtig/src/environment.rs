@@ -1,0 +1,232 @@
+//! The environment: where streams begin and jobs are executed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hurtig_connector_api::{Boundedness, Source};
+use hurtig_connectors::{collection::CollectionSource, sequence::SequenceSource};
+use hurtig_graph::{
+    JobConfig, JobGraph, OperatorKind, RestartStrategyConfig, StreamGraph, StreamGraphSettings,
+    build_job_graph, build_stream_graph,
+};
+use hurtig_minicluster::MiniClusterConfig;
+use hurtig_operator_api::Program;
+use hurtig_operators::{source::SourceFactory, time::WatermarkStrategy};
+use hurtig_types::{JobId, Record};
+use parking_lot::Mutex;
+
+use crate::{
+    DataStream, ExecuteError, JobExecutionResult,
+    builder::{OperatorSpec, ProgramBuilder},
+    execution::{self, fresh_job_id},
+};
+
+/// Settings of an environment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) graph: StreamGraphSettings,
+    pub(crate) job: JobConfig,
+    pub(crate) task_executors: u32,
+    /// `None`: as many as the job needs.
+    pub(crate) slots: Option<u32>,
+    pub(crate) cluster: MiniClusterConfig,
+    pub(crate) show_progress: bool,
+}
+
+/// Builds and executes one job. Cloning gives another handle to the same job.
+#[derive(Clone)]
+pub struct StreamExecutionEnvironment {
+    pub(crate) builder: Arc<Mutex<ProgramBuilder>>,
+    pub(crate) settings: Arc<Mutex<Settings>>,
+}
+
+impl Default for StreamExecutionEnvironment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl StreamExecutionEnvironment {
+    /// An environment whose jobs run in an embedded cluster, with parallelism 1 unless set.
+    pub fn new() -> Self {
+        let settings = Settings {
+            task_executors: 1,
+            ..Settings::default()
+        };
+        Self {
+            builder: Arc::default(),
+            settings: Arc::new(Mutex::new(settings)),
+        }
+    }
+
+    /// Parallelism of all operators that set none.
+    pub fn set_parallelism(&self, parallelism: u32) -> &Self {
+        self.settings.lock().graph.environment_parallelism = Some(parallelism);
+        self
+    }
+
+    /// Number of key groups of all operators that set none: the most to which they can be
+    /// rescaled.
+    pub fn set_max_parallelism(&self, max_parallelism: u32) -> &Self {
+        self.settings.lock().graph.max_parallelism = Some(max_parallelism);
+        self
+    }
+
+    /// Longest time in milliseconds that a record waits in an output buffer; -1 for no limit.
+    pub fn set_buffer_timeout_ms(&self, timeout_ms: i64) -> &Self {
+        self.settings.lock().graph.buffer_timeout_ms = timeout_ms;
+        self
+    }
+
+    /// Every operator becomes a task of its own.
+    pub fn disable_operator_chaining(&self) -> &Self {
+        self.settings.lock().graph.chaining_enabled = false;
+        self
+    }
+
+    /// What happens after a failure.
+    pub fn set_restart_strategy(&self, strategy: RestartStrategyConfig) -> &Self {
+        self.settings.lock().job.restart_strategy = strategy;
+        self
+    }
+
+    /// Milliseconds of processing time between two watermarks.
+    pub fn set_auto_watermark_interval_ms(&self, interval_ms: u64) -> &Self {
+        self.settings.lock().job.auto_watermark_interval_ms = interval_ms;
+        self
+    }
+
+    /// How long to wait for slots, in milliseconds.
+    pub fn set_slot_request_timeout_ms(&self, timeout_ms: u64) -> &Self {
+        self.settings.lock().job.slot_request_timeout_ms = timeout_ms;
+        self
+    }
+
+    /// Parameters that are shown with the job.
+    pub fn set_global_parameters(&self, parameters: BTreeMap<String, String>) -> &Self {
+        self.settings.lock().job.global_parameters = parameters;
+        self
+    }
+
+    /// Number of TaskExecutors of the embedded cluster; they exchange records over TCP.
+    pub fn set_task_executors(&self, task_executors: u32) -> &Self {
+        self.settings.lock().task_executors = task_executors;
+        self
+    }
+
+    /// Slots of each TaskExecutor of the embedded cluster. Unless set, there are enough.
+    pub fn set_task_slots(&self, slots: u32) -> &Self {
+        self.settings.lock().slots = Some(slots);
+        self
+    }
+
+    /// Threads that run tasks; unless set, one per core.
+    pub fn set_compute_threads(&self, threads: usize) -> &Self {
+        self.settings.lock().cluster.compute_threads = Some(threads);
+        self
+    }
+
+    /// Memory for records in flight of each TaskExecutor, in bytes.
+    pub fn set_network_memory_bytes(&self, bytes: usize) -> &Self {
+        self.settings.lock().cluster.network.total_bytes = bytes;
+        self
+    }
+
+    /// Shows a line of progress on a terminal while a job runs, and a report at its end.
+    pub fn show_progress(&self, show: bool) -> &Self {
+        self.settings.lock().show_progress = show;
+        self
+    }
+
+    /// A stream from a source.
+    pub fn from_source<S: Source>(
+        &self,
+        source: S,
+        strategy: WatermarkStrategy<S::Record>,
+        name: &str,
+    ) -> DataStream<S::Record> {
+        let spec = OperatorSpec {
+            name: name.to_owned(),
+            kind: OperatorKind::Source,
+            bounded: source.boundedness() == Boundedness::Bounded,
+            max_allowed_parallelism: None,
+        };
+        let factory = Arc::new(SourceFactory::new(source, strategy));
+        let id = self.builder.lock().add(spec, factory, Vec::new());
+        DataStream::of_operator(self.clone(), id)
+    }
+
+    /// A stream of the values of a collection, in order; read by one subtask.
+    pub fn from_collection<T: Record>(&self, values: Vec<T>) -> DataStream<T> {
+        match CollectionSource::new(values) {
+            Ok(source) => self
+                .from_source(
+                    source,
+                    WatermarkStrategy::no_watermarks(),
+                    "Collection Source",
+                )
+                .set_parallelism(1),
+            Err(error) => {
+                self.builder
+                    .lock()
+                    .mistakes
+                    .push(format!("from_collection: {error}"));
+                self.from_source(
+                    CollectionSource::<T>::empty(),
+                    WatermarkStrategy::no_watermarks(),
+                    "Collection Source",
+                )
+            }
+        }
+    }
+
+    /// A stream of the numbers from `from` to `to`, both inclusive.
+    pub fn from_sequence(&self, from: i64, to: i64) -> DataStream<i64> {
+        let source = SequenceSource::new(from, to);
+        self.from_source(
+            source,
+            WatermarkStrategy::no_watermarks(),
+            "Sequence Source",
+        )
+    }
+
+    /// The StreamGraph of the program so far.
+    pub fn stream_graph(&self, job_name: &str) -> Result<StreamGraph, ExecuteError> {
+        let builder = self.builder.lock();
+        if !builder.mistakes.is_empty() {
+            return Err(ExecuteError::Program(builder.mistakes.join("; ")));
+        }
+        let mut settings = self.settings.lock().graph.clone();
+        settings.job_name = job_name.to_owned();
+        Ok(build_stream_graph(&builder.transformations, &settings)?)
+    }
+
+    /// The plan of the program so far, for people: operators, then chains.
+    pub fn explain(&self) -> Result<String, ExecuteError> {
+        let graph = self.stream_graph("explain")?;
+        let job = build_job_graph(&graph, JobId(0), self.settings.lock().job.clone());
+        Ok(format!("{}\n{}", graph.to_text(), job.to_text()))
+    }
+
+    /// The plan of the program so far, as JSON in the form of Flink's execution plan.
+    pub fn execution_plan(&self) -> Result<String, ExecuteError> {
+        Ok(self.stream_graph("explain")?.to_json().to_string())
+    }
+
+    pub(crate) fn build(&self, job_name: &str) -> Result<(JobGraph, Program), ExecuteError> {
+        let stream_graph = self.stream_graph(job_name)?;
+        let program = self.builder.lock().program(&stream_graph);
+        let config = self.settings.lock().job.clone();
+        Ok((
+            build_job_graph(&stream_graph, fresh_job_id(), config),
+            program,
+        ))
+    }
+
+    /// Executes the program in an embedded cluster and waits for its end.
+    ///
+    /// # Errors
+    /// If the program is wrong, the cluster cannot start, or the job fails or is cancelled.
+    pub fn execute(&self, job_name: &str) -> Result<JobExecutionResult, ExecuteError> {
+        execution::execute(self, job_name)
+    }
+}

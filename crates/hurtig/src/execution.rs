@@ -1,0 +1,165 @@
+//! Executing a job in an embedded cluster.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use hurtig_cluster_api::{FailureInfo, JobResult, JobStatus, RpcError, VertexDetails};
+use hurtig_graph::{GraphError, JobGraph};
+use hurtig_metrics::AccumulatorValue;
+use hurtig_minicluster::{MiniCluster, MiniClusterError};
+use hurtig_operator_api::Program;
+use hurtig_types::JobId;
+
+use crate::{StreamExecutionEnvironment, environment::Settings, progress};
+
+/// Why a job has not ended well.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The program was put together wrongly.
+    #[error("{0}")]
+    Program(String),
+    /// The program cannot become a graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The embedded cluster cannot start.
+    #[error(transparent)]
+    Cluster(#[from] MiniClusterError),
+    /// A role did not answer.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The job failed.
+    #[error("job {name:?} failed: {failure}")]
+    JobFailed {
+        /// The job's name.
+        name: String,
+        /// Why.
+        failure: FailureInfo,
+    },
+    /// The job was cancelled.
+    #[error("job {name:?} was cancelled")]
+    JobCanceled {
+        /// The job's name.
+        name: String,
+    },
+    /// Collected records cannot be read.
+    #[error("cannot read the collected records: {0}")]
+    Collect(String),
+}
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+pub struct JobExecutionResult {
+    /// The job.
+    pub job_id: JobId,
+    /// Its name.
+    pub name: String,
+    /// From submission to the end.
+    pub run_time: Duration,
+    /// The user's accumulators, merged over all subtasks.
+    pub accumulators: BTreeMap<String, AccumulatorValue>,
+    /// Number of restarts.
+    pub restarts: u32,
+    /// What each vertex read and wrote.
+    pub vertices: Vec<VertexDetails>,
+}
+
+impl JobExecutionResult {
+    /// An accumulator that counts integers.
+    pub fn counter(&self, name: &str) -> Option<i64> {
+        match self.accumulators.get(name)? {
+            AccumulatorValue::Long(n) => Some(*n),
+            _ => None,
+        }
+    }
+}
+
+/// An id that no other job has.
+#[allow(clippy::disallowed_methods)] // ids must differ between processes and runs
+pub(crate) fn fresh_job_id() -> JobId {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let text = format!(
+        "{now}:{}:{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Relaxed)
+    );
+    JobId::from_bytes_hash(text.as_bytes())
+}
+
+/// Number of slots that a job needs.
+fn slots_needed(graph: &JobGraph) -> u32 {
+    let mut widest: BTreeMap<&str, u32> = BTreeMap::new();
+    for vertex in &graph.vertices {
+        let slots = widest.entry(&vertex.slot_sharing_group).or_default();
+        *slots = (*slots).max(vertex.parallelism);
+    }
+    widest.values().sum()
+}
+
+pub(crate) fn start_cluster(
+    settings: &Settings,
+    graph: &JobGraph,
+) -> Result<MiniCluster, MiniClusterError> {
+    let executors = settings.task_executors.max(1);
+    let enough = slots_needed(graph).div_ceil(executors);
+    let mut config = settings.cluster.clone();
+    config.task_executors = executors;
+    config.slots_per_task_executor = settings.slots.unwrap_or(enough);
+    MiniCluster::start(config)
+}
+
+pub(crate) fn finished(result: JobResult) -> Result<JobExecutionResult, ExecuteError> {
+    match (result.status, result.failure) {
+        (JobStatus::Finished, _) => Ok(JobExecutionResult {
+            job_id: result.job_id,
+            name: result.name,
+            run_time: Duration::from_millis(result.run_time_ms),
+            accumulators: result.accumulators,
+            restarts: result.restarts,
+            vertices: result.vertices,
+        }),
+        (_, Some(failure)) => Err(ExecuteError::JobFailed {
+            name: result.name,
+            failure,
+        }),
+        (_, None) => Err(ExecuteError::JobCanceled { name: result.name }),
+    }
+}
+
+pub(crate) fn execute(
+    env: &StreamExecutionEnvironment,
+    job_name: &str,
+) -> Result<JobExecutionResult, ExecuteError> {
+    let (graph, program) = env.build(job_name)?;
+    let settings = env.settings.lock().clone();
+    let cluster = start_cluster(&settings, &graph)?;
+    run(&cluster, graph, program, settings.show_progress)
+}
+
+fn run(
+    cluster: &MiniCluster,
+    graph: JobGraph,
+    program: Program,
+    show_progress: bool,
+) -> Result<JobExecutionResult, ExecuteError> {
+    let job = graph.job_id;
+    let control = cluster.runtimes().control.clone();
+    let result = control.block_on(async {
+        cluster.submit(graph, program.into()).await?;
+        if show_progress {
+            progress::follow(cluster.dispatcher(), job).await
+        } else {
+            cluster.result(job).await
+        }
+    })?;
+    if show_progress {
+        progress::report(&result);
+    }
+    finished(result)
+}

@@ -1,0 +1,23 @@
+//! Everything that a job usually needs.
+
+pub use std::time::Duration;
+
+pub use hurtig_operators::{
+    Collector, OutputTag, RuntimeContext,
+    keyed::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, OpenContext, TimeDomain},
+    stateless::{MapFunction, ProcessFunction},
+    time::{WatermarkGenerator, WatermarkStrategy},
+    two_input::CoProcessFunction,
+};
+pub use hurtig_state_api::{
+    AggregateFunction, AggregatingStateDescriptor, ListStateDescriptor, MapStateDescriptor,
+    ReducingStateDescriptor, ValueStateDescriptor,
+};
+pub use hurtig_state_heap::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+pub use hurtig_types::{BoxError, TimeWindow};
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::{
+    ConnectedStreams, DataStream, ExecuteError, JobExecutionResult, KeyedConnectedStreams,
+    KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowSpec, WindowedStream,
+};
