@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Built-in connectors.
+pub mod collection;
+pub mod print;
+pub mod sequence;
