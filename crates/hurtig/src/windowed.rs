@@ -111,7 +111,12 @@ impl<T: Record, K: Key> WindowedStream<T, K> {
                 late.clone(),
             )
         };
-        self.keyed.stream.transform("Window", factory(create))
+        let windowed = self.keyed.stream.transform("Window", factory(create));
+        if self.single {
+            windowed.at_most_parallel(1)
+        } else {
+            windowed
+        }
     }
 
     /// Combines the records of each window into one.

@@ -19,7 +19,7 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
 use hurtig_metrics::{AccumulatorValue, Accumulators};
 use hurtig_operator_api::Program;
-use hurtig_scheduler::{Command, JobScheduler, Timer};
+use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_types::{
     AllocationId, ErrorClass, ExecutionAttemptId, FlowError, JobVertexId, OperatorId, ResourceId,
 };
@@ -71,7 +71,7 @@ pub(crate) enum Message {
         event: Vec<u8>,
     },
     CoordinatorFailed(FlowError),
-    Timer(Timer),
+    Timer(SchedulerTimer),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
     Accumulators(oneshot::Sender<Accumulators>),

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p hurtig-nexmark --example throughput -- 20000000`
 
+#![allow(clippy::disallowed_methods)] // it measures time
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -144,7 +144,8 @@ impl ResourceManager {
             return Vec::new();
         }
         tracing::warn!(%resource, reason, "TaskExecutor lost");
-        for (_, job_master) in self.jobs.values().cloned() {
+        for (_, job_master) in self.jobs.values() {
+            let job_master = job_master.clone();
             let reason = reason.to_owned();
             self.runtimes.control.spawn(async move {
                 // A JobMaster that has gone needs no word.

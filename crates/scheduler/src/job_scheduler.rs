@@ -35,7 +35,7 @@ const REMEMBERED_FAILURES: usize = 16;
 
 /// A wake-up that the scheduler asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Timer {
+pub enum SchedulerTimer {
     /// Schedule the regions again that wait for their restart.
     Restart,
     /// Slots have been missing for too long.
@@ -67,7 +67,7 @@ pub enum Command {
         subtask: u32,
     },
     /// Call `on_timer` after this many milliseconds.
-    SetTimer(Timer, u64),
+    SetTimer(SchedulerTimer, u64),
     /// The job has entered a state.
     StatusChanged(JobStatus),
     /// The job has ended for good.
@@ -220,7 +220,7 @@ impl JobScheduler {
         }
         if left_waiting && !self.waiting_for_slots {
             self.slot_round += 1;
-            let timer = Timer::SlotTimeout {
+            let timer = SchedulerTimer::SlotTimeout {
                 round: self.slot_round,
             };
             commands.push(Command::SetTimer(
@@ -341,7 +341,7 @@ impl JobScheduler {
         self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
         let at_ms = now_ms.saturating_add_unsigned(delay_ms);
         self.restart_at_ms = self.restart_at_ms.max(at_ms);
-        commands.push(Command::SetTimer(Timer::Restart, delay_ms));
+        commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
     }
 
     /// Fails the job; the first reason is kept.
@@ -445,15 +445,15 @@ impl JobScheduler {
     }
 
     /// A timer that was asked for.
-    pub fn on_timer(&mut self, timer: Timer, now_ms: i64) -> Vec<Command> {
+    pub fn on_timer(&mut self, timer: SchedulerTimer, now_ms: i64) -> Vec<Command> {
         let mut commands = Vec::new();
         match timer {
-            Timer::Restart => {
+            SchedulerTimer::Restart => {
                 // The clock that measured the delay may be a little ahead of this one.
                 self.restart_at_ms = self.restart_at_ms.min(now_ms);
                 self.after_change(now_ms, &mut commands);
             }
-            Timer::SlotTimeout { round } => {
+            SchedulerTimer::SlotTimeout { round } => {
                 if self.waiting_for_slots && round == self.slot_round {
                     self.waiting_for_slots = false;
                     self.on_slot_timeout(now_ms, &mut commands);

@@ -10,7 +10,7 @@ use hurtig_graph::{
 };
 use hurtig_types::{AllocationId, EdgeId, JobId, JobVertexId, ResourceId};
 
-use crate::{Command, JobScheduler, Timer};
+use crate::{Command, JobScheduler, SchedulerTimer};
 
 fn vertex(id: u128, parallelism: u32) -> JobVertex {
     JobVertex {
@@ -188,7 +188,7 @@ fn only_the_failed_region_restarts() {
         0,
         "the delay has not passed"
     );
-    let commands = scheduler.on_timer(Timer::Restart, 13);
+    let commands = scheduler.on_timer(SchedulerTimer::Restart, 13);
     assert_eq!(
         (deployed(&commands), scheduler.status()),
         (2, JobStatus::Running)
@@ -234,7 +234,7 @@ fn late_messages_of_an_old_attempt_are_ignored() {
     for index in [0, 2, 3] {
         report(&mut scheduler, index, ExecutionState::Canceled, 4);
     }
-    scheduler.on_timer(Timer::Restart, 20);
+    scheduler.on_timer(SchedulerTimer::Restart, 20);
     let update = TaskStateUpdate {
         attempt: old,
         state: ExecutionState::Failed,
@@ -283,7 +283,10 @@ fn a_lost_task_executor_restarts_what_ran_on_it_once_there_are_slots_again() {
     run_all(&mut scheduler, 2);
     scheduler.on_resource_lost(ResourceId(9), "gone", 3);
     assert_eq!(scheduler.status(), JobStatus::Restarting);
-    assert_eq!(deployed(&scheduler.on_timer(Timer::Restart, 13)), 0);
+    assert_eq!(
+        deployed(&scheduler.on_timer(SchedulerTimer::Restart, 13)),
+        0
+    );
     assert_eq!(deployed(&offer(&mut scheduler, &[3, 4], 14)), 4);
     assert_eq!(scheduler.status(), JobStatus::Running);
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! free --allocate--> allocated --activate--> active --free--> releasing --(last task ends)--> free
-//!   ^                   |                       |                 
+//!   ^                   |                       |
 //!   +---- timeout ------+                       +--- free, no task left ---> free
 //! ```
 //! A slot is *allocated* from the ResourceManager's request until the JobMaster has accepted it;

@@ -372,7 +372,7 @@ where
                 collector.set_timestamp(Some(firing.window.max_timestamp()));
                 let mut emitted = 0;
                 let mut finished = true;
-                while let Some((_, key, accumulator)) = firing.left.next() {
+                for (_, key, accumulator) in firing.left.by_ref() {
                     let result = self.aggregate.result(&accumulator);
                     self.emit.emit(&key, firing.window, result, &mut collector);
                     emitted += 1;
