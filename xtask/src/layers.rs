@@ -46,32 +46,12 @@ const LAYERS: &[(&str, u8)] = &[
 
 /// Dependencies within a layer, with the reason.
 const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
-    (
-        "hurtig-operator-api",
-        "hurtig-env",
-        "operators get their clock and signal from it",
-    ),
-    (
-        "hurtig-connector-api",
-        "hurtig-env",
-        "readers get their clock and signal from it",
-    ),
-    (
-        "hurtig-cluster-api",
-        "hurtig-graph",
-        "a job is submitted as a JobGraph",
-    ),
+    ("hurtig-operator-api", "hurtig-env", "operators get their clock and signal from it"),
+    ("hurtig-connector-api", "hurtig-env", "readers get their clock and signal from it"),
+    ("hurtig-cluster-api", "hurtig-graph", "a job is submitted as a JobGraph"),
     ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),
-    (
-        "hurtig",
-        "hurtig-minicluster",
-        "a job that runs alone brings its cluster",
-    ),
-    (
-        "hurtig",
-        "hurtig-connectors",
-        "the facade offers the built-in connectors",
-    ),
+    ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
+    ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
 ];
 
 /// Heavy dependencies and the one crate that may have them.
@@ -88,29 +68,15 @@ const OWNERS: &[(&str, &str)] = &[
 ];
 
 /// Crates that decide without running anything: no executor may come near them.
-const PURE: &[&str] = &[
-    "hurtig-graph",
-    "hurtig-scheduler",
-    "hurtig-types",
-    "hurtig-state-api",
-];
+const PURE: &[&str] = &["hurtig-graph", "hurtig-scheduler", "hurtig-types", "hurtig-state-api"];
 
 fn layer_of(name: &str) -> Option<u8> {
-    LAYERS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, layer)| *layer)
+    LAYERS.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)
 }
 
 pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--offline",
-        ])
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
         .current_dir(root)
         .output()
         .map_err(|e| e.to_string())?;
@@ -124,17 +90,14 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
         let dependencies = package["dependencies"].as_array().into_iter().flatten();
         for dependency in dependencies.filter(|dependency| dependency["kind"].is_null()) {
             let on = dependency["name"].as_str().unwrap_or_default();
-            findings.extend(check_edge(name, on).map(|problem| Finding {
-                place: format!("{name} -> {on}"),
-                problem,
-            }));
+            findings.extend(
+                check_edge(name, on)
+                    .map(|problem| Finding { place: format!("{name} -> {on}"), problem }),
+            );
         }
         if layer_of(name).is_none() {
             let problem = "has no layer: add it to the table in xtask/src/layers.rs".to_owned();
-            findings.push(Finding {
-                place: name.to_owned(),
-                problem,
-            });
+            findings.push(Finding { place: name.to_owned(), problem });
         }
     }
     Ok(findings)
@@ -144,23 +107,17 @@ fn check_edge(name: &str, on: &str) -> Option<String> {
     if let Some((_, owner)) = OWNERS.iter().find(|(heavy, _)| *heavy == on)
         && *owner != name
     {
-        return Some(format!(
-            "only {owner} may depend on it: it is slow to compile"
-        ));
+        return Some(format!("only {owner} may depend on it: it is slow to compile"));
     }
     if PURE.contains(&name) && (on == "tokio" || on == "futures") {
         return Some("a pure crate must not know an executor".to_owned());
     }
     let (from, to) = (layer_of(name)?, layer_of(on)?);
-    let allowed = WITHIN_A_LAYER
-        .iter()
-        .any(|(a, b, _)| *a == name && *b == on);
+    let allowed = WITHIN_A_LAYER.iter().any(|(a, b, _)| *a == name && *b == on);
     if to < from || allowed || (from == BESIDE) {
         return None;
     }
-    Some(format!(
-        "goes from layer {from} to layer {to}: dependencies go downwards"
-    ))
+    Some(format!("goes from layer {from} to layer {to}: dependencies go downwards"))
 }
 
 #[cfg(test)]
@@ -171,14 +128,8 @@ mod tests {
     fn dependencies_go_down_and_heavy_ones_have_one_owner() {
         assert_eq!(check_edge("hurtig-task", "hurtig-network"), None);
         assert!(check_edge("hurtig-network", "hurtig-task").is_some());
-        assert!(
-            check_edge("hurtig-dispatcher", "hurtig-job-master").is_some(),
-            "roles"
-        );
-        assert!(
-            check_edge("hurtig", "hurtig-bench").is_some(),
-            "beside the layers"
-        );
+        assert!(check_edge("hurtig-dispatcher", "hurtig-job-master").is_some(), "roles");
+        assert!(check_edge("hurtig", "hurtig-bench").is_some(), "beside the layers");
         assert_eq!(check_edge("hurtig-bench", "hurtig"), None);
         assert!(check_edge("hurtig", "datafusion").is_some());
         assert!(check_edge("hurtig-scheduler", "tokio").is_some());

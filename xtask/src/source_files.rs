@@ -38,19 +38,12 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
     let mut names: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for path in files {
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let place = path
-            .strip_prefix(root)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
+        let place = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         findings.extend(check_text(&place, &text));
         if place.contains("/src/") {
             let owner = place.split('/').nth(1).unwrap_or_default().to_owned();
             for name in public_types(&text) {
-                names
-                    .entry(name)
-                    .or_default()
-                    .push((owner.clone(), place.clone()));
+                names.entry(name).or_default().push((owner.clone(), place.clone()));
             }
         }
     }
@@ -58,14 +51,8 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
         let first = &places[0].0;
         if places.iter().any(|(owner, _)| owner != first) && !SHARED_NAMES.contains(&&*name) {
             let places: Vec<&str> = places.iter().map(|(_, place)| &**place).collect();
-            let problem = format!(
-                "public type {name} has the same name in {}",
-                places.join(", ")
-            );
-            findings.push(Finding {
-                place: places[0].to_owned(),
-                problem,
-            });
+            let problem = format!("public type {name} has the same name in {}", places.join(", "));
+            findings.push(Finding { place: places[0].to_owned(), problem });
         }
     }
     Ok(findings)
@@ -75,24 +62,15 @@ fn check_text(place: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut report = |line: usize, problem: &str| {
         let place = format!("{place}:{line}");
-        findings.push(Finding {
-            place,
-            problem: problem.to_owned(),
-        });
+        findings.push(Finding { place, problem: problem.to_owned() });
     };
     let first = text.lines().find(|line| !line.starts_with("#!["));
     if place.contains("/src/") && !first.is_some_and(|line| line.starts_with("//!")) {
-        report(
-            1,
-            "a module begins with its documentation: what it owns, what it does not do",
-        );
+        report(1, "a module begins with its documentation: what it owns, what it does not do");
     }
     let lines = text.lines().count();
     if lines > MOST_LINES {
-        report(
-            lines,
-            "the file is past 800 lines: split it before it becomes the place for all",
-        );
+        report(lines, "the file is past 800 lines: split it before it becomes the place for all");
     }
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
@@ -100,12 +78,7 @@ fn check_text(place: &str, text: &str) -> Vec<Finding> {
             report(number, "trailing space or tab");
         }
         // Put together here so that this file does not find itself.
-        for banned in [
-            ["#[ign", "ore"],
-            ["todo", "!("],
-            ["thread::sl", "eep("],
-            ["dbg", "!("],
-        ] {
+        for banned in [["#[ign", "ore"], ["todo", "!("], ["thread::sl", "eep("], ["dbg", "!("]] {
             if line.contains(&banned.concat()) {
                 report(number, "must not be in the code base");
             }
@@ -117,16 +90,10 @@ fn check_text(place: &str, text: &str) -> Vec<Finding> {
 /// Names of the public types that a file defines at its top level.
 fn public_types(text: &str) -> Vec<String> {
     let definitions = text.lines().filter_map(|line| {
-        ["pub struct ", "pub enum ", "pub trait "]
-            .iter()
-            .find_map(|kind| line.strip_prefix(kind))
+        ["pub struct ", "pub enum ", "pub trait "].iter().find_map(|kind| line.strip_prefix(kind))
     });
     definitions
-        .map(|rest| {
-            rest.chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect()
-        })
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
         .collect()
 }
 
@@ -141,9 +108,6 @@ mod tests {
         assert_eq!(problems("fn f() {}\n"), 1);
         assert_eq!(problems("//! Doc. \n"), 1);
         assert_eq!(problems(&format!("//! Doc.\n{}", "x\n".repeat(900))), 1);
-        assert_eq!(
-            public_types("pub struct A<T> {\npub enum B {\n    pub struct C;"),
-            ["A", "B"]
-        );
+        assert_eq!(public_types("pub struct A<T> {\npub enum B {\n    pub struct C;"), ["A", "B"]);
     }
 }

@@ -19,18 +19,12 @@ impl<T: Record> CollectionSource<T> {
     /// Of these values.
     pub fn new(values: Vec<T>) -> Result<Self, CodecError> {
         let encoded: Result<Vec<_>, _> = values.iter().map(|v| codec::encode(v)).collect();
-        Ok(Self {
-            values: Arc::new(encoded?),
-            types: PhantomData,
-        })
+        Ok(Self { values: Arc::new(encoded?), types: PhantomData })
     }
 
     /// Of no values.
     pub fn empty() -> Self {
-        Self {
-            values: Arc::default(),
-            types: PhantomData,
-        }
+        Self { values: Arc::default(), types: PhantomData }
     }
 }
 
@@ -53,10 +47,7 @@ impl SplitEnumerator<CollectionSplit> for One {
         actions: &mut Vec<EnumeratorAction<CollectionSplit>>,
     ) -> Result<(), BoxError> {
         match self.0.take() {
-            Some(split) => actions.push(EnumeratorAction::Assign {
-                subtask,
-                splits: vec![split],
-            }),
+            Some(split) => actions.push(EnumeratorAction::Assign { subtask, splits: vec![split] }),
             None => actions.push(EnumeratorAction::NoMoreSplits { subtask }),
         }
         Ok(())
@@ -92,11 +83,7 @@ impl<T: Record> Source for CollectionSource<T> {
         &self,
         _: ReaderContext,
     ) -> Result<Box<dyn SourceReader<T, CollectionSplit>>, BoxError> {
-        Ok(Box::new(Reader {
-            values: self.values.clone(),
-            split: None,
-            types: PhantomData,
-        }))
+        Ok(Box::new(Reader { values: self.values.clone(), split: None, types: PhantomData }))
     }
 }
 

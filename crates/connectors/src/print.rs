@@ -16,10 +16,7 @@ pub struct PrintSink<T> {
 impl<T> PrintSink<T> {
     /// Formats by a function.
     pub fn new(format: impl Fn(&T, &mut String) + Send + Sync + 'static) -> Self {
-        Self {
-            format: Arc::new(format),
-            types: PhantomData,
-        }
+        Self { format: Arc::new(format), types: PhantomData }
     }
 }
 
@@ -35,10 +32,7 @@ impl<T: Record> Sink for PrintSink<T> {
             1 => String::new(),
             _ => format!("{}> ", context.subtask + 1),
         };
-        Ok(Box::new(Writer {
-            format: self.format.clone(),
-            prefix,
-        }))
+        Ok(Box::new(Writer { format: self.format.clone(), prefix }))
     }
 }
 

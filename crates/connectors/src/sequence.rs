@@ -45,10 +45,7 @@ impl SplitEnumerator<RangeSplit> for Ranges {
         actions: &mut Vec<EnumeratorAction<RangeSplit>>,
     ) -> Result<(), BoxError> {
         match self.0.pop_front() {
-            Some(split) => actions.push(EnumeratorAction::Assign {
-                subtask,
-                splits: vec![split],
-            }),
+            Some(split) => actions.push(EnumeratorAction::Assign { subtask, splits: vec![split] }),
             None => actions.push(EnumeratorAction::NoMoreSplits { subtask }),
         }
         Ok(())

@@ -53,11 +53,7 @@ pub struct DataStream<T> {
 
 impl<T> Clone for DataStream<T> {
     fn clone(&self) -> Self {
-        Self {
-            env: self.env.clone(),
-            upstream: self.upstream.clone(),
-            types: PhantomData,
-        }
+        Self { env: self.env.clone(), upstream: self.upstream.clone(), types: PhantomData }
     }
 }
 
@@ -67,24 +63,13 @@ where
     F: Fn() -> Op + Send + Sync + 'static,
     Op: Operator + 'static,
 {
-    Arc::new(FnOperatorFactory(move |_: &_| {
-        Ok(Box::new(create()) as Box<dyn Operator>)
-    }))
+    Arc::new(FnOperatorFactory(move |_: &_| Ok(Box::new(create()) as Box<dyn Operator>)))
 }
 
 impl<T: Record> DataStream<T> {
     pub(crate) fn of_operator(env: StreamExecutionEnvironment, source: TransformationId) -> Self {
-        let upstream = Upstream {
-            source,
-            side_output: None,
-            ship: None,
-            distribution: None,
-        };
-        Self {
-            env,
-            upstream: vec![upstream],
-            types: PhantomData,
-        }
+        let upstream = Upstream { source, side_output: None, ship: None, distribution: None };
+        Self { env, upstream: vec![upstream], types: PhantomData }
     }
 
     pub(crate) fn inputs(&self) -> Vec<Input> {
@@ -138,10 +123,7 @@ impl<T: Record> DataStream<T> {
     where
         F: MapFunction<T, O> + Clone + Send + Sync + 'static,
     {
-        self.transform(
-            "Map",
-            factory(move || MapFunctionOperator::new(function.clone())),
-        )
+        self.transform("Map", factory(move || MapFunctionOperator::new(function.clone())))
     }
 
     /// Keeps the records for which `f` is true.
@@ -175,10 +157,7 @@ impl<T: Record> DataStream<T> {
     where
         F: ProcessFunction<T, O> + Clone + Send + Sync + 'static,
     {
-        self.transform(
-            "Process",
-            factory(move || ProcessOperator::new(function.clone())),
-        )
+        self.transform("Process", factory(move || ProcessOperator::new(function.clone())))
     }
 
     /// Assigns timestamps and watermarks.
@@ -229,11 +208,7 @@ impl<T: Record> DataStream<T> {
             ship: None,
             distribution: None,
         });
-        DataStream {
-            env: self.env.clone(),
-            upstream: upstream.collect(),
-            types: PhantomData,
-        }
+        DataStream { env: self.env.clone(), upstream: upstream.collect(), types: PhantomData }
     }
 
     pub(crate) fn shipped(
@@ -291,15 +266,9 @@ impl<T: Record> DataStream<T> {
     where
         F: Fn(&T, usize) -> usize + Send + Sync + 'static,
     {
-        let choose = Arc::new(
-            move |values: &[T], channels: usize, chosen: &mut Vec<u32>| {
-                chosen.extend(
-                    values
-                        .iter()
-                        .map(|v| u32::try_from(f(v, channels)).unwrap_or(u32::MAX)),
-                );
-            },
-        );
+        let choose = Arc::new(move |values: &[T], channels: usize, chosen: &mut Vec<u32>| {
+            chosen.extend(values.iter().map(|v| u32::try_from(f(v, channels)).unwrap_or(u32::MAX)));
+        });
         let distribution: MakeDistribution<T> =
             Arc::new(move || -> Distribution<T> { by_function(choose.clone()) });
         self.shipped(ShipStrategy::Custom, Some(distribution))
@@ -308,10 +277,7 @@ impl<T: Record> DataStream<T> {
     /// Writes the stream to a sink.
     pub fn sink_to<S: Sink<Input = T>>(&self, sink: S) -> DataStream<()> {
         let sink = Arc::new(sink);
-        let spec = OperatorSpec {
-            kind: OperatorKind::Sink,
-            ..OperatorSpec::operator("Sink")
-        };
+        let spec = OperatorSpec { kind: OperatorKind::Sink, ..OperatorSpec::operator("Sink") };
         self.add_operator(spec, factory(move || SinkOperator::new(sink.clone())))
     }
 
@@ -365,25 +331,19 @@ impl<T: Record> DataStream<T> {
     /// Number of key groups of the operator before.
     #[must_use]
     pub fn set_max_parallelism(self, max_parallelism: u32) -> Self {
-        self.set("max parallelism", |t| {
-            t.max_parallelism = Some(max_parallelism)
-        })
+        self.set("max parallelism", |t| t.max_parallelism = Some(max_parallelism))
     }
 
     /// Slot sharing group of the operator before.
     #[must_use]
     pub fn slot_sharing_group(self, group: &str) -> Self {
-        self.set("slot sharing group", |t| {
-            t.slot_sharing_group = Some(group.to_owned())
-        })
+        self.set("slot sharing group", |t| t.slot_sharing_group = Some(group.to_owned()))
     }
 
     /// Subtasks with the same key and index run in the same slot.
     #[must_use]
     pub fn co_location_key(self, key: &str) -> Self {
-        self.set("co-location key", |t| {
-            t.co_location_key = Some(key.to_owned())
-        })
+        self.set("co-location key", |t| t.co_location_key = Some(key.to_owned()))
     }
 
     /// The operator before is never chained.

@@ -35,11 +35,7 @@ impl Budget {
     pub fn join(self: &Arc<Self>, min_bytes: usize, max_bytes: usize) -> BudgetShare {
         let members = self.members.fetch_add(1, Relaxed) + 1;
         self.share_bytes.store(self.total_bytes / members, Relaxed);
-        BudgetShare {
-            budget: self.clone(),
-            min_bytes,
-            max_bytes: max_bytes.max(min_bytes),
-        }
+        BudgetShare { budget: self.clone(), min_bytes, max_bytes: max_bytes.max(min_bytes) }
     }
 
     /// Bytes in use now.
@@ -82,10 +78,7 @@ pub struct BudgetShare {
 impl BudgetShare {
     /// How many bytes the holder may hold at this moment.
     pub fn limit_bytes(&self) -> usize {
-        self.budget
-            .share_bytes
-            .load(Relaxed)
-            .clamp(self.min_bytes, self.max_bytes)
+        self.budget.share_bytes.load(Relaxed).clamp(self.min_bytes, self.max_bytes)
     }
 
     /// The budget.
@@ -97,9 +90,7 @@ impl BudgetShare {
 impl Drop for BudgetShare {
     fn drop(&mut self) {
         let members = self.budget.members.fetch_sub(1, Relaxed) - 1;
-        self.budget
-            .share_bytes
-            .store(self.budget.total_bytes / members.max(1), Relaxed);
+        self.budget.share_bytes.store(self.budget.total_bytes / members.max(1), Relaxed);
     }
 }
 

@@ -131,15 +131,12 @@ impl ConnectionShared {
         let channel = self.next_channel.fetch_add(1, Relaxed);
         let gate = receiver.gate.clone();
         self.receivers.lock().insert(channel, receiver);
-        self.outbox
-            .lock()
-            .messages
-            .push_back(Message::PartitionRequest {
-                channel,
-                partition,
-                subpartition: subpartition as u32,
-                credit_bytes,
-            });
+        self.outbox.lock().messages.push_back(Message::PartitionRequest {
+            channel,
+            partition,
+            subpartition: subpartition as u32,
+            credit_bytes,
+        });
         self.signal.post();
         if self.is_dead() {
             gate.fail(format!("the connection to {} is lost", self.peer.address));
@@ -156,9 +153,7 @@ impl ConnectionShared {
         if self.receivers.lock().remove(&channel).is_some() && !self.is_dead() {
             let mut outbox = self.outbox.lock();
             outbox.grants.remove(&channel);
-            outbox
-                .messages
-                .push_back(Message::CancelChannel { channel });
+            outbox.messages.push_back(Message::CancelChannel { channel });
             drop(outbox);
             self.signal.post();
         }
@@ -184,10 +179,7 @@ impl ConnectionShared {
     /// The producer of a channel cannot go on: tells the peer.
     pub(crate) fn fail_sender(&self, channel: u32, reason: String) {
         if self.senders.lock().remove(&channel).is_some() && !self.is_dead() {
-            self.outbox
-                .lock()
-                .messages
-                .push_back(Message::ChannelError { channel, reason });
+            self.outbox.lock().messages.push_back(Message::ChannelError { channel, reason });
             self.signal.post();
         }
     }
@@ -197,9 +189,7 @@ impl ConnectionShared {
         self.dead.store(true, Release);
         let receivers = std::mem::take(&mut *self.receivers.lock());
         for receiver in receivers.into_values() {
-            receiver
-                .gate
-                .fail(format!("connection to {}: {reason}", self.peer.address));
+            receiver.gate.fail(format!("connection to {}: {reason}", self.peer.address));
         }
         let senders = std::mem::take(&mut *self.senders.lock());
         for sender in senders.into_values() {
@@ -220,8 +210,7 @@ impl ConnectionShared {
         let mut buffer = Vec::with_capacity(WRITE_BUFFER_BYTES + (64 << 10));
         loop {
             buffer.clear();
-            self.collect(&mut buffer, registry)
-                .map_err(|e| e.to_string())?;
+            self.collect(&mut buffer, registry).map_err(|e| e.to_string())?;
             if self.is_dead() {
                 return Err("closed".to_owned());
             }
@@ -292,11 +281,7 @@ impl ConnectionShared {
         let (more, backlog) = (taken.more, taken.backlog as u64);
         let payload = match taken.item {
             Item::Control(element) => {
-                let message = Message::Control {
-                    channel,
-                    sequence,
-                    element,
-                };
+                let message = Message::Control { channel, sequence, element };
                 frame::write_message(&message, buffer)?;
                 if taken.ended {
                     senders.remove(&channel);
@@ -344,10 +329,7 @@ impl ConnectionShared {
                 self.on_frame(frame, budget, &on_request)?;
             }
             buffer.reserve(READ_BUFFER_BYTES);
-            let read = stream
-                .read_buf(&mut buffer)
-                .await
-                .map_err(|e| e.to_string())?;
+            let read = stream.read_buf(&mut buffer).await.map_err(|e| e.to_string())?;
             if read == 0 {
                 return Err("closed by the peer".to_owned());
             }
@@ -361,19 +343,11 @@ impl ConnectionShared {
         on_request: impl Fn(IncomingRequest),
     ) -> Result<(), String> {
         match frame {
-            Frame::Data {
-                channel,
-                sequence,
-                backlog,
-                payload,
-            } => self.on_data(channel, sequence, backlog, payload, budget),
+            Frame::Data { channel, sequence, backlog, payload } => {
+                self.on_data(channel, sequence, backlog, payload, budget)
+            }
             Frame::Message(message) => match message {
-                Message::PartitionRequest {
-                    channel,
-                    partition,
-                    subpartition,
-                    credit_bytes,
-                } => {
+                Message::PartitionRequest { channel, partition, subpartition, credit_bytes } => {
                     let mut senders = self.senders.lock();
                     if senders.len() >= MAX_SENDERS || senders.contains_key(&channel) {
                         return Err(format!("unacceptable request for channel {channel}"));
@@ -390,11 +364,7 @@ impl ConnectionShared {
                     );
                     drop(senders);
                     let subpartition = subpartition as usize;
-                    on_request(IncomingRequest {
-                        channel,
-                        partition,
-                        subpartition,
-                    });
+                    on_request(IncomingRequest { channel, partition, subpartition });
                     Ok(())
                 }
                 Message::AddCredit { channel, bytes } => {
@@ -410,16 +380,12 @@ impl ConnectionShared {
                     }
                     Ok(())
                 }
-                Message::Control {
-                    channel,
-                    sequence,
-                    element,
-                } => self.on_control(channel, sequence, element),
+                Message::Control { channel, sequence, element } => {
+                    self.on_control(channel, sequence, element)
+                }
                 Message::ChannelError { channel, reason } => {
                     if let Some(receiver) = self.receivers.lock().remove(&channel) {
-                        receiver
-                            .gate
-                            .fail(format!("from {}: {reason}", self.peer.address));
+                        receiver.gate.fail(format!("from {}: {reason}", self.peer.address));
                     }
                     Ok(())
                 }

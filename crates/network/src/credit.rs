@@ -39,9 +39,7 @@ impl SenderCredit {
     /// Credit has arrived.
     pub fn on_grant(&mut self, bytes: u64) {
         // A peer cannot overflow the balance, however much it grants.
-        self.balance = self
-            .balance
-            .saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.balance = self.balance.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }
 
@@ -74,11 +72,7 @@ pub struct OverdrawnChannel;
 impl ReceiverCredits {
     /// Credits of a gate.
     pub fn new(channels: usize, exclusive_bytes: usize, floating_bytes: usize) -> Self {
-        let fresh = ReceiverChannel {
-            outstanding: exclusive_bytes as i64,
-            queued: 0,
-            backlog: 0,
-        };
+        let fresh = ReceiverChannel { outstanding: exclusive_bytes as i64, queued: 0, backlog: 0 };
         Self {
             channels: vec![fresh; channels],
             exclusive: exclusive_bytes as i64,
@@ -170,10 +164,7 @@ mod tests {
             sender.on_grant(receiver.on_data(0, 30, 1000).unwrap());
             assert!(sent < 300, "the producer is never stopped");
         }
-        assert!(
-            (150..180).contains(&sent),
-            "exclusive and floating are used: {sent}"
-        );
+        assert!((150..180).contains(&sent), "exclusive and floating are used: {sent}");
         sender.on_grant(receiver.on_consumed(0, 30));
         sender.on_grant(receiver.on_consumed(0, 30));
         sender.on_grant(receiver.on_consumed(0, 30));
@@ -185,10 +176,7 @@ mod tests {
         let mut receiver = ReceiverCredits::new(1, 100, 0);
         assert_eq!(receiver.on_data(0, 500, 0), Ok(0));
         assert_eq!(receiver.on_data(0, 1, 0), Err(OverdrawnChannel));
-        assert!(
-            receiver.on_consumed(0, 500) > 0,
-            "the channel goes on after an oversized batch"
-        );
+        assert!(receiver.on_consumed(0, 500) > 0, "the channel goes on after an oversized batch");
         assert_eq!(receiver.on_data(7, 1, 0), Err(OverdrawnChannel));
     }
 

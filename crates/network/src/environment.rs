@@ -74,24 +74,10 @@ impl NetworkEnvironment {
             .await
             .map_err(|e| NetworkError::Listen(io::Error::other(e)))?
             .map_err(NetworkError::Listen)?;
-        let address = PeerAddress {
-            resource,
-            address: listener.address(),
-        };
-        let manager = Manager::new(
-            resource,
-            config.clone(),
-            runtimes,
-            transport,
-            budget.clone(),
-        );
+        let address = PeerAddress { resource, address: listener.address() };
+        let manager = Manager::new(resource, config.clone(), runtimes, transport, budget.clone());
         manager.listen(listener);
-        Ok(Self {
-            address,
-            config,
-            budget,
-            manager,
-        })
+        Ok(Self { address, config, budget, manager })
     }
 
     /// Where peers reach it.
@@ -114,9 +100,7 @@ impl NetworkEnvironment {
     ) -> Result<ResultPartition, NetworkError> {
         let config = &self.config;
         let buffers = subpartitions * config.buffers_per_channel + config.floating_buffers_per_gate;
-        let share = self
-            .budget
-            .join(config.buffer_bytes, buffers * config.buffer_bytes);
+        let share = self.budget.join(config.buffer_bytes, buffers * config.buffer_bytes);
         let shared = PartitionShared::new(id, subpartitions, signal, share);
         if !self.manager.registry.register(&shared) {
             return Err(NetworkError::DuplicatePartition(id));
@@ -136,9 +120,7 @@ impl NetworkEnvironment {
         let remote = |c: &&ChannelSpec| c.producer.resource != self.address.resource;
         let remotes = channels.iter().filter(remote).count();
         let most = remotes * config.buffers_per_channel + config.floating_buffers_per_gate;
-        let share = self
-            .budget
-            .join(config.buffer_bytes, most * config.buffer_bytes);
+        let share = self.budget.join(config.buffer_bytes, most * config.buffer_bytes);
         // Every channel has the same exclusive credit; what the gate's share of the budget does
         // not give is saved there first.
         let floating = config.floating_buffers_per_gate * config.buffer_bytes;
@@ -152,24 +134,15 @@ impl NetworkEnvironment {
         for (index, spec) in channels.into_iter().enumerate() {
             let channel = index as u32;
             if spec.producer.resource == self.address.resource {
-                let consumer = Consumer::Local {
-                    gate: shared.clone(),
-                    channel,
-                };
-                match self
-                    .manager
-                    .registry
-                    .request(spec.partition, spec.subpartition, consumer)
-                {
+                let consumer = Consumer::Local { gate: shared.clone(), channel };
+                match self.manager.registry.request(spec.partition, spec.subpartition, consumer) {
                     Requested::Attached => {}
                     Requested::Waiting(ticket) => {
                         self.manager.expire_later(spec.partition, ticket);
                     }
                     Requested::Refused(reason) => return Err(NetworkError::Refused(reason)),
                 }
-                opened.push(Channel::Local {
-                    subpartition: spec.subpartition,
-                });
+                opened.push(Channel::Local { subpartition: spec.subpartition });
                 continue;
             }
             let connection = self.manager.connection_to(&spec.producer);
@@ -187,11 +160,7 @@ impl NetworkEnvironment {
                     sequence: 0,
                 },
             );
-            opened.push(Channel::Remote {
-                connection,
-                number,
-                queue,
-            });
+            opened.push(Channel::Remote { connection, number, queue });
         }
         Ok(InputGate::new(shared, opened, credits, share, decoder))
     }

@@ -150,10 +150,7 @@ pub fn read_frame(buffer: &mut BytesMut, max_bytes: usize) -> Result<Option<Fram
     };
     let len = u32::from_le_bytes(*head) as usize;
     if len > max_bytes {
-        return Err(FrameError::TooLarge {
-            len,
-            max: max_bytes,
-        });
+        return Err(FrameError::TooLarge { len, max: max_bytes });
     }
     if buffer.len() < 4 + len {
         // At once what is missing, so that a large frame is not copied over and over.
@@ -174,21 +171,11 @@ pub fn read_frame(buffer: &mut BytesMut, max_bytes: usize) -> Result<Option<Fram
             let sequence = body.get_u32_le();
             let backlog = body.get_u64_le();
             // A small payload is copied, so that it does not pin the whole read buffer.
-            let payload = if body.len() < 4096 {
-                Bytes::copy_from_slice(&body)
-            } else {
-                body.freeze()
-            };
-            Ok(Some(Frame::Data {
-                channel,
-                sequence,
-                backlog,
-                payload,
-            }))
+            let payload =
+                if body.len() < 4096 { Bytes::copy_from_slice(&body) } else { body.freeze() };
+            Ok(Some(Frame::Data { channel, sequence, backlog, payload }))
         }
-        KIND_DATA => Err(FrameError::Malformed(
-            "data frame without header".to_owned(),
-        )),
+        KIND_DATA => Err(FrameError::Malformed("data frame without header".to_owned())),
         kind => Err(FrameError::Malformed(format!("unknown kind {kind}"))),
     }
 }
@@ -202,10 +189,7 @@ mod tests {
     #[test]
     fn frames_round_trip_in_pieces() {
         let mut bytes = Vec::new();
-        let message = Message::AddCredit {
-            channel: 7,
-            bytes: 9,
-        };
+        let message = Message::AddCredit { channel: 7, bytes: 9 };
         write_message(&message, &mut bytes).unwrap();
         write_data_header(3, 1, 99, 5, &mut bytes);
         bytes.extend_from_slice(b"hello");
@@ -217,37 +201,16 @@ mod tests {
         }
         assert_eq!(frames[0], Frame::Message(message));
         let payload = Bytes::from_static(b"hello");
-        assert_eq!(
-            frames[1],
-            Frame::Data {
-                channel: 3,
-                sequence: 1,
-                backlog: 99,
-                payload
-            }
-        );
+        assert_eq!(frames[1], Frame::Data { channel: 3, sequence: 1, backlog: 99, payload });
     }
 
     #[test]
     fn oversized_and_malformed_frames_are_errors() {
         let read = |bytes: &[u8]| read_frame(&mut BytesMut::from(bytes), 100);
-        assert!(matches!(
-            read(&[0xff; 9]),
-            Err(FrameError::TooLarge { max: 100, .. })
-        ));
+        assert!(matches!(read(&[0xff; 9]), Err(FrameError::TooLarge { max: 100, .. })));
         assert!(read(&[0, 0, 0, 0]).is_err());
-        assert!(
-            read(&[1, 0, 0, 0, 9])
-                .unwrap_err()
-                .to_string()
-                .contains("unknown kind 9")
-        );
-        assert!(
-            read(&[2, 0, 0, 0, 1, 0])
-                .unwrap_err()
-                .to_string()
-                .contains("without header")
-        );
+        assert!(read(&[1, 0, 0, 0, 9]).unwrap_err().to_string().contains("unknown kind 9"));
+        assert!(read(&[2, 0, 0, 0, 1, 0]).unwrap_err().to_string().contains("without header"));
     }
 
     proptest! {

@@ -115,14 +115,8 @@ impl RemoteQueue {
 }
 
 pub(crate) enum Channel {
-    Local {
-        subpartition: usize,
-    },
-    Remote {
-        connection: Arc<ConnectionShared>,
-        number: u32,
-        queue: Arc<RemoteQueue>,
-    },
+    Local { subpartition: usize },
+    Remote { connection: Arc<ConnectionShared>, number: u32, queue: Arc<RemoteQueue> },
 }
 
 /// What a task consumes on one incoming edge. Dropping it tells the producers that nothing more is
@@ -225,11 +219,7 @@ impl InputGate {
                 };
                 Ok(Some((element, taken.more)))
             }
-            Channel::Remote {
-                connection,
-                number,
-                queue,
-            } => {
+            Channel::Remote { connection, number, queue } => {
                 let Some((item, more)) = queue.take() else {
                     return Ok(None);
                 };
@@ -278,11 +268,7 @@ impl Drop for InputGate {
                         partition.release(*subpartition);
                     }
                 }
-                Channel::Remote {
-                    connection,
-                    number,
-                    queue,
-                } => {
+                Channel::Remote { connection, number, queue } => {
                     connection.cancel_receiver(*number);
                     while let Some((item, _)) = queue.take() {
                         if let RemoteItem::Data(bytes) = item {

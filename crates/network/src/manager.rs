@@ -158,10 +158,7 @@ impl Manager {
             return entry.connection.clone();
         }
         let connection = ConnectionShared::new(peer.clone());
-        let entry = Entry {
-            connection: connection.clone(),
-            dialling: true,
-        };
+        let entry = Entry { connection: connection.clone(), dialling: true };
         connections.insert(peer.resource, entry);
         drop(connections);
         if let Some(manager) = self.this.upgrade() {
@@ -204,12 +201,7 @@ impl Manager {
         let connected = self.transport.connect(&connection.peer.address).await;
         let mut stream = connected.map_err(|e| e.to_string())?;
         let to = connection.peer.resource;
-        let hello = Message::Hello {
-            magic: MAGIC,
-            version: VERSION,
-            from: self.own,
-            to,
-        };
+        let hello = Message::Hello { magic: MAGIC, version: VERSION, from: self.own, to };
         send(&mut stream, &hello).await?;
         let mut buffer = BytesMut::new();
         match receive(&mut stream, &mut buffer).await? {
@@ -224,34 +216,18 @@ impl Manager {
         mut stream: BoxedStream,
     ) -> Result<Option<(Arc<ConnectionShared>, BoxedStream, BytesMut)>, String> {
         let mut buffer = BytesMut::new();
-        let Message::Hello {
-            magic,
-            version,
-            from,
-            to,
-        } = receive(&mut stream, &mut buffer).await?
+        let Message::Hello { magic, version, from, to } = receive(&mut stream, &mut buffer).await?
         else {
             return Err("expected a handshake".to_owned());
         };
         if magic != MAGIC || version != VERSION {
-            return Err(format!(
-                "the peer speaks another protocol (version {version})"
-            ));
+            return Err(format!("the peer speaks another protocol (version {version})"));
         }
         if to != self.own {
-            return Err(format!(
-                "the peer looks for TaskExecutor {to}, this is {}",
-                self.own
-            ));
+            return Err(format!("the peer looks for TaskExecutor {to}, this is {}", self.own));
         }
         let adopted = self.adopt(from);
-        send(
-            &mut stream,
-            &Message::HelloAnswer {
-                accepted: adopted.is_some(),
-            },
-        )
-        .await?;
+        send(&mut stream, &Message::HelloAnswer { accepted: adopted.is_some() }).await?;
         Ok(adopted.map(|connection| (connection, stream, buffer)))
     }
 
@@ -268,10 +244,7 @@ impl Manager {
         if entry.dialling && !entry.connection.is_attached() && self.own < from {
             return None;
         }
-        entry
-            .connection
-            .try_attach()
-            .then(|| entry.connection.clone())
+        entry.connection.try_attach().then(|| entry.connection.clone())
     }
 
     async fn serve(&self, connection: Arc<ConnectionShared>, stream: BoxedStream, rest: BytesMut) {
@@ -288,10 +261,7 @@ impl Manager {
     fn lost(&self, connection: &Arc<ConnectionShared>, reason: &str) {
         let mut connections = self.connections.lock();
         let peer = connection.peer.resource;
-        if connections
-            .get(&peer)
-            .is_some_and(|e| Arc::ptr_eq(&e.connection, connection))
-        {
+        if connections.get(&peer).is_some_and(|e| Arc::ptr_eq(&e.connection, connection)) {
             connections.remove(&peer);
         }
         drop(connections);
@@ -299,15 +269,8 @@ impl Manager {
     }
 
     fn on_request(&self, connection: &Arc<ConnectionShared>, request: IncomingRequest) {
-        let IncomingRequest {
-            channel,
-            partition,
-            subpartition,
-        } = request;
-        let consumer = Consumer::Remote {
-            connection: connection.clone(),
-            channel,
-        };
+        let IncomingRequest { channel, partition, subpartition } = request;
+        let consumer = Consumer::Remote { connection: connection.clone(), channel };
         match self.registry.request(partition, subpartition, consumer) {
             Requested::Attached => {}
             Requested::Refused(reason) => connection.fail_sender(channel, reason),
@@ -321,10 +284,8 @@ impl Manager {
         let timeout = self.config.partition_request_timeout;
         self.spawn(async move {
             tokio::time::sleep(timeout).await;
-            let reason = format!(
-                "partition {partition} was not found within {} ms",
-                timeout.as_millis()
-            );
+            let reason =
+                format!("partition {partition} was not found within {} ms", timeout.as_millis());
             registry.expire(partition, ticket, &reason);
         });
     }

@@ -33,9 +33,7 @@ impl PartitionShared {
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
-            subpartitions: (0..subpartitions)
-                .map(|_| Subpartition::default())
-                .collect(),
+            subpartitions: (0..subpartitions).map(|_| Subpartition::default()).collect(),
             queued_bytes: AtomicUsize::new(0),
             not_done: AtomicUsize::new(subpartitions),
             signal,
@@ -162,10 +160,7 @@ impl Drop for ResultPartition {
             let reason = || format!("the producer {} has gone away", self.shared.id);
             match waiting {
                 Some(Consumer::Local { gate, .. }) => gate.fail(reason()),
-                Some(Consumer::Remote {
-                    connection,
-                    channel,
-                }) => {
+                Some(Consumer::Remote { connection, channel }) => {
                     connection.fail_sender(channel, reason());
                 }
                 Some(Consumer::Unknown | Consumer::Gone) | None => {}

@@ -85,10 +85,7 @@ fn attach(
     // The consumer must know the partition before it is told that there is something to take.
     match &consumer {
         Consumer::Local { gate, channel } => gate.set_partition(*channel, partition.clone()),
-        Consumer::Remote {
-            connection,
-            channel,
-        } => {
+        Consumer::Remote { connection, channel } => {
             connection.set_partition(*channel, partition.clone(), subpartition);
         }
         Consumer::Unknown | Consumer::Gone => {}
@@ -96,20 +93,14 @@ fn attach(
     if target.attach(consumer) {
         Ok(())
     } else {
-        Err(format!(
-            "subpartition {subpartition} of {} has a consumer already",
-            partition.id
-        ))
+        Err(format!("subpartition {subpartition} of {} has a consumer already", partition.id))
     }
 }
 
 fn fail(consumer: &Consumer, reason: String) {
     match consumer {
         Consumer::Local { gate, .. } => gate.fail(reason),
-        Consumer::Remote {
-            connection,
-            channel,
-        } => connection.fail_sender(*channel, reason),
+        Consumer::Remote { connection, channel } => connection.fail_sender(*channel, reason),
         Consumer::Unknown | Consumer::Gone => {}
     }
 }
@@ -155,11 +146,7 @@ impl Registry {
                 }
                 None => {
                     let ticket = self.next_ticket.fetch_add(1, Relaxed);
-                    let waiting = Waiting {
-                        ticket,
-                        subpartition,
-                        consumer,
-                    };
+                    let waiting = Waiting { ticket, subpartition, consumer };
                     state.waiting.entry(id).or_default().push(waiting);
                     state.waiting_count += 1;
                     return Requested::Waiting(ticket);

@@ -20,20 +20,14 @@ pub struct OutputTag<T> {
 
 impl<T> Clone for OutputTag<T> {
     fn clone(&self) -> Self {
-        Self {
-            tag: self.tag.clone(),
-            types: PhantomData,
-        }
+        Self { tag: self.tag.clone(), types: PhantomData }
     }
 }
 
 impl<T> OutputTag<T> {
     /// A side output of that name.
     pub fn new(name: &str) -> Self {
-        Self {
-            tag: SideTag::new(name),
-            types: PhantomData,
-        }
+        Self { tag: SideTag::new(name), types: PhantomData }
     }
 
     /// The tag without its type.
@@ -55,13 +49,7 @@ pub struct Collector<'a, T: Record> {
 impl<'a, T: Record> Collector<'a, T> {
     /// A collector in front of an output.
     pub fn new(out: &'a mut dyn Output) -> Self {
-        Self {
-            values: Vec::new(),
-            timestamps: Vec::new(),
-            timestamp: None,
-            out,
-            error: None,
-        }
+        Self { values: Vec::new(), timestamps: Vec::new(), timestamp: None, out, error: None }
     }
 
     /// Sets the timestamp of the records that follow.
@@ -96,10 +84,7 @@ impl<'a, T: Record> Collector<'a, T> {
     /// Emits a record on a side output.
     pub fn output<X: Record>(&mut self, tag: &OutputTag<X>, value: X) {
         let timestamps = self.timestamp.map(|timestamp| vec![timestamp]);
-        let batch = Batch {
-            values: vec![value],
-            timestamps,
-        };
+        let batch = Batch { values: vec![value], timestamps };
         self.emit_side(tag.tag(), batch);
     }
 

@@ -53,9 +53,7 @@ impl EdgeCheck {
 
     fn not_ended(&self, what: &str) -> FlowResult {
         if self.ended {
-            return Err(FlowError::internal(format!(
-                "{what} came after the end of input"
-            )));
+            return Err(FlowError::internal(format!("{what} came after the end of input")));
         }
         Ok(())
     }
@@ -86,20 +84,8 @@ mod tests {
     fn violations_are_errors() {
         let mut check = EdgeCheck::default();
         check.on_watermark(Watermark(5)).unwrap();
-        assert!(
-            check
-                .on_watermark(Watermark(4))
-                .unwrap_err()
-                .to_string()
-                .contains("went back")
-        );
+        assert!(check.on_watermark(Watermark(4)).unwrap_err().to_string().contains("went back"));
         check.on_end();
-        assert!(
-            check
-                .on_batch()
-                .unwrap_err()
-                .to_string()
-                .contains("after the end")
-        );
+        assert!(check.on_batch().unwrap_err().to_string().contains("after the end"));
     }
 }
