@@ -211,11 +211,11 @@ mod tests {
                         prop_assert!(grant.is_ok(), "a producer within its balance is refused");
                         senders[c].on_grant(grant.unwrap_or(0));
                     }
-                    if eager[turn % eager.len()] || !senders[c].may_send() {
-                        if let Some(size) = queued[c].pop() {
-                            received += 1;
-                            senders[c].on_grant(receiver.on_consumed(c, size));
-                        }
+                    if (eager[turn % eager.len()] || !senders[c].may_send())
+                        && let Some(size) = queued[c].pop()
+                    {
+                        received += 1;
+                        senders[c].on_grant(receiver.on_consumed(c, size));
                     }
                 }
                 let bound = channels * (exclusive + largest) + floating;
