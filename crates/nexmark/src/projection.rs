@@ -234,7 +234,6 @@ fn insert<C: Column>(set: &mut ColumnSet<C>, path: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 mod tests {
     use super::*;
 
