@@ -151,19 +151,12 @@ impl StreamExecutionEnvironment {
 
     /// A stream of the values of a collection, in order; read by one subtask.
     pub fn from_collection<T: Record>(&self, values: Vec<T>) -> DataStream<T> {
-        match CollectionSource::new(values) {
-            Ok(source) => self
-                .from_source(source, WatermarkStrategy::no_watermarks(), "Collection Source")
-                .set_parallelism(1),
-            Err(error) => {
-                self.builder.lock().mistakes.push(format!("from_collection: {error}"));
-                self.from_source(
-                    CollectionSource::<T>::empty(),
-                    WatermarkStrategy::no_watermarks(),
-                    "Collection Source",
-                )
-            }
-        }
+        let source = CollectionSource::new(values).unwrap_or_else(|error| {
+            self.builder.lock().mistakes.push(format!("from_collection: {error}"));
+            CollectionSource::default()
+        });
+        self.from_source(source, WatermarkStrategy::no_watermarks(), "Collection Source")
+            .set_parallelism(1)
     }
 
     /// A stream of the numbers from `from` to `to`, both inclusive.

@@ -286,11 +286,7 @@ impl<T: Record> DataStream<T> {
     where
         T: std::fmt::Debug,
     {
-        let sink = hurtig_connectors::print::PrintSink::new(|value: &T, line: &mut String| {
-            use std::fmt::Write;
-            // Writing to a String cannot fail.
-            let _ = write!(line, "{value:?}");
-        });
+        let sink = hurtig_connectors::PrintSink::debug();
         self.sink_to(sink).name("Print to Std. Out")
     }
 
@@ -310,68 +306,57 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Name of the operator before.
-    #[must_use]
     pub fn name(self, name: &str) -> Self {
         self.set("name", |t| t.name = name.to_owned())
     }
 
     /// Identifies the operator before: its state is found under this name, whatever changes
     /// around it.
-    #[must_use]
     pub fn uid(self, uid: &str) -> Self {
         self.set("uid", |t| t.uid = Some(uid.to_owned()))
     }
 
     /// Parallelism of the operator before.
-    #[must_use]
     pub fn set_parallelism(self, parallelism: u32) -> Self {
         self.set("parallelism", |t| t.parallelism = Some(parallelism))
     }
 
     /// Number of key groups of the operator before.
-    #[must_use]
     pub fn set_max_parallelism(self, max_parallelism: u32) -> Self {
         self.set("max parallelism", |t| t.max_parallelism = Some(max_parallelism))
     }
 
     /// Slot sharing group of the operator before.
-    #[must_use]
     pub fn slot_sharing_group(self, group: &str) -> Self {
         self.set("slot sharing group", |t| t.slot_sharing_group = Some(group.to_owned()))
     }
 
     /// Subtasks with the same key and index run in the same slot.
-    #[must_use]
     pub fn co_location_key(self, key: &str) -> Self {
         self.set("co-location key", |t| t.co_location_key = Some(key.to_owned()))
     }
 
     /// The operator before is never chained.
-    #[must_use]
     pub fn disable_chaining(self) -> Self {
         self.set("chaining", |t| t.chaining = ChainingStrategy::Never)
     }
 
     /// The operator before begins a chain.
-    #[must_use]
     pub fn start_new_chain(self) -> Self {
         self.set("chaining", |t| t.chaining = ChainingStrategy::Head)
     }
 
     /// Buffer timeout of the operator before, in milliseconds; -1 for none.
-    #[must_use]
     pub fn set_buffer_timeout_ms(self, timeout_ms: i64) -> Self {
         self.set("buffer timeout", |t| t.buffer_timeout_ms = Some(timeout_ms))
     }
 
     /// The user code of the operator before blocks: its tasks get threads of their own.
-    #[must_use]
     pub fn blocking(self) -> Self {
         self.set("blocking", |t| t.blocking = true)
     }
 
     /// The operator before cannot run in more than that many subtasks.
-    #[must_use]
     pub(crate) fn at_most_parallel(self, parallelism: u32) -> Self {
         self.set("parallelism", |t| {
             t.max_allowed_parallelism = Some(parallelism);

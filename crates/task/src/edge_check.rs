@@ -4,7 +4,9 @@
 //! A violation is an error of the engine (or of an operator that breaks the contract), reported as
 //! [`FlowError::internal`], never a panic.
 
-use hurtig_types::{FlowError, FlowResult, MIN_TIMESTAMP, Watermark};
+#[cfg(debug_assertions)]
+use hurtig_types::{FlowError, MIN_TIMESTAMP};
+use hurtig_types::{FlowResult, Watermark};
 
 /// The state of the check on one edge.
 #[derive(Debug)]
