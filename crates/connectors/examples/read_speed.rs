@@ -7,7 +7,7 @@ use hurtig_connectors::{NexmarkSource, TextFileSource};
 use hurtig_env::{Clock, OwnedRuntimes, Signal};
 use hurtig_metrics::MetricGroup;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let Some(path) = std::env::args().nth(1) else {
         let events = 20_000_000;
         let seconds = read(&NexmarkSource::new(Some(events)), |_| 1)?.1;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn read<S: Source>(
     source: &S,
     size: impl Fn(&S::Record) -> u64,
-) -> Result<(u64, f64), Box<dyn Error>> {
+) -> Result<(u64, f64), Box<dyn Error + Send + Sync>> {
     let runtimes = OwnedRuntimes::start(Some(1))?;
     let clock = Clock::system();
     let mut reader = source.create_reader(ReaderContext {

@@ -28,7 +28,7 @@ fn writer(
     parallelism: u32,
     attempt: u32,
 ) -> Result<Writer, BoxError> {
-    let job = JobId::from_u128(job);
+    let job = JobId(job);
     sink.create_writer(writer_context(job, subtask, parallelism, attempt))
 }
 
@@ -36,7 +36,7 @@ fn commit(
     sink: &impl Sink<Input = u32, Committable = PendingFile>,
     files: &[PendingFile],
 ) -> Result<(), BoxError> {
-    let context = writer_context(JobId::from_u128(1), 0, 1, 0);
+    let context = writer_context(JobId(1), 0, 1, 0);
     let mut committer = sink.create_committer(&context).unwrap().unwrap();
     let encoded = codec::encode(&files.to_vec()).unwrap();
     committer.commit(codec::decode(&encoded).unwrap())

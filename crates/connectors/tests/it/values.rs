@@ -173,7 +173,7 @@ async fn advance(ms: u64) {
 #[test]
 fn print_and_black_hole_take_records() {
     in_runtime(|| {
-        let context = writer_context(JobId::from_u128(7), 0, 1, 0);
+        let context = writer_context(JobId(7), 0, 1, 0);
         let print = PrintSink::display()
             .stderr()
             .identifier("printed by a test");
