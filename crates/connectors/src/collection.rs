@@ -71,11 +71,13 @@ impl<T: Record> CollectionSource<T> {
         Ok(Self::from_encoded(encoded))
     }
 
+    /// A source of nothing.
+    pub fn empty() -> Self {
+        Self::from_encoded(Encoded::default())
+    }
+
     fn from_encoded(encoded: Encoded) -> Self {
-        Self {
-            encoded: Arc::new(encoded),
-            types: PhantomData,
-        }
+        Self { encoded: Arc::new(encoded), types: PhantomData }
     }
 }
 
@@ -110,10 +112,7 @@ impl<T: Record> Source for CollectionSource<T> {
         &self,
         _: ReaderContext,
     ) -> Result<Box<dyn SourceReader<T, CollectionSplit>>, BoxError> {
-        Ok(Box::new(CollectionReader {
-            encoded: self.encoded.clone(),
-            split: None,
-        }))
+        Ok(Box::new(CollectionReader { encoded: self.encoded.clone(), split: None }))
     }
 }
 

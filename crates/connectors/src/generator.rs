@@ -39,11 +39,7 @@ where
     /// `count` values of `f` (`None`: no end), over all readers `rate_per_second` of them (`None`:
     /// as fast as it goes).
     pub fn new(f: F, count: Option<u64>, rate_per_second: Option<f64>) -> Self {
-        Self {
-            f: Arc::new(f),
-            count,
-            rate_per_second,
-        }
+        Self { f: Arc::new(f), count, rate_per_second }
     }
 
     fn rate_is_valid(&self) -> Result<(), BoxError> {
@@ -93,11 +89,7 @@ where
         let count = u128::from(self.count.unwrap_or(u64::MAX));
         let splits = (0..parallelism).filter_map(|part| {
             let (start, end) = part_of(count, part, parallelism);
-            (start < end).then_some(GeneratorSplit {
-                part,
-                next: start as u64,
-                end: end as u64,
-            })
+            (start < end).then_some(GeneratorSplit { part, next: start as u64, end: end as u64 })
         });
         Ok(Box::new(StaticEnumerator::new(splits, parallelism)))
     }
@@ -110,9 +102,7 @@ where
         let share = f64::from(context.parallelism.max(1));
         Ok(Box::new(GeneratorReader {
             f: self.f.clone(),
-            pace: self
-                .rate_per_second
-                .map(|rate| Pace::new(context.clock, rate / share)),
+            pace: self.rate_per_second.map(|rate| Pace::new(context.clock, rate / share)),
             splits: VecDeque::new(),
         }))
     }
@@ -130,12 +120,7 @@ struct Pace {
 
 impl Pace {
     fn new(clock: Clock, rate_per_second: f64) -> Self {
-        Self {
-            clock,
-            interval_ms: 1000.0 / rate_per_second,
-            started_ms: None,
-            next_due_ms: 0.0,
-        }
+        Self { clock, interval_ms: 1000.0 / rate_per_second, started_ms: None, next_due_ms: 0.0 }
     }
 
     /// How many of at most `wanted` records are due, or the wall time at which one will be.
@@ -180,19 +165,14 @@ where
             return Ok(ReadStatus::NeedSplit);
         };
         out.split = split.part;
-        let mut count = split
-            .end
-            .saturating_sub(split.next)
-            .min(max_records.max(1) as u64);
+        let mut count = split.end.saturating_sub(split.next).min(max_records.max(1) as u64);
         if let Some(pace) = &mut self.pace
             && count > 0
         {
             match pace.due(count) {
                 Ok(due) => count = due,
                 Err(due_ms) => {
-                    return Ok(ReadStatus::Wait {
-                        until_ms: Some(due_ms),
-                    });
+                    return Ok(ReadStatus::Wait { until_ms: Some(due_ms) });
                 }
             }
         }

@@ -116,11 +116,7 @@ pub enum LineFileError {
 impl LineFileError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.display().to_string();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }
 
@@ -219,10 +215,7 @@ fn parse(name: &str) -> Option<PartName> {
     if committed.is_some() && !rest.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    Some(PartName {
-        subtask: subtask.parse().ok()?,
-        committed: committed.is_some(),
-    })
+    Some(PartName { subtask: subtask.parse().ok()?, committed: committed.is_some() })
 }
 
 struct LineFileWriter<F> {
@@ -254,8 +247,7 @@ impl<F> LineFileWriter<F> {
                 none.insert((file, path))
             }
         };
-        file.write_all(&self.buffer)
-            .map_err(LineFileError::io("write", Path::new(path)))?;
+        file.write_all(&self.buffer).map_err(LineFileError::io("write", Path::new(path)))?;
         self.buffer.clear();
         Ok(())
     }
@@ -286,8 +278,7 @@ where
         let Some((file, in_progress)) = &self.file else {
             return Ok(Vec::new());
         };
-        file.sync_data()
-            .map_err(LineFileError::io("sync", Path::new(in_progress)))?;
+        file.sync_data().map_err(LineFileError::io("sync", Path::new(in_progress)))?;
         let pending = PendingFile {
             in_progress: in_progress.clone(),
             committed: format!("{}/part-{}-{}", self.directory, self.subtask, self.number),
@@ -311,19 +302,12 @@ struct Renamer;
 
 impl Committer<PendingFile> for Renamer {
     fn commit(&mut self, committables: Vec<PendingFile>) -> Result<(), BoxError> {
-        for PendingFile {
-            in_progress,
-            committed,
-        } in committables
-        {
+        for PendingFile { in_progress, committed } in committables {
             match fs::rename(&in_progress, &committed) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     if !Path::new(&committed).exists() {
-                        let lost = LineFileError::Lost {
-                            in_progress,
-                            committed,
-                        };
+                        let lost = LineFileError::Lost { in_progress, committed };
                         return Err(lost.into());
                     }
                 }

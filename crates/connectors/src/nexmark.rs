@@ -75,10 +75,7 @@ where
 {
     /// `view` of each of the first `events` events (`None`: of all), where it returns something.
     pub fn new(events: Option<u64>, view: F) -> Self {
-        Self {
-            events,
-            view: Arc::new(view),
-        }
+        Self { events, view: Arc::new(view) }
     }
 }
 
@@ -247,10 +244,10 @@ where
     }
 
     fn snapshot(&self) -> Vec<NexmarkSplit> {
-        let resumed = self.splits.iter().map(|(split, generator)| NexmarkSplit {
-            next: generator.position(),
-            ..split.clone()
-        });
+        let resumed = self
+            .splits
+            .iter()
+            .map(|(split, generator)| NexmarkSplit { next: generator.position(), ..split.clone() });
         resumed.collect()
     }
 }

@@ -132,21 +132,14 @@ impl Source for SocketTextSource {
         if self.delimiter.is_empty() {
             return Err("the delimiter of a socket source must not be empty".into());
         }
-        Ok(Box::new(SplitQueue::of([SocketSplit {
-            host: self.host.clone(),
-            port: self.port,
-        }])))
+        Ok(Box::new(SplitQueue::of([SocketSplit { host: self.host.clone(), port: self.port }])))
     }
 
     fn create_reader(
         &self,
         context: ReaderContext,
     ) -> Result<Box<dyn SourceReader<String, SocketSplit>>, BoxError> {
-        Ok(Box::new(SocketReader {
-            source: Arc::new(self.clone()),
-            context,
-            receiving: None,
-        }))
+        Ok(Box::new(SocketReader { source: Arc::new(self.clone()), context, receiving: None }))
     }
 }
 
@@ -284,11 +277,9 @@ impl Receiver {
             }
             if self.source.max_retries.is_some_and(|max| retries >= max) {
                 return match ended {
-                    Ended::ByError(source) => Ok(Received::Failed(SocketError::Connection {
-                        address,
-                        retries,
-                        source,
-                    })),
+                    Ended::ByError(source) => {
+                        Ok(Received::Failed(SocketError::Connection { address, retries, source }))
+                    }
                     Ended::ByPeer | Ended::LineTooLong => {
                         self.send_rest().await?;
                         Ok(Received::End)
@@ -333,8 +324,7 @@ impl Receiver {
             line = end + delimiter;
             self.scanned = line;
             if lines.len() == LINES_PER_BATCH {
-                self.send(Received::Lines(std::mem::take(&mut lines)))
-                    .await?;
+                self.send(Received::Lines(std::mem::take(&mut lines))).await?;
             }
         }
         self.buffer.drain(..line);

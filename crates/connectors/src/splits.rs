@@ -35,20 +35,12 @@ pub struct SplitQueue<S> {
 impl<S> SplitQueue<S> {
     /// Exactly these splits; readers that find none left are told so.
     pub fn of(splits: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            splits: splits.into_iter().collect(),
-            waiting: VecDeque::new(),
-            complete: true,
-        }
+        Self { splits: splits.into_iter().collect(), waiting: VecDeque::new(), complete: true }
     }
 
     /// An empty queue that is going to be filled; readers that find no split wait for one.
     pub fn open() -> Self {
-        Self {
-            splits: VecDeque::new(),
-            waiting: VecDeque::new(),
-            complete: false,
-        }
+        Self { splits: VecDeque::new(), waiting: VecDeque::new(), complete: false }
     }
 
     /// Adds splits behind the others.
@@ -92,10 +84,7 @@ impl<S> SplitQueue<S> {
     fn serve(&mut self, actions: &mut Vec<EnumeratorAction<S>>) {
         while let Some(subtask) = self.waiting.pop_front() {
             if let Some(split) = self.splits.pop_front() {
-                actions.push(EnumeratorAction::Assign {
-                    subtask,
-                    splits: vec![split],
-                });
+                actions.push(EnumeratorAction::Assign { subtask, splits: vec![split] });
             } else if self.complete {
                 actions.push(EnumeratorAction::NoMoreSplits { subtask });
             } else {
@@ -154,10 +143,7 @@ impl<S: Send> SplitEnumerator<S> for StaticEnumerator<S> {
         if let Some(splits) = self.by_reader.get_mut(subtask as usize)
             && !splits.is_empty()
         {
-            actions.push(EnumeratorAction::Assign {
-                subtask,
-                splits: std::mem::take(splits),
-            });
+            actions.push(EnumeratorAction::Assign { subtask, splits: std::mem::take(splits) });
         }
         actions.push(EnumeratorAction::NoMoreSplits { subtask });
         Ok(())
@@ -237,10 +223,7 @@ mod tests {
         for subtask in [2, 0] {
             splits.on_split_request(subtask, &mut actions).unwrap();
         }
-        assert_eq!(
-            drain(&mut actions),
-            ["2<-[2]", "2 done", "0<-[0, 3]", "0 done"]
-        );
+        assert_eq!(drain(&mut actions), ["2<-[2]", "2 done", "0<-[0, 3]", "0 done"]);
         splits.add_splits_back(0, vec![0, 3], &mut actions).unwrap();
         splits.on_split_request(0, &mut actions).unwrap();
         splits.on_split_request(2, &mut actions).unwrap();

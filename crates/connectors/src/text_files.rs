@@ -157,10 +157,7 @@ impl Source for TextFileSource {
         &self,
         _: ReaderContext,
     ) -> Result<Box<dyn SourceReader<String, TextFileSplit>>, BoxError> {
-        let limits = scanner::LineRules {
-            max_line_bytes: self.max_line_bytes,
-            lossy: self.lossy,
-        };
+        let limits = scanner::LineRules { max_line_bytes: self.max_line_bytes, lossy: self.lossy };
         Ok(Box::new(reader::TextFileReader::new(limits)))
     }
 }

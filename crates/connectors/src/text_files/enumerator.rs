@@ -32,13 +32,7 @@ pub(super) struct TextFileEnumerator {
 
 impl TextFileEnumerator {
     pub(super) fn new(source: TextFileSource, parallelism: u32) -> Self {
-        Self {
-            source,
-            parallelism,
-            queue: SplitQueue::open(),
-            seen: HashSet::new(),
-            made: 0,
-        }
+        Self { source, parallelism, queue: SplitQueue::open(), seen: HashSet::new(), made: 0 }
     }
 
     fn look(
@@ -95,8 +89,7 @@ impl TextFileEnumerator {
 }
 
 fn is_gzip(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
 impl SplitEnumerator<TextFileSplit> for TextFileEnumerator {

@@ -17,12 +17,8 @@ pub(super) type Files = BTreeMap<PathBuf, u64>;
 /// Lists what `path` means. `vanishing` if files may disappear at any time and nothing need be
 /// there yet.
 pub(super) fn list(path: &Path, recursive: bool, vanishing: bool) -> Result<Files, TextFileError> {
-    let mut walk = Walk {
-        recursive,
-        vanishing,
-        files: Files::new(),
-        seen_directories: HashSet::new(),
-    };
+    let mut walk =
+        Walk { recursive, vanishing, files: Files::new(), seen_directories: HashSet::new() };
     match fs::metadata(path) {
         Ok(_) => walk.add_root(path)?,
         Err(_) if is_pattern(path) => walk.add_matches(path)?,
@@ -50,18 +46,16 @@ struct Walk {
 
 impl Walk {
     fn add_matches(&mut self, pattern: &Path) -> Result<(), TextFileError> {
-        let text = pattern.to_str().ok_or_else(|| TextFileError::PathNotUtf8 {
-            path: pattern.display().to_string(),
-        })?;
+        let text = pattern
+            .to_str()
+            .ok_or_else(|| TextFileError::PathNotUtf8 { path: pattern.display().to_string() })?;
         let options = glob::MatchOptions {
             case_sensitive: true,
             require_literal_separator: true,
             require_literal_leading_dot: true,
         };
-        let matches = glob::glob_with(text, options).map_err(|source| TextFileError::Pattern {
-            pattern: text.to_owned(),
-            source,
-        })?;
+        let matches = glob::glob_with(text, options)
+            .map_err(|source| TextFileError::Pattern { pattern: text.to_owned(), source })?;
         let mut any = false;
         for matched in matches {
             let path = matched.map_err(|e| {
@@ -76,9 +70,7 @@ impl Walk {
         if any || self.vanishing {
             return Ok(());
         }
-        Err(TextFileError::NoMatch {
-            pattern: text.to_owned(),
-        })
+        Err(TextFileError::NoMatch { pattern: text.to_owned() })
     }
 
     /// A path that was named, so a directory is entered whatever `recursive` says.

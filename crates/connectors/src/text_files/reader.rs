@@ -28,12 +28,7 @@ pub(super) struct TextFileReader {
 
 impl TextFileReader {
     pub(super) fn new(rules: LineRules) -> Self {
-        Self {
-            rules,
-            splits: VecDeque::new(),
-            current: None,
-            number: 0,
-        }
+        Self { rules, splits: VecDeque::new(), current: None, number: 0 }
     }
 }
 
@@ -57,12 +52,7 @@ impl OpenSplit {
             file.seek(SeekFrom::Start(from))?;
             (Box::new(file), from)
         };
-        Ok(Self {
-            split,
-            number,
-            scanner: LineScanner::new(input, offset),
-            at_line: false,
-        })
+        Ok(Self { split, number, scanner: LineScanner::new(input, offset), at_line: false })
     }
 
     /// True if the split has ended.
@@ -91,16 +81,10 @@ impl OpenSplit {
     fn explain(&self, error: LineError, rules: LineRules) -> TextFileError {
         let path = self.split.path.clone();
         match error {
-            LineError::Read { offset, source } => TextFileError::Read {
-                path,
-                offset,
-                source,
-            },
-            LineError::TooLong { offset } => TextFileError::LineTooLong {
-                path,
-                offset,
-                limit: rules.max_line_bytes,
-            },
+            LineError::Read { offset, source } => TextFileError::Read { path, offset, source },
+            LineError::TooLong { offset } => {
+                TextFileError::LineTooLong { path, offset, limit: rules.max_line_bytes }
+            }
             LineError::InvalidUtf8 { offset } => TextFileError::InvalidUtf8 { path, offset },
         }
     }

@@ -112,9 +112,7 @@ impl<R: Read> LineScanner<R> {
             // One more byte may be the `\r` of the line's end, if that is still to come.
             let spare = usize::from(!self.at_eof);
             if pending > rules.max_line_bytes.saturating_add(spare) {
-                return Err(LineError::TooLong {
-                    offset: self.offset,
-                });
+                return Err(LineError::TooLong { offset: self.offset });
             }
             if self.at_eof {
                 if pending > 0 {
@@ -198,9 +196,7 @@ impl<R: Read> LineScanner<R> {
     }
 
     fn invalid_at(&self, at: usize) -> LineError {
-        LineError::InvalidUtf8 {
-            offset: self.offset + (at - self.start) as u64,
-        }
+        LineError::InvalidUtf8 { offset: self.offset + (at - self.start) as u64 }
     }
 
     fn consume_to(&mut self, at: usize) {
@@ -238,11 +234,7 @@ impl<R: Read> LineScanner<R> {
 
 /// The end of the line `from..at` without the `\r` of a `\r\n`.
 fn without_return(buffer: &[u8], from: usize, at: usize) -> usize {
-    if at > from && buffer[at - 1] == b'\r' {
-        at - 1
-    } else {
-        at
-    }
+    if at > from && buffer[at - 1] == b'\r' { at - 1 } else { at }
 }
 
 #[cfg(test)]
@@ -261,10 +253,7 @@ mod tests {
         }
     }
 
-    const RULES: LineRules = LineRules {
-        max_line_bytes: 4,
-        lossy: false,
-    };
+    const RULES: LineRules = LineRules { max_line_bytes: 4, lossy: false };
 
     fn all(input: impl Read, rules: LineRules) -> Result<Vec<String>, LineError> {
         let mut scanner = LineScanner::new(input, 0);
@@ -299,10 +288,7 @@ mod tests {
         for (text, at) in [(&b"ab\nc\xffd\n"[..], 4), (b"\xc3", 0), (b"a\n\xc3\nb", 2)] {
             let error = all(text, RULES).unwrap_err();
             assert!(matches!(error, LineError::InvalidUtf8 { offset } if offset == at));
-            let lossy = LineRules {
-                lossy: true,
-                ..RULES
-            };
+            let lossy = LineRules { lossy: true, ..RULES };
             let lines = all(text, lossy).unwrap();
             assert!(lines.iter().any(|line| line.contains('\u{fffd}')));
         }

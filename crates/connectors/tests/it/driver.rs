@@ -39,9 +39,7 @@ pub fn writer_context(job: JobId, subtask: u32, parallelism: u32, attempt: u32) 
 
 /// Runs `f` where contexts can be made.
 pub fn in_runtime<R>(f: impl FnOnce() -> R) -> R {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _guard = runtime.enter();
     f()
 }
@@ -57,11 +55,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn plain(parallelism: u32) -> Self {
-        Self {
-            parallelism,
-            max_records: 1024,
-            resume_after: usize::MAX,
-        }
+        Self { parallelism, max_records: 1024, resume_after: usize::MAX }
     }
 }
 
@@ -145,10 +139,9 @@ fn drive<S: Source>(source: &S, plan: Plan) -> Result<Vec<ReadBy<S::Record>>, Bo
             }
         }
     }
-    let results = subtasks.into_iter().map(|subtask| ReadBy {
-        values: subtask.values,
-        timestamps: subtask.timestamps,
-    });
+    let results = subtasks
+        .into_iter()
+        .map(|subtask| ReadBy { values: subtask.values, timestamps: subtask.timestamps });
     Ok(results.collect())
 }
 

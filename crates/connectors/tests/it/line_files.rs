@@ -101,10 +101,7 @@ fn files_appear_when_committed_and_only_once() {
             assert_eq!(visible(&directory), ["part-3-0: 1;2;", "part-3-1: 3;"]);
         }
         writer.close().unwrap();
-        assert_eq!(
-            (visible(&directory).len(), hidden_in_progress(&directory)),
-            (2, 0)
-        );
+        assert_eq!((visible(&directory).len(), hidden_in_progress(&directory)), (2, 0));
     });
 }
 
@@ -127,11 +124,7 @@ fn a_lost_file_is_an_error() {
     in_runtime(|| {
         let sink = sink(temporary.path());
         let lost = PendingFile {
-            in_progress: temporary
-                .path()
-                .join(".part-0-0.0.inprogress")
-                .display()
-                .to_string(),
+            in_progress: temporary.path().join(".part-0-0.0.inprogress").display().to_string(),
             committed: temporary.path().join("part-0-0").display().to_string(),
         };
         let error = commit(&sink, &[lost]).unwrap_err();
@@ -181,10 +174,7 @@ fn overwriting_removes_all_that_the_other_run_left() {
         run(&sink, 2, 1, 2, 0, &[]).unwrap();
         assert_eq!(visible(directory).len(), 3);
         run(&sink, 2, 0, 2, 0, &[7]).unwrap();
-        assert_eq!(
-            visible(directory),
-            ["part-0-0: 7;", "part-notes.txt: not ours"]
-        );
+        assert_eq!(visible(directory), ["part-0-0: 7;", "part-notes.txt: not ours"]);
         assert_eq!(hidden_in_progress(directory), 0);
     });
 }
@@ -196,6 +186,6 @@ fn more_than_the_buffer_is_written() {
         let values: Vec<u32> = (0..200_000).collect();
         run(&sink(temporary.path()), 1, 0, 1, 0, &values).unwrap();
         let text = fs::read_to_string(temporary.path().join("part-0-0")).unwrap();
-        assert!(text.lines().map(|line| line.parse().unwrap()).eq(values));
+        assert!(text.lines().map(|line| line.parse::<u32>().unwrap()).eq(values));
     });
 }

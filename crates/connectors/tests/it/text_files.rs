@@ -127,15 +127,8 @@ fn lines_longer_than_the_buffer_are_read_and_resumed() {
         for split_size in [100_000, 1_000_000, u64::MAX] {
             let source =
                 TextFileSource::new(directory.path().join(name)).split_size_bytes(split_size);
-            let plan = Plan {
-                parallelism: 1,
-                max_records: 2,
-                resume_after: 3,
-            };
-            assert!(
-                read_all(&source, plan).unwrap() == expected,
-                "{name} {split_size}"
-            );
+            let plan = Plan { parallelism: 1, max_records: 2, resume_after: 3 };
+            assert!(read_all(&source, plan).unwrap() == expected, "{name} {split_size}");
         }
     }
 }
@@ -170,11 +163,7 @@ fn directories_and_globs_leave_hidden_files_out() {
     ]);
     let root = directory.path();
     let lines = |path: &Path, recursive| {
-        read_all(
-            &TextFileSource::new(path).recursive(recursive),
-            Plan::plain(1),
-        )
-        .unwrap()
+        read_all(&TextFileSource::new(path).recursive(recursive), Plan::plain(1)).unwrap()
     };
     assert_eq!(lines(root, false), ["a", "b", "c"]);
     assert_eq!(lines(root, true), ["a", "b", "c", "d"]);
@@ -209,10 +198,7 @@ fn bad_paths_are_named_when_the_enumerator_starts() {
     let (text, _) = error_of(TextFileSource::new(&missing));
     assert_eq!(
         text,
-        format!(
-            "cannot open {}: No such file or directory (os error 2)",
-            missing.display()
-        )
+        format!("cannot open {}: No such file or directory (os error 2)", missing.display())
     );
     let pattern = directory.path().join("*.txt");
     let (text, _) = error_of(TextFileSource::new(&pattern));
@@ -245,10 +231,7 @@ fn too_long_lines_and_bad_bytes_are_named_with_their_place() {
     let path = directory.path().join("f");
     let (text, _) = error_of(TextFileSource::new(&path).max_line_bytes(10));
     let shown = path.display();
-    assert_eq!(
-        text,
-        format!("the line at byte 6 of {shown} is longer than 10 bytes")
-    );
+    assert_eq!(text, format!("the line at byte 6 of {shown} is longer than 10 bytes"));
     fs::write(&path, b"good\nb\xffd\n").unwrap();
     for split_size in [3, 100] {
         let (text, _) = error_of(TextFileSource::new(&path).split_size_bytes(split_size));
