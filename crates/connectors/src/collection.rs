@@ -43,13 +43,6 @@ pub struct CollectionSource<T> {
     types: PhantomData<fn() -> T>,
 }
 
-impl<T> Default for CollectionSource<T> {
-    /// A source of nothing.
-    fn default() -> Self {
-        Self { encoded: Arc::default(), types: PhantomData }
-    }
-}
-
 impl<T: Record> CollectionSource<T> {
     /// A source of `values`.
     ///
@@ -76,6 +69,11 @@ impl<T: Record> CollectionSource<T> {
             encoded.timestamps.push(timestamp);
         }
         Ok(Self::from_encoded(encoded))
+    }
+
+    /// A source of nothing.
+    pub fn empty() -> Self {
+        Self::from_encoded(Encoded::default())
     }
 
     fn from_encoded(encoded: Encoded) -> Self {

@@ -7,7 +7,7 @@
 //! Printing is immediate: after a failure, lines may appear again.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, Write},
     sync::Arc,
 };
@@ -15,7 +15,7 @@ use std::{
 use hurtig_connector_api::{Sink, SinkWriter, WriterContext};
 use hurtig_types::{Batch, BoxError, Record};
 
-type Format<T> = Arc<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
+type Format<T> = Arc<dyn Fn(&T, &mut String) + Send + Sync>;
 
 #[derive(Clone, Copy, Debug)]
 enum Target {
@@ -32,7 +32,7 @@ pub struct PrintSink<T> {
 
 impl<T: Record> PrintSink<T> {
     /// Prints what `format` appends to the buffer, to standard output.
-    pub fn new(format: impl Fn(&T, &mut Vec<u8>) + Send + Sync + 'static) -> Self {
+    pub fn new(format: impl Fn(&T, &mut String) + Send + Sync + 'static) -> Self {
         Self { format: Arc::new(format), identifier: String::new(), target: Target::Stdout }
     }
 
@@ -67,8 +67,8 @@ impl<T: Record> PrintSink<T> {
     }
 }
 
-fn append(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    // A vector takes everything; a `Display` that fails leaves what it has written.
+fn append(out: &mut String, text: fmt::Arguments<'_>) {
+    // A string takes everything; a `Display` that fails leaves what it has written.
     let _ = out.write_fmt(text);
 }
 
@@ -93,7 +93,7 @@ impl<T: Record> Sink for PrintSink<T> {
             format: self.format.clone(),
             prefix: prefix(&self.identifier, context.subtask, context.parallelism),
             target: self.target,
-            buffer: Vec::new(),
+            buffer: String::new(),
         }))
     }
 }
@@ -102,22 +102,22 @@ struct PrintWriter<T> {
     format: Format<T>,
     prefix: String,
     target: Target,
-    buffer: Vec<u8>,
+    buffer: String,
 }
 
 impl<T> PrintWriter<T> {
     fn render(&mut self, values: &[T]) {
         for value in values {
-            self.buffer.extend_from_slice(self.prefix.as_bytes());
+            self.buffer.push_str(&self.prefix);
             (self.format)(value, &mut self.buffer);
-            self.buffer.push(b'\n');
+            self.buffer.push('\n');
         }
     }
 
     fn print(&mut self) -> io::Result<()> {
         let result = match self.target {
-            Target::Stdout => write_all(io::stdout().lock(), &self.buffer),
-            Target::Stderr => write_all(io::stderr().lock(), &self.buffer),
+            Target::Stdout => write_all(io::stdout().lock(), self.buffer.as_bytes()),
+            Target::Stderr => write_all(io::stderr().lock(), self.buffer.as_bytes()),
         };
         self.buffer.clear();
         result
@@ -158,9 +158,9 @@ mod tests {
             format: PrintSink::<Option<u8>>::debug().format,
             prefix: prefix("", 3, 4),
             target: Target::Stderr,
-            buffer: Vec::new(),
+            buffer: String::new(),
         };
         writer.render(&[Some(7), None]);
-        assert_eq!(writer.buffer, b"4> Some(7)\n4> None\n");
+        assert_eq!(writer.buffer, "4> Some(7)\n4> None\n");
     }
 }

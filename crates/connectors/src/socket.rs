@@ -83,12 +83,13 @@ impl SocketTextSource {
 /// The connection; it has no position.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketSplit {
-    address: String,
+    host: String,
+    port: u16,
 }
 
 impl SourceSplit for SocketSplit {
     fn split_id(&self) -> String {
-        self.address.clone()
+        format!("{}:{}", self.host, self.port)
     }
 }
 
@@ -131,8 +132,7 @@ impl Source for SocketTextSource {
         if self.delimiter.is_empty() {
             return Err("the delimiter of a socket source must not be empty".into());
         }
-        let address = format!("{}:{}", self.host, self.port);
-        Ok(Box::new(SplitQueue::of([SocketSplit { address }])))
+        Ok(Box::new(SplitQueue::of([SocketSplit { host: self.host.clone(), port: self.port }])))
     }
 
     fn create_reader(
@@ -179,7 +179,7 @@ impl SourceReader<String, SocketSplit> for SocketReader {
         let (sender, queue) = mpsc::channel(QUEUED_BATCHES);
         let receiver = Receiver {
             source: self.source.clone(),
-            address: split.address.clone(),
+            split: split.clone(),
             finder: memmem::Finder::new(&self.source.delimiter).into_owned(),
             sender,
             signal: self.context.signal.clone(),
@@ -216,7 +216,7 @@ impl SourceReader<String, SocketSplit> for SocketReader {
                 Ok(Received::Failed(error)) => return Err(error.into()),
                 Err(TryRecvError::Empty) => return Ok(ReadStatus::Wait { until_ms: None }),
                 Err(TryRecvError::Disconnected) => {
-                    let address = receiving.split.address.clone();
+                    let address = receiving.split.split_id();
                     return Err(SocketError::Interrupted { address }.into());
                 }
             }
@@ -240,7 +240,7 @@ impl SourceReader<String, SocketSplit> for SocketReader {
 /// The background task. It ends when the reader has gone.
 struct Receiver {
     source: Arc<SocketTextSource>,
-    address: String,
+    split: SocketSplit,
     finder: memmem::Finder<'static>,
     sender: mpsc::Sender<Received>,
     signal: hurtig_env::Signal,
@@ -271,7 +271,7 @@ impl Receiver {
         let mut retries = 0;
         loop {
             let ended = self.receive().await?;
-            let address = self.address.clone();
+            let address = self.split.split_id();
             if matches!(ended, Ended::LineTooLong) {
                 return Ok(Received::Failed(SocketError::LineTooLong { address }));
             }
@@ -294,7 +294,8 @@ impl Receiver {
 
     /// One connection, from its beginning to its end.
     async fn receive(&mut self) -> Result<Ended, Gone> {
-        let mut stream = match TcpStream::connect(&self.address).await {
+        let address = (self.split.host.as_str(), self.split.port);
+        let mut stream = match TcpStream::connect(address).await {
             Ok(stream) => stream,
             Err(e) => return Ok(Ended::ByError(e)),
         };

@@ -153,7 +153,7 @@ impl StreamExecutionEnvironment {
     pub fn from_collection<T: Record>(&self, values: Vec<T>) -> DataStream<T> {
         let source = CollectionSource::new(values).unwrap_or_else(|error| {
             self.builder.lock().mistakes.push(format!("from_collection: {error}"));
-            CollectionSource::default()
+            CollectionSource::empty()
         });
         self.from_source(source, WatermarkStrategy::no_watermarks(), "Collection Source")
             .set_parallelism(1)

@@ -58,7 +58,10 @@ impl Walk {
             .map_err(|source| TextFileError::Pattern { pattern: text.to_owned(), source })?;
         let mut any = false;
         for matched in matches {
-            let path = matched.map_err(|e| open_error(&e.path().to_owned(), e.into()))?;
+            let path = matched.map_err(|e| {
+                let path = e.path().to_owned();
+                open_error(&path, e.into())
+            })?;
             if !is_hidden(&path) {
                 any = true;
                 self.add_root(&path)?;

@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn lines_are_found_however_the_bytes_arrive() {
-        let text = "ab\r\n\n\r\nabcd\r\nabcd\ncd\r\r\n\u{e9}t\u{e9}"[..28].as_bytes();
+        let text = "ab\r\n\n\r\nabcd\r\nabcd\ncd\r\r\n\u{e9}t".as_bytes();
         let expected = ["ab", "", "", "abcd", "abcd", "cd\r", "\u{e9}t"];
         assert_eq!(all(text, RULES).unwrap(), expected);
         assert_eq!(all(Drip(text), RULES).unwrap(), expected);
