@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicBool, AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use hurtig_env::Signal;
@@ -19,6 +22,8 @@ pub(crate) struct PartitionShared {
     pub(crate) id: ResultPartitionId,
     pub(crate) subpartitions: Vec<Subpartition>,
     queued_bytes: AtomicUsize,
+    /// The producer was told to stop and has not been told to go on.
+    blocked: AtomicBool,
     not_done: AtomicUsize,
     signal: Signal,
     share: BudgetShare,
@@ -35,6 +40,7 @@ impl PartitionShared {
             id,
             subpartitions: (0..subpartitions).map(|_| Subpartition::default()).collect(),
             queued_bytes: AtomicUsize::new(0),
+            blocked: AtomicBool::new(false),
             not_done: AtomicUsize::new(subpartitions),
             signal,
             share,
@@ -43,7 +49,7 @@ impl PartitionShared {
 
     fn charge(&self, bytes: usize) {
         if bytes > 0 {
-            self.queued_bytes.fetch_add(bytes, Relaxed);
+            self.queued_bytes.fetch_add(bytes, SeqCst);
             self.share.budget().take(bytes);
         }
     }
@@ -53,12 +59,28 @@ impl PartitionShared {
             return;
         }
         self.share.budget().give_back(bytes);
-        let before = self.queued_bytes.fetch_sub(bytes, Relaxed);
-        let limit = self.share.limit_bytes();
-        // The limit may have moved since the producer looked: wake it whenever it may be waiting.
-        if before >= limit / 2 && before - bytes < limit {
+        let left = self.queued_bytes.fetch_sub(bytes, SeqCst) - bytes;
+        if self.blocked.load(SeqCst) && left <= self.share.limit_bytes() / 2 {
             self.signal.post();
         }
+    }
+
+    /// Full at the limit, and then until half of it is free again: a producer that went on with
+    /// every batch that is taken would be woken for each of them.
+    fn is_available(&self) -> bool {
+        let limit = self.share.limit_bytes();
+        if !self.blocked.load(SeqCst) {
+            if self.queued_bytes.load(SeqCst) < limit {
+                return true;
+            }
+            self.blocked.store(true, SeqCst);
+        }
+        // Looked at after the mark is set: whoever takes from now on sees it and signals.
+        let available = self.queued_bytes.load(SeqCst) <= limit / 2;
+        if available {
+            self.blocked.store(false, SeqCst);
+        }
+        available
     }
 
     fn one_done(&self) {
@@ -137,7 +159,7 @@ impl ResultPartition {
     /// False while so much is queued that the task should stop producing. The signal is posted
     /// when it becomes true again.
     pub fn is_available(&self) -> bool {
-        self.shared.queued_bytes.load(Relaxed) < self.shared.share.limit_bytes()
+        self.shared.is_available()
     }
 
     /// Bytes that are queued.

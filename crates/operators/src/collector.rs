@@ -171,7 +171,7 @@ impl<'a, T: Record> Collector<'a, T> {
             return;
         }
         let timestamps = (!timestamps.is_empty()).then_some(timestamps);
-        if let Err(error) = self.out.emit(Batch { values, timestamps }.boxed()) {
+        if let Err(error) = self.out.emit(Batch::from_parts(values, timestamps).boxed()) {
             self.error = Some(error);
         }
     }

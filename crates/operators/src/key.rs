@@ -1,26 +1,51 @@
-//! Key selectors: from the records of a batch to their keys.
+//! Key selectors: from the records of a batch to their keys and hashes.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use hurtig_state_api::Key;
 use hurtig_state_heap::KeyHasher;
-use hurtig_types::{FlowResult, Record};
+use hurtig_types::{Batch, CodecError, FlowResult, KeyHashes, Record};
+
+type Select<T, K> = dyn Fn(&[T], &mut Vec<K>) + Send + Sync;
+type Hash<T> = dyn Fn(&[T], &mut KeyHasher, &mut Vec<u64>) -> Result<(), CodecError> + Send + Sync;
 
 /// Selects the keys of a whole batch: one call per batch, a compiled loop inside.
 pub struct KeySelector<T, K> {
-    select: Arc<dyn Fn(&[T], &mut Vec<K>) + Send + Sync>,
+    id: u64,
+    select: Arc<Select<T, K>>,
+    hash: Arc<Hash<T>>,
 }
 
 impl<T, K> Clone for KeySelector<T, K> {
     fn clone(&self) -> Self {
-        Self { select: self.select.clone() }
+        Self { id: self.id, select: self.select.clone(), hash: self.hash.clone() }
     }
 }
 
 impl<T: Record, K: Key> KeySelector<T, K> {
     /// Selects by a function of one record.
     pub fn new(f: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
-        Self { select: Arc::new(move |values, keys| keys.extend(values.iter().map(&f))) }
+        static SELECTORS: AtomicU64 = AtomicU64::new(0);
+        let f = Arc::new(f);
+        let selecting = f.clone();
+        Self {
+            id: SELECTORS.fetch_add(1, Relaxed),
+            select: Arc::new(move |values, keys| keys.extend(values.iter().map(|v| selecting(v)))),
+            hash: Arc::new(move |values, hasher, hashes| {
+                for value in values {
+                    hashes.push(hasher.hash(&f(value))?);
+                }
+                Ok(())
+            }),
+        }
+    }
+
+    /// Identifies the selector (and its clones) within the process.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The keys of a batch; `keys` is overwritten.
@@ -28,6 +53,18 @@ impl<T: Record, K: Key> KeySelector<T, K> {
         keys.clear();
         keys.reserve(values.len());
         (self.select)(values, keys);
+    }
+
+    /// The hashes of the keys of a batch; `hashes` is overwritten. Keys are not kept.
+    pub fn hash(
+        &self,
+        values: &[T],
+        hasher: &mut KeyHasher,
+        hashes: &mut Vec<u64>,
+    ) -> Result<(), CodecError> {
+        hashes.clear();
+        hashes.reserve(values.len());
+        (self.hash)(values, hasher, hashes)
     }
 }
 
@@ -47,10 +84,17 @@ impl<T: Record, K: Key> BatchKeys<T, K> {
         Self { selector, hasher: KeyHasher::default(), keys: Vec::new(), hashes: Vec::new() }
     }
 
-    /// Computes keys and hashes of a batch.
-    pub fn load(&mut self, values: &[T]) -> FlowResult {
-        self.selector.select(values, &mut self.keys);
-        self.hasher.hash_all(&self.keys, &mut self.hashes)?;
+    /// Selects the keys of a batch, and takes their hashes from it or computes them.
+    pub fn load(&mut self, batch: &mut Batch<T>) -> FlowResult {
+        self.selector.select(&batch.values, &mut self.keys);
+        match batch.key_hashes.take() {
+            Some(KeyHashes { selector, hashes })
+                if selector == self.selector.id && hashes.len() == batch.values.len() =>
+            {
+                self.hashes = hashes;
+            }
+            _ => self.hasher.hash_all(&self.keys, &mut self.hashes)?,
+        }
         Ok(())
     }
 }

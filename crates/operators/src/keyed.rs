@@ -36,8 +36,9 @@ impl<T: Record, K: Key, F: FnMut(&mut T, T) -> Result<(), BoxError> + Send> Oper
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let state = self.state.as_mut().ok_or_else(not_open)?;
-        let Batch { mut values, timestamps } = Batch::<T>::from_payload(batch)?;
-        self.keys.load(&values)?;
+        let mut batch = Batch::<T>::from_payload(batch)?;
+        self.keys.load(&mut batch)?;
+        let Batch { mut values, timestamps, .. } = batch;
         for ((value, key), hash) in values.iter_mut().zip(&self.keys.keys).zip(&self.keys.hashes) {
             // The record is replaced by the reduced value in place: the batch's memory is reused.
             let (reduced, fresh) = state.get_or_insert_with(*hash, key, || value.clone());
@@ -46,7 +47,7 @@ impl<T: Record, K: Key, F: FnMut(&mut T, T) -> Result<(), BoxError> + Send> Oper
                 *value = reduced.clone();
             }
         }
-        out.emit(Batch { values, timestamps }.boxed())
+        out.emit(Batch::from_parts(values, timestamps).boxed())
     }
 }
 
@@ -256,8 +257,9 @@ impl<K: Key> KeyedCore<K> {
         out: &mut dyn Output,
         mut f: impl FnMut(T, &mut KeyedContext<'_, K>, &mut Collector<'_, O>) -> Result<(), BoxError>,
     ) -> FlowResult {
-        let Batch { values, timestamps } = Batch::<T>::from_payload(batch)?;
-        keys.load(&values)?;
+        let mut batch = Batch::<T>::from_payload(batch)?;
+        keys.load(&mut batch)?;
+        let Batch { values, timestamps, .. } = batch;
         let mut timestamps = timestamps.map(Vec::into_iter);
         let mut collector = Collector::new(out);
         for ((value, key), hash) in values.into_iter().zip(keys.keys.drain(..)).zip(&keys.hashes) {

@@ -16,11 +16,13 @@ use std::{marker::PhantomData, sync::Arc};
 
 use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext, Partitioner};
 use hurtig_state_api::Key;
+use hurtig_state_heap::KeyHasher;
 use hurtig_types::{
-    Batch, BoxedPayload, CodecError, FlowError, FlowResult, Record, key_group_of, operator_index_of,
+    Batch, BoxedPayload, CodecError, FlowError, FlowResult, KeyHashes, Record, key_group_of,
+    operator_index_of,
 };
 
-use crate::key::{BatchKeys, KeySelector};
+use crate::key::KeySelector;
 
 /// Most records in one channel's buffer.
 const BUFFERED_RECORDS: usize = 4096;
@@ -46,10 +48,17 @@ pub enum Distribution<T> {
 pub trait ChannelChooser<T>: Send {
     /// Overwrites `channels` with one channel per value.
     fn choose(&mut self, values: &[T], channels: &mut Vec<u32>) -> FlowResult;
+
+    /// The hashes that the choice was made by, with the id of their selector, if there are any.
+    fn key_hashes(&self) -> Option<(u64, &[u64])> {
+        None
+    }
 }
 
 struct ByKeyGroup<T, K> {
-    keys: BatchKeys<T, K>,
+    selector: KeySelector<T, K>,
+    hasher: KeyHasher,
+    hashes: Vec<u64>,
     max_parallelism: u32,
     /// The channel of each key group.
     owners: Vec<u32>,
@@ -57,11 +66,15 @@ struct ByKeyGroup<T, K> {
 
 impl<T: Record, K: Key> ChannelChooser<T> for ByKeyGroup<T, K> {
     fn choose(&mut self, values: &[T], channels: &mut Vec<u32>) -> FlowResult {
-        self.keys.load(values)?;
+        self.selector.hash(values, &mut self.hasher, &mut self.hashes)?;
         channels.clear();
         let owner = |hash: &u64| self.owners[key_group_of(*hash, self.max_parallelism) as usize];
-        channels.extend(self.keys.hashes.iter().map(owner));
+        channels.extend(self.hashes.iter().map(owner));
         Ok(())
+    }
+
+    fn key_hashes(&self) -> Option<(u64, &[u64])> {
+        Some((self.selector.id(), &self.hashes))
     }
 }
 
@@ -71,7 +84,9 @@ pub fn by_key_group<T: Record, K: Key>(selector: KeySelector<T, K>) -> Distribut
         let max = context.target_max_parallelism;
         let owner = |group| operator_index_of(group, context.target_parallelism, max);
         Box::new(ByKeyGroup {
-            keys: BatchKeys::new(selector.clone()),
+            selector: selector.clone(),
+            hasher: KeyHasher::default(),
+            hashes: Vec::new(),
             max_parallelism: max,
             owners: (0..max).map(owner).collect(),
         })
@@ -234,7 +249,7 @@ impl<T: Record> Partitioner for Scatter<T> {
     fn partition(&mut self, batch: BoxedPayload, sink: &mut dyn ChannelSink) -> FlowResult {
         let record_bytes = (batch.size_bytes() / batch.len().max(1)).max(1);
         let limit = (self.buffer_bytes / record_bytes).clamp(1, BUFFERED_RECORDS);
-        let Batch { values, timestamps } = Batch::<T>::from_payload(batch)?;
+        let Batch { values, timestamps, .. } = Batch::<T>::from_payload(batch)?;
         self.chooser.choose(&values, &mut self.chosen)?;
         if self.chosen.len() != values.len() {
             return Err(FlowError::user(format!(
@@ -245,22 +260,33 @@ impl<T: Record> Partitioner for Scatter<T> {
         }
         // A first guess that suits even spread; a hot channel grows.
         let capacity = (values.len() / self.buffers.len() + 8).min(limit);
-        let mut timestamps = timestamps.map(Vec::into_iter);
-        for (value, channel) in values.into_iter().zip(&self.chosen) {
+        let timed = timestamps.is_some();
+        let timestamps = timestamps.unwrap_or_default();
+        let (selector, hashes) = match self.chooser.key_hashes() {
+            Some((selector, hashes)) => (Some(selector), hashes),
+            None => (None, &[][..]),
+        };
+        for (index, (value, channel)) in values.into_iter().zip(&self.chosen).enumerate() {
             let buffer = &mut self.buffers[*channel as usize];
-            let timestamp = timestamps.as_mut().and_then(Iterator::next);
             if buffer.values.is_empty() {
                 buffer.values.reserve(capacity);
-                buffer.timestamps = timestamp.is_some().then(|| Vec::with_capacity(capacity));
-            } else if buffer.timestamps.is_some() != timestamp.is_some() {
+                buffer.timestamps = timed.then(|| Vec::with_capacity(capacity));
+                buffer.key_hashes = selector
+                    .map(|selector| KeyHashes { selector, hashes: Vec::with_capacity(capacity) });
+            } else if buffer.timestamps.is_some() != timed {
                 let full = std::mem::take(buffer);
                 self.buffered -= full.values.len();
                 sink.push(*channel as usize, full.boxed())?;
-                buffer.timestamps = timestamp.is_some().then(Vec::new);
+                buffer.timestamps = timed.then(Vec::new);
+                buffer.key_hashes =
+                    selector.map(|selector| KeyHashes { selector, hashes: Vec::new() });
             }
             buffer.values.push(value);
-            if let (Some(all), Some(timestamp)) = (&mut buffer.timestamps, timestamp) {
-                all.push(timestamp);
+            if let Some(all) = &mut buffer.timestamps {
+                all.push(timestamps[index]);
+            }
+            if let Some(all) = &mut buffer.key_hashes {
+                all.hashes.push(hashes[index]);
             }
             self.buffered += 1;
             if buffer.values.len() >= limit {

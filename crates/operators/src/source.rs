@@ -114,7 +114,7 @@ impl<S: Source> SourceOperator<S> {
             let values = std::mem::take(&mut self.output.values);
             let timestamps = std::mem::take(&mut self.output.timestamps);
             let timed = timestamps.len() == values.len();
-            let mut batch = Batch { values, timestamps: timed.then_some(timestamps) };
+            let mut batch = Batch::from_parts(values, timed.then_some(timestamps));
             self.strategy.assign(&mut batch);
             let generator =
                 self.generators.entry(split).or_insert_with(|| self.strategy.create_generator());

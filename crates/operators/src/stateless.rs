@@ -62,9 +62,9 @@ impl<I, O, F> MapOperator<I, O, F> {
 
 impl<I: Record, O: Record, F: FnMut(I) -> O + Send> Operator for MapOperator<I, O, F> {
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
-        let Batch { values, timestamps } = Batch::<I>::from_payload(batch)?;
+        let Batch { values, timestamps, .. } = Batch::<I>::from_payload(batch)?;
         let values: Vec<O> = values.into_iter().map(&mut self.f).collect();
-        out.emit(Batch { values, timestamps }.boxed())
+        out.emit(Batch::from_parts(values, timestamps).boxed())
     }
 }
 
@@ -87,11 +87,11 @@ impl<I: Record, O: Record, F: MapFunction<I, O>> Operator for MapFunctionOperato
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
-        let Batch { values, timestamps } = Batch::<I>::from_payload(batch)?;
+        let Batch { values, timestamps, .. } = Batch::<I>::from_payload(batch)?;
         let mapped: Result<Vec<O>, BoxError> =
             values.into_iter().map(|value| self.function.map(value)).collect();
         let values = mapped.map_err(FlowError::user)?;
-        out.emit(Batch { values, timestamps }.boxed())
+        out.emit(Batch::from_parts(values, timestamps).boxed())
     }
 
     fn close(&mut self) -> FlowResult {
@@ -167,7 +167,7 @@ where
     F: FnMut(I) -> It + Send,
 {
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
-        let Batch { values, timestamps } = Batch::<I>::from_payload(batch)?;
+        let Batch { values, timestamps, .. } = Batch::<I>::from_payload(batch)?;
         let mut timestamps = timestamps.map(Vec::into_iter);
         let mut collector = Collector::new(out);
         for value in values {
@@ -199,7 +199,7 @@ impl<I: Record, O: Record, F: ProcessFunction<I, O>> Operator for ProcessOperato
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
-        let Batch { values, timestamps } = Batch::<I>::from_payload(batch)?;
+        let Batch { values, timestamps, .. } = Batch::<I>::from_payload(batch)?;
         let mut timestamps = timestamps.map(Vec::into_iter);
         let mut collector = Collector::new(out);
         for value in values {

@@ -42,7 +42,7 @@ fn process_all<T: Record, O: Record>(
     out: &mut dyn Output,
     mut f: impl FnMut(T, &mut Collector<'_, O>) -> Result<(), BoxError>,
 ) -> FlowResult {
-    let Batch { values, timestamps } = Batch::<T>::from_payload(batch)?;
+    let Batch { values, timestamps, .. } = Batch::<T>::from_payload(batch)?;
     let mut timestamps = timestamps.map(Vec::into_iter);
     let mut collector = Collector::new(out);
     for value in values {

@@ -6,6 +6,10 @@
 //! [`Payload`]: everything dynamic happens once per batch, every loop over records is monomorphic.
 //!
 //! Invariant: `timestamps` is either absent or as long as `values`.
+//!
+//! A partitioner by key leaves the hashes that it computed with the batch ([`KeyHashes`]), so that
+//! the keyed operator behind a local channel need not compute them again. They are a hint: they
+//! count only for the same selector and while they are as many as the values, and are not encoded.
 
 use std::{any::Any, fmt};
 
@@ -59,11 +63,22 @@ pub struct Batch<T> {
     pub values: Vec<T>,
     /// Their event times in milliseconds, if the stream has any.
     pub timestamps: Option<Vec<i64>>,
+    /// Hashes of their keys, if a partitioner has computed them.
+    pub key_hashes: Option<KeyHashes>,
+}
+
+/// Stable hashes of the keys of a batch's values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyHashes {
+    /// Identifies the key selector within the process.
+    pub selector: u64,
+    /// One hash per value.
+    pub hashes: Vec<u64>,
 }
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), timestamps: None }
+        Self { values: Vec::new(), timestamps: None, key_hashes: None }
     }
 }
 
@@ -76,13 +91,19 @@ impl<T> fmt::Debug for Batch<T> {
 impl<T: Record> Batch<T> {
     /// A batch without timestamps.
     pub fn new(values: Vec<T>) -> Self {
-        Self { values, timestamps: None }
+        Self::from_parts(values, None)
+    }
+
+    /// A batch of values and, if given, as many timestamps.
+    pub fn from_parts(values: Vec<T>, timestamps: Option<Vec<i64>>) -> Self {
+        debug_assert!(timestamps.as_ref().is_none_or(|times| times.len() == values.len()));
+        Self { values, timestamps, key_hashes: None }
     }
 
     /// A batch whose values have these timestamps, one each.
     pub fn with_timestamps(values: Vec<T>, timestamps: Vec<i64>) -> Self {
         assert_eq!(values.len(), timestamps.len(), "one timestamp per value");
-        Self { values, timestamps: Some(timestamps) }
+        Self::from_parts(values, Some(timestamps))
     }
 
     /// Boxes it for the runtime.
@@ -138,7 +159,7 @@ impl<T: Record> Batch<T> {
                 extra: rest.len(),
             });
         }
-        Ok(Self { values, timestamps })
+        Ok(Self::from_parts(values, timestamps))
     }
 
     /// The timestamp of record `index`, or `i64::MIN` if the stream has none.
@@ -167,7 +188,8 @@ impl<T: Record> Payload for Batch<T> {
     fn split_off(&mut self, at: usize) -> BoxedPayload {
         let values = self.values.split_off(at);
         let timestamps = self.timestamps.as_mut().map(|t| t.split_off(at));
-        Box::new(Self { values, timestamps })
+        self.key_hashes = None;
+        Box::new(Self::from_parts(values, timestamps))
     }
 
     fn append(&mut self, other: BoxedPayload) -> Result<(), BoxedPayload> {
@@ -176,6 +198,13 @@ impl<T: Record> Payload for Batch<T> {
         }
         match other.into_any().downcast::<Self>() {
             Ok(mut other) if other.timestamps.is_some() == self.timestamps.is_some() => {
+                self.key_hashes = match (self.key_hashes.take(), other.key_hashes.take()) {
+                    (Some(mut mine), Some(mut theirs)) if mine.selector == theirs.selector => {
+                        mine.hashes.append(&mut theirs.hashes);
+                        Some(mine)
+                    }
+                    _ => None,
+                };
                 self.values.append(&mut other.values);
                 if let (Some(mine), Some(theirs)) = (&mut self.timestamps, &mut other.timestamps) {
                     mine.append(theirs);
@@ -224,8 +253,8 @@ mod tests {
         #[test]
         fn batches_round_trip(rows in prop::collection::vec((any::<i64>(), ".{0,9}", any::<i64>()), 0..40), timed: bool) {
             let values: Vec<_> = rows.iter().map(|r| (r.0, r.1.clone())).collect();
-            let mut batch = Batch::new(values);
-            batch.timestamps = timed.then(|| rows.iter().map(|r| r.2).collect());
+            let times = timed.then(|| rows.iter().map(|r| r.2).collect());
+            let batch = Batch::from_parts(values, times);
             let mut bytes = Vec::new();
             batch.encode(&mut bytes).unwrap();
             prop_assert_eq!(Batch::decode(&bytes).unwrap(), batch);

@@ -12,7 +12,7 @@ pub mod id;
 pub mod key_group;
 pub mod time;
 
-pub use batch::{Batch, BoxedPayload, Payload, Record};
+pub use batch::{Batch, BoxedPayload, KeyHashes, Payload, Record};
 pub use codec::CodecError;
 pub use element::{CheckpointBarrier, LatencyMarker, StreamElement, StreamStatus, Watermark};
 pub use error::{BoxError, ErrorClass, FlowError, FlowResult};

@@ -292,9 +292,9 @@ where
             }
             batch.timestamps = Some(vec![0; batch.values.len()]);
         }
-        let Batch { values, timestamps } = batch;
+        self.keys.load(&mut batch)?;
+        let Batch { values, timestamps, .. } = batch;
         let timestamps = timestamps.unwrap_or_default();
-        self.keys.load(&values)?;
         let mut late: Vec<usize> = Vec::new();
         let (mut start, mut end) = (i64::MAX, i64::MIN);
         for (index, value) in values.iter().enumerate() {
@@ -332,10 +332,10 @@ where
         if late.is_empty() {
             return Ok(());
         }
-        let late = Batch {
-            values: late.iter().map(|index| values[*index].clone()).collect(),
-            timestamps: Some(late.iter().map(|index| timestamps[*index]).collect()),
-        };
+        let late = Batch::with_timestamps(
+            late.iter().map(|index| values[*index].clone()).collect(),
+            late.iter().map(|index| timestamps[*index]).collect(),
+        );
         self.emit_late(late, out)
     }
 
