@@ -6,11 +6,10 @@ use std::sync::{
 };
 
 use hurtig_state_api::Key;
-use hurtig_state_heap::KeyHasher;
-use hurtig_types::{Batch, CodecError, FlowResult, KeyHashes, Record};
+use hurtig_types::{Batch, FlowResult, KeyHashError, KeyHashes, Record, stable_hash};
 
 type Select<T, K> = dyn Fn(&[T], &mut Vec<K>) + Send + Sync;
-type Hash<T> = dyn Fn(&[T], &mut KeyHasher, &mut Vec<u64>) -> Result<(), CodecError> + Send + Sync;
+type Hash<T> = dyn Fn(&[T], &mut Vec<u64>) -> Result<(), KeyHashError> + Send + Sync;
 
 /// Selects the keys of a whole batch: one call per batch, a compiled loop inside.
 pub struct KeySelector<T, K> {
@@ -34,9 +33,9 @@ impl<T: Record, K: Key> KeySelector<T, K> {
         Self {
             id: SELECTORS.fetch_add(1, Relaxed),
             select: Arc::new(move |values, keys| keys.extend(values.iter().map(|v| selecting(v)))),
-            hash: Arc::new(move |values, hasher, hashes| {
+            hash: Arc::new(move |values, hashes| {
                 for value in values {
-                    hashes.push(hasher.hash(&f(value))?);
+                    hashes.push(stable_hash(&f(value))?);
                 }
                 Ok(())
             }),
@@ -56,22 +55,16 @@ impl<T: Record, K: Key> KeySelector<T, K> {
     }
 
     /// The hashes of the keys of a batch; `hashes` is overwritten. Keys are not kept.
-    pub fn hash(
-        &self,
-        values: &[T],
-        hasher: &mut KeyHasher,
-        hashes: &mut Vec<u64>,
-    ) -> Result<(), CodecError> {
+    pub fn hash(&self, values: &[T], hashes: &mut Vec<u64>) -> Result<(), KeyHashError> {
         hashes.clear();
         hashes.reserve(values.len());
-        (self.hash)(values, hasher, hashes)
+        (self.hash)(values, hashes)
     }
 }
 
 /// A selector with its buffers: keys and hashes of one batch at a time.
 pub struct BatchKeys<T, K> {
     selector: KeySelector<T, K>,
-    hasher: KeyHasher,
     /// Keys of the batch.
     pub keys: Vec<K>,
     /// Their stable hashes.
@@ -81,7 +74,7 @@ pub struct BatchKeys<T, K> {
 impl<T: Record, K: Key> BatchKeys<T, K> {
     /// Buffers for a selector.
     pub fn new(selector: KeySelector<T, K>) -> Self {
-        Self { selector, hasher: KeyHasher::default(), keys: Vec::new(), hashes: Vec::new() }
+        Self { selector, keys: Vec::new(), hashes: Vec::new() }
     }
 
     /// Selects the keys of a batch, and takes their hashes from it or computes them.
@@ -93,7 +86,12 @@ impl<T: Record, K: Key> BatchKeys<T, K> {
             {
                 self.hashes = hashes;
             }
-            _ => self.hasher.hash_all(&self.keys, &mut self.hashes)?,
+            _ => {
+                self.hashes.clear();
+                for key in &self.keys {
+                    self.hashes.push(stable_hash(key)?);
+                }
+            }
         }
         Ok(())
     }

@@ -16,7 +16,6 @@ use std::{marker::PhantomData, sync::Arc};
 
 use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext, Partitioner};
 use hurtig_state_api::Key;
-use hurtig_state_heap::KeyHasher;
 use hurtig_types::{
     Batch, BoxedPayload, CodecError, FlowError, FlowResult, KeyHashes, Record, key_group_of,
     operator_index_of,
@@ -57,7 +56,6 @@ pub trait ChannelChooser<T>: Send {
 
 struct ByKeyGroup<T, K> {
     selector: KeySelector<T, K>,
-    hasher: KeyHasher,
     hashes: Vec<u64>,
     max_parallelism: u32,
     /// The channel of each key group.
@@ -66,7 +64,7 @@ struct ByKeyGroup<T, K> {
 
 impl<T: Record, K: Key> ChannelChooser<T> for ByKeyGroup<T, K> {
     fn choose(&mut self, values: &[T], channels: &mut Vec<u32>) -> FlowResult {
-        self.selector.hash(values, &mut self.hasher, &mut self.hashes)?;
+        self.selector.hash(values, &mut self.hashes)?;
         channels.clear();
         let owner = |hash: &u64| self.owners[key_group_of(*hash, self.max_parallelism) as usize];
         channels.extend(self.hashes.iter().map(owner));
@@ -85,7 +83,6 @@ pub fn by_key_group<T: Record, K: Key>(selector: KeySelector<T, K>) -> Distribut
         let owner = |group| operator_index_of(group, context.target_parallelism, max);
         Box::new(ByKeyGroup {
             selector: selector.clone(),
-            hasher: KeyHasher::default(),
             hashes: Vec::new(),
             max_parallelism: max,
             owners: (0..max).map(owner).collect(),
@@ -370,7 +367,7 @@ mod tests {
         assert_eq!(keyed.iter().map(Vec::len).sum::<usize>(), 500);
         for (channel, values) in keyed.iter().enumerate() {
             for value in values {
-                let hash = hurtig_types::stable_hash(&(value % 10), &mut Vec::new()).unwrap();
+                let hash = hurtig_types::stable_hash(&(value % 10)).unwrap();
                 let owner = operator_index_of(key_group_of(hash, 128), 4, 128);
                 assert_eq!(owner as usize, channel);
             }

@@ -15,5 +15,5 @@ pub mod timers;
 pub use store::{
     AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
 };
-pub use table::{IntoEntries, KeyHasher, KeyedTable};
+pub use table::{IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};

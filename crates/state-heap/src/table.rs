@@ -2,36 +2,7 @@
 
 use hashbrown::{HashTable, hash_table::Entry as RawEntry};
 use hurtig_state_api::Key;
-use hurtig_types::{CodecError, KeyGroupRange, key_group_of, stable_hash};
-
-/// Computes the stable hashes of a batch's keys.
-#[derive(Debug, Default)]
-pub struct KeyHasher {
-    scratch: Vec<u8>,
-}
-
-impl KeyHasher {
-    /// The stable hash of one key.
-    #[inline]
-    pub fn hash<K: Key>(&mut self, key: &K) -> Result<u64, CodecError> {
-        stable_hash(key, &mut self.scratch)
-    }
-
-    /// The stable hashes of many keys; `hashes` is overwritten.
-    #[inline]
-    pub fn hash_all<K: Key>(
-        &mut self,
-        keys: &[K],
-        hashes: &mut Vec<u64>,
-    ) -> Result<(), CodecError> {
-        hashes.clear();
-        hashes.reserve(keys.len());
-        for key in keys {
-            hashes.push(stable_hash(key, &mut self.scratch)?);
-        }
-        Ok(())
-    }
-}
+use hurtig_types::{KeyGroupRange, key_group_of};
 
 #[derive(Clone, Debug)]
 struct Entry<K, V> {
@@ -49,7 +20,7 @@ fn spread(hash: u64) -> u64 {
 
 /// Values by key, for the key groups of one subtask.
 ///
-/// Hashes must be those of [`KeyHasher`]; a key whose key group is not in the range is a fault of
+/// Hashes must be those of `hurtig_types::stable_hash`; a key whose key group is not in the range is a fault of
 /// the caller, checked in debug builds.
 #[derive(Clone, Debug)]
 pub struct KeyedTable<K, V> {
@@ -202,11 +173,10 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_map(steps in prop::collection::vec((0u8..4, 0u16..40, any::<i32>()), 0..300)) {
-            let mut hasher = KeyHasher::default();
             let mut table = KeyedTable::new(KeyGroupRange { start: 0, end: 6 }, 7);
             let mut model = HashMap::new();
             for (what, key, value) in steps {
-                let hash = hasher.hash(&key).unwrap();
+                let hash = hurtig_types::stable_hash(&key).unwrap();
                 match what {
                     0 => {
                         table.insert(hash, &key, value);

@@ -107,3 +107,9 @@ impl From<crate::CodecError> for FlowError {
         Self::user(error)
     }
 }
+
+impl From<crate::KeyHashError> for FlowError {
+    fn from(error: crate::KeyHashError) -> Self {
+        Self::user(error)
+    }
+}

@@ -1,28 +1,15 @@
 //! Key groups: the unit in which keyed state is split, moved and rescaled.
 //!
 //! ```text
-//! stable_hash(key)  = XXH3-64 (seed 0) over the record codec's bytes of the key
-//! key_group         = stable_hash mod max_parallelism
+//! key_group         = stable_hash(key) mod max_parallelism
 //! operator_index    = key_group * parallelism / max_parallelism
 //! ```
-//! Savepoints depend on these three lines: the test vectors below may be added to, never changed.
+//! Savepoints depend on these two lines and on [`crate::key_hash`].
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::codec::{CodecError, encode_into};
 
 /// Largest max parallelism, as in Flink: key groups are numbered in 15 bits.
 pub const MAX_PARALLELISM_LIMIT: u32 = 1 << 15;
-
-/// The stable 64-bit hash of a key; `scratch` is overwritten and kept by the caller to spare the
-/// allocation.
-#[inline]
-pub fn stable_hash<K: Serialize>(key: &K, scratch: &mut Vec<u8>) -> Result<u64, CodecError> {
-    scratch.clear();
-    encode_into(key, scratch)?;
-    Ok(xxh3_64(scratch))
-}
 
 /// The key group of a hash.
 #[inline]
@@ -83,34 +70,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn hash<K: Serialize>(key: K) -> u64 {
-        stable_hash(&key, &mut Vec::new()).unwrap()
-    }
-
-    #[test]
-    fn vectors_never_change() {
-        let seen = [
-            hash(0u64),
-            hash(1u64),
-            hash(1000i64),
-            hash(-1i64),
-            hash("hurtig"),
-            hash(("a", 1u32)),
-            hash(()),
-        ];
-        assert_eq!(seen, VECTORS);
-    }
-
-    const VECTORS: [u64; 7] = [
-        14144645293874801883,
-        16226181191752404715,
-        7043497498837788085,
-        16226181191752404715,
-        10863198533193158358,
-        10861928266174487580,
-        3244421341483603138,
-    ];
 
     proptest! {
         #[test]

@@ -10,6 +10,7 @@ pub mod element;
 pub mod error;
 pub mod id;
 pub mod key_group;
+pub mod key_hash;
 pub mod time;
 
 pub use batch::{Batch, BoxedPayload, KeyHashes, Payload, Record};
@@ -20,5 +21,6 @@ pub use id::{
     AllocationId, EdgeId, ExecutionAttemptId, JobId, JobVertexId, OperatorId, ResourceId,
     ResultPartitionId, SideTag,
 };
-pub use key_group::{KeyGroupRange, key_group_of, operator_index_of, stable_hash};
+pub use key_group::{KeyGroupRange, key_group_of, operator_index_of};
+pub use key_hash::{KeyHashError, stable_hash};
 pub use time::{MAX_TIMESTAMP, MIN_TIMESTAMP, TimeWindow};
