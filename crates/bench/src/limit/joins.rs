@@ -174,7 +174,8 @@ impl KeyedCoProcessFunction<i64, (i64, i64, i64, i64), (i64, i64, i64), (i64, i6
             // passed the bid.
             None if time > watermark => {
                 early.add(context.state, (time, price))?;
-                context.register_event_time_timer(time);
+                // One timer per second is enough to forget those whose auction never comes.
+                context.register_event_time_timer((time / 1000 + 1) * 1000);
             }
             None => {}
         }
