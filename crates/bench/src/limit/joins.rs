@@ -122,10 +122,18 @@ struct Open {
     highest: i64,
 }
 
+/// What is known of an auction.
+#[derive(Clone, Serialize, Deserialize)]
+enum Known {
+    /// Bids have come before it: it is on its way from another subtask, or does not exist.
+    Bids(Vec<(i64, i64)>),
+    /// It is open.
+    Open(Open),
+}
+
 #[derive(Clone, Default)]
 struct FinalPrice {
-    open: Option<ValueState<Open>>,
-    early: Option<ListState<(i64, i64)>>,
+    known: Option<ValueState<Known>>,
 }
 
 impl Open {
@@ -138,8 +146,7 @@ impl Open {
 
 impl KeyedCoProcessFunction<i64, (i64, i64, i64, i64), (i64, i64, i64), (i64, i64)> for FinalPrice {
     fn open(&mut self, context: &mut OpenContext<'_, i64>) -> Result<(), BoxError> {
-        self.open = Some(context.state.value_state(&ValueStateDescriptor::new("open"))?);
-        self.early = Some(context.state.list_state(&ListStateDescriptor::new("early"))?);
+        self.known = Some(context.state.value_state(&ValueStateDescriptor::new("auction"))?);
         Ok(())
     }
 
@@ -149,12 +156,13 @@ impl KeyedCoProcessFunction<i64, (i64, i64, i64, i64), (i64, i64, i64), (i64, i6
         context: &mut KeyedContext<'_, i64>,
         _: &mut Collector<'_, (i64, i64)>,
     ) -> Result<(), BoxError> {
-        let (Some(open), Some(early)) = (self.open, self.early) else { return Ok(()) };
+        let Some(state) = self.known else { return Ok(()) };
+        let known = state.get_or_insert_with(context.state, || Known::Bids(Vec::new()))?;
         let mut auction = Open { category, from, to, highest: 0 };
-        for (time, price) in early.clear(context.state)? {
-            auction.bid(time, price);
+        if let Known::Bids(bids) = known {
+            bids.iter().for_each(|(time, price)| auction.bid(*time, *price));
         }
-        open.update(context.state, auction)?;
+        *known = Known::Open(auction);
         // Bids of the very millisecond in which it ends still count.
         context.register_event_time_timer(to);
         Ok(())
@@ -166,18 +174,19 @@ impl KeyedCoProcessFunction<i64, (i64, i64, i64, i64), (i64, i64, i64), (i64, i6
         context: &mut KeyedContext<'_, i64>,
         _: &mut Collector<'_, (i64, i64)>,
     ) -> Result<(), BoxError> {
-        let (Some(open), Some(early)) = (self.open, self.early) else { return Ok(()) };
-        let watermark = context.current_watermark();
-        match open.get(context.state)? {
-            Some(auction) => auction.bid(time, price),
-            // The auction may be on its way from another subtask, but only until event time has
-            // passed the bid.
-            None if time > watermark => {
-                early.add(context.state, (time, price))?;
-                // One timer per second is enough to forget those whose auction never comes.
-                context.register_event_time_timer((time / 1000 + 1) * 1000);
-            }
-            None => {}
+        let Some(state) = self.known else { return Ok(()) };
+        let mut is_first = false;
+        let known = state.get_or_insert_with(context.state, || {
+            is_first = true;
+            Known::Bids(Vec::new())
+        })?;
+        match known {
+            Known::Open(auction) => auction.bid(time, price),
+            Known::Bids(bids) => bids.push((time, price)),
+        }
+        if is_first {
+            // If the auction does not come before event time passes the bid, it never will.
+            context.register_event_time_timer(next_second(time));
         }
         Ok(())
     }
@@ -189,24 +198,35 @@ impl KeyedCoProcessFunction<i64, (i64, i64, i64, i64), (i64, i64, i64), (i64, i6
         context: &mut KeyedContext<'_, i64>,
         out: &mut Collector<'_, (i64, i64)>,
     ) -> Result<(), BoxError> {
-        let (Some(open), Some(early)) = (self.open, self.early) else { return Ok(()) };
-        match open.get(context.state)? {
-            Some(auction) if auction.to <= time => {
-                let (category, highest) = (auction.category, auction.highest);
-                open.clear(context.state)?;
-                if highest > 0 {
-                    out.collect((category, highest));
+        let Some(state) = self.known else { return Ok(()) };
+        match state.get(context.state)? {
+            Some(Known::Open(auction)) if auction.to <= time => {
+                if auction.highest > 0 {
+                    out.collect((auction.category, auction.highest));
+                }
+                state.clear(context.state)?;
+            }
+            Some(Known::Bids(bids)) => {
+                bids.retain(|(bid_time, _)| *bid_time > time);
+                match bids.first() {
+                    Some((next, _)) => {
+                        let next = next_second(*next);
+                        context.register_event_time_timer(next);
+                    }
+                    None => {
+                        state.clear(context.state)?;
+                    }
                 }
             }
-            Some(_) => {}
-            None => {
-                let mut left = early.clear(context.state)?;
-                left.retain(|(bid_time, _)| *bid_time > time);
-                early.update(context.state, left)?;
-            }
+            Some(Known::Open(_)) | None => {}
         }
         Ok(())
     }
+}
+
+/// Bids that wait are looked at once a second, not each in its millisecond.
+fn next_second(time: i64) -> i64 {
+    (time / 1000 + 1) * 1000
 }
 
 #[derive(Clone)]
