@@ -22,10 +22,7 @@ pub struct Mailbox<M> {
 
 impl<M> Clone for Mailbox<M> {
     fn clone(&self) -> Self {
-        Self {
-            sender: self.sender.clone(),
-            role: self.role,
-        }
+        Self { sender: self.sender.clone(), role: self.role }
     }
 }
 
@@ -37,10 +34,7 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     fn gone(&self) -> RpcError {
-        RpcError::Unreachable {
-            role: self.role,
-            reason: "it has ended".to_owned(),
-        }
+        RpcError::Unreachable { role: self.role, reason: "it has ended".to_owned() }
     }
 
     /// Sends a message; waits while the inbox is full.

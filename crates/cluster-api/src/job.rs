@@ -38,10 +38,7 @@ pub enum JobStatus {
 impl JobStatus {
     /// True if the job will never run again.
     pub fn is_globally_terminal(self) -> bool {
-        matches!(
-            self,
-            JobStatus::Failed | JobStatus::Canceled | JobStatus::Finished
-        )
+        matches!(self, JobStatus::Failed | JobStatus::Canceled | JobStatus::Finished)
     }
 }
 

@@ -45,10 +45,7 @@ impl ExecutionState {
         match self {
             Created => matches!(next, Scheduled | Canceled | Failed),
             Scheduled => matches!(next, Deploying | Canceled | Failed),
-            Deploying => matches!(
-                next,
-                Initializing | Canceling | Failed | Canceled | Finished
-            ),
+            Deploying => matches!(next, Initializing | Canceling | Failed | Canceled | Finished),
             Initializing => matches!(next, Running | Canceling | Failed | Canceled),
             Running => matches!(next, Finished | Canceling | Failed | Canceled),
             Canceling => matches!(next, Canceled | Failed | Finished),
@@ -142,12 +139,7 @@ impl FailureInfo {
             ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
             ErrorClass::Fatal => FailureClass::Fatal,
         };
-        Self {
-            class,
-            message: error.chain_text(),
-            task: Some(task),
-            timestamp_ms,
-        }
+        Self { class, message: error.chain_text(), task: Some(task), timestamp_ms }
     }
 }
 

@@ -149,12 +149,7 @@ pub struct SourceOutput<T> {
 
 impl<T> Default for SourceOutput<T> {
     fn default() -> Self {
-        Self {
-            values: Vec::new(),
-            timestamps: Vec::new(),
-            split: 0,
-            split_finished: false,
-        }
+        Self { values: Vec::new(), timestamps: Vec::new(), split: 0, split_finished: false }
     }
 }
 

@@ -1,75 +1,95 @@
-//! The values of a collection.
+//! The values of a collection, as Flink's `fromData`.
+//!
+//! The values are kept encoded, which is how they travel with the job, so their type need not be
+//! shareable between threads. There is one split, so one reader emits them all, in order; the
+//! position is the index of the next.
 
 use std::{marker::PhantomData, sync::Arc};
 
 use hurtig_connector_api::{
-    Boundedness, EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
-    SourceSplit, SplitEnumerator,
+    Boundedness, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit,
+    SplitEnumerator,
 };
 use hurtig_types::{BoxError, CodecError, Record, codec};
 use serde::{Deserialize, Serialize};
 
-/// The values of a collection, in order.
+use crate::splits::SplitQueue;
+
+#[derive(Debug, Default)]
+struct Encoded {
+    bytes: Vec<u8>,
+    /// Where in `bytes` each value ends.
+    ends: Vec<usize>,
+    /// One per value, or none at all.
+    timestamps: Vec<i64>,
+}
+
+impl Encoded {
+    fn push<T: Record>(&mut self, value: &T) -> Result<(), CodecError> {
+        codec::encode_into(value, &mut self.bytes)?;
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
+    fn decode<T: Record>(&self, index: usize) -> Result<T, CodecError> {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        codec::decode(&self.bytes[start..self.ends[index]])
+    }
+}
+
+/// The values of a collection.
 pub struct CollectionSource<T> {
-    values: Arc<Vec<Vec<u8>>>,
+    encoded: Arc<Encoded>,
     types: PhantomData<fn() -> T>,
 }
 
 impl<T: Record> CollectionSource<T> {
-    /// Of these values.
-    pub fn new(values: Vec<T>) -> Result<Self, CodecError> {
-        let encoded: Result<Vec<_>, _> = values.iter().map(|v| codec::encode(v)).collect();
-        Ok(Self {
-            values: Arc::new(encoded?),
-            types: PhantomData,
-        })
+    /// A source of `values`.
+    ///
+    /// # Errors
+    ///
+    /// If a value cannot be encoded.
+    pub fn new(values: impl IntoIterator<Item = T>) -> Result<Self, CodecError> {
+        let mut encoded = Encoded::default();
+        for value in values {
+            encoded.push(&value)?;
+        }
+        Ok(Self::from_encoded(encoded))
     }
 
-    /// Of no values.
-    pub fn empty() -> Self {
-        Self {
-            values: Arc::default(),
-            types: PhantomData,
+    /// A source of values with their event times in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// If a value cannot be encoded.
+    pub fn with_timestamps(values: impl IntoIterator<Item = (T, i64)>) -> Result<Self, CodecError> {
+        let mut encoded = Encoded::default();
+        for (value, timestamp) in values {
+            encoded.push(&value)?;
+            encoded.timestamps.push(timestamp);
         }
+        Ok(Self::from_encoded(encoded))
+    }
+
+    /// A source of nothing.
+    pub fn empty() -> Self {
+        Self::from_encoded(Encoded::default())
+    }
+
+    fn from_encoded(encoded: Encoded) -> Self {
+        Self { encoded: Arc::new(encoded), types: PhantomData }
     }
 }
 
-/// The position in the collection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CollectionSplit(u64);
+/// What of the collection has not been read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionSplit {
+    next: u64,
+}
 
 impl SourceSplit for CollectionSplit {
     fn split_id(&self) -> String {
         "collection".to_owned()
-    }
-}
-
-struct One(Option<CollectionSplit>);
-
-impl SplitEnumerator<CollectionSplit> for One {
-    fn on_split_request(
-        &mut self,
-        subtask: u32,
-        actions: &mut Vec<EnumeratorAction<CollectionSplit>>,
-    ) -> Result<(), BoxError> {
-        match self.0.take() {
-            Some(split) => actions.push(EnumeratorAction::Assign {
-                subtask,
-                splits: vec![split],
-            }),
-            None => actions.push(EnumeratorAction::NoMoreSplits { subtask }),
-        }
-        Ok(())
-    }
-
-    fn add_splits_back(
-        &mut self,
-        _: u32,
-        splits: Vec<CollectionSplit>,
-        _: &mut Vec<EnumeratorAction<CollectionSplit>>,
-    ) -> Result<(), BoxError> {
-        self.0 = splits.into_iter().next();
-        Ok(())
     }
 }
 
@@ -85,43 +105,49 @@ impl<T: Record> Source for CollectionSource<T> {
         &self,
         _: u32,
     ) -> Result<Box<dyn SplitEnumerator<CollectionSplit>>, BoxError> {
-        Ok(Box::new(One(Some(CollectionSplit(0)))))
+        Ok(Box::new(SplitQueue::of([CollectionSplit { next: 0 }])))
     }
 
     fn create_reader(
         &self,
         _: ReaderContext,
     ) -> Result<Box<dyn SourceReader<T, CollectionSplit>>, BoxError> {
-        Ok(Box::new(Reader {
-            values: self.values.clone(),
-            split: None,
-            types: PhantomData,
-        }))
+        Ok(Box::new(CollectionReader { encoded: self.encoded.clone(), split: None }))
     }
 }
 
-struct Reader<T> {
-    values: Arc<Vec<Vec<u8>>>,
+struct CollectionReader {
+    encoded: Arc<Encoded>,
     split: Option<CollectionSplit>,
-    types: PhantomData<fn() -> T>,
 }
 
-impl<T: Record> SourceReader<T, CollectionSplit> for Reader<T> {
+impl<T: Record> SourceReader<T, CollectionSplit> for CollectionReader {
     fn add_splits(&mut self, splits: Vec<CollectionSplit>) -> Result<(), BoxError> {
-        self.split = splits.into_iter().next();
+        // There is only one.
+        self.split = splits.into_iter().next_back().or(self.split.take());
         Ok(())
     }
 
-    fn read(&mut self, max: usize, out: &mut SourceOutput<T>) -> Result<ReadStatus, BoxError> {
+    fn read(
+        &mut self,
+        max_records: usize,
+        out: &mut SourceOutput<T>,
+    ) -> Result<ReadStatus, BoxError> {
         let Some(split) = &mut self.split else {
             return Ok(ReadStatus::NeedSplit);
         };
-        let rest = self.values.get(split.0 as usize..).unwrap_or_default();
-        for value in rest.iter().take(max) {
-            out.values.push(codec::decode(value)?);
-            split.0 += 1;
+        let count = self.encoded.ends.len();
+        let start = usize::try_from(split.next).map_or(count, |next| next.min(count));
+        let end = start.saturating_add(max_records.max(1)).min(count);
+        for index in start..end {
+            out.values.push(self.encoded.decode(index)?);
         }
-        if split.0 as usize >= self.values.len() {
+        if let Some(timestamps) = self.encoded.timestamps.get(start..end) {
+            out.timestamps.extend_from_slice(timestamps);
+        }
+        split.next = end as u64;
+        out.split = 0;
+        if end == count {
             self.split = None;
             out.split_finished = true;
         }

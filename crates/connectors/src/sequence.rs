@@ -1,73 +1,50 @@
-//! A sequence of numbers, cut into one range per reader.
+//! The integers of a range, as Flink's `fromSequence`.
+//!
+//! Each reader gets one contiguous part of the range and emits it in ascending order, so with one
+//! reader the whole stream is ascending. The position is the next number.
 
 use std::collections::VecDeque;
 
 use hurtig_connector_api::{
-    Boundedness, EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
-    SourceSplit, SplitEnumerator,
+    Boundedness, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit,
+    SplitEnumerator,
 };
 use hurtig_types::BoxError;
 use serde::{Deserialize, Serialize};
 
-/// The numbers from one to another, both inclusive.
-#[derive(Clone, Debug)]
+use crate::splits::{StaticEnumerator, part_of};
+
+/// All integers from one to another, both included.
+#[derive(Clone, Copy, Debug)]
 pub struct SequenceSource {
     from: i64,
     to: i64,
 }
 
 impl SequenceSource {
-    /// From `from` to `to`; empty if `from > to`.
+    /// The integers `from..=to`; none if `from > to`, where Flink's would refuse.
     pub fn new(from: i64, to: i64) -> Self {
         Self { from, to }
     }
 }
 
-/// A range of numbers, with the next one to read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RangeSplit {
+/// A part of the range that has numbers left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceSplit {
+    part: u32,
     next: i64,
-    to: i64,
+    last: i64,
 }
 
-impl SourceSplit for RangeSplit {
+impl SourceSplit for SequenceSplit {
     fn split_id(&self) -> String {
-        format!("..={}", self.to)
-    }
-}
-
-struct Ranges(VecDeque<RangeSplit>);
-
-impl SplitEnumerator<RangeSplit> for Ranges {
-    fn on_split_request(
-        &mut self,
-        subtask: u32,
-        actions: &mut Vec<EnumeratorAction<RangeSplit>>,
-    ) -> Result<(), BoxError> {
-        match self.0.pop_front() {
-            Some(split) => actions.push(EnumeratorAction::Assign {
-                subtask,
-                splits: vec![split],
-            }),
-            None => actions.push(EnumeratorAction::NoMoreSplits { subtask }),
-        }
-        Ok(())
-    }
-
-    fn add_splits_back(
-        &mut self,
-        _: u32,
-        splits: Vec<RangeSplit>,
-        _: &mut Vec<EnumeratorAction<RangeSplit>>,
-    ) -> Result<(), BoxError> {
-        self.0.extend(splits);
-        Ok(())
+        self.part.to_string()
     }
 }
 
 impl Source for SequenceSource {
     type Record = i64;
-    type Split = RangeSplit;
+    type Split = SequenceSplit;
 
     fn boundedness(&self) -> Boundedness {
         Boundedness::Bounded
@@ -76,52 +53,58 @@ impl Source for SequenceSource {
     fn create_enumerator(
         &self,
         parallelism: u32,
-    ) -> Result<Box<dyn SplitEnumerator<RangeSplit>>, BoxError> {
-        let count = i128::from(self.to) - i128::from(self.from) + 1;
-        let p = i128::from(parallelism);
-        let at = |i: i128| (i128::from(self.from) + count * i / p) as i64;
-        let ranges = (0..p)
-            .filter(|i| count * (i + 1) / p > count * i / p)
-            .map(|i| RangeSplit {
-                next: at(i),
-                to: (i128::from(self.from) + count * (i + 1) / p - 1) as i64,
-            })
-            .collect();
-        Ok(Box::new(Ranges(ranges)))
+    ) -> Result<Box<dyn SplitEnumerator<SequenceSplit>>, BoxError> {
+        let Self { from, to } = *self;
+        let count = if from > to { 0 } else { u128::from(to.abs_diff(from)) + 1 };
+        let splits = (0..parallelism).filter_map(|part| {
+            let (start, end) = part_of(count, part, parallelism);
+            // Both bounds lie between `from` and `to`, so the casts back are exact.
+            let at = |index: u128| (i128::from(from) + index as i128) as i64;
+            (start < end).then(|| SequenceSplit { part, next: at(start), last: at(end - 1) })
+        });
+        Ok(Box::new(StaticEnumerator::new(splits, parallelism)))
     }
 
     fn create_reader(
         &self,
         _: ReaderContext,
-    ) -> Result<Box<dyn SourceReader<i64, RangeSplit>>, BoxError> {
-        Ok(Box::new(Reader(VecDeque::new())))
+    ) -> Result<Box<dyn SourceReader<i64, SequenceSplit>>, BoxError> {
+        Ok(Box::new(SequenceReader { splits: VecDeque::new() }))
     }
 }
 
-struct Reader(VecDeque<RangeSplit>);
+struct SequenceReader {
+    splits: VecDeque<SequenceSplit>,
+}
 
-impl SourceReader<i64, RangeSplit> for Reader {
-    fn add_splits(&mut self, splits: Vec<RangeSplit>) -> Result<(), BoxError> {
-        self.0.extend(splits);
+impl SourceReader<i64, SequenceSplit> for SequenceReader {
+    fn add_splits(&mut self, splits: Vec<SequenceSplit>) -> Result<(), BoxError> {
+        self.splits.extend(splits);
         Ok(())
     }
 
-    fn read(&mut self, max: usize, out: &mut SourceOutput<i64>) -> Result<ReadStatus, BoxError> {
-        let Some(split) = self.0.front_mut() else {
+    fn read(
+        &mut self,
+        max_records: usize,
+        out: &mut SourceOutput<i64>,
+    ) -> Result<ReadStatus, BoxError> {
+        let Some(split) = self.splits.front_mut() else {
             return Ok(ReadStatus::NeedSplit);
         };
-        let last = split.to.min(split.next.saturating_add(max as i64 - 1));
-        out.values.extend(split.next..=last);
-        if last == split.to {
-            self.0.pop_front();
-            out.split_finished = true;
-        } else {
-            split.next = last + 1;
+        out.split = split.part;
+        let ahead = max_records.max(1) as i64 - 1;
+        let until = split.next.saturating_add(ahead).min(split.last);
+        out.values.extend(split.next..=until);
+        if until < split.last {
+            split.next = until + 1;
+            return Ok(ReadStatus::More);
         }
+        self.splits.pop_front();
+        out.split_finished = true;
         Ok(ReadStatus::More)
     }
 
-    fn snapshot(&self) -> Vec<RangeSplit> {
-        self.0.iter().cloned().collect()
+    fn snapshot(&self) -> Vec<SequenceSplit> {
+        self.splits.iter().cloned().collect()
     }
 }

@@ -24,11 +24,7 @@ const REMEMBERED_JOBS: usize = 256;
 
 enum Message {
     Submit(Box<JobGraph>, oneshot::Sender<RpcResult<()>>),
-    Launched(
-        JobId,
-        RpcResult<Arc<dyn JobMasterGateway>>,
-        oneshot::Sender<RpcResult<()>>,
-    ),
+    Launched(JobId, RpcResult<Arc<dyn JobMasterGateway>>, oneshot::Sender<RpcResult<()>>),
     Ended(JobId),
     Job(JobId, oneshot::Sender<Option<Arc<dyn JobMasterGateway>>>),
     All(oneshot::Sender<Vec<Arc<dyn JobMasterGateway>>>),
@@ -71,10 +67,7 @@ impl Dispatcher {
             runtimes: runtimes.clone(),
         };
         runtimes.control.spawn(dispatcher.run(inbox));
-        DispatcherHandle {
-            mailbox,
-            resource_manager,
-        }
+        DispatcherHandle { mailbox, resource_manager }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -159,9 +152,7 @@ impl DispatcherHandle {
 #[async_trait]
 impl DispatcherGateway for DispatcherHandle {
     async fn submit_job(&self, graph: JobGraph) -> RpcResult<()> {
-        self.mailbox
-            .ask(|reply| Message::Submit(Box::new(graph), reply))
-            .await?
+        self.mailbox.ask(|reply| Message::Submit(Box::new(graph), reply)).await?
     }
 
     async fn list_jobs(&self) -> RpcResult<Vec<JobOverview>> {
@@ -200,10 +191,7 @@ impl DispatcherGateway for DispatcherHandle {
         operator: OperatorId,
         request: Vec<u8>,
     ) -> RpcResult<Vec<u8>> {
-        self.job(job)
-            .await?
-            .coordination_request(operator, request)
-            .await
+        self.job(job).await?.coordination_request(operator, request).await
     }
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {

@@ -15,18 +15,13 @@ impl Clock {
     /// A clock that starts at the system's wall time.
     #[allow(clippy::disallowed_methods)] // the one place that may look at the system's clock
     pub fn system() -> Self {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self::starting_at(since_epoch.as_millis() as i64)
     }
 
     /// A clock that shows `wall_ms` now. For simulation.
     pub fn starting_at(wall_ms: i64) -> Self {
-        Self {
-            started: Instant::now(),
-            started_wall_ms: wall_ms,
-        }
+        Self { started: Instant::now(), started_wall_ms: wall_ms }
     }
 
     /// Milliseconds since the Unix epoch; never goes back.

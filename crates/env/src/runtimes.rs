@@ -17,10 +17,7 @@ impl Runtimes {
     /// Both roles on the runtime of the caller. For simulation and tests.
     pub fn current() -> Self {
         let handle = Handle::current();
-        Self {
-            compute: handle.clone(),
-            control: handle,
-        }
+        Self { compute: handle.clone(), control: handle }
     }
 
     /// Runs `future` to its end on a thread of its own: for user code that declares that it
@@ -30,9 +27,7 @@ impl Runtimes {
         F: Future<Output = ()> + Send + 'static,
     {
         let handle = self.compute.clone();
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || handle.block_on(future))?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || handle.block_on(future))?;
         Ok(())
     }
 }
@@ -58,19 +53,15 @@ impl OwnedRuntimes {
             .thread_name("hurtig-control")
             .enable_all()
             .build()?;
-        Ok(Self {
-            compute: Some(compute),
-            control: Some(control),
-        })
+        Ok(Self { compute: Some(compute), control: Some(control) })
     }
 
     /// Handles to both.
     pub fn handles(&self) -> Runtimes {
         match (&self.compute, &self.control) {
-            (Some(compute), Some(control)) => Runtimes {
-                compute: compute.handle().clone(),
-                control: control.handle().clone(),
-            },
+            (Some(compute), Some(control)) => {
+                Runtimes { compute: compute.handle().clone(), control: control.handle().clone() }
+            }
             _ => unreachable!("both are present until drop"),
         }
     }

@@ -23,18 +23,11 @@ use crate::{
 pub fn is_chainable(graph: &StreamGraph, edge: &StreamEdge) -> bool {
     let upstream = &graph.nodes[edge.source.0 as usize];
     let downstream = &graph.nodes[edge.target.0 as usize];
-    let inputs = graph
-        .edges
-        .iter()
-        .filter(|other| other.target == edge.target)
-        .count();
+    let inputs = graph.edges.iter().filter(|other| other.target == edge.target).count();
     graph.chaining_enabled
         && inputs == 1
         && upstream.slot_sharing_group == downstream.slot_sharing_group
-        && matches!(
-            upstream.chaining,
-            ChainingStrategy::Always | ChainingStrategy::Head
-        )
+        && matches!(upstream.chaining, ChainingStrategy::Always | ChainingStrategy::Head)
         && downstream.chaining == ChainingStrategy::Always
         && edge.ship == ShipStrategy::Forward
         && upstream.parallelism == downstream.parallelism
@@ -51,11 +44,7 @@ pub fn pattern_of(ship: ShipStrategy) -> DistributionPattern {
 
 /// Derives the JobGraph.
 pub fn build_job_graph(graph: &StreamGraph, job_id: JobId, config: JobConfig) -> JobGraph {
-    let chained: Vec<bool> = graph
-        .edges
-        .iter()
-        .map(|edge| is_chainable(graph, edge))
-        .collect();
+    let chained: Vec<bool> = graph.edges.iter().map(|edge| is_chainable(graph, edge)).collect();
     // The head of each operator's chain.
     let mut head: Vec<usize> = (0..graph.nodes.len()).collect();
     let mut changed = true;
@@ -69,19 +58,10 @@ pub fn build_job_graph(graph: &StreamGraph, job_id: JobId, config: JobConfig) ->
             }
         }
     }
-    let heads: Vec<usize> = (0..graph.nodes.len())
-        .filter(|index| head[*index] == *index)
-        .collect();
-    let vertices = heads
-        .iter()
-        .map(|head_index| build_vertex(graph, &chained, &head, *head_index));
+    let heads: Vec<usize> = (0..graph.nodes.len()).filter(|index| head[*index] == *index).collect();
+    let vertices = heads.iter().map(|head_index| build_vertex(graph, &chained, &head, *head_index));
     let vertices = in_topological_order(vertices.collect());
-    JobGraph {
-        job_id,
-        name: graph.job_name.clone(),
-        vertices,
-        config,
-    }
+    JobGraph { job_id, name: graph.job_name.clone(), vertices, config }
 }
 
 fn vertex_id(node: &StreamNode) -> JobVertexId {
@@ -127,10 +107,9 @@ fn build_vertex(graph: &StreamGraph, chained: &[bool], head: &[usize], index: us
                 continue;
             }
             let target = match position(edge.target) {
-                Some(operator) if *chained_edge => OutputTarget::Chained {
-                    operator,
-                    input_index: edge.input_index,
-                },
+                Some(operator) if *chained_edge => {
+                    OutputTarget::Chained { operator, input_index: edge.input_index }
+                }
                 _ => {
                     let consumer = &graph.nodes[head[edge.target.0 as usize]];
                     outputs.push(IntermediateDataSet {
@@ -144,11 +123,7 @@ fn build_vertex(graph: &StreamGraph, chained: &[bool], head: &[usize], index: us
                 }
             };
             let side_output = edge.side_output.clone();
-            operator_outputs.push(OperatorOutput {
-                edge: edge.id,
-                side_output,
-                target,
-            });
+            operator_outputs.push(OperatorOutput { edge: edge.id, side_output, target });
         }
         operators.push(ChainedOperator {
             id: member_node.operator_id,
@@ -176,9 +151,7 @@ fn build_vertex(graph: &StreamGraph, chained: &[bool], head: &[usize], index: us
         parallelism: node.parallelism,
         max_parallelism: node.max_parallelism,
         slot_sharing_group: node.slot_sharing_group.clone(),
-        co_location_key: chain
-            .iter()
-            .find_map(|m| graph.nodes[*m].co_location_key.clone()),
+        co_location_key: chain.iter().find_map(|m| graph.nodes[*m].co_location_key.clone()),
         blocking: chain.iter().any(|m| graph.nodes[*m].blocking),
         operators,
         inputs,
@@ -191,9 +164,8 @@ fn in_topological_order(vertices: Vec<JobVertex>) -> Vec<JobVertex> {
     let mut left = vertices;
     while !left.is_empty() {
         let known = |id: &JobVertexId| ordered.iter().any(|vertex| vertex.id == *id);
-        let (ready, waiting): (Vec<_>, Vec<_>) = left
-            .into_iter()
-            .partition(|v| v.inputs.iter().all(|input| known(&input.producer)));
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|v| v.inputs.iter().all(|input| known(&input.producer)));
         if ready.is_empty() {
             // Cannot happen for an acyclic StreamGraph; losing vertices would be worse.
             ordered.extend(waiting);

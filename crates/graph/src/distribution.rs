@@ -34,16 +34,11 @@ pub fn channels_of(
     match pattern {
         DistributionPattern::AllToAll => (0..producers).map(|p| (p, consumer)).collect(),
         DistributionPattern::Pointwise if producers >= consumers => {
-            share(consumer, consumers, producers)
-                .map(|p| (p, 0))
-                .collect()
+            share(consumer, consumers, producers).map(|p| (p, 0)).collect()
         }
         DistributionPattern::Pointwise => {
             let producer = share_of(consumer, consumers, producers);
-            vec![(
-                producer,
-                consumer - share(producer, producers, consumers).start,
-            )]
+            vec![(producer, consumer - share(producer, producers, consumers).start)]
         }
     }
 }

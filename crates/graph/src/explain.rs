@@ -49,10 +49,8 @@ impl StreamGraph {
                 node.slot_sharing_group
             );
             for edge in self.edges.iter().filter(|edge| edge.target == node.id) {
-                let side = edge
-                    .side_output
-                    .as_ref()
-                    .map_or(String::new(), |t| format!(" side {t}"));
+                let side =
+                    edge.side_output.as_ref().map_or(String::new(), |t| format!(" side {t}"));
                 let ship = ship_name(edge.ship);
                 let _ = writeln!(
                     text,
@@ -96,20 +94,14 @@ impl StreamGraph {
     pub fn to_dot(&self) -> String {
         let mut text = String::from("digraph stream_graph {\n");
         for node in &self.nodes {
-            let label = format!(
-                "{}\\nparallelism {}",
-                node.name.replace('"', "'"),
-                node.parallelism
-            );
+            let label =
+                format!("{}\\nparallelism {}", node.name.replace('"', "'"), node.parallelism);
             let _ = writeln!(text, "  n{} [label=\"{label}\"];", node.id.0);
         }
         for edge in &self.edges {
             let label = ship_name(edge.ship);
-            let _ = writeln!(
-                text,
-                "  n{} -> n{} [label=\"{label}\"];",
-                edge.source.0, edge.target.0
-            );
+            let _ =
+                writeln!(text, "  n{} -> n{} [label=\"{label}\"];", edge.source.0, edge.target.0);
         }
         text.push_str("}\n");
         text
@@ -181,10 +173,7 @@ impl JobGraph {
     /// A number that is the same for every rebuild of the same program, and differs as soon as
     /// anything of the graph does, the job's id excepted.
     pub fn fingerprint(&self) -> u128 {
-        let anonymous = JobGraph {
-            job_id: JobId(0),
-            ..self.clone()
-        };
+        let anonymous = JobGraph { job_id: JobId(0), ..self.clone() };
         let bytes = codec::encode(&anonymous).unwrap_or_default();
         JobId::from_bytes_hash(&bytes).0
     }

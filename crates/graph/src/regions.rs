@@ -20,11 +20,8 @@ pub fn pipelined_regions(graph: &JobGraph) -> Vec<Vec<(JobVertexId, u32)>> {
         subtasks.extend((0..vertex.parallelism).map(|subtask| (vertex.id, subtask)));
     }
     let mut parent: Vec<usize> = (0..subtasks.len()).collect();
-    let parallelism: HashMap<JobVertexId, u32> = graph
-        .vertices
-        .iter()
-        .map(|vertex| (vertex.id, vertex.parallelism))
-        .collect();
+    let parallelism: HashMap<JobVertexId, u32> =
+        graph.vertices.iter().map(|vertex| (vertex.id, vertex.parallelism)).collect();
     for vertex in &graph.vertices {
         for input in &vertex.inputs {
             let (Some(producers), Some(producer_first)) =
@@ -46,10 +43,8 @@ pub fn pipelined_regions(graph: &JobGraph) -> Vec<Vec<(JobVertexId, u32)>> {
             for consumer in 0..vertex.parallelism {
                 let channels = channels_of(input.pattern, *producers, vertex.parallelism, consumer);
                 for (producer, _) in channels {
-                    let (a, b) = (
-                        producer_first + producer as usize,
-                        own_first + consumer as usize,
-                    );
+                    let (a, b) =
+                        (producer_first + producer as usize, own_first + consumer as usize);
                     join(&mut parent, a, b);
                 }
             }

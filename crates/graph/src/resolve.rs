@@ -143,9 +143,7 @@ fn check_acyclic(program: &[Transformation]) -> Result<(), GraphError> {
             consumers[input.source.0 as usize].push(index);
         }
     }
-    let mut ready: Vec<usize> = (0..program.len())
-        .filter(|i| open_inputs[*i] == 0)
-        .collect();
+    let mut ready: Vec<usize> = (0..program.len()).filter(|i| open_inputs[*i] == 0).collect();
     let mut seen = 0;
     while let Some(index) = ready.pop() {
         seen += 1;
@@ -159,14 +157,9 @@ fn check_acyclic(program: &[Transformation]) -> Result<(), GraphError> {
     if seen == program.len() {
         return Ok(());
     }
-    let on_cycle = program
-        .iter()
-        .zip(&open_inputs)
-        .filter(|(_, open)| **open > 0);
+    let on_cycle = program.iter().zip(&open_inputs).filter(|(_, open)| **open > 0);
     let names: Vec<String> = on_cycle.map(|(t, _)| format!("{:?}", t.name)).collect();
-    Err(GraphError::Cycle {
-        operators: names.join(", "),
-    })
+    Err(GraphError::Cycle { operators: names.join(", ") })
 }
 
 fn check_uids(program: &[Transformation]) -> Result<(), GraphError> {
@@ -198,19 +191,13 @@ fn resolve_node(
     let allowed = transformation.max_allowed_parallelism.unwrap_or(u32::MAX);
     let parallelism = match transformation.parallelism {
         Some(parallelism) if parallelism > allowed => {
-            return Err(GraphError::NotParallel {
-                operator: operator(),
-                parallelism,
-                allowed,
-            });
+            return Err(GraphError::NotParallel { operator: operator(), parallelism, allowed });
         }
         Some(parallelism) => parallelism,
         None => inherited.min(allowed),
     };
     if parallelism == 0 {
-        return Err(GraphError::ZeroParallelism {
-            operator: operator(),
-        });
+        return Err(GraphError::ZeroParallelism { operator: operator() });
     }
     let max_parallelism = transformation
         .max_parallelism
@@ -226,21 +213,12 @@ fn resolve_node(
     }
     if parallelism > max_parallelism {
         let operator = operator();
-        return Err(GraphError::AboveMaxParallelism {
-            operator,
-            parallelism,
-            max_parallelism,
-        });
+        return Err(GraphError::AboveMaxParallelism { operator, parallelism, max_parallelism });
     }
-    let buffer_timeout_ms = transformation
-        .buffer_timeout_ms
-        .unwrap_or(settings.buffer_timeout_ms);
+    let buffer_timeout_ms = transformation.buffer_timeout_ms.unwrap_or(settings.buffer_timeout_ms);
     if buffer_timeout_ms < -1 {
         let timeout_ms = buffer_timeout_ms;
-        return Err(GraphError::BufferTimeout {
-            operator: operator(),
-            timeout_ms,
-        });
+        return Err(GraphError::BufferTimeout { operator: operator(), timeout_ms });
     }
     Ok(StreamNode {
         id: transformation.id,
@@ -266,12 +244,7 @@ fn resolve_node(
 fn resolve_slot_sharing(program: &[Transformation], nodes: &mut [StreamNode]) {
     for index in topological_order(program) {
         let transformation = &program[index];
-        let inputs = || {
-            transformation
-                .inputs
-                .iter()
-                .map(|input| input.source.0 as usize)
-        };
+        let inputs = || transformation.inputs.iter().map(|input| input.source.0 as usize);
         let inherited = || {
             let mut groups = inputs().map(|source| nodes[source].slot_sharing_group.as_str());
             let first = groups.next()?;
@@ -295,10 +268,7 @@ fn topological_order(program: &[Transformation]) -> Vec<usize> {
     // Programs are written top down, so this is one pass but for inputs that refer forward.
     while order.len() < program.len() {
         for (index, transformation) in program.iter().enumerate() {
-            let ready = transformation
-                .inputs
-                .iter()
-                .all(|input| done[input.source.0 as usize]);
+            let ready = transformation.inputs.iter().all(|input| done[input.source.0 as usize]);
             if !done[index] && ready {
                 done[index] = true;
                 order.push(index);

@@ -13,11 +13,7 @@ use crate::{
 /// `in2=NAME[:ship]` for a second input and `side=NAME:TAG`.
 fn program(script: &str) -> Vec<Transformation> {
     let mut all: Vec<Transformation> = Vec::new();
-    for line in script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let name = words.next().unwrap().to_owned();
         let kind = match words.next().unwrap() {
@@ -92,11 +88,7 @@ fn stream_graph(script: &str) -> Result<StreamGraph, GraphError> {
 }
 
 fn job_graph(script: &str) -> JobGraph {
-    build_job_graph(
-        &stream_graph(script).unwrap(),
-        JobId(1),
-        JobConfig::default(),
-    )
+    build_job_graph(&stream_graph(script).unwrap(), JobId(1), JobConfig::default())
 }
 
 fn check_job(script: &str, expected: Expect) {
@@ -125,48 +117,16 @@ fn each_condition_of_chaining_can_break_it() {
     assert_eq!(chains("a source\n b sink in=a:hash"), 2, "not forward");
     assert_eq!(chains("a source p=2\n b sink in=a"), 2, "parallelism");
     assert_eq!(chains("a source max=5\n b sink in=a"), 2, "max parallelism");
-    assert_eq!(
-        chains("a source\n b sink in=a group=g"),
-        2,
-        "slot sharing group"
-    );
-    assert_eq!(
-        chains("a source\n b sink in=a chain=head"),
-        2,
-        "downstream begins a chain"
-    );
-    assert_eq!(
-        chains("a source chain=head\n b sink in=a"),
-        1,
-        "a head may be followed"
-    );
-    assert_eq!(
-        chains("a source chain=never\n b sink in=a"),
-        2,
-        "upstream is never chained"
-    );
-    assert_eq!(
-        chains("a source\n b source\n c sink in=a in=b"),
-        3,
-        "a union"
-    );
-    assert_eq!(
-        chains("a source\n b source\n c sink in=a in2=b"),
-        3,
-        "two inputs"
-    );
+    assert_eq!(chains("a source\n b sink in=a group=g"), 2, "slot sharing group");
+    assert_eq!(chains("a source\n b sink in=a chain=head"), 2, "downstream begins a chain");
+    assert_eq!(chains("a source chain=head\n b sink in=a"), 1, "a head may be followed");
+    assert_eq!(chains("a source chain=never\n b sink in=a"), 2, "upstream is never chained");
+    assert_eq!(chains("a source\n b source\n c sink in=a in=b"), 3, "a union");
+    assert_eq!(chains("a source\n b source\n c sink in=a in2=b"), 3, "two inputs");
     let program = program("a source\n b sink in=a");
-    let settings = StreamGraphSettings {
-        chaining_enabled: false,
-        ..Default::default()
-    };
+    let settings = StreamGraphSettings { chaining_enabled: false, ..Default::default() };
     let graph = build_stream_graph(&program, &settings).unwrap();
-    assert_eq!(
-        build_job_graph(&graph, JobId(1), JobConfig::default())
-            .vertices
-            .len(),
-        2
-    );
+    assert_eq!(build_job_graph(&graph, JobId(1), JobConfig::default()).vertices.len(), 2);
 }
 
 #[test]
@@ -213,11 +173,7 @@ fn slot_sharing_groups_are_inherited_if_the_inputs_agree() {
         "a source group=g\n b op in=a\n c source group=h\n d sink in=b in2=c\n e sink in=b",
     )
     .unwrap();
-    let groups: Vec<_> = graph
-        .nodes
-        .iter()
-        .map(|node| node.slot_sharing_group.as_str())
-        .collect();
+    let groups: Vec<_> = graph.nodes.iter().map(|node| node.slot_sharing_group.as_str()).collect();
     assert_eq!(groups, ["g", "g", "h", "default", "g"]);
 }
 
@@ -225,68 +181,36 @@ fn slot_sharing_groups_are_inherited_if_the_inputs_agree() {
 fn ids_survive_unrelated_changes_and_uids_survive_all() {
     let id = |script: &str, name: &str| {
         let graph = stream_graph(script).unwrap();
-        graph
-            .nodes
-            .iter()
-            .find(|node| node.name == name)
-            .unwrap()
-            .operator_id
+        graph.nodes.iter().find(|node| node.name == name).unwrap().operator_id
     };
     let before = "a source\n b op in=a\n c sink in=b";
-    assert_eq!(
-        id(before, "b"),
-        id("a source\n b op in=a\n c sink in=b\n x sink in=a", "b")
-    );
-    assert_ne!(
-        id(before, "c"),
-        id("a source\n z op in=a\n b op in=z\n c sink in=b", "c")
-    );
+    assert_eq!(id(before, "b"), id("a source\n b op in=a\n c sink in=b\n x sink in=a", "b"));
+    assert_ne!(id(before, "c"), id("a source\n z op in=a\n b op in=z\n c sink in=b", "c"));
     let with_uid = id("a source\n b op in=a uid=sum\n c sink in=b", "b");
-    assert_eq!(
-        with_uid,
-        id(
-            "a source\n z op in=a\n b op in=z uid=sum\n c sink in=b",
-            "b"
-        )
-    );
+    assert_eq!(with_uid, id("a source\n z op in=a\n b op in=z uid=sum\n c sink in=b", "b"));
     let twins = stream_graph("a source\n b sink in=a\n c sink in=a").unwrap();
     assert_ne!(twins.nodes[1].operator_id, twins.nodes[2].operator_id);
-    assert_eq!(
-        job_graph(before).fingerprint(),
-        job_graph(before).fingerprint()
-    );
+    assert_eq!(job_graph(before).fingerprint(), job_graph(before).fingerprint());
 }
 
 #[test]
 fn regions_follow_the_exchanges() {
     let sizes = |script: &str| -> Vec<usize> {
-        pipelined_regions(&job_graph(script))
-            .iter()
-            .map(Vec::len)
-            .collect()
+        pipelined_regions(&job_graph(script)).iter().map(Vec::len).collect()
     };
-    assert_eq!(
-        sizes("a source p=2\n b sink in=a:forward p=2 chain=head"),
-        [2, 2]
-    );
+    assert_eq!(sizes("a source p=2\n b sink in=a:forward p=2 chain=head"), [2, 2]);
     assert_eq!(sizes("a source p=2\n b sink in=a:hash p=2"), [4]);
     assert_eq!(sizes("a source p=2\n b sink in=a:rescale p=4"), [3, 3]);
 }
 
 #[test]
 fn bad_programs_are_named() {
-    check_error(
-        "a source",
-        expect!["the program defines no sink: there is nothing to execute"],
-    );
+    check_error("a source", expect!["the program defines no sink: there is nothing to execute"]);
     check_error(
         "a source in=1\n b sink in=a",
         expect![[r#"operator "a" is a source but has an input"#]],
     );
-    check_error(
-        "a source\n b sink",
-        expect![[r#"operator "b" has no input"#]],
-    );
+    check_error("a source\n b sink", expect![[r#"operator "b" has no input"#]]);
     check_error(
         "a source\n b sink in=7",
         expect![[r#"operator "b" reads from unknown operator number 7"#]],

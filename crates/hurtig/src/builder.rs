@@ -78,20 +78,13 @@ impl ProgramBuilder {
         inputs: Vec<(u32, Input)>,
     ) -> TransformationId {
         let id = TransformationId(self.transformations.len() as u32);
-        self.edges.push(
-            inputs
-                .iter()
-                .map(|(_, input)| input.make_edge.clone())
-                .collect(),
-        );
-        let inputs = inputs
-            .into_iter()
-            .map(|(input_index, input)| TransformationInput {
-                source: input.source,
-                input_index,
-                ship: input.ship,
-                side_output: input.side_output,
-            });
+        self.edges.push(inputs.iter().map(|(_, input)| input.make_edge.clone()).collect());
+        let inputs = inputs.into_iter().map(|(input_index, input)| TransformationInput {
+            source: input.source,
+            input_index,
+            ship: input.ship,
+            side_output: input.side_output,
+        });
         self.transformations.push(Transformation {
             id,
             name: spec.name,
@@ -118,14 +111,7 @@ impl ProgramBuilder {
         let operators = graph.nodes.iter().zip(&self.operators);
         let operators = operators.map(|(node, factory)| (node.operator_id, factory.clone()));
         let makers = self.edges.iter().flatten();
-        let edges = graph
-            .edges
-            .iter()
-            .zip(makers)
-            .map(|(edge, make)| (edge.id, make(edge.ship)));
-        Program {
-            operators: operators.collect(),
-            edges: edges.collect(),
-        }
+        let edges = graph.edges.iter().zip(makers).map(|(edge, make)| (edge.id, make(edge.ship)));
+        Program { operators: operators.collect(), edges: edges.collect() }
     }
 }

@@ -92,20 +92,12 @@ impl Operator for CollectOperator {
     }
 
     fn is_available(&self) -> bool {
-        if self.finishing {
-            self.is_empty()
-        } else {
-            self.waiting.is_empty()
-        }
+        if self.finishing { self.is_empty() } else { self.waiting.is_empty() }
     }
 
     fn finish(&mut self, _: &mut dyn Output) -> FlowResult<Progress> {
         self.finishing = true;
-        Ok(if self.is_empty() {
-            Progress::Done
-        } else {
-            Progress::More
-        })
+        Ok(if self.is_empty() { Progress::Done } else { Progress::More })
     }
 }
 
@@ -143,10 +135,7 @@ impl OperatorCoordinator for CollectCoordinator {
         let taken: Vec<(u32, Vec<u8>)> = self.batches.drain(..count).collect();
         for (subtask, _) in &taken {
             let event = codec::encode(&1u32)?;
-            actions.push(CoordinatorAction::SendToSubtask {
-                subtask: *subtask,
-                event,
-            });
+            actions.push(CoordinatorAction::SendToSubtask { subtask: *subtask, event });
         }
         let batches: Vec<Vec<u8>> = taken.into_iter().map(|(_, batch)| batch).collect();
         Ok(codec::encode(&batches)?)
@@ -168,10 +157,7 @@ impl<T: Record> DataStream<T> {
         mut take: impl FnMut(Vec<T>),
     ) -> Result<crate::JobExecutionResult, ExecuteError> {
         let name = "Collect";
-        let spec = OperatorSpec {
-            kind: OperatorKind::Sink,
-            ..OperatorSpec::operator(name)
-        };
+        let spec = OperatorSpec { kind: OperatorKind::Sink, ..OperatorSpec::operator(name) };
         let factory = Arc::new(CollectFactory::<T>(PhantomData));
         let sink: DataStream<()> = self.add_operator(spec, factory);
         let position = sink.upstream[0].source.0 as usize;
@@ -201,15 +187,8 @@ async fn fetch_all<T: Record>(
     let mut pause = Duration::from_millis(1);
     loop {
         // Looked at first: what came before the end is fetched after it was seen.
-        let over = cluster
-            .dispatcher()
-            .job_status(job)
-            .await?
-            .is_globally_terminal();
-        let answer = cluster
-            .dispatcher()
-            .coordination_request(job, operator, Vec::new())
-            .await;
+        let over = cluster.dispatcher().job_status(job).await?.is_globally_terminal();
+        let answer = cluster.dispatcher().coordination_request(job, operator, Vec::new()).await;
         let batches: Vec<Vec<u8>> = match answer {
             Ok(bytes) => codec::decode(&bytes).map_err(malformed)?,
             // The job has ended in between; a job that finished has nothing left.

@@ -28,9 +28,7 @@ fn add_two_input<A: Record, B: Record, O: Record>(
     inputs.extend(second.inputs().into_iter().map(|input| (1, input)));
     let mut builder = first.env.builder.lock();
     if !Arc::ptr_eq(&first.env.builder, &second.env.builder) {
-        builder
-            .mistakes
-            .push("connect of streams of different environments".to_owned());
+        builder.mistakes.push("connect of streams of different environments".to_owned());
         inputs.retain(|(index, _)| *index == 0);
     }
     let id = builder.add(OperatorSpec::operator(name), factory, inputs);
@@ -60,8 +58,7 @@ impl<A: Record, B: Record> ConnectedStreams<A, B> {
         F1: FnMut(A) -> I1 + Clone + Send + Sync + 'static,
         F2: FnMut(B) -> I2 + Clone + Send + Sync + 'static,
     {
-        self.co_process(CoFlatMap(first, second))
-            .name("Co-Flat Map")
+        self.co_process(CoFlatMap(first, second)).name("Co-Flat Map")
     }
 
     /// Runs a function over both streams.

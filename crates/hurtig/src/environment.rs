@@ -48,14 +48,8 @@ impl Default for StreamExecutionEnvironment {
 impl StreamExecutionEnvironment {
     /// An environment whose jobs run in an embedded cluster, with parallelism 1 unless set.
     pub fn new() -> Self {
-        let settings = Settings {
-            task_executors: 1,
-            ..Settings::default()
-        };
-        Self {
-            builder: Arc::default(),
-            settings: Arc::new(Mutex::new(settings)),
-        }
+        let settings = Settings { task_executors: 1, ..Settings::default() };
+        Self { builder: Arc::default(), settings: Arc::new(Mutex::new(settings)) }
     }
 
     /// Parallelism of all operators that set none.
@@ -157,36 +151,18 @@ impl StreamExecutionEnvironment {
 
     /// A stream of the values of a collection, in order; read by one subtask.
     pub fn from_collection<T: Record>(&self, values: Vec<T>) -> DataStream<T> {
-        match CollectionSource::new(values) {
-            Ok(source) => self
-                .from_source(
-                    source,
-                    WatermarkStrategy::no_watermarks(),
-                    "Collection Source",
-                )
-                .set_parallelism(1),
-            Err(error) => {
-                self.builder
-                    .lock()
-                    .mistakes
-                    .push(format!("from_collection: {error}"));
-                self.from_source(
-                    CollectionSource::<T>::empty(),
-                    WatermarkStrategy::no_watermarks(),
-                    "Collection Source",
-                )
-            }
-        }
+        let source = CollectionSource::new(values).unwrap_or_else(|error| {
+            self.builder.lock().mistakes.push(format!("from_collection: {error}"));
+            CollectionSource::empty()
+        });
+        self.from_source(source, WatermarkStrategy::no_watermarks(), "Collection Source")
+            .set_parallelism(1)
     }
 
     /// A stream of the numbers from `from` to `to`, both inclusive.
     pub fn from_sequence(&self, from: i64, to: i64) -> DataStream<i64> {
         let source = SequenceSource::new(from, to);
-        self.from_source(
-            source,
-            WatermarkStrategy::no_watermarks(),
-            "Sequence Source",
-        )
+        self.from_source(source, WatermarkStrategy::no_watermarks(), "Sequence Source")
     }
 
     /// The StreamGraph of the program so far.
@@ -216,10 +192,7 @@ impl StreamExecutionEnvironment {
         let stream_graph = self.stream_graph(job_name)?;
         let program = self.builder.lock().program(&stream_graph);
         let config = self.settings.lock().job.clone();
-        Ok((
-            build_job_graph(&stream_graph, fresh_job_id(), config),
-            program,
-        ))
+        Ok((build_job_graph(&stream_graph, fresh_job_id(), config), program))
     }
 
     /// Executes the program in an embedded cluster and waits for its end.

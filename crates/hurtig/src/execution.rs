@@ -80,15 +80,8 @@ impl JobExecutionResult {
 #[allow(clippy::disallowed_methods)] // ids must differ between processes and runs
 pub(crate) fn fresh_job_id() -> JobId {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
-    let text = format!(
-        "{now}:{}:{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Relaxed)
-    );
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let text = format!("{now}:{}:{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
     JobId::from_bytes_hash(text.as_bytes())
 }
 
@@ -124,10 +117,7 @@ pub(crate) fn finished(result: JobResult) -> Result<JobExecutionResult, ExecuteE
             restarts: result.restarts,
             vertices: result.vertices,
         }),
-        (_, Some(failure)) => Err(ExecuteError::JobFailed {
-            name: result.name,
-            failure,
-        }),
+        (_, Some(failure)) => Err(ExecuteError::JobFailed { name: result.name, failure }),
         (_, None) => Err(ExecuteError::JobCanceled { name: result.name }),
     }
 }

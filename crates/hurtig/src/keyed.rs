@@ -24,10 +24,7 @@ pub struct KeyedStream<T, K> {
 
 impl<T, K> Clone for KeyedStream<T, K> {
     fn clone(&self) -> Self {
-        Self {
-            stream: self.stream.clone(),
-            selector: self.selector.clone(),
-        }
+        Self { stream: self.stream.clone(), selector: self.selector.clone() }
     }
 }
 
@@ -67,8 +64,7 @@ impl<T: Record, K: Key> KeyedStream<T, K> {
         N: AddAssign + Copy,
         F: Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static,
     {
-        self.reduce(move |sum, mut value| *field(sum) += *field(&mut value))
-            .name("Sum")
+        self.reduce(move |sum, mut value| *field(sum) += *field(&mut value)).name("Sum")
     }
 
     /// The smallest value of a field; the other fields are those of the first record.
@@ -132,8 +128,7 @@ impl<T: Record, K: Key> KeyedStream<T, K> {
     where
         A: AggregateFunction<T> + Clone,
     {
-        self.process(crate::windowed::RunningAggregate::new(aggregate))
-            .name("Aggregate")
+        self.process(crate::windowed::RunningAggregate::new(aggregate)).name("Aggregate")
     }
 
     /// Runs a process function with state and timers per key.

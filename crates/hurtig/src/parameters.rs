@@ -57,8 +57,7 @@ impl ParameterTool {
 
     /// A parameter that must be given.
     pub fn required(&self, name: &str) -> Result<&str, ParameterError> {
-        self.get(name)
-            .ok_or_else(|| ParameterError(format!("--{name} is missing")))
+        self.get(name).ok_or_else(|| ParameterError(format!("--{name} is missing")))
     }
 
     /// A parameter as another type, or a default if it is not given.
@@ -111,22 +110,10 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(
-            tool("input").unwrap_err().to_string(),
-            "expected --name, got \"input\""
-        );
-        assert_eq!(
-            tool("--a 1 --a 2").unwrap_err().to_string(),
-            "--a is given twice"
-        );
-        let bad = tool("--parallelism x")
-            .unwrap()
-            .parse_or("parallelism", 1u32)
-            .unwrap_err();
-        assert!(
-            bad.to_string()
-                .starts_with("--parallelism has the value \"x\"")
-        );
+        assert_eq!(tool("input").unwrap_err().to_string(), "expected --name, got \"input\"");
+        assert_eq!(tool("--a 1 --a 2").unwrap_err().to_string(), "--a is given twice");
+        let bad = tool("--parallelism x").unwrap().parse_or("parallelism", 1u32).unwrap_err();
+        assert!(bad.to_string().starts_with("--parallelism has the value \"x\""));
         assert_eq!(
             tool("").unwrap().required("input").unwrap_err().to_string(),
             "--input is missing"

@@ -42,30 +42,20 @@ pub async fn follow(dispatcher: &dyn DispatcherGateway, job: JobId) -> RpcResult
 /// The line, and the totals to compute the next one's rates from.
 fn progress_line(details: &JobDetails, before: Option<(u64, u64)>) -> (String, (u64, u64)) {
     let sources = details.vertices.iter().zip(&details.graph.vertices);
-    let read: u64 = sources
-        .filter(|(_, v)| v.inputs.is_empty())
-        .map(|(d, _)| d.metrics.records_in)
-        .sum();
+    let read: u64 =
+        sources.filter(|(_, v)| v.inputs.is_empty()).map(|(d, _)| d.metrics.records_in).sum();
     let last = details.vertices.iter().zip(&details.graph.vertices);
-    let written: u64 = last
-        .filter(|(_, v)| v.outputs.is_empty())
-        .map(|(d, _)| d.metrics.records_in)
-        .sum();
+    let written: u64 =
+        last.filter(|(_, v)| v.outputs.is_empty()).map(|(d, _)| d.metrics.records_in).sum();
     let per_second = |now: u64, then: u64| now.saturating_sub(then) as f64 / INTERVAL.as_secs_f64();
     let (then_read, then_written) = before.unwrap_or((read, written));
-    let watermarks = details
-        .vertices
-        .iter()
-        .filter_map(|vertex| vertex.metrics.watermark);
+    let watermarks = details.vertices.iter().filter_map(|vertex| vertex.metrics.watermark);
     let watermark = match watermarks.min() {
         Some(MAX_TIMESTAMP) => "end".to_owned(),
         Some(time) => time.to_string(),
         None => "-".to_owned(),
     };
-    let pressed = details
-        .vertices
-        .iter()
-        .max_by_key(|vertex| vertex.metrics.back_pressured_ms);
+    let pressed = details.vertices.iter().max_by_key(|vertex| vertex.metrics.back_pressured_ms);
     let pressed = pressed.filter(|vertex| vertex.metrics.back_pressured_ms > 0);
     let pressed = pressed.map_or("none".to_owned(), |vertex| vertex.name.clone());
     let line = format!(
@@ -84,10 +74,7 @@ pub fn report(result: &JobResult) {
         JobStatus::Finished => "finished".to_owned(),
         other => format!("{other:?}").to_lowercase(),
     };
-    eprintln!(
-        "job {:?} {status} after {seconds:.3} s, {} restarts",
-        result.name, result.restarts
-    );
+    eprintln!("job {:?} {status} after {seconds:.3} s, {} restarts", result.name, result.restarts);
     for vertex in &result.vertices {
         let metrics = vertex.metrics;
         eprintln!(

@@ -53,11 +53,7 @@ pub struct DataStream<T> {
 
 impl<T> Clone for DataStream<T> {
     fn clone(&self) -> Self {
-        Self {
-            env: self.env.clone(),
-            upstream: self.upstream.clone(),
-            types: PhantomData,
-        }
+        Self { env: self.env.clone(), upstream: self.upstream.clone(), types: PhantomData }
     }
 }
 
@@ -67,24 +63,13 @@ where
     F: Fn() -> Op + Send + Sync + 'static,
     Op: Operator + 'static,
 {
-    Arc::new(FnOperatorFactory(move |_: &_| {
-        Ok(Box::new(create()) as Box<dyn Operator>)
-    }))
+    Arc::new(FnOperatorFactory(move |_: &_| Ok(Box::new(create()) as Box<dyn Operator>)))
 }
 
 impl<T: Record> DataStream<T> {
     pub(crate) fn of_operator(env: StreamExecutionEnvironment, source: TransformationId) -> Self {
-        let upstream = Upstream {
-            source,
-            side_output: None,
-            ship: None,
-            distribution: None,
-        };
-        Self {
-            env,
-            upstream: vec![upstream],
-            types: PhantomData,
-        }
+        let upstream = Upstream { source, side_output: None, ship: None, distribution: None };
+        Self { env, upstream: vec![upstream], types: PhantomData }
     }
 
     pub(crate) fn inputs(&self) -> Vec<Input> {
@@ -138,10 +123,7 @@ impl<T: Record> DataStream<T> {
     where
         F: MapFunction<T, O> + Clone + Send + Sync + 'static,
     {
-        self.transform(
-            "Map",
-            factory(move || MapFunctionOperator::new(function.clone())),
-        )
+        self.transform("Map", factory(move || MapFunctionOperator::new(function.clone())))
     }
 
     /// Keeps the records for which `f` is true.
@@ -175,10 +157,7 @@ impl<T: Record> DataStream<T> {
     where
         F: ProcessFunction<T, O> + Clone + Send + Sync + 'static,
     {
-        self.transform(
-            "Process",
-            factory(move || ProcessOperator::new(function.clone())),
-        )
+        self.transform("Process", factory(move || ProcessOperator::new(function.clone())))
     }
 
     /// Assigns timestamps and watermarks.
@@ -229,11 +208,7 @@ impl<T: Record> DataStream<T> {
             ship: None,
             distribution: None,
         });
-        DataStream {
-            env: self.env.clone(),
-            upstream: upstream.collect(),
-            types: PhantomData,
-        }
+        DataStream { env: self.env.clone(), upstream: upstream.collect(), types: PhantomData }
     }
 
     pub(crate) fn shipped(
@@ -291,15 +266,9 @@ impl<T: Record> DataStream<T> {
     where
         F: Fn(&T, usize) -> usize + Send + Sync + 'static,
     {
-        let choose = Arc::new(
-            move |values: &[T], channels: usize, chosen: &mut Vec<u32>| {
-                chosen.extend(
-                    values
-                        .iter()
-                        .map(|v| u32::try_from(f(v, channels)).unwrap_or(u32::MAX)),
-                );
-            },
-        );
+        let choose = Arc::new(move |values: &[T], channels: usize, chosen: &mut Vec<u32>| {
+            chosen.extend(values.iter().map(|v| u32::try_from(f(v, channels)).unwrap_or(u32::MAX)));
+        });
         let distribution: MakeDistribution<T> =
             Arc::new(move || -> Distribution<T> { by_function(choose.clone()) });
         self.shipped(ShipStrategy::Custom, Some(distribution))
@@ -308,10 +277,7 @@ impl<T: Record> DataStream<T> {
     /// Writes the stream to a sink.
     pub fn sink_to<S: Sink<Input = T>>(&self, sink: S) -> DataStream<()> {
         let sink = Arc::new(sink);
-        let spec = OperatorSpec {
-            kind: OperatorKind::Sink,
-            ..OperatorSpec::operator("Sink")
-        };
+        let spec = OperatorSpec { kind: OperatorKind::Sink, ..OperatorSpec::operator("Sink") };
         self.add_operator(spec, factory(move || SinkOperator::new(sink.clone())))
     }
 
@@ -320,11 +286,7 @@ impl<T: Record> DataStream<T> {
     where
         T: std::fmt::Debug,
     {
-        let sink = hurtig_connectors::print::PrintSink::new(|value: &T, line: &mut String| {
-            use std::fmt::Write;
-            // Writing to a String cannot fail.
-            let _ = write!(line, "{value:?}");
-        });
+        let sink = hurtig_connectors::PrintSink::debug();
         self.sink_to(sink).name("Print to Std. Out")
     }
 
@@ -344,74 +306,57 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Name of the operator before.
-    #[must_use]
     pub fn name(self, name: &str) -> Self {
         self.set("name", |t| t.name = name.to_owned())
     }
 
     /// Identifies the operator before: its state is found under this name, whatever changes
     /// around it.
-    #[must_use]
     pub fn uid(self, uid: &str) -> Self {
         self.set("uid", |t| t.uid = Some(uid.to_owned()))
     }
 
     /// Parallelism of the operator before.
-    #[must_use]
     pub fn set_parallelism(self, parallelism: u32) -> Self {
         self.set("parallelism", |t| t.parallelism = Some(parallelism))
     }
 
     /// Number of key groups of the operator before.
-    #[must_use]
     pub fn set_max_parallelism(self, max_parallelism: u32) -> Self {
-        self.set("max parallelism", |t| {
-            t.max_parallelism = Some(max_parallelism)
-        })
+        self.set("max parallelism", |t| t.max_parallelism = Some(max_parallelism))
     }
 
     /// Slot sharing group of the operator before.
-    #[must_use]
     pub fn slot_sharing_group(self, group: &str) -> Self {
-        self.set("slot sharing group", |t| {
-            t.slot_sharing_group = Some(group.to_owned())
-        })
+        self.set("slot sharing group", |t| t.slot_sharing_group = Some(group.to_owned()))
     }
 
     /// Subtasks with the same key and index run in the same slot.
-    #[must_use]
     pub fn co_location_key(self, key: &str) -> Self {
-        self.set("co-location key", |t| {
-            t.co_location_key = Some(key.to_owned())
-        })
+        self.set("co-location key", |t| t.co_location_key = Some(key.to_owned()))
     }
 
     /// The operator before is never chained.
-    #[must_use]
     pub fn disable_chaining(self) -> Self {
         self.set("chaining", |t| t.chaining = ChainingStrategy::Never)
     }
 
     /// The operator before begins a chain.
-    #[must_use]
     pub fn start_new_chain(self) -> Self {
         self.set("chaining", |t| t.chaining = ChainingStrategy::Head)
     }
 
     /// Buffer timeout of the operator before, in milliseconds; -1 for none.
-    #[must_use]
     pub fn set_buffer_timeout_ms(self, timeout_ms: i64) -> Self {
         self.set("buffer timeout", |t| t.buffer_timeout_ms = Some(timeout_ms))
     }
 
     /// The user code of the operator before blocks: its tasks get threads of their own.
-    #[must_use]
     pub fn blocking(self) -> Self {
         self.set("blocking", |t| t.blocking = true)
     }
 
     /// The operator before cannot run in more than that many subtasks.
-    #[must_use]
     pub(crate) fn at_most_parallel(self, parallelism: u32) -> Self {
         self.set("parallelism", |t| {
             t.max_allowed_parallelism = Some(parallelism);

@@ -48,15 +48,21 @@ pub struct WindowedStream<T, K> {
     keyed: KeyedStream<T, K>,
     windows: WindowSpec,
     late: Option<SideTag>,
+    /// The stream has no key: one subtask does it all.
+    single: bool,
+}
+
+impl<T: Record> DataStream<T> {
+    /// Groups all records by window, without a key; runs in one subtask.
+    pub fn window_all(&self, windows: WindowSpec) -> WindowedStream<T, ()> {
+        let keyed = self.key_by(|_| ());
+        WindowedStream { single: true, ..WindowedStream::new(keyed, windows) }
+    }
 }
 
 impl<T: Record, K: Key> WindowedStream<T, K> {
     pub(crate) fn new(keyed: KeyedStream<T, K>, windows: WindowSpec) -> Self {
-        Self {
-            keyed,
-            windows,
-            late: None,
-        }
+        Self { keyed, windows, late: None, single: false }
     }
 
     /// Late records go to a side output instead of being dropped.
@@ -91,13 +97,7 @@ impl<T: Record, K: Key> WindowedStream<T, K> {
         let windows = match &self.windows.0 {
             Ok(windows) => *windows,
             Err(mistake) => {
-                self.keyed
-                    .stream
-                    .env
-                    .builder
-                    .lock()
-                    .mistakes
-                    .push(mistake.clone());
+                self.keyed.stream.env.builder.lock().mistakes.push(mistake.clone());
                 AlignedWindows::end_of_stream()
             }
         };
@@ -111,7 +111,8 @@ impl<T: Record, K: Key> WindowedStream<T, K> {
                 late.clone(),
             )
         };
-        self.keyed.stream.transform("Window", factory(create))
+        let windowed = self.keyed.stream.transform("Window", factory(create));
+        if self.single { windowed.at_most_parallel(1) } else { windowed }
     }
 
     /// Combines the records of each window into one.
@@ -167,19 +168,13 @@ pub(crate) struct RunningAggregate<A, C> {
 
 impl<A, C> RunningAggregate<A, C> {
     pub(crate) fn new(aggregate: A) -> Self {
-        Self {
-            aggregate,
-            state: None,
-        }
+        Self { aggregate, state: None }
     }
 }
 
 impl<A: Clone, C> Clone for RunningAggregate<A, C> {
     fn clone(&self) -> Self {
-        Self {
-            aggregate: self.aggregate.clone(),
-            state: self.state,
-        }
+        Self { aggregate: self.aggregate.clone(), state: self.state }
     }
 }
 

@@ -19,7 +19,7 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
 use hurtig_metrics::{AccumulatorValue, Accumulators};
 use hurtig_operator_api::Program;
-use hurtig_scheduler::{Command, JobScheduler, Timer};
+use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_types::{
     AllocationId, ErrorClass, ExecutionAttemptId, FlowError, JobVertexId, OperatorId, ResourceId,
 };
@@ -71,7 +71,7 @@ pub(crate) enum Message {
         event: Vec<u8>,
     },
     CoordinatorFailed(FlowError),
-    Timer(Timer),
+    Timer(SchedulerTimer),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
     Accumulators(oneshot::Sender<Accumulators>),
@@ -105,26 +105,15 @@ impl JobMaster {
         let runtimes = services.runtimes.clone();
         let coordinators = Coordinators::start(&graph, &services.program, &runtimes, &mailbox);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
-        let handle = JobMasterHandle {
-            mailbox: mailbox.clone(),
-            status: status_seen,
-            ended: ended_seen,
-        };
+        let handle =
+            JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
         let (coordinators, failure) = match coordinators {
             Ok(coordinators) => (coordinators, None),
             Err(error) => (Coordinators::default(), Some(error)),
         };
-        let master = Self {
-            scheduler,
-            coordinators,
-            executors: HashMap::new(),
-            services,
-            mailbox,
-            status,
-        };
-        runtimes
-            .control
-            .spawn(master.run(inbox, failure, handle.clone(), ended));
+        let master =
+            Self { scheduler, coordinators, executors: HashMap::new(), services, mailbox, status };
+        runtimes.control.spawn(master.run(inbox, failure, handle.clone(), ended));
         handle
     }
 
@@ -137,9 +126,8 @@ impl JobMaster {
     ) {
         let job = self.scheduler.graph().graph.job_id;
         let manager = self.services.resource_manager.clone();
-        let registered = manager
-            .register_job_master(job, self.services.token, Arc::new(handle))
-            .await;
+        let registered =
+            manager.register_job_master(job, self.services.token, Arc::new(handle)).await;
         let failure = failure.or(registered.err().map(FlowError::external));
         let mut over = match failure {
             Some(error) => {
@@ -171,10 +159,7 @@ impl JobMaster {
         }
         // If the ResourceManager has gone, the slots have gone with it.
         let _ = manager.disconnect_job_master(job).await;
-        let end = (
-            details::result(&self.scheduler),
-            details::details(&self.scheduler),
-        );
+        let end = (details::result(&self.scheduler), details::details(&self.scheduler));
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(self.scheduler.status());
     }
@@ -190,25 +175,14 @@ impl JobMaster {
             ErrorClass::Fatal => FailureClass::Fatal,
             ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
         };
-        FailureInfo {
-            class,
-            message: error.chain_text(),
-            task: None,
-            timestamp_ms: self.now(),
-        }
+        FailureInfo { class, message: error.chain_text(), task: None, timestamp_ms: self.now() }
     }
 
     /// Handles a message; true if the job is over.
     async fn on_message(&mut self, message: Message) -> bool {
         let now = self.now();
         let commands = match message {
-            Message::Offer {
-                resource,
-                address,
-                gateway,
-                slots,
-                reply,
-            } => {
+            Message::Offer { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
                 if !accepted.is_empty() {
                     let job = self.scheduler.graph().graph.job_id;
@@ -273,12 +247,7 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorEvent {
-                vertex,
-                operator,
-                subtask,
-                event,
-            } => {
+            Message::CoordinatorEvent { vertex, operator, subtask, event } => {
                 self.send_to_subtask(vertex, operator, subtask, event);
                 Vec::new()
             }
@@ -322,9 +291,7 @@ impl JobMaster {
         };
         let execution = graph.execution(index);
         // A subtask that is not deployed will be reset, and asks again.
-        let slot = execution
-            .allocation
-            .and_then(|a| self.scheduler.pool().slot(a));
+        let slot = execution.allocation.and_then(|a| self.scheduler.pool().slot(a));
         if let Some(slot) = slot
             && let Some(link) = self.executors.get(&slot.offer.slot.resource)
         {
@@ -354,10 +321,7 @@ impl JobMaster {
                     Some(link) => link.send(Order::Deploy(deployment)),
                     None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
                 },
-                Command::Cancel {
-                    attempt,
-                    allocation,
-                } => {
+                Command::Cancel { attempt, allocation } => {
                     if let Some(link) = self.link_of(allocation) {
                         link.send(Order::Cancel(attempt));
                     }
@@ -401,15 +365,7 @@ impl JobMasterGateway for JobMasterHandle {
         gateway: Arc<dyn TaskExecutorGateway>,
         slots: Vec<SlotOffer>,
     ) -> RpcResult<Vec<AllocationId>> {
-        self.mailbox
-            .ask(|reply| Message::Offer {
-                resource,
-                address,
-                gateway,
-                slots,
-                reply,
-            })
-            .await
+        self.mailbox.ask(|reply| Message::Offer { resource, address, gateway, slots, reply }).await
     }
 
     async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()> {
@@ -422,15 +378,11 @@ impl JobMasterGateway for JobMasterHandle {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::OperatorEvent(attempt, operator, event))
-            .await
+        self.mailbox.tell(Message::OperatorEvent(attempt, operator, event)).await
     }
 
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::SlotFailed(allocation, reason))
-            .await
+        self.mailbox.tell(Message::SlotFailed(allocation, reason)).await
     }
 
     async fn disconnect_task_executor(
@@ -438,9 +390,7 @@ impl JobMasterGateway for JobMasterHandle {
         resource: ResourceId,
         reason: String,
     ) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::ExecutorLost(resource, reason))
-            .await
+        self.mailbox.tell(Message::ExecutorLost(resource, reason)).await
     }
 
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
@@ -491,8 +441,6 @@ impl JobMasterGateway for JobMasterHandle {
         operator: OperatorId,
         request: Vec<u8>,
     ) -> RpcResult<Vec<u8>> {
-        self.mailbox
-            .ask(|reply| Message::Request(operator, request, reply))
-            .await?
+        self.mailbox.ask(|reply| Message::Request(operator, request, reply)).await?
     }
 }

@@ -18,17 +18,9 @@ use crate::actor::Message;
 const QUEUED_MESSAGES: usize = 1 << 16;
 
 enum ToCoordinator {
-    Event {
-        subtask: u32,
-        event: Vec<u8>,
-    },
-    Reset {
-        subtask: u32,
-    },
-    Request {
-        request: Vec<u8>,
-        reply: oneshot::Sender<RpcResult<Vec<u8>>>,
-    },
+    Event { subtask: u32, event: Vec<u8> },
+    Reset { subtask: u32 },
+    Request { request: Vec<u8>, reply: oneshot::Sender<RpcResult<Vec<u8>>> },
     Timer,
 }
 
@@ -53,11 +45,7 @@ impl Coordinators {
     ) -> FlowResult<Self> {
         let mut links = HashMap::new();
         for vertex in &graph.vertices {
-            for operator in vertex
-                .operators
-                .iter()
-                .filter(|operator| operator.has_coordinator)
-            {
+            for operator in vertex.operators.iter().filter(|operator| operator.has_coordinator) {
                 let context = CoordinatorContext {
                     job: graph.job_id,
                     operator: operator.id,
@@ -65,10 +53,7 @@ impl Coordinators {
                     parallelism: vertex.parallelism,
                 };
                 let factory = program.operators.get(&operator.id).ok_or_else(|| {
-                    FlowError::fatal(format!(
-                        "the job's code has no operator {:?}",
-                        operator.name
-                    ))
+                    FlowError::fatal(format!("the job's code has no operator {:?}", operator.name))
                 })?;
                 let created = factory.create_coordinator(&context);
                 let Some(coordinator) = created.map_err(|e| e.at_operator(&operator.name))? else {
@@ -85,13 +70,7 @@ impl Coordinators {
                 // Coordinators run user code that may take its time (listing a directory), so
                 // each has a place of its own among the blocking threads while it works.
                 runtimes.control.spawn(actor.run(messages));
-                links.insert(
-                    operator.id,
-                    Link {
-                        vertex: vertex.id,
-                        queue,
-                    },
-                );
+                links.insert(operator.id, Link { vertex: vertex.id, queue });
             }
         }
         Ok(Self { links })
@@ -134,9 +113,7 @@ impl Coordinators {
     ) {
         if let Some(link) = self.links.get(&operator) {
             // A full queue or an ended coordinator drops the reply: the client sees that.
-            let _ = link
-                .queue
-                .try_send(ToCoordinator::Request { request, reply });
+            let _ = link.queue.try_send(ToCoordinator::Request { request, reply });
         } else {
             let error = RpcError::NotFound(format!("operator {operator} has no coordinator"));
             let _ = reply.send(Err(error));
@@ -230,9 +207,6 @@ fn call<R>(f: impl FnOnce() -> FlowResult<R>) -> FlowResult<R> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(FlowError::user(format!(
-            "coordinator panicked: {}",
-            text.unwrap_or_default()
-        )))
+        Err(FlowError::user(format!("coordinator panicked: {}", text.unwrap_or_default())))
     })
 }

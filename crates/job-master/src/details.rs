@@ -60,9 +60,7 @@ pub(crate) fn details(scheduler: &JobScheduler) -> JobDetails {
     let graph = &scheduler.graph().graph;
     let transitions = scheduler.transitions().to_vec();
     let start_time_ms = transitions.first().map_or(0, |(_, at)| *at);
-    let ended = transitions
-        .last()
-        .filter(|(status, _)| status.is_globally_terminal());
+    let ended = transitions.last().filter(|(status, _)| status.is_globally_terminal());
     let mut tasks: BTreeMap<ExecutionState, u32> = BTreeMap::new();
     for execution in scheduler.graph().executions() {
         *tasks.entry(execution.state).or_default() += 1;

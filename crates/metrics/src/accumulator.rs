@@ -37,11 +37,7 @@ pub struct AccumulatorMismatch {
 
 impl std::fmt::Display for AccumulatorMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "accumulator {:?} is used with two different kinds",
-            self.name
-        )
+        write!(f, "accumulator {:?} is used with two different kinds", self.name)
     }
 }
 
@@ -57,13 +53,7 @@ impl AccumulatorValue {
             (Double(a), Double(b)) => *a += b,
             (Min(a), Min(b)) => *a = a.min(*b),
             (Max(a), Max(b)) => *a = a.max(*b),
-            (
-                Average { count, sum },
-                Average {
-                    count: more,
-                    sum: plus,
-                },
-            ) => {
+            (Average { count, sum }, Average { count: more, sum: plus }) => {
                 *count += more;
                 *sum += plus;
             }
@@ -89,21 +79,12 @@ impl Accumulators {
             self.0.insert(name.to_owned(), value.clone());
             return Ok(());
         };
-        if known.merge(value) {
-            Ok(())
-        } else {
-            Err(AccumulatorMismatch {
-                name: name.to_owned(),
-            })
-        }
+        if known.merge(value) { Ok(()) } else { Err(AccumulatorMismatch { name: name.to_owned() }) }
     }
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Accumulators) -> Result<(), AccumulatorMismatch> {
-        other
-            .0
-            .iter()
-            .try_for_each(|(name, value)| self.add(name, value))
+        other.0.iter().try_for_each(|(name, value)| self.add(name, value))
     }
 }
 

@@ -44,10 +44,7 @@ pub struct MetricRegistry(Arc<Mutex<Metrics>>);
 impl MetricRegistry {
     /// A group at the root.
     pub fn group(&self, scope: &str) -> MetricGroup {
-        MetricGroup {
-            registry: self.clone(),
-            scope: vec![scope.to_owned()],
-        }
+        MetricGroup { registry: self.clone(), scope: vec![scope.to_owned()] }
     }
 
     /// All values, by scope and name.
@@ -86,10 +83,7 @@ impl MetricGroup {
     pub fn group(&self, name: &str) -> MetricGroup {
         let mut scope = self.scope.clone();
         scope.push(name.to_owned());
-        MetricGroup {
-            registry: self.registry.clone(),
-            scope,
-        }
+        MetricGroup { registry: self.registry.clone(), scope }
     }
 
     fn get_or_insert(&self, name: &str, fresh: Metric) -> Metric {
@@ -123,10 +117,7 @@ impl MetricGroup {
 
     /// Forgets all metrics of this group and of those inside it. Called when their owner ends.
     pub fn remove_all(&self) {
-        self.registry
-            .0
-            .lock()
-            .retain(|(scope, _), _| !scope.starts_with(&self.scope));
+        self.registry.0.lock().retain(|(scope, _), _| !scope.starts_with(&self.scope));
     }
 }
 

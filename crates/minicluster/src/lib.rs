@@ -187,14 +187,7 @@ impl MiniCluster {
         };
         let manager: Arc<dyn ResourceManagerGateway> = Arc::new(manager);
         let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &runtimes);
-        Ok(Self {
-            dispatcher,
-            executors,
-            programs,
-            metrics,
-            runtimes,
-            _owned: None,
-        })
+        Ok(Self { dispatcher, executors, programs, metrics, runtimes, _owned: None })
     }
 
     /// Submits a job with its code.
@@ -230,10 +223,7 @@ impl MiniCluster {
 
     /// Memory in use by each TaskExecutor's network stack.
     pub fn network_usage(&self) -> Vec<NetworkUsage> {
-        self.executors
-            .iter()
-            .map(|(_, network)| network.usage())
-            .collect()
+        self.executors.iter().map(|(_, network)| network.usage()).collect()
     }
 
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.

@@ -37,15 +37,17 @@ pub struct Waiter {
 impl Waiter {
     /// A producer that listens to this signal.
     pub fn new(signal: Signal) -> Arc<Self> {
-        Arc::new(Self {
-            waiting: AtomicBool::new(false),
-            signal,
-        })
+        Arc::new(Self { waiting: AtomicBool::new(false), signal })
     }
 
     /// Step 1: from now on the signal is posted when there may be room. Look again afterwards.
     pub fn wait_for_room(&self) {
         self.waiting.store(true, SeqCst);
+    }
+
+    /// The producer found room by itself.
+    pub fn stop_waiting(&self) {
+        self.waiting.store(false, SeqCst);
     }
 
     /// True if the producer waits.

@@ -19,10 +19,7 @@ pub(crate) struct BufferPool {
 impl BufferPool {
     /// A pool for buffers of about that size.
     pub(crate) fn new(standard_bytes: usize) -> Self {
-        Self {
-            standard_bytes,
-            free: Mutex::default(),
-        }
+        Self { standard_bytes, free: Mutex::default() }
     }
 
     fn is_standard(&self, bytes: usize) -> bool {
@@ -35,11 +32,7 @@ impl BufferPool {
 
     /// A buffer with a copy of `bytes`.
     pub(crate) fn copy_of(&self, bytes: &[u8]) -> Vec<u8> {
-        let pooled = if self.is_standard(bytes.len()) {
-            self.take()
-        } else {
-            None
-        };
+        let pooled = if self.is_standard(bytes.len()) { self.take() } else { None };
         let mut buffer = pooled.unwrap_or_else(|| Vec::with_capacity(bytes.len()));
         buffer.extend_from_slice(bytes);
         buffer

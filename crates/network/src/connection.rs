@@ -139,15 +139,12 @@ impl ConnectionShared {
         let channel = self.next_channel.fetch_add(1, Relaxed);
         let gate = receiver.gate.clone();
         self.receivers.lock().insert(channel, receiver);
-        self.outbox
-            .lock()
-            .messages
-            .push_back(Message::PartitionRequest {
-                channel,
-                partition,
-                subpartition: subpartition as u32,
-                credit_bytes,
-            });
+        self.outbox.lock().messages.push_back(Message::PartitionRequest {
+            channel,
+            partition,
+            subpartition: subpartition as u32,
+            credit_bytes,
+        });
         self.signal.post();
         if self.is_dead() {
             gate.fail(format!("the connection to {} is lost", self.peer.address));
@@ -164,9 +161,7 @@ impl ConnectionShared {
         if self.receivers.lock().remove(&channel).is_some() && !self.is_dead() {
             let mut outbox = self.outbox.lock();
             outbox.grants.remove(&channel);
-            outbox
-                .messages
-                .push_back(Message::CancelChannel { channel });
+            outbox.messages.push_back(Message::CancelChannel { channel });
             drop(outbox);
             self.signal.post();
         }
@@ -218,9 +213,7 @@ impl ConnectionShared {
         self.dead.store(true, Release);
         let receivers = std::mem::take(&mut *self.receivers.lock());
         for receiver in receivers.into_values() {
-            receiver
-                .gate
-                .fail(format!("connection to {}: {reason}", self.peer.address));
+            receiver.gate.fail(format!("connection to {}: {reason}", self.peer.address));
         }
         let senders = std::mem::take(&mut self.senders.lock().by_channel);
         for sender in senders.into_values() {

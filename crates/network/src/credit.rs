@@ -51,9 +51,7 @@ impl SenderCredit {
     /// Credit has arrived.
     pub fn on_grant(&mut self, bytes: u64) {
         // A peer cannot overflow the balance, however much it grants.
-        self.balance = self
-            .balance
-            .saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.balance = self.balance.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }
 
@@ -215,10 +213,7 @@ mod tests {
             sender.on_grant(receiver.on_data(0, 30, 1000).unwrap());
             assert!(sent < 300, "the producer is never stopped");
         }
-        assert!(
-            (150..180).contains(&sent),
-            "exclusive and floating are used: {sent}"
-        );
+        assert!((150..180).contains(&sent), "exclusive and floating are used: {sent}");
         sender.on_grant(receiver.on_consumed(0, 30));
         sender.on_grant(receiver.on_consumed(0, 30));
         sender.on_grant(receiver.on_consumed(0, 30));
@@ -242,11 +237,7 @@ mod tests {
         assert_eq!(receiver.on_data(0, 90, 1000), Ok(50));
         receiver.set_floating(0);
         assert_eq!(receiver.on_data(0, 60, 1000), Ok(0));
-        assert_eq!(
-            receiver.on_consumed(0, 60),
-            10,
-            "up to the exclusive credit"
-        );
+        assert_eq!(receiver.on_consumed(0, 60), 10, "up to the exclusive credit");
         assert!(receiver.floating_is_conserved());
     }
 
@@ -255,10 +246,7 @@ mod tests {
         let mut receiver = ReceiverCredits::new(1, 100, 0);
         assert_eq!(receiver.on_data(0, 500, 0), Ok(0));
         assert_eq!(receiver.on_data(0, 1, 0), Err(OverdrawnChannel));
-        assert!(
-            receiver.on_consumed(0, 500) > 0,
-            "the channel goes on after an oversized batch"
-        );
+        assert!(receiver.on_consumed(0, 500) > 0, "the channel goes on after an oversized batch");
         assert_eq!(receiver.on_data(7, 1, 0), Err(OverdrawnChannel));
     }
 

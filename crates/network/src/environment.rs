@@ -77,25 +77,12 @@ impl NetworkEnvironment {
             .await
             .map_err(|e| NetworkError::Listen(io::Error::other(e)))?
             .map_err(NetworkError::Listen)?;
-        let address = PeerAddress {
-            resource,
-            address: listener.address(),
-        };
-        let manager = Manager::new(
-            address.clone(),
-            config.clone(),
-            runtimes,
-            transport,
-            budget.clone(),
-        );
+        let address = PeerAddress { resource, address: listener.address() };
+        let manager =
+            Manager::new(address.clone(), config.clone(), runtimes, transport, budget.clone());
         manager.listen(listener);
         manager.watch_expiries();
-        Ok(Self {
-            address,
-            config,
-            budget,
-            manager,
-        })
+        Ok(Self { address, config, budget, manager })
     }
 
     /// Where peers reach it.
@@ -128,11 +115,7 @@ impl NetworkEnvironment {
         if !self.manager.registry.register(&shared) {
             return Err(NetworkError::DuplicatePartition(id));
         }
-        Ok(ResultPartition::new(
-            shared,
-            self.manager.registry.clone(),
-            max_batch_bytes(config),
-        ))
+        Ok(ResultPartition::new(shared, self.manager.registry.clone(), max_batch_bytes(config)))
     }
 
     /// Opens a gate over channels and asks their producers for records. `signal` is posted when
@@ -147,9 +130,7 @@ impl NetworkEnvironment {
         let is_local = |c: &ChannelSpec| c.producer.resource == self.address.resource;
         let remotes = channels.iter().filter(|c| !is_local(c)).count();
         let most = remotes * config.buffers_per_channel + config.floating_buffers_per_gate;
-        let share = self
-            .budget
-            .join(config.buffer_bytes, most * config.buffer_bytes, None);
+        let share = self.budget.join(config.buffer_bytes, most * config.buffer_bytes, None);
         let (exclusive, floating) = self.divide(share.limit_bytes(), remotes);
         let now = floating.within(share.limit_bytes());
         let credits = ReceiverCredits::new(channels.len(), exclusive, now);
@@ -185,10 +166,7 @@ impl NetworkEnvironment {
         let for_channels = limit_bytes.saturating_sub(max_floating) / remotes.max(1);
         let most = (config.buffers_per_channel * config.buffer_bytes).max(1);
         let exclusive = for_channels.clamp(MIN_EXCLUSIVE_BYTES.min(most), most);
-        let floating = Floating {
-            exclusive_bytes: exclusive * remotes,
-            max_bytes: max_floating,
-        };
+        let floating = Floating { exclusive_bytes: exclusive * remotes, max_bytes: max_floating };
         (exclusive, floating)
     }
 
@@ -228,11 +206,7 @@ impl NetworkEnvironment {
         };
         let credit_bytes = credits.lock().initial_bytes();
         let number = connection.request(spec.partition, spec.subpartition, credit_bytes, receiver);
-        Channel::Remote {
-            connection,
-            number,
-            queue,
-        }
+        Channel::Remote { connection, number, queue }
     }
 
     /// Memory in use.

@@ -155,16 +155,10 @@ pub fn read_frame(buffer: &mut BytesMut, max_bytes: usize) -> Result<Option<Fram
     };
     let len = u32::from_le_bytes(*head) as usize;
     if len > max_bytes {
-        return Err(FrameError::TooLarge {
-            len,
-            max: max_bytes,
-        });
+        return Err(FrameError::TooLarge { len, max: max_bytes });
     }
     if len > MAX_MESSAGE_BYTES && buffer.get(4) == Some(&KIND_MESSAGE) {
-        return Err(FrameError::TooLarge {
-            len,
-            max: MAX_MESSAGE_BYTES,
-        });
+        return Err(FrameError::TooLarge { len, max: MAX_MESSAGE_BYTES });
     }
     if buffer.len() < 4 + len {
         // Nothing is reserved for a length that was only declared.
@@ -183,16 +177,9 @@ pub fn read_frame(buffer: &mut BytesMut, max_bytes: usize) -> Result<Option<Fram
             let channel = body.get_u32_le();
             let sequence = body.get_u32_le();
             let backlog = body.get_u64_le();
-            Ok(Some(Frame::Data {
-                channel,
-                sequence,
-                backlog,
-                payload: body,
-            }))
+            Ok(Some(Frame::Data { channel, sequence, backlog, payload: body }))
         }
-        KIND_DATA => Err(FrameError::Malformed(
-            "data frame without header".to_owned(),
-        )),
+        KIND_DATA => Err(FrameError::Malformed("data frame without header".to_owned())),
         kind => Err(FrameError::Malformed(format!("unknown kind {kind}"))),
     }
 }
@@ -206,10 +193,7 @@ mod tests {
     #[test]
     fn frames_round_trip_in_pieces() {
         let mut bytes = Vec::new();
-        let message = Message::AddCredit {
-            channel: 7,
-            bytes: 9,
-        };
+        let message = Message::AddCredit { channel: 7, bytes: 9 };
         write_message(&message, &mut bytes).unwrap();
         write_data_header(3, 1, 99, 5, &mut bytes);
         bytes.extend_from_slice(b"hello");
@@ -221,45 +205,21 @@ mod tests {
         }
         assert_eq!(frames[0], Frame::Message(message));
         let payload = BytesMut::from(&b"hello"[..]);
-        assert_eq!(
-            frames[1],
-            Frame::Data {
-                channel: 3,
-                sequence: 1,
-                backlog: 99,
-                payload
-            }
-        );
+        assert_eq!(frames[1], Frame::Data { channel: 3, sequence: 1, backlog: 99, payload });
     }
 
     #[test]
     fn oversized_and_malformed_frames_are_errors() {
         let read = |bytes: &[u8]| read_frame(&mut BytesMut::from(bytes), 100);
-        assert!(matches!(
-            read(&[0xff; 9]),
-            Err(FrameError::TooLarge { max: 100, .. })
-        ));
+        assert!(matches!(read(&[0xff; 9]), Err(FrameError::TooLarge { max: 100, .. })));
         let long_message = [0, 0, 2, 0, KIND_MESSAGE];
         assert!(matches!(
             read_frame(&mut BytesMut::from(&long_message[..]), 1 << 30),
-            Err(FrameError::TooLarge {
-                max: MAX_MESSAGE_BYTES,
-                ..
-            })
+            Err(FrameError::TooLarge { max: MAX_MESSAGE_BYTES, .. })
         ));
         assert!(read(&[0, 0, 0, 0]).is_err());
-        assert!(
-            read(&[1, 0, 0, 0, 9])
-                .unwrap_err()
-                .to_string()
-                .contains("unknown kind 9")
-        );
-        assert!(
-            read(&[2, 0, 0, 0, 1, 0])
-                .unwrap_err()
-                .to_string()
-                .contains("without header")
-        );
+        assert!(read(&[1, 0, 0, 0, 9]).unwrap_err().to_string().contains("unknown kind 9"));
+        assert!(read(&[2, 0, 0, 0, 1, 0]).unwrap_err().to_string().contains("without header"));
     }
 
     proptest! {

@@ -140,14 +140,8 @@ impl RemoteQueue {
 }
 
 pub(crate) enum Channel {
-    Local {
-        subpartition: usize,
-    },
-    Remote {
-        connection: Arc<ConnectionShared>,
-        number: u32,
-        queue: Arc<RemoteQueue>,
-    },
+    Local { subpartition: usize },
+    Remote { connection: Arc<ConnectionShared>, number: u32, queue: Arc<RemoteQueue> },
 }
 
 /// How much floating credit a gate may give, by its share of the budget.
@@ -161,9 +155,7 @@ pub(crate) struct Floating {
 
 impl Floating {
     pub(crate) fn within(&self, limit_bytes: usize) -> usize {
-        limit_bytes
-            .saturating_sub(self.exclusive_bytes)
-            .min(self.max_bytes)
+        limit_bytes.saturating_sub(self.exclusive_bytes).min(self.max_bytes)
     }
 }
 
@@ -273,11 +265,7 @@ impl InputGate {
                 };
                 Ok(Some((element, taken.more)))
             }
-            Channel::Remote {
-                connection,
-                number,
-                queue,
-            } => {
+            Channel::Remote { connection, number, queue } => {
                 let Some((item, more)) = queue.take() else {
                     return Ok(None);
                 };
@@ -333,11 +321,7 @@ impl Drop for InputGate {
                         partition.release(*subpartition);
                     }
                 }
-                Channel::Remote {
-                    connection,
-                    number,
-                    queue,
-                } => {
+                Channel::Remote { connection, number, queue } => {
                     connection.cancel_receiver(*number);
                     while let Some((item, _)) = queue.take() {
                         if let RemoteItem::Data(bytes) = item {

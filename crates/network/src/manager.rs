@@ -187,10 +187,7 @@ impl Manager {
             return entry.connection.clone();
         }
         let connection = ConnectionShared::new(peer.clone());
-        let entry = Entry {
-            connection: connection.clone(),
-            dialling: true,
-        };
+        let entry = Entry { connection: connection.clone(), dialling: true };
         if *self.stop.borrow() {
             // Whatever is requested of it fails.
             connection.fail("shut down");
@@ -248,12 +245,7 @@ impl Manager {
         let connected = self.transport.connect(&connection.peer.address).await;
         let mut stream = connected.map_err(|e| e.to_string())?;
         let to = connection.peer.resource;
-        let hello = Message::Hello {
-            magic: MAGIC,
-            version: VERSION,
-            from: self.own.clone(),
-            to,
-        };
+        let hello = Message::Hello { magic: MAGIC, version: VERSION, from: self.own.clone(), to };
         send(&mut stream, &hello).await?;
         let mut buffer = BytesMut::new();
         match receive(&mut stream, &mut buffer).await? {
@@ -268,35 +260,19 @@ impl Manager {
         mut stream: BoxedStream,
     ) -> Result<Option<(Serving, BoxedStream, BytesMut)>, String> {
         let mut buffer = BytesMut::new();
-        let Message::Hello {
-            magic,
-            version,
-            from,
-            to,
-        } = receive(&mut stream, &mut buffer).await?
+        let Message::Hello { magic, version, from, to } = receive(&mut stream, &mut buffer).await?
         else {
             return Err("expected a handshake".to_owned());
         };
         if magic != MAGIC || version != VERSION {
-            return Err(format!(
-                "the peer speaks another protocol (version {version})"
-            ));
+            return Err(format!("the peer speaks another protocol (version {version})"));
         }
         let own = self.own.resource;
         if to != own || from.resource == own {
-            return Err(format!(
-                "TaskExecutor {} looks for {to}, this is {own}",
-                from.resource
-            ));
+            return Err(format!("TaskExecutor {} looks for {to}, this is {own}", from.resource));
         }
         let adopted = self.adopt(from);
-        send(
-            &mut stream,
-            &Message::HelloAnswer {
-                accepted: adopted.is_some(),
-            },
-        )
-        .await?;
+        send(&mut stream, &Message::HelloAnswer { accepted: adopted.is_some() }).await?;
         Ok(adopted.map(|serving| (serving, stream, buffer)))
     }
 
@@ -313,10 +289,9 @@ impl Manager {
         if !takes(self.own.resource, peer, held) {
             return None;
         }
-        let entry = connections.entry(peer).or_insert_with(|| Entry {
-            connection: ConnectionShared::new(from),
-            dialling: false,
-        });
+        let entry = connections
+            .entry(peer)
+            .or_insert_with(|| Entry { connection: ConnectionShared::new(from), dialling: false });
         let connection = entry.connection.clone();
         drop(connections);
         self.attach(&connection)
@@ -325,10 +300,7 @@ impl Manager {
     fn lost(&self, connection: &Arc<ConnectionShared>, reason: &str) {
         let mut connections = self.connections.lock();
         let peer = connection.peer.resource;
-        if connections
-            .get(&peer)
-            .is_some_and(|e| Arc::ptr_eq(&e.connection, connection))
-        {
+        if connections.get(&peer).is_some_and(|e| Arc::ptr_eq(&e.connection, connection)) {
             connections.remove(&peer);
         }
         drop(connections);
@@ -336,15 +308,8 @@ impl Manager {
     }
 
     fn on_request(&self, connection: &Arc<ConnectionShared>, request: IncomingRequest) {
-        let IncomingRequest {
-            channel,
-            partition,
-            subpartition,
-        } = request;
-        let consumer = Consumer::Remote {
-            connection: connection.clone(),
-            channel,
-        };
+        let IncomingRequest { channel, partition, subpartition } = request;
+        let consumer = Consumer::Remote { connection: connection.clone(), channel };
         match self.registry.request(partition, subpartition, consumer) {
             Requested::Attached => {}
             Requested::Refused(reason) => connection.fail_sender(channel, reason),
@@ -358,11 +323,7 @@ impl Manager {
             let mut expiries = self.expiries.lock();
             // Under the lock, so that the queue is in the order of time.
             let at = Instant::now() + self.config.partition_request_timeout;
-            expiries.push_back(Expiry {
-                at,
-                partition,
-                ticket,
-            });
+            expiries.push_back(Expiry { at, partition, ticket });
         }
         self.expiry_added.post();
     }
@@ -397,10 +358,7 @@ impl Manager {
                 }
                 expiries.pop_front()
             };
-            let Some(Expiry {
-                partition, ticket, ..
-            }) = due
-            else {
+            let Some(Expiry { partition, ticket, .. }) = due else {
                 return;
             };
             let reason = format!("partition {partition} was not found within {timeout_ms} ms");
@@ -413,11 +371,7 @@ impl Serving {
     /// Serves the connection until it is lost.
     async fn run(mut self, stream: BoxedStream, rest: BytesMut) {
         let (reader, writer) = tokio::io::split(stream);
-        let Self {
-            manager,
-            connection,
-            ..
-        } = &self;
+        let Self { manager, connection, .. } = &self;
         let on_request = |request| manager.on_request(connection, request);
         let context = ReadContext {
             budget: &manager.budget,

@@ -44,9 +44,7 @@ impl PartitionShared {
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
-            subpartitions: (0..subpartitions)
-                .map(|_| Subpartition::default())
-                .collect(),
+            subpartitions: (0..subpartitions).map(|_| Subpartition::default()).collect(),
             queued_bytes: AtomicUsize::new(0),
             not_done: AtomicUsize::new(subpartitions),
             waiter,
@@ -54,8 +52,24 @@ impl PartitionShared {
         })
     }
 
-    fn has_room(&self) -> bool {
-        self.queued_bytes.load(SeqCst) < self.share.limit_bytes()
+    /// Full at the limit, and then until half of it is free again: a producer that went on with
+    /// every batch that is taken would be woken for each of them.
+    fn is_available(&self) -> bool {
+        if !self.waiter.is_waiting() {
+            if self.queued_bytes.load(SeqCst) < self.share.limit_bytes() {
+                return true;
+            }
+            self.waiter.wait_for_room();
+        }
+        let available = self.is_half_free();
+        if available {
+            self.waiter.stop_waiting();
+        }
+        available
+    }
+
+    fn is_half_free(&self) -> bool {
+        self.queued_bytes.load(SeqCst) <= self.share.limit_bytes() / 2
     }
 
     fn charge(&self, bytes: usize) {
@@ -71,7 +85,7 @@ impl PartitionShared {
         }
         self.share.budget().give_back(bytes);
         self.queued_bytes.fetch_sub(bytes, SeqCst);
-        if self.waiter.is_waiting() && self.has_room() {
+        if self.waiter.is_waiting() && self.is_half_free() {
             self.waiter.wake();
         }
     }
@@ -118,12 +132,7 @@ impl ResultPartition {
         registry: Arc<Registry>,
         max_batch_bytes: usize,
     ) -> Self {
-        Self {
-            shared,
-            registry,
-            max_batch_bytes,
-            scratch: Vec::new(),
-        }
+        Self { shared, registry, max_batch_bytes, scratch: Vec::new() }
     }
 
     fn encode(&mut self, batch: &BoxedPayload) -> FlowResult<Vec<u8>> {
@@ -194,14 +203,10 @@ impl ResultPartition {
         Ok(())
     }
 
-    /// False while so much is queued that the task should stop producing. The signal is posted
-    /// when it becomes true again.
+    /// False while so much is queued that the task should stop producing, until half of the limit
+    /// is free again. The signal is posted when it becomes true.
     pub fn is_available(&self) -> bool {
-        if self.shared.has_room() {
-            return true;
-        }
-        self.shared.waiter.wait_for_room();
-        self.shared.has_room()
+        self.shared.is_available()
     }
 
     /// Bytes that are queued.
@@ -226,10 +231,7 @@ impl Drop for ResultPartition {
             let reason = || format!("the producer {} has gone away", self.shared.id);
             match waiting {
                 Some(Consumer::Local { gate, .. }) => gate.fail(reason()),
-                Some(Consumer::Remote {
-                    connection,
-                    channel,
-                }) => {
+                Some(Consumer::Remote { connection, channel }) => {
                     connection.fail_sender(channel, reason());
                 }
                 Some(Consumer::Unknown | Consumer::Gone) | None => {}

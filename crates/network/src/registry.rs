@@ -69,10 +69,9 @@ fn attach(
     // The consumer must know the partition before it is told that there is something to take.
     let wanted = match &consumer {
         Consumer::Local { gate, channel } => gate.set_partition(*channel, partition.clone()),
-        Consumer::Remote {
-            connection,
-            channel,
-        } => connection.set_partition(*channel, partition.clone(), subpartition),
+        Consumer::Remote { connection, channel } => {
+            connection.set_partition(*channel, partition.clone(), subpartition)
+        }
         Consumer::Unknown | Consumer::Gone => false,
     };
     if wanted {
@@ -87,10 +86,7 @@ fn attach(
 fn fail(consumer: &Consumer, reason: String) {
     match consumer {
         Consumer::Local { gate, .. } => gate.fail(reason),
-        Consumer::Remote {
-            connection,
-            channel,
-        } => connection.fail_sender(*channel, reason),
+        Consumer::Remote { connection, channel } => connection.fail_sender(*channel, reason),
         Consumer::Unknown | Consumer::Gone => {}
     }
 }
@@ -144,11 +140,7 @@ impl Registry {
                 }
                 None => {
                     let ticket = self.next_ticket.fetch_add(1, Relaxed);
-                    let waiting = Waiting {
-                        ticket,
-                        subpartition,
-                        consumer,
-                    };
+                    let waiting = Waiting { ticket, subpartition, consumer };
                     state.waiting.entry(id).or_default().push(waiting);
                     state.waiting_count += 1;
                     return Requested::Waiting(ticket);

@@ -41,10 +41,7 @@ pub(crate) enum Consumer {
     /// A gate of the same TaskExecutor.
     Local { gate: Arc<GateShared>, channel: u32 },
     /// A peer.
-    Remote {
-        connection: Arc<ConnectionShared>,
-        channel: u32,
-    },
+    Remote { connection: Arc<ConnectionShared>, channel: u32 },
     /// It needs nothing more: elements are dropped.
     Gone,
 }
@@ -53,10 +50,7 @@ impl Consumer {
     fn notify(&self) {
         match self {
             Consumer::Local { gate, channel } => gate.schedule(*channel),
-            Consumer::Remote {
-                connection,
-                channel,
-            } => connection.schedule_sender(*channel),
+            Consumer::Remote { connection, channel } => connection.schedule_sender(*channel),
             Consumer::Unknown | Consumer::Gone => {}
         }
     }
@@ -163,12 +157,7 @@ impl Subpartition {
         state.done |= ended;
         state.scheduled = !state.queue.is_empty();
         let (more, backlog) = (state.scheduled, state.queued_bytes);
-        Ok(Taken {
-            item,
-            more,
-            backlog,
-            ended,
-        })
+        Ok(Taken { item, more, backlog, ended })
     }
 
     /// The consumer is gone: drops what is queued.

@@ -43,9 +43,7 @@ pub struct TcpTransport {
 impl TcpTransport {
     /// TCP on the loopback interface, any port.
     pub fn loopback() -> Self {
-        Self {
-            bind: "127.0.0.1:0".to_owned(),
-        }
+        Self { bind: "127.0.0.1:0".to_owned() }
     }
 }
 
@@ -123,10 +121,7 @@ impl Transport for MemoryTransport {
             let listener = self.listeners.lock().get(address).cloned();
             let listener = listener.ok_or(io::ErrorKind::ConnectionRefused)?;
             let (mine, theirs) = tokio::io::duplex(MEMORY_STREAM_BYTES);
-            listener
-                .send(theirs)
-                .await
-                .map_err(|_| io::ErrorKind::ConnectionRefused)?;
+            listener.send(theirs).await.map_err(|_| io::ErrorKind::ConnectionRefused)?;
             Ok(Box::new(mine) as BoxedStream)
         })
     }

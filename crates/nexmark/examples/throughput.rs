@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p hurtig-nexmark --example throughput -- 20000000`
 
+#![allow(clippy::disallowed_methods)] // it measures time
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -18,22 +19,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let first = Instant::now();
     let generator = NexmarkGenerator::new(0, 1, Some(events))?;
-    println!(
-        "tables               {:>7.1} ms",
-        first.elapsed().as_secs_f64() * 1e3
-    );
+    println!("tables               {:>7.1} ms", first.elapsed().as_secs_f64() * 1e3);
 
-    measure("iterator", events, || {
-        generator.clone().into_iter().map(|e| e.timestamp()).sum()
-    });
+    measure("iterator", events, || generator.clone().into_iter().map(|e| e.timestamp()).sum());
     measure("fill, one split", events, || fill(generator.clone()));
     let half = NexmarkGenerator::new(1, 2, Some(2 * events))?;
     measure("fill, split 1 of 2", events, || fill(half.clone()));
     measure("complete bids", events, || {
-        (0..events)
-            .filter_map(|i| generator.bid(i))
-            .map(|bid| black_box(bid).price)
-            .sum()
+        (0..events).filter_map(|i| generator.bid(i)).map(|bid| black_box(bid).price).sum()
     });
     measure("auction and price", events, || {
         let bids = (0..events).filter_map(|i| generator.lazy_bid(i));
@@ -41,10 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     #[cfg(feature = "arrow")]
     for (name, paths) in [
-        (
-            "arrow, all",
-            &["event_type", "person", "auction", "bid"][..],
-        ),
+        ("arrow, all", &["event_type", "person", "auction", "bid"][..]),
         ("arrow, bids", &["event_type", "bid"]),
         ("arrow, url", &["bid.url"]),
         ("arrow, extra", &["bid.extra"]),
@@ -87,8 +77,5 @@ fn measure(name: &str, events: u64, mut work: impl FnMut() -> i64) {
         })
         .min()
         .unwrap_or_default();
-    println!(
-        "{name:<20} {:>7.2} ns per event",
-        best.as_secs_f64() * 1e9 / events as f64
-    );
+    println!("{name:<20} {:>7.2} ns per event", best.as_secs_f64() * 1e9 / events as f64);
 }

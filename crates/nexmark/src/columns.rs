@@ -47,11 +47,7 @@ pub struct ColumnGenerator {
 impl ColumnGenerator {
     /// Continues at the position of `generator`, with only the columns of `projection`.
     pub fn new(generator: NexmarkGenerator, projection: Projection) -> Self {
-        Self {
-            generator,
-            projection,
-            schema: schema_of(&projection),
-        }
+        Self { generator, projection, schema: schema_of(&projection) }
     }
 
     /// The schema of every batch.
@@ -96,31 +92,16 @@ impl ColumnGenerator {
     /// As [`Self::next_batch`].
     pub fn batch(&self, first: u64, rows: usize) -> Result<RecordBatch, ArrowError> {
         let source = &self.generator;
-        let range = Range {
-            first,
-            step: source.step(),
-            rows,
-        };
-        let Projection {
-            event_type,
-            person,
-            auction,
-            bid,
-        } = self.projection;
+        let range = Range { first, step: source.step(), rows };
+        let Projection { event_type, person, auction, bid } = self.projection;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         if event_type {
             columns.push(Arc::new(Int32Array::from_iter_values(
-                range
-                    .indices()
-                    .map(|index| EventKind::of_index(index) as i32),
+                range.indices().map(|index| EventKind::of_index(index) as i32),
             )));
         }
-        push_struct(&mut columns, person, range, |index| {
-            source.lazy_person(index)
-        })?;
-        push_struct(&mut columns, auction, range, |index| {
-            source.lazy_auction(index)
-        })?;
+        push_struct(&mut columns, person, range, |index| source.lazy_person(index))?;
+        push_struct(&mut columns, auction, range, |index| source.lazy_auction(index))?;
         push_struct(&mut columns, bid, range, |index| source.lazy_bid(index))?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema(), columns, &options)
@@ -131,11 +112,7 @@ impl ColumnGenerator {
 pub fn schema_of(projection: &Projection) -> SchemaRef {
     fn push_field<C: ArrowColumn>(fields: &mut Vec<Field>, set: ColumnSet<C>) {
         if !set.is_empty() {
-            fields.push(Field::new(
-                C::STRUCT_NAME,
-                DataType::Struct(fields_of(set)),
-                true,
-            ));
+            fields.push(Field::new(C::STRUCT_NAME, DataType::Struct(fields_of(set)), true));
         }
     }
 
@@ -150,9 +127,7 @@ pub fn schema_of(projection: &Projection) -> SchemaRef {
 }
 
 fn fields_of<C: ArrowColumn>(set: ColumnSet<C>) -> Fields {
-    set.iter()
-        .map(|column| Field::new(column.name(), column.data_type(), true))
-        .collect()
+    set.iter().map(|column| Field::new(column.name(), column.data_type(), true)).collect()
 }
 
 /// Appends the struct of the wanted columns, if there are any; `lazy` gives the record of an
@@ -165,10 +140,7 @@ fn push_struct<C: ArrowColumn>(
 ) -> Result<(), ArrowError> {
     if !set.is_empty() {
         let rows = Rows::of(range, lazy);
-        let arrays = set
-            .iter()
-            .map(|column| column.array(&rows))
-            .collect::<Result<_, _>>()?;
+        let arrays = set.iter().map(|column| column.array(&rows)).collect::<Result<_, _>>()?;
         let nulls = Some(rows.nulls);
         let array = StructArray::try_new_with_length(fields_of(set), arrays, nulls, rows.len)?;
         columns.push(Arc::new(array));
@@ -304,11 +276,7 @@ impl<T> Rows<T> {
         let mut set = BooleanBufferBuilder::new(len);
         set.append_n(len, false);
         records.iter().for_each(|(row, _)| set.set_bit(*row, true));
-        Self {
-            records,
-            nulls: NullBuffer::new(set.finish()),
-            len,
-        }
+        Self { records, nulls: NullBuffer::new(set.finish()), len }
     }
 
     /// `value` in the rows of this kind, the default elsewhere.
@@ -326,19 +294,13 @@ impl<T> Rows<T> {
     #[inline]
     fn bigint(&self, value: impl Fn(&T) -> i64) -> Result<ArrayRef, ArrowError> {
         let values = self.fill(value).into();
-        Ok(Arc::new(Int64Array::try_new(
-            values,
-            Some(self.nulls.clone()),
-        )?))
+        Ok(Arc::new(Int64Array::try_new(values, Some(self.nulls.clone()))?))
     }
 
     #[inline]
     fn timestamp(&self, value: impl Fn(&T) -> i64) -> Result<ArrayRef, ArrowError> {
         let values = self.fill(value).into();
-        Ok(Arc::new(TimestampMillisecondArray::try_new(
-            values,
-            Some(self.nulls.clone()),
-        )?))
+        Ok(Arc::new(TimestampMillisecondArray::try_new(values, Some(self.nulls.clone()))?))
     }
 
     /// Text that is a view of a table.
@@ -361,10 +323,6 @@ impl<T> Rows<T> {
         }
         let buffers = [Buffer::from_vec(copies)];
         let nulls = Some(self.nulls.clone());
-        Ok(Arc::new(StringViewArray::try_new(
-            views.into(),
-            buffers,
-            nulls,
-        )?))
+        Ok(Arc::new(StringViewArray::try_new(views.into(), buffers, nulls)?))
     }
 }

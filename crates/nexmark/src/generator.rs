@@ -97,9 +97,7 @@ impl NexmarkGenerator {
     /// Appends up to `max` events to `out` and returns how many; 0 only at the end of the split
     /// or for a `max` of 0.
     pub fn fill(&mut self, out: &mut Vec<Event>, max: usize) -> usize {
-        let count = usize::try_from(self.remaining())
-            .unwrap_or(usize::MAX)
-            .min(max);
+        let count = usize::try_from(self.remaining()).unwrap_or(usize::MAX).min(max);
         let mut index = self.next;
         out.extend((0..count).map(|_| {
             let event = self.event(index);

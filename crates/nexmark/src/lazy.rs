@@ -54,12 +54,7 @@ impl Origin {
     #[inline]
     fn new(tables: &'static Tables, index: u64) -> Self {
         let words = Words::of_event(index);
-        Self {
-            tables,
-            index,
-            epoch: index / EVENTS_PER_EPOCH,
-            words,
-        }
+        Self { tables, index, epoch: index / EVENTS_PER_EPOCH, words }
     }
 
     #[inline]
@@ -119,10 +114,7 @@ impl LazyPerson {
     #[inline]
     pub fn name(&self) -> CompactString {
         let r = self.0.r(1);
-        self.0.tables.name(
-            hi(r, FIRST_NAMES.len() as u64),
-            lo(r, LAST_NAMES.len() as u64),
-        )
+        self.0.tables.name(hi(r, FIRST_NAMES.len() as u64), lo(r, LAST_NAMES.len() as u64))
     }
 
     /// See [`Person::email_address`].
@@ -177,12 +169,7 @@ impl LazyPerson {
     /// Where [`Self::extra`] lies in the random text.
     #[inline]
     pub(crate) fn extra_span(&self) -> Span {
-        self.extra_span_after(
-            &self.name(),
-            &self.email_address(),
-            self.city(),
-            self.state(),
-        )
+        self.extra_span_after(&self.name(), &self.email_address(), self.city(), self.state())
     }
 
     /// The filler, given the texts whose lengths it makes up for.

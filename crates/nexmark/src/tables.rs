@@ -24,9 +24,8 @@ pub(crate) const FIRST_NAMES: [&str; 11] = [
     "Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter",
 ];
 /// Last names of persons.
-pub(crate) const LAST_NAMES: [&str; 9] = [
-    "Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris",
-];
+pub(crate) const LAST_NAMES: [&str; 9] =
+    ["Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris"];
 /// Cities of persons.
 pub(crate) const CITIES: [&str; 10] = [
     "Phoenix",
@@ -98,22 +97,14 @@ impl Tables {
             *price = (exact + 0.5).floor() as i64;
         }
         let channels = (0..COLD_CHANNELS as usize + HOT_CHANNELS.len())
-            .map(|c| Channel {
-                name: channel_name(c),
-                url: static_text(url(c).0),
-            })
+            .map(|c| Channel { name: channel_name(c), url: static_text(url(c).0) })
             .collect();
         let names = FIRST_NAMES
             .iter()
             .flat_map(|first| LAST_NAMES.iter().map(move |last| (first, last)))
             .map(|(first, last)| CompactString::from(format!("{first} {last}")))
             .collect();
-        Self {
-            text: &TEXT,
-            prices,
-            channels,
-            names,
-        }
+        Self { text: &TEXT, prices, channels, names }
     }
 
     /// The random text, from which all spans are cut.
@@ -126,9 +117,7 @@ impl Tables {
     #[inline]
     pub(crate) fn letters(&self, span: Span) -> &'static str {
         let start = span.offset as usize;
-        self.text
-            .get(start..start + span.len as usize)
-            .unwrap_or_default()
+        self.text.get(start..start + span.len as usize).unwrap_or_default()
     }
 
     /// A price in cents, log-uniform between 100 and 100000000.
@@ -196,10 +185,7 @@ pub(crate) fn url(c: usize) -> (&'static str, u32) {
 /// A span of `len` letters (below 200) at an offset drawn from the low half of `r`.
 #[inline]
 pub(crate) fn slice(r: u64, len: u64) -> Span {
-    Span {
-        offset: lo(r, TEXT_LEN - len) as u32,
-        len: len as u32,
-    }
+    Span { offset: lo(r, TEXT_LEN - len) as u32, len: len as u32 }
 }
 
 /// `text` without an allocation: short text is stored inline, long text by reference.
@@ -214,10 +200,7 @@ pub(crate) fn static_text(text: &'static str) -> CompactString {
 }
 
 fn channel_name(c: usize) -> CompactString {
-    match c
-        .checked_sub(COLD_CHANNELS as usize)
-        .and_then(|hot| HOT_CHANNELS.get(hot))
-    {
+    match c.checked_sub(COLD_CHANNELS as usize).and_then(|hot| HOT_CHANNELS.get(hot)) {
         Some(name) => CompactString::const_new(name),
         None => CompactString::from(format!("channel-{c}")),
     }

@@ -3,10 +3,10 @@
 //! Records are collected into a batch, which goes on when it is full and at the end of the call.
 //! An error of an operator further on is kept until the end of the call: user code need not see it.
 
-use std::marker::PhantomData;
+use std::{any::Any, marker::PhantomData};
 
 use hurtig_operator_api::Output;
-use hurtig_types::{Batch, FlowError, FlowResult, Record, SideTag};
+use hurtig_types::{Batch, BoxedPayload, FlowError, FlowResult, Record, SideTag};
 
 /// Most records of a collected batch.
 pub const COLLECTED_RECORDS: usize = 1024;
@@ -20,20 +20,14 @@ pub struct OutputTag<T> {
 
 impl<T> Clone for OutputTag<T> {
     fn clone(&self) -> Self {
-        Self {
-            tag: self.tag.clone(),
-            types: PhantomData,
-        }
+        Self { tag: self.tag.clone(), types: PhantomData }
     }
 }
 
 impl<T> OutputTag<T> {
     /// A side output of that name.
     pub fn new(name: &str) -> Self {
-        Self {
-            tag: SideTag::new(name),
-            types: PhantomData,
-        }
+        Self { tag: SideTag::new(name), types: PhantomData }
     }
 
     /// The tag without its type.
@@ -48,8 +42,36 @@ pub struct Collector<'a, T: Record> {
     timestamps: Vec<i64>,
     /// The timestamp that emitted records get, if the stream has any.
     timestamp: Option<i64>,
+    side: Vec<Box<dyn SideBuffer>>,
     out: &'a mut dyn Output,
     error: Option<FlowError>,
+}
+
+/// Records for one side output, collected like those for the main output.
+trait SideBuffer: Any {
+    fn tag(&self) -> &SideTag;
+    /// Takes what is collected.
+    fn take(&mut self) -> BoxedPayload;
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+struct TypedSide<X> {
+    tag: SideTag,
+    batch: Batch<X>,
+}
+
+impl<X: Record> SideBuffer for TypedSide<X> {
+    fn tag(&self) -> &SideTag {
+        &self.tag
+    }
+
+    fn take(&mut self) -> BoxedPayload {
+        std::mem::take(&mut self.batch).boxed()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
 }
 
 impl<'a, T: Record> Collector<'a, T> {
@@ -59,6 +81,7 @@ impl<'a, T: Record> Collector<'a, T> {
             values: Vec::new(),
             timestamps: Vec::new(),
             timestamp: None,
+            side: Vec::new(),
             out,
             error: None,
         }
@@ -95,17 +118,41 @@ impl<'a, T: Record> Collector<'a, T> {
 
     /// Emits a record on a side output.
     pub fn output<X: Record>(&mut self, tag: &OutputTag<X>, value: X) {
-        let timestamps = self.timestamp.map(|timestamp| vec![timestamp]);
-        let batch = Batch {
-            values: vec![value],
-            timestamps,
+        let index = match self.side.iter().position(|side| *side.tag() == tag.tag) {
+            Some(index) => index,
+            None => {
+                let batch = Batch::<X>::default();
+                self.side.push(Box::new(TypedSide { tag: tag.tag.clone(), batch }));
+                self.side.len() - 1
+            }
         };
-        self.emit_side(tag.tag(), batch);
+        let Some(side) = self.side[index].as_any().downcast_mut::<TypedSide<X>>() else {
+            self.error.get_or_insert_with(|| {
+                let problem = format!("side output {} is used with two types", tag.tag);
+                FlowError::user(problem)
+            });
+            return;
+        };
+        if side.batch.timestamps.is_some() != self.timestamp.is_some()
+            && !side.batch.values.is_empty()
+        {
+            self.flush_side(index);
+            return self.output(tag, value);
+        }
+        side.batch.values.push(value);
+        if let Some(timestamp) = self.timestamp {
+            side.batch.timestamps.get_or_insert_default().push(timestamp);
+        }
+        if side.batch.values.len() >= COLLECTED_RECORDS {
+            self.flush_side(index);
+        }
     }
 
-    pub(crate) fn emit_side<X: Record>(&mut self, tag: &SideTag, batch: Batch<X>) {
+    fn flush_side(&mut self, index: usize) {
+        let side = &mut self.side[index];
+        let batch = side.take();
         if self.error.is_none()
-            && let Err(error) = self.out.emit_side(tag, batch.boxed())
+            && let Err(error) = self.out.emit_side(side.tag(), batch)
         {
             self.error = Some(error);
         }
@@ -132,6 +179,9 @@ impl<'a, T: Record> Collector<'a, T> {
     /// Emits what is collected; the first error of an operator further on is returned here.
     pub fn finish(mut self) -> FlowResult {
         self.flush();
+        for index in 0..self.side.len() {
+            self.flush_side(index);
+        }
         match self.error.take() {
             Some(error) => Err(error),
             None => Ok(()),

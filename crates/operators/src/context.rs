@@ -14,9 +14,7 @@ pub struct RuntimeContext {
 impl RuntimeContext {
     /// The view of an operator's context that user code gets.
     pub fn new(context: &OperatorContext) -> Self {
-        Self {
-            context: context.clone(),
-        }
+        Self { context: context.clone() }
     }
 
     /// Index of this subtask, from 0.
@@ -66,9 +64,6 @@ impl RuntimeContext {
 
     /// Adds to a sum of integers that the job's result will hold.
     pub fn add_to_counter(&self, name: &str, n: i64) -> Result<(), BoxError> {
-        Ok(self
-            .context
-            .accumulators
-            .add(name, AccumulatorValue::Long(n))?)
+        Ok(self.context.accumulators.add(name, AccumulatorValue::Long(n))?)
     }
 }

@@ -13,18 +13,14 @@ pub struct KeySelector<T, K> {
 
 impl<T, K> Clone for KeySelector<T, K> {
     fn clone(&self) -> Self {
-        Self {
-            select: self.select.clone(),
-        }
+        Self { select: self.select.clone() }
     }
 }
 
 impl<T: Record, K: Key> KeySelector<T, K> {
     /// Selects by a function of one record.
     pub fn new(f: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
-        Self {
-            select: Arc::new(move |values, keys| keys.extend(values.iter().map(&f))),
-        }
+        Self { select: Arc::new(move |values, keys| keys.extend(values.iter().map(&f))) }
     }
 
     /// The keys of a batch; `keys` is overwritten.
@@ -48,12 +44,7 @@ pub struct BatchKeys<T, K> {
 impl<T: Record, K: Key> BatchKeys<T, K> {
     /// Buffers for a selector.
     pub fn new(selector: KeySelector<T, K>) -> Self {
-        Self {
-            selector,
-            hasher: KeyHasher::default(),
-            keys: Vec::new(),
-            hashes: Vec::new(),
-        }
+        Self { selector, hasher: KeyHasher::default(), keys: Vec::new(), hashes: Vec::new() }
     }
 
     /// Computes keys and hashes of a batch.

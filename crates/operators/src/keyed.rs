@@ -22,11 +22,7 @@ pub struct ReduceOperator<T, K, F> {
 impl<T: Record, K: Key, F> ReduceOperator<T, K, F> {
     /// Reduces with `f(value so far, record)`.
     pub fn new(selector: KeySelector<T, K>, f: F) -> Self {
-        Self {
-            f,
-            keys: BatchKeys::new(selector),
-            state: None,
-        }
+        Self { f, keys: BatchKeys::new(selector), state: None }
     }
 }
 
@@ -34,25 +30,15 @@ impl<T: Record, K: Key, F: FnMut(&mut T, T) -> Result<(), BoxError> + Send> Oper
     for ReduceOperator<T, K, F>
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        self.state = Some(KeyedTable::new(
-            context.key_groups(),
-            context.max_parallelism,
-        ));
+        self.state = Some(KeyedTable::new(context.key_groups(), context.max_parallelism));
         Ok(())
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let state = self.state.as_mut().ok_or_else(not_open)?;
-        let Batch {
-            mut values,
-            timestamps,
-        } = Batch::<T>::from_payload(batch)?;
+        let Batch { mut values, timestamps } = Batch::<T>::from_payload(batch)?;
         self.keys.load(&values)?;
-        for ((value, key), hash) in values
-            .iter_mut()
-            .zip(&self.keys.keys)
-            .zip(&self.keys.hashes)
-        {
+        for ((value, key), hash) in values.iter_mut().zip(&self.keys.keys).zip(&self.keys.hashes) {
             // The record is replaced by the reduced value in place: the batch's memory is reused.
             let (reduced, fresh) = state.get_or_insert_with(*hash, key, || value.clone());
             if !fresh {
@@ -78,11 +64,7 @@ pub(crate) struct Timers<K, N> {
 impl<K, N> Default for Timers<K, N> {
     fn default() -> Self {
         let (event, processing) = (TimerQueue::default(), TimerQueue::default());
-        Self {
-            event,
-            processing,
-            watermark: MIN_TIMESTAMP,
-        }
+        Self { event, processing, watermark: MIN_TIMESTAMP }
     }
 }
 
@@ -278,11 +260,7 @@ impl<K: Key> KeyedCore<K> {
         keys.load(&values)?;
         let mut timestamps = timestamps.map(Vec::into_iter);
         let mut collector = Collector::new(out);
-        for ((value, key), hash) in values
-            .into_iter()
-            .zip(keys.keys.drain(..))
-            .zip(&keys.hashes)
-        {
+        for ((value, key), hash) in values.into_iter().zip(keys.keys.drain(..)).zip(&keys.hashes) {
             let timestamp = timestamps.as_mut().and_then(Iterator::next);
             collector.set_timestamp(timestamp);
             self.store.set_current_key(*hash, key);
@@ -311,9 +289,7 @@ impl<K: Key> KeyedCore<K> {
         let mut collector = Collector::new(out);
         let mut fired = 0;
         loop {
-            let wall = self
-                .firing_wall_ms
-                .and_then(|now| self.timers.processing.pop_due(now));
+            let wall = self.firing_wall_ms.and_then(|now| self.timers.processing.pop_due(now));
             let (timer, domain) = match wall {
                 Some(timer) => (timer, TimeDomain::ProcessingTime),
                 None => {
@@ -362,12 +338,7 @@ pub struct KeyedProcessOperator<K, I, O, F> {
 impl<K: Key, I: Record, O, F> KeyedProcessOperator<K, I, O, F> {
     /// An operator around `function`.
     pub fn new(selector: KeySelector<I, K>, function: F) -> Self {
-        Self {
-            function,
-            keys: BatchKeys::new(selector),
-            core: None,
-            types: PhantomData,
-        }
+        Self { function, keys: BatchKeys::new(selector), core: None, types: PhantomData }
     }
 }
 
@@ -376,10 +347,7 @@ macro_rules! keyed_life_cycle {
         fn open(&mut self, context: &OperatorContext) -> FlowResult {
             let core = self.core.insert(KeyedCore::new(context));
             let runtime = RuntimeContext::new(context);
-            let mut open = OpenContext {
-                runtime: &runtime,
-                state: &mut core.store,
-            };
+            let mut open = OpenContext { runtime: &runtime, state: &mut core.store };
             self.function.open(&mut open).map_err(FlowError::user)
         }
 
@@ -395,9 +363,7 @@ macro_rules! keyed_life_cycle {
         }
 
         fn next_processing_timer_ms(&self) -> Option<i64> {
-            self.core
-                .as_ref()
-                .and_then(|core| core.timers.processing.next_time())
+            self.core.as_ref().and_then(|core| core.timers.processing.next_time())
         }
 
         fn on_processing_time(
@@ -434,12 +400,9 @@ where
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let core = self.core.as_mut().ok_or_else(not_open)?;
         let function = &mut self.function;
-        core.process(
-            &mut self.keys,
-            batch,
-            out,
-            |value, context, out: &mut Collector<'_, O>| function.process(value, context, out),
-        )
+        core.process(&mut self.keys, batch, out, |value, context, out: &mut Collector<'_, O>| {
+            function.process(value, context, out)
+        })
     }
 
     keyed_life_cycle!();

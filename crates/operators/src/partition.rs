@@ -101,10 +101,7 @@ impl<T: Record> ChannelChooser<T> for ByFunction<T> {
 /// Distribution by a function of the user.
 pub fn by_function<T: Record>(function: CustomPartitioner<T>) -> Distribution<T> {
     Distribution::Computed(Arc::new(move |context| {
-        Box::new(ByFunction {
-            function: function.clone(),
-            channels: context.channels,
-        })
+        Box::new(ByFunction { function: function.clone(), channels: context.channels })
     }))
 }
 
@@ -117,36 +114,25 @@ pub struct TypedEdge<T> {
 impl<T> TypedEdge<T> {
     /// An edge with that distribution.
     pub fn new(distribution: Distribution<T>) -> Self {
-        Self {
-            distribution,
-            types: PhantomData,
-        }
+        Self { distribution, types: PhantomData }
     }
 }
 
 impl<T: Record> EdgeFactory for TypedEdge<T> {
     fn create_partitioner(&self, context: &PartitionContext) -> FlowResult<Box<dyn Partitioner>> {
-        let seed = u64::from(context.subtask)
-            .wrapping_add(1)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let seed = u64::from(context.subtask).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let first = context.subtask as usize % context.channels.max(1);
         let chooser: Box<dyn ChannelChooser<T>> = match &self.distribution {
             Distribution::Broadcast if context.channels > 1 => {
-                return Ok(Box::new(Broadcast {
-                    channels: context.channels,
-                }));
+                return Ok(Box::new(Broadcast { channels: context.channels }));
             }
             // With one channel there is nothing to choose: batches pass by pointer.
             _ if context.channels <= 1 => return Ok(Box::new(PassOn)),
             Distribution::Single | Distribution::Broadcast => return Ok(Box::new(PassOn)),
-            Distribution::RoundRobin => Box::new(RoundRobin {
-                next: first,
-                channels: context.channels,
-            }),
-            Distribution::Shuffle => Box::new(AtRandom {
-                state: seed,
-                channels: context.channels,
-            }),
+            Distribution::RoundRobin => {
+                Box::new(RoundRobin { next: first, channels: context.channels })
+            }
+            Distribution::Shuffle => Box::new(AtRandom { state: seed, channels: context.channels }),
             Distribution::Computed(create) => create(context),
         };
         Ok(Box::new(Scatter {
@@ -210,11 +196,7 @@ impl<T> ChannelChooser<T> for RoundRobin {
         channels.clear();
         for _ in values {
             channels.push(self.next as u32);
-            self.next = if self.next + 1 == self.channels {
-                0
-            } else {
-                self.next + 1
-            };
+            self.next = if self.next + 1 == self.channels { 0 } else { self.next + 1 };
         }
         Ok(())
     }
@@ -329,14 +311,10 @@ mod tests {
             target_max_parallelism: 128,
             buffer_bytes: 64,
         };
-        let mut partitioner = TypedEdge::new(distribution)
-            .create_partitioner(&context)
-            .unwrap();
+        let mut partitioner = TypedEdge::new(distribution).create_partitioner(&context).unwrap();
         let mut sink = Sink::default();
         for chunk in values.chunks(7) {
-            partitioner
-                .partition(Batch::new(chunk.to_vec()).boxed(), &mut sink)
-                .unwrap();
+            partitioner.partition(Batch::new(chunk.to_vec()).boxed(), &mut sink).unwrap();
         }
         partitioner.flush(&mut sink).unwrap();
         assert!(partitioner.is_empty());
@@ -348,10 +326,7 @@ mod tests {
     fn every_strategy_reaches_the_right_channels() {
         let all: Vec<u32> = (0..100).collect();
         assert_eq!(run(Distribution::Single, 3, all.clone())[0], all);
-        assert_eq!(
-            run(Distribution::Broadcast, 3, all.clone()),
-            vec![all.clone(); 3]
-        );
+        assert_eq!(run(Distribution::Broadcast, 3, all.clone()), vec![all.clone(); 3]);
         let turns = run(Distribution::RoundRobin, 3, (0..6).collect());
         assert_eq!(turns, [vec![2, 5], vec![0, 3], vec![1, 4]]);
         let random = run(Distribution::Shuffle, 3, all.clone());
@@ -391,9 +366,7 @@ mod tests {
         };
         let mut partitioner = TypedEdge::new(wild).create_partitioner(&context).unwrap();
         let batch = Batch::new(vec![1u32]).boxed();
-        let error = partitioner
-            .partition(batch, &mut Sink::default())
-            .unwrap_err();
+        let error = partitioner.partition(batch, &mut Sink::default()).unwrap_err();
         assert!(error.to_string().contains("chose channel 2 of 2"));
     }
 }

@@ -18,11 +18,7 @@ pub struct SinkOperator<S: Sink> {
 impl<S: Sink> SinkOperator<S> {
     /// An operator for `sink`.
     pub fn new(sink: Arc<S>) -> Self {
-        Self {
-            sink,
-            writer: None,
-            committer: None,
-        }
+        Self { sink, writer: None, committer: None }
     }
 }
 
@@ -39,29 +35,18 @@ impl<S: Sink> Operator for SinkOperator<S> {
             metrics: context.metrics.clone(),
             accumulators: context.accumulators.clone(),
         };
-        self.committer = self
-            .sink
-            .create_committer(&context)
-            .map_err(FlowError::external)?;
-        self.writer = Some(
-            self.sink
-                .create_writer(context)
-                .map_err(FlowError::external)?,
-        );
+        self.committer = self.sink.create_committer(&context).map_err(FlowError::external)?;
+        self.writer = Some(self.sink.create_writer(context).map_err(FlowError::external)?);
         Ok(())
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, _: &mut dyn Output) -> FlowResult {
         let writer = self.writer.as_mut().ok_or_else(not_open)?;
-        writer
-            .write(Batch::from_payload(batch)?)
-            .map_err(FlowError::external)
+        writer.write(Batch::from_payload(batch)?).map_err(FlowError::external)
     }
 
     fn is_available(&self) -> bool {
-        self.writer
-            .as_ref()
-            .is_none_or(|writer| writer.is_available())
+        self.writer.as_ref().is_none_or(|writer| writer.is_available())
     }
 
     fn finish(&mut self, _: &mut dyn Output) -> FlowResult<Progress> {
@@ -71,9 +56,7 @@ impl<S: Sink> Operator for SinkOperator<S> {
         if let Some(committer) = &mut self.committer
             && !committables.is_empty()
         {
-            committer
-                .commit(committables)
-                .map_err(FlowError::external)?;
+            committer.commit(committables).map_err(FlowError::external)?;
         }
         Ok(Progress::Done)
     }

@@ -49,10 +49,7 @@ pub struct SourceFactory<S: Source> {
 impl<S: Source> SourceFactory<S> {
     /// For a source with a watermark strategy.
     pub fn new(source: S, strategy: WatermarkStrategy<S::Record>) -> Self {
-        Self {
-            source: Arc::new(source),
-            strategy,
-        }
+        Self { source: Arc::new(source), strategy }
     }
 }
 
@@ -107,11 +104,7 @@ struct SourceOperator<S: Source> {
 
 impl<S: Source> SourceOperator<S> {
     fn watermark(&self) -> i64 {
-        self.generators
-            .values()
-            .map(|g| g.current())
-            .min()
-            .unwrap_or(MIN_TIMESTAMP)
+        self.generators.values().map(|g| g.current()).min().unwrap_or(MIN_TIMESTAMP)
     }
 
     fn emit(&mut self, out: &mut dyn Output) -> FlowResult {
@@ -121,15 +114,10 @@ impl<S: Source> SourceOperator<S> {
             let values = std::mem::take(&mut self.output.values);
             let timestamps = std::mem::take(&mut self.output.timestamps);
             let timed = timestamps.len() == values.len();
-            let mut batch = Batch {
-                values,
-                timestamps: timed.then_some(timestamps),
-            };
+            let mut batch = Batch { values, timestamps: timed.then_some(timestamps) };
             self.strategy.assign(&mut batch);
-            let generator = self
-                .generators
-                .entry(split)
-                .or_insert_with(|| self.strategy.create_generator());
+            let generator =
+                self.generators.entry(split).or_insert_with(|| self.strategy.create_generator());
             let timestamps = batch.timestamps.as_deref().unwrap_or_default();
             let punctuated = generator.on_batch(&batch.values, timestamps);
             running.announcer.on_records(running.clock.now_ms(), out)?;
@@ -176,9 +164,8 @@ impl<S: Source> Operator for SourceOperator<S> {
 
     fn poll_source(&mut self, out: &mut dyn Output) -> FlowResult<SourcePoll> {
         let reader = self.reader.as_mut().ok_or_else(not_open)?;
-        let status = reader
-            .read(RECORDS_PER_READ, &mut self.output)
-            .map_err(FlowError::external)?;
+        let status =
+            reader.read(RECORDS_PER_READ, &mut self.output).map_err(FlowError::external)?;
         self.emit(out)?;
         match status {
             ReadStatus::More => Ok(SourcePoll::More),
@@ -215,9 +202,7 @@ impl<S: Source> Operator for SourceOperator<S> {
     }
 
     fn next_processing_timer_ms(&self) -> Option<i64> {
-        self.running
-            .as_ref()
-            .and_then(|running| running.announcer.next_ms())
+        self.running.as_ref().and_then(|running| running.announcer.next_ms())
     }
 
     fn on_processing_time(&mut self, now_ms: i64, out: &mut dyn Output) -> FlowResult<Progress> {

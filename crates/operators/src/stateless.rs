@@ -56,10 +56,7 @@ pub struct MapOperator<I, O, F> {
 impl<I, O, F> MapOperator<I, O, F> {
     /// An operator around `f`.
     pub fn new(f: F) -> Self {
-        Self {
-            f,
-            types: PhantomData,
-        }
+        Self { f, types: PhantomData }
     }
 }
 
@@ -80,26 +77,19 @@ pub struct MapFunctionOperator<I, O, F> {
 impl<I, O, F> MapFunctionOperator<I, O, F> {
     /// An operator around `function`.
     pub fn new(function: F) -> Self {
-        Self {
-            function,
-            types: PhantomData,
-        }
+        Self { function, types: PhantomData }
     }
 }
 
 impl<I: Record, O: Record, F: MapFunction<I, O>> Operator for MapFunctionOperator<I, O, F> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        self.function
-            .open(&RuntimeContext::new(context))
-            .map_err(FlowError::user)
+        self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let Batch { values, timestamps } = Batch::<I>::from_payload(batch)?;
-        let mapped: Result<Vec<O>, BoxError> = values
-            .into_iter()
-            .map(|value| self.function.map(value))
-            .collect();
+        let mapped: Result<Vec<O>, BoxError> =
+            values.into_iter().map(|value| self.function.map(value)).collect();
         let values = mapped.map_err(FlowError::user)?;
         out.emit(Batch { values, timestamps }.boxed())
     }
@@ -128,10 +118,7 @@ pub struct FilterOperator<T, F> {
 impl<T, F> FilterOperator<T, F> {
     /// An operator around `f`.
     pub fn new(f: F) -> Self {
-        Self {
-            f,
-            types: PhantomData,
-        }
+        Self { f, types: PhantomData }
     }
 }
 
@@ -168,10 +155,7 @@ pub struct FlatMapOperator<I, O, F> {
 impl<I, O, F> FlatMapOperator<I, O, F> {
     /// An operator around `f`.
     pub fn new(f: F) -> Self {
-        Self {
-            f,
-            types: PhantomData,
-        }
+        Self { f, types: PhantomData }
     }
 }
 
@@ -205,18 +189,13 @@ pub struct ProcessOperator<I, O, F> {
 impl<I, O, F> ProcessOperator<I, O, F> {
     /// An operator around `function`.
     pub fn new(function: F) -> Self {
-        Self {
-            function,
-            types: PhantomData,
-        }
+        Self { function, types: PhantomData }
     }
 }
 
 impl<I: Record, O: Record, F: ProcessFunction<I, O>> Operator for ProcessOperator<I, O, F> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        self.function
-            .open(&RuntimeContext::new(context))
-            .map_err(FlowError::user)
+        self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
@@ -226,18 +205,14 @@ impl<I: Record, O: Record, F: ProcessFunction<I, O>> Operator for ProcessOperato
         for value in values {
             let timestamp = timestamps.as_mut().and_then(Iterator::next);
             collector.set_timestamp(timestamp);
-            self.function
-                .process(value, timestamp, &mut collector)
-                .map_err(FlowError::user)?;
+            self.function.process(value, timestamp, &mut collector).map_err(FlowError::user)?;
         }
         collector.finish()
     }
 
     fn finish(&mut self, out: &mut dyn Output) -> FlowResult<hurtig_operator_api::Progress> {
         let mut collector = Collector::new(out);
-        self.function
-            .finish(&mut collector)
-            .map_err(FlowError::user)?;
+        self.function.finish(&mut collector).map_err(FlowError::user)?;
         collector.finish()?;
         Ok(hurtig_operator_api::Progress::Done)
     }

@@ -35,10 +35,7 @@ impl BoundedOutOfOrderness {
     /// A record may come this many milliseconds of event time late.
     pub fn new(bound_ms: i64) -> Self {
         // As Flink: far enough from the edge that the subtraction cannot overflow.
-        Self {
-            max_timestamp: MIN_TIMESTAMP.saturating_add(bound_ms).saturating_add(1),
-            bound_ms,
-        }
+        Self { max_timestamp: MIN_TIMESTAMP.saturating_add(bound_ms).saturating_add(1), bound_ms }
     }
 }
 
@@ -50,9 +47,7 @@ impl<T> WatermarkGenerator<T> for BoundedOutOfOrderness {
     }
 
     fn current(&self) -> i64 {
-        self.max_timestamp
-            .saturating_sub(self.bound_ms)
-            .saturating_sub(1)
+        self.max_timestamp.saturating_sub(self.bound_ms).saturating_sub(1)
     }
 }
 
@@ -167,10 +162,7 @@ impl<T: Record> WatermarkStrategy<T> {
     where
         F: FnMut(&T, i64) -> Option<i64> + Clone + Send + Sync + 'static,
     {
-        Self::for_generator(move || Punctuated {
-            f: f.clone(),
-            current: MIN_TIMESTAMP,
-        })
+        Self::for_generator(move || Punctuated { f: f.clone(), current: MIN_TIMESTAMP })
     }
 
     /// Timestamps, in milliseconds, by a function of the record.
@@ -236,9 +228,7 @@ impl Announcer {
         let interval_ms = interval_ms as i64;
         Self {
             interval_ms,
-            idleness_ms: strategy
-                .idleness
-                .map(|idleness| idleness.as_millis() as i64),
+            idleness_ms: strategy.idleness.map(|idleness| idleness.as_millis() as i64),
             last_watermark: MIN_TIMESTAMP,
             next_ms: now + interval_ms,
             last_record_ms: now,
@@ -306,12 +296,7 @@ impl<T: Record> TimestampsAndWatermarksOperator<T> {
     /// An operator that applies `strategy`.
     pub fn new(strategy: WatermarkStrategy<T>) -> Self {
         let generator = strategy.create_generator();
-        Self {
-            strategy,
-            generator,
-            announcer: None,
-            clock: None,
-        }
+        Self { strategy, generator, announcer: None, clock: None }
     }
 }
 

@@ -33,10 +33,7 @@ pub struct CoProcessOperator<A, B, O, F> {
 impl<A, B, O, F> CoProcessOperator<A, B, O, F> {
     /// An operator around `function`.
     pub fn new(function: F) -> Self {
-        Self {
-            function,
-            types: PhantomData,
-        }
+        Self { function, types: PhantomData }
     }
 }
 
@@ -63,9 +60,7 @@ where
     F: CoProcessFunction<A, B, O>,
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        self.function
-            .open(&RuntimeContext::new(context))
-            .map_err(FlowError::user)
+        self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
     }
 
     fn process(&mut self, input: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
@@ -116,16 +111,12 @@ where
     F2: FnMut(B) -> I2 + Send,
 {
     fn process1(&mut self, value: A, out: &mut Collector<'_, O>) -> Result<(), BoxError> {
-        (self.0)(value)
-            .into_iter()
-            .for_each(|result| out.collect(result));
+        (self.0)(value).into_iter().for_each(|result| out.collect(result));
         Ok(())
     }
 
     fn process2(&mut self, value: B, out: &mut Collector<'_, O>) -> Result<(), BoxError> {
-        (self.1)(value)
-            .into_iter()
-            .for_each(|result| out.collect(result));
+        (self.1)(value).into_iter().for_each(|result| out.collect(result));
         Ok(())
     }
 }

@@ -94,8 +94,7 @@ impl ResourceManager {
                 };
                 self.executors.insert(registration.resource, executor);
                 tracing::info!(resource = %registration.resource, "TaskExecutor registered");
-                self.slots
-                    .on_report(registration.resource, &registration.slots)
+                self.slots.on_report(registration.resource, &registration.slots)
             }
             Message::Heartbeat(resource, report) => match self.executors.get_mut(&resource) {
                 Some(executor) => {
@@ -144,7 +143,8 @@ impl ResourceManager {
             return Vec::new();
         }
         tracing::warn!(%resource, reason, "TaskExecutor lost");
-        for (_, job_master) in self.jobs.values().cloned() {
+        for (_, job_master) in self.jobs.values() {
+            let job_master = job_master.clone();
             let reason = reason.to_owned();
             self.runtimes.control.spawn(async move {
                 // A JobMaster that has gone needs no word.
@@ -157,10 +157,7 @@ impl ResourceManager {
     fn expire_silent(&mut self) {
         let now = self.clock.now_ms();
         let timeout_ms = self.heartbeat_timeout.as_millis() as i64;
-        let silent = self
-            .executors
-            .iter()
-            .filter(|(_, e)| now - e.last_heartbeat_ms > timeout_ms);
+        let silent = self.executors.iter().filter(|(_, e)| now - e.last_heartbeat_ms > timeout_ms);
         let silent: Vec<ResourceId> = silent.map(|(resource, _)| *resource).collect();
         for resource in silent {
             let reason = format!("no heartbeat for {timeout_ms} ms");
@@ -172,15 +169,8 @@ impl ResourceManager {
 
     fn carry_out(&self, decision: Decision) {
         match decision {
-            Decision::Allocate {
-                slot,
-                job,
-                allocation,
-            } => {
-                let executor = self
-                    .executors
-                    .get(&slot.resource)
-                    .map(|e| e.gateway.clone());
+            Decision::Allocate { slot, job, allocation } => {
+                let executor = self.executors.get(&slot.resource).map(|e| e.gateway.clone());
                 let job_master = self.jobs.get(&job).cloned();
                 let mailbox = self.mailbox.clone();
                 self.runtimes.control.spawn(async move {
@@ -193,9 +183,7 @@ impl ResourceManager {
                         _ => false,
                     };
                     // If this actor has ended, nobody waits for the answer.
-                    let _ = mailbox
-                        .tell(Message::Answer(slot, allocation, accepted))
-                        .await;
+                    let _ = mailbox.tell(Message::Answer(slot, allocation, accepted)).await;
                 });
             }
             Decision::NotEnough { job, available } => {
@@ -217,9 +205,7 @@ impl ResourceManagerGateway for ResourceManagerHandle {
         registration: TaskExecutorRegistration,
         gateway: Arc<dyn TaskExecutorGateway>,
     ) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::Register(registration, gateway))
-            .await
+        self.mailbox.tell(Message::Register(registration, gateway)).await
     }
 
     async fn heartbeat_from_task_executor(
@@ -235,15 +221,11 @@ impl ResourceManagerGateway for ResourceManagerHandle {
         resource: ResourceId,
         reason: String,
     ) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::Disconnect(resource, reason))
-            .await
+        self.mailbox.tell(Message::Disconnect(resource, reason)).await
     }
 
     async fn notify_slot_available(&self, slot: SlotId, allocation: AllocationId) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::SlotAvailable(slot, allocation))
-            .await
+        self.mailbox.tell(Message::SlotAvailable(slot, allocation)).await
     }
 
     async fn register_job_master(
@@ -252,9 +234,7 @@ impl ResourceManagerGateway for ResourceManagerHandle {
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::RegisterJob(job, token, gateway))
-            .await
+        self.mailbox.tell(Message::RegisterJob(job, token, gateway)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()> {

@@ -51,10 +51,7 @@ pub struct SlotManager {
 impl SlotManager {
     /// A manager without slots; `seed` makes its grants differ from those of another leader.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
+        Self { seed, ..Self::default() }
     }
 
     /// A TaskExecutor has registered, or reports its slots.
@@ -103,11 +100,7 @@ impl SlotManager {
             && let SlotState::Pending(pending, job) = *state
             && pending == allocation
         {
-            *state = if accepted {
-                SlotState::Allocated(allocation, job)
-            } else {
-                SlotState::Free
-            };
+            *state = if accepted { SlotState::Allocated(allocation, job) } else { SlotState::Free };
         }
         // A refused slot is tried again with the next report, not at once: no busy loop.
         if accepted { self.decide() } else { Vec::new() }
@@ -126,14 +119,8 @@ impl SlotManager {
 
     /// All slots and the free ones of a TaskExecutor.
     pub fn count(&self, resource: ResourceId) -> (u32, u32) {
-        let slots = self
-            .slots
-            .iter()
-            .filter(|(slot, _)| slot.resource == resource);
-        let free = slots
-            .clone()
-            .filter(|(_, state)| **state == SlotState::Free)
-            .count();
+        let slots = self.slots.iter().filter(|(slot, _)| slot.resource == resource);
+        let free = slots.clone().filter(|(_, state)| **state == SlotState::Free).count();
         (slots.count() as u32, free as u32)
     }
 
@@ -146,14 +133,8 @@ impl SlotManager {
                 if has >= *required {
                     break;
                 }
-                let first = SlotId {
-                    resource: *resource,
-                    index: 0,
-                };
-                let last = SlotId {
-                    resource: *resource,
-                    index: u32::MAX,
-                };
+                let first = SlotId { resource: *resource, index: 0 };
+                let last = SlotId { resource: *resource, index: u32::MAX };
                 for (slot, state) in self.slots.range_mut(first..=last) {
                     if has >= *required {
                         break;
@@ -164,19 +145,12 @@ impl SlotManager {
                             AllocationId((u128::from(self.seed) << 64) | u128::from(self.grants));
                         *state = SlotState::Pending(allocation, *job);
                         has += 1;
-                        decisions.push(Decision::Allocate {
-                            slot: *slot,
-                            job: *job,
-                            allocation,
-                        });
+                        decisions.push(Decision::Allocate { slot: *slot, job: *job, allocation });
                     }
                 }
             }
             if has < *required {
-                decisions.push(Decision::NotEnough {
-                    job: *job,
-                    available: has,
-                });
+                decisions.push(Decision::NotEnough { job: *job, available: has });
             }
         }
         decisions
@@ -190,20 +164,13 @@ mod tests {
     use super::*;
 
     fn report(resource: ResourceId, slots: u32) -> SlotReport {
-        let status = |index| SlotStatus {
-            slot: SlotId { resource, index },
-            allocated: None,
-        };
-        SlotReport {
-            slots: (0..slots).map(status).collect(),
-        }
+        let status = |index| SlotStatus { slot: SlotId { resource, index }, allocated: None };
+        SlotReport { slots: (0..slots).map(status).collect() }
     }
 
     fn allocated(decisions: &[Decision]) -> Vec<(SlotId, AllocationId)> {
         let allocate = |decision: &Decision| match decision {
-            Decision::Allocate {
-                slot, allocation, ..
-            } => Some((*slot, *allocation)),
+            Decision::Allocate { slot, allocation, .. } => Some((*slot, *allocation)),
             Decision::NotEnough { .. } => None,
         };
         decisions.iter().filter_map(allocate).collect()
@@ -218,11 +185,7 @@ mod tests {
         assert_eq!(allocated(&manager.on_report(one, &report(one, 2))).len(), 2);
         assert_eq!(allocated(&manager.on_report(two, &report(two, 2))).len(), 1);
         assert_eq!(manager.count(two), (2, 1));
-        assert_eq!(
-            allocated(&manager.on_lost(one)).len(),
-            1,
-            "lost slots are replaced"
-        );
+        assert_eq!(allocated(&manager.on_lost(one)).len(), 1, "lost slots are replaced");
     }
 
     #[test]

@@ -25,36 +25,20 @@ pub(crate) fn describe(
         for (subtask, subpartition) in
             channels_of(input.pattern, producers, consumers, attempt.subtask)
         {
-            let producing = graph
-                .execution(graph.index_of(producer.id, subtask)?)
-                .attempt;
+            let producing = graph.execution(graph.index_of(producer.id, subtask)?).attempt;
             let slot = pool.slot_for(&producer.slot_sharing_group, subtask)?;
-            let partition = ResultPartitionId {
-                producer: producing,
-                edge: input.edge,
-            };
+            let partition = ResultPartitionId { producer: producing, edge: input.edge };
             let producer: PeerAddress = slot.data_address.clone();
-            channels.push(ChannelDescriptor {
-                partition,
-                subpartition,
-                producer,
-            });
+            channels.push(ChannelDescriptor { partition, subpartition, producer });
         }
-        gates.push(GateDescriptor {
-            edge: input.edge,
-            channels,
-        });
+        gates.push(GateDescriptor { edge: input.edge, channels });
     }
     let mut subpartitions = Vec::with_capacity(vertex.outputs.len());
     let mut consumers = Vec::with_capacity(vertex.outputs.len());
     for output in &vertex.outputs {
         let consumer = graph.graph.vertex(output.consumer)?;
-        let readers = consumers_of(
-            output.pattern,
-            vertex.parallelism,
-            consumer.parallelism,
-            attempt.subtask,
-        );
+        let readers =
+            consumers_of(output.pattern, vertex.parallelism, consumer.parallelism, attempt.subtask);
         subpartitions.push(readers.len() as u32);
         consumers.push((consumer.parallelism, consumer.max_parallelism));
     }

@@ -21,11 +21,7 @@ pub struct IllegalTransition {
 
 impl std::fmt::Display for IllegalTransition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "an execution cannot go from {:?} to {:?}",
-            self.from, self.to
-        )
+        write!(f, "an execution cannot go from {:?} to {:?}", self.from, self.to)
     }
 }
 
@@ -66,10 +62,7 @@ impl Execution {
     /// Enters a state.
     pub fn transition(&mut self, to: ExecutionState, now_ms: i64) -> Result<(), IllegalTransition> {
         if !self.state.may_become(to) {
-            return Err(IllegalTransition {
-                from: self.state,
-                to,
-            });
+            return Err(IllegalTransition { from: self.state, to });
         }
         self.state = to;
         self.timestamps.insert(to, now_ms);
@@ -78,10 +71,7 @@ impl Execution {
 
     /// Replaces the attempt by the next one.
     pub fn start_over(&mut self, now_ms: i64) {
-        let attempt = ExecutionAttemptId {
-            attempt: self.attempt.attempt + 1,
-            ..self.attempt
-        };
+        let attempt = ExecutionAttemptId { attempt: self.attempt.attempt + 1, ..self.attempt };
         *self = Self::new(attempt, self.region, now_ms);
     }
 }
@@ -132,12 +122,7 @@ impl ExecutionGraph {
                 executions.push(Execution::new(attempt, region_of[executions.len()], now_ms));
             }
         }
-        Self {
-            graph,
-            executions,
-            first,
-            regions,
-        }
+        Self { graph, executions, first, regions }
     }
 
     /// Position of a subtask.
@@ -181,20 +166,13 @@ impl ExecutionGraph {
     /// `name (2/4)#0`, as Flink names a task.
     pub fn task_name(&self, index: usize) -> String {
         let attempt = self.executions[index].attempt;
-        let (name, parallelism) = self
-            .vertex_of(index)
-            .map_or(("?", 0), |vertex| (&vertex.name, vertex.parallelism));
-        format!(
-            "{name} ({}/{parallelism})#{}",
-            attempt.subtask + 1,
-            attempt.attempt
-        )
+        let (name, parallelism) =
+            self.vertex_of(index).map_or(("?", 0), |vertex| (&vertex.name, vertex.parallelism));
+        format!("{name} ({}/{parallelism})#{}", attempt.subtask + 1, attempt.attempt)
     }
 
     /// True if no attempt will change its state any more.
     pub fn all_terminal(&self) -> bool {
-        self.executions
-            .iter()
-            .all(|execution| execution.state.is_terminal())
+        self.executions.iter().all(|execution| execution.state.is_terminal())
     }
 }

@@ -35,7 +35,7 @@ const REMEMBERED_FAILURES: usize = 16;
 
 /// A wake-up that the scheduler asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Timer {
+pub enum SchedulerTimer {
     /// Schedule the regions again that wait for their restart.
     Restart,
     /// Slots have been missing for too long.
@@ -67,7 +67,7 @@ pub enum Command {
         subtask: u32,
     },
     /// Call `on_timer` after this many milliseconds.
-    SetTimer(Timer, u64),
+    SetTimer(SchedulerTimer, u64),
     /// The job has entered a state.
     StatusChanged(JobStatus),
     /// The job has ended for good.
@@ -185,10 +185,7 @@ impl JobScheduler {
     fn schedule(&mut self, indices: &[usize], now_ms: i64, commands: &mut Vec<Command>) {
         for index in indices {
             // Created attempts can always be scheduled.
-            let _ = self
-                .graph
-                .execution_mut(*index)
-                .transition(ExecutionState::Scheduled, now_ms);
+            let _ = self.graph.execution_mut(*index).transition(ExecutionState::Scheduled, now_ms);
         }
         self.deploy_ready(now_ms, commands);
     }
@@ -203,10 +200,8 @@ impl JobScheduler {
             if waiting.is_empty() {
                 continue;
             }
-            let described: Option<Vec<_>> = waiting
-                .iter()
-                .map(|i| describe(&self.graph, &self.pool, *i))
-                .collect();
+            let described: Option<Vec<_>> =
+                waiting.iter().map(|i| describe(&self.graph, &self.pool, *i)).collect();
             let Some(described) = described else {
                 left_waiting = true;
                 continue;
@@ -220,13 +215,9 @@ impl JobScheduler {
         }
         if left_waiting && !self.waiting_for_slots {
             self.slot_round += 1;
-            let timer = Timer::SlotTimeout {
-                round: self.slot_round,
-            };
-            commands.push(Command::SetTimer(
-                timer,
-                self.graph.graph.config.slot_request_timeout_ms,
-            ));
+            let timer = SchedulerTimer::SlotTimeout { round: self.slot_round };
+            commands
+                .push(Command::SetTimer(timer, self.graph.graph.config.slot_request_timeout_ms));
         }
         self.waiting_for_slots = left_waiting;
         if !left_waiting && self.status == JobStatus::Restarting && self.restarting.is_empty() {
@@ -246,10 +237,7 @@ impl JobScheduler {
             return (Vec::new(), commands);
         }
         let accepted = offers.iter().filter(|offer| {
-            self.pool.offer(PhysicalSlot {
-                offer: **offer,
-                data_address: data_address.clone(),
-            })
+            self.pool.offer(PhysicalSlot { offer: **offer, data_address: data_address.clone() })
         });
         let accepted = accepted.map(|offer| offer.allocation).collect();
         if matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
@@ -341,7 +329,7 @@ impl JobScheduler {
         self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
         let at_ms = now_ms.saturating_add_unsigned(delay_ms);
         self.restart_at_ms = self.restart_at_ms.max(at_ms);
-        commands.push(Command::SetTimer(Timer::Restart, delay_ms));
+        commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
     }
 
     /// Fails the job; the first reason is kept.
@@ -357,10 +345,7 @@ impl JobScheduler {
     /// Cancels the job.
     pub fn cancel(&mut self, now_ms: i64) -> Vec<Command> {
         let mut commands = Vec::new();
-        if matches!(
-            self.status,
-            JobStatus::Created | JobStatus::Running | JobStatus::Restarting
-        ) {
+        if matches!(self.status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting) {
             self.set_status(JobStatus::Cancelling, now_ms, &mut commands);
             self.end_all(now_ms, &mut commands);
         }
@@ -384,10 +369,7 @@ impl JobScheduler {
                 }
                 (Deploying | Initializing | Running, Some(allocation)) => {
                     let _ = execution.transition(Canceling, now_ms);
-                    commands.push(Command::Cancel {
-                        attempt: execution.attempt,
-                        allocation,
-                    });
+                    commands.push(Command::Cancel { attempt: execution.attempt, allocation });
                 }
                 (Canceling | Finished | Canceled | Failed, _) => {}
             }
@@ -405,10 +387,7 @@ impl JobScheduler {
             }
             JobStatus::Running | JobStatus::Restarting => {
                 let executions = self.graph.executions();
-                if executions
-                    .iter()
-                    .all(|e| e.state == ExecutionState::Finished)
-                {
+                if executions.iter().all(|e| e.state == ExecutionState::Finished) {
                     self.set_status(JobStatus::Finished, now_ms, commands);
                 } else {
                     self.restart_ended_regions(now_ms, commands);
@@ -424,9 +403,7 @@ impl JobScheduler {
         }
         let ended = |region: &usize| {
             let members = &self.graph.regions()[*region];
-            members
-                .iter()
-                .all(|index| self.graph.execution(*index).state.is_terminal())
+            members.iter().all(|index| self.graph.execution(*index).state.is_terminal())
         };
         let ready: Vec<usize> = self.restarting.iter().copied().filter(ended).collect();
         for region in ready {
@@ -435,9 +412,7 @@ impl JobScheduler {
             for index in &members {
                 let execution = self.graph.execution_mut(*index);
                 execution.start_over(now_ms);
-                let ExecutionAttemptId {
-                    vertex, subtask, ..
-                } = execution.attempt;
+                let ExecutionAttemptId { vertex, subtask, .. } = execution.attempt;
                 commands.push(Command::ResetSubtask { vertex, subtask });
             }
             self.schedule(&members, now_ms, commands);
@@ -445,15 +420,15 @@ impl JobScheduler {
     }
 
     /// A timer that was asked for.
-    pub fn on_timer(&mut self, timer: Timer, now_ms: i64) -> Vec<Command> {
+    pub fn on_timer(&mut self, timer: SchedulerTimer, now_ms: i64) -> Vec<Command> {
         let mut commands = Vec::new();
         match timer {
-            Timer::Restart => {
+            SchedulerTimer::Restart => {
                 // The clock that measured the delay may be a little ahead of this one.
                 self.restart_at_ms = self.restart_at_ms.min(now_ms);
                 self.after_change(now_ms, &mut commands);
             }
-            Timer::SlotTimeout { round } => {
+            SchedulerTimer::SlotTimeout { round } => {
                 if self.waiting_for_slots && round == self.slot_round {
                     self.waiting_for_slots = false;
                     self.on_slot_timeout(now_ms, &mut commands);
@@ -465,9 +440,7 @@ impl JobScheduler {
 
     fn on_slot_timeout(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
         let executions = self.graph.executions();
-        let waiting = executions
-            .iter()
-            .position(|e| e.state == ExecutionState::Scheduled);
+        let waiting = executions.iter().position(|e| e.state == ExecutionState::Scheduled);
         let Some(index) = waiting else { return };
         let timeout_ms = self.graph.graph.config.slot_request_timeout_ms;
         let failure = FailureInfo {
@@ -500,18 +473,12 @@ impl JobScheduler {
         let in_slot =
             |e: &crate::Execution| e.allocation == Some(allocation) && !e.state.is_terminal();
         let executions = self.graph.executions().iter().enumerate();
-        let affected: Vec<usize> = executions
-            .filter(|(_, e)| in_slot(e))
-            .map(|(i, _)| i)
-            .collect();
+        let affected: Vec<usize> = executions.filter(|(_, e)| in_slot(e)).map(|(i, _)| i).collect();
         for index in affected {
             let task = Some(self.graph.task_name(index));
             let was_cancelling = self.graph.execution(index).state == ExecutionState::Canceling;
-            let end = if was_cancelling {
-                ExecutionState::Canceled
-            } else {
-                ExecutionState::Failed
-            };
+            let end =
+                if was_cancelling { ExecutionState::Canceled } else { ExecutionState::Failed };
             let _ = self.graph.execution_mut(index).transition(end, now_ms);
             if !was_cancelling {
                 let failure = FailureInfo {
@@ -535,9 +502,7 @@ impl JobScheduler {
         now_ms: i64,
     ) -> Vec<Command> {
         let lost = self.pool.on_resource(resource);
-        lost.into_iter()
-            .flat_map(|slot| self.on_slot_lost(slot, reason, now_ms))
-            .collect()
+        lost.into_iter().flat_map(|slot| self.on_slot_lost(slot, reason, now_ms)).collect()
     }
 
     /// New readings of a running attempt.

@@ -17,6 +17,6 @@ pub mod slot_pool;
 mod tests;
 
 pub use execution_graph::{Execution, ExecutionGraph, IllegalTransition};
-pub use job_scheduler::{Command, JobScheduler, Timer};
+pub use job_scheduler::{Command, JobScheduler, SchedulerTimer};
 pub use restart::RestartBackoff;
 pub use slot_pool::{PhysicalSlot, SharedSlotId, SlotPool};

@@ -40,11 +40,7 @@ impl RestartBackoff {
             RestartStrategyConfig::FixedDelay { attempts, delay_ms } => {
                 (self.restarts < attempts).then_some(delay_ms)
             }
-            RestartStrategyConfig::FailureRate {
-                max_failures,
-                interval_ms,
-                delay_ms,
-            } => {
+            RestartStrategyConfig::FailureRate { max_failures, interval_ms, delay_ms } => {
                 let begin = now_ms.saturating_sub_unsigned(interval_ms);
                 self.failures.retain(|failure| *failure > begin);
                 self.failures.push_back(now_ms);
@@ -72,11 +68,8 @@ impl RestartBackoff {
                 let grown = (delay as f64 * multiplier).min(max_ms as f64);
                 self.delay_ms = (grown as u64).clamp(initial_ms.min(max_ms), max_ms);
                 let spread = (delay as f64 * jitter) as i64;
-                let offset = if spread > 0 {
-                    self.next_random() % (2 * spread + 1) - spread
-                } else {
-                    0
-                };
+                let offset =
+                    if spread > 0 { self.next_random() % (2 * spread + 1) - spread } else { 0 };
                 Some(delay.saturating_add_signed(offset).min(max_ms))
             }
         };
@@ -101,10 +94,7 @@ mod tests {
 
     fn delays(config: RestartStrategyConfig, failures: &[i64]) -> Vec<Option<u64>> {
         let mut backoff = RestartBackoff::new(config, 7);
-        failures
-            .iter()
-            .map(|now| backoff.on_failure(*now))
-            .collect()
+        failures.iter().map(|now| backoff.on_failure(*now)).collect()
     }
 
     #[test]
@@ -114,24 +104,15 @@ mod tests {
 
     #[test]
     fn fixed_delay_counts_attempts() {
-        let config = RestartStrategyConfig::FixedDelay {
-            attempts: 2,
-            delay_ms: 5,
-        };
+        let config = RestartStrategyConfig::FixedDelay { attempts: 2, delay_ms: 5 };
         assert_eq!(delays(config, &[0, 1, 2]), [Some(5), Some(5), None]);
     }
 
     #[test]
     fn failure_rate_forgets_old_failures() {
-        let config = RestartStrategyConfig::FailureRate {
-            max_failures: 2,
-            interval_ms: 100,
-            delay_ms: 1,
-        };
-        assert_eq!(
-            delays(config, &[0, 50, 120, 130]),
-            [Some(1), Some(1), Some(1), None]
-        );
+        let config =
+            RestartStrategyConfig::FailureRate { max_failures: 2, interval_ms: 100, delay_ms: 1 };
+        assert_eq!(delays(config, &[0, 50, 120, 130]), [Some(1), Some(1), Some(1), None]);
     }
 
     #[test]

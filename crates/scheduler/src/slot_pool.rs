@@ -46,10 +46,7 @@ impl SlotPool {
                 serves.insert(SharedSlotId { group, index }, None);
             }
         }
-        Self {
-            slots: BTreeMap::new(),
-            serves,
-        }
+        Self { slots: BTreeMap::new(), serves }
     }
 
     /// Number of slots that the job needs.
@@ -88,19 +85,13 @@ impl SlotPool {
 
     /// The grants on one TaskExecutor.
     pub fn on_resource(&self, resource: ResourceId) -> Vec<AllocationId> {
-        let slots = self
-            .slots
-            .values()
-            .filter(|slot| slot.offer.slot.resource == resource);
+        let slots = self.slots.values().filter(|slot| slot.offer.slot.resource == resource);
         slots.map(|slot| slot.offer.allocation).collect()
     }
 
     /// The slot of subtasks with that index in that group.
     pub fn slot_for(&self, group: &str, index: u32) -> Option<&PhysicalSlot> {
-        let id = SharedSlotId {
-            group: group.to_owned(),
-            index,
-        };
+        let id = SharedSlotId { group: group.to_owned(), index };
         let allocation = self.serves.get(&id)?.as_ref()?;
         self.slots.get(allocation)
     }

@@ -10,7 +10,7 @@ use hurtig_graph::{
 };
 use hurtig_types::{AllocationId, EdgeId, JobId, JobVertexId, ResourceId};
 
-use crate::{Command, JobScheduler, Timer};
+use crate::{Command, JobScheduler, SchedulerTimer};
 
 fn vertex(id: u128, parallelism: u32) -> JobVertex {
     JobVertex {
@@ -36,30 +36,10 @@ fn scheduler(
     let mut a = vertex(1, 2);
     let mut b = vertex(2, 2);
     let consumer = b.id;
-    a.outputs = vec![IntermediateDataSet {
-        edge,
-        consumer,
-        ship,
-        pattern,
-        buffer_timeout_ms: 1,
-    }];
-    b.inputs = vec![JobEdge {
-        edge,
-        producer: a.id,
-        input_index: 0,
-        ship,
-        pattern,
-    }];
-    let config = JobConfig {
-        restart_strategy,
-        ..JobConfig::default()
-    };
-    let graph = JobGraph {
-        job_id: JobId(1),
-        name: "job".into(),
-        vertices: vec![a, b],
-        config,
-    };
+    a.outputs = vec![IntermediateDataSet { edge, consumer, ship, pattern, buffer_timeout_ms: 1 }];
+    b.inputs = vec![JobEdge { edge, producer: a.id, input_index: 0, ship, pattern }];
+    let config = JobConfig { restart_strategy, ..JobConfig::default() };
+    let graph = JobGraph { job_id: JobId(1), name: "job".into(), vertices: vec![a, b], config };
     JobScheduler::new(graph, 1, 0)
 }
 
@@ -69,16 +49,10 @@ fn offer(scheduler: &mut JobScheduler, allocations: &[u128], now_ms: i64) -> Vec
         .iter()
         .map(|a| SlotOffer {
             allocation: AllocationId(*a),
-            slot: SlotId {
-                resource,
-                index: *a as u32,
-            },
+            slot: SlotId { resource, index: *a as u32 },
         })
         .collect();
-    let address = PeerAddress {
-        resource,
-        address: "here".into(),
-    };
+    let address = PeerAddress { resource, address: "here".into() };
     scheduler.on_slots_offered(&offers, &address, now_ms).1
 }
 
@@ -97,16 +71,8 @@ fn report(
     });
     let metrics = TaskIoMetrics::default();
     let accumulators = Default::default();
-    scheduler.on_task_state(
-        TaskStateUpdate {
-            attempt,
-            state,
-            failure,
-            metrics,
-            accumulators,
-        },
-        now_ms,
-    )
+    scheduler
+        .on_task_state(TaskStateUpdate { attempt, state, failure, metrics, accumulators }, now_ms)
 }
 
 fn run_all(scheduler: &mut JobScheduler, now_ms: i64) {
@@ -129,10 +95,7 @@ fn cancelled(commands: &[Command]) -> usize {
 }
 
 fn fixed_delay() -> RestartStrategyConfig {
-    RestartStrategyConfig::FixedDelay {
-        attempts: 1,
-        delay_ms: 10,
-    }
+    RestartStrategyConfig::FixedDelay { attempts: 1, delay_ms: 10 }
 }
 
 #[test]
@@ -155,18 +118,9 @@ fn surplus_slots_are_refused_and_known_ones_accepted_again() {
     let mut scheduler = scheduler(DistributionPattern::AllToAll, RestartStrategyConfig::None);
     scheduler.start(0);
     offer(&mut scheduler, &[1, 2], 1);
-    let address = PeerAddress {
-        resource: ResourceId(9),
-        address: "here".into(),
-    };
-    let slot = SlotId {
-        resource: ResourceId(9),
-        index: 0,
-    };
-    let offers = [1, 3].map(|a| SlotOffer {
-        allocation: AllocationId(a),
-        slot,
-    });
+    let address = PeerAddress { resource: ResourceId(9), address: "here".into() };
+    let slot = SlotId { resource: ResourceId(9), index: 0 };
+    let offers = [1, 3].map(|a| SlotOffer { allocation: AllocationId(a), slot });
     let (accepted, _) = scheduler.on_slots_offered(&offers, &address, 2);
     assert_eq!(accepted, [AllocationId(1)]);
 }
@@ -178,27 +132,13 @@ fn only_the_failed_region_restarts() {
     offer(&mut scheduler, &[1, 2], 1);
     run_all(&mut scheduler, 2);
     let commands = report(&mut scheduler, 0, ExecutionState::Failed, 3);
-    assert_eq!(
-        (cancelled(&commands), scheduler.status()),
-        (1, JobStatus::Restarting)
-    );
+    assert_eq!((cancelled(&commands), scheduler.status()), (1, JobStatus::Restarting));
     report(&mut scheduler, 2, ExecutionState::Canceled, 4);
-    assert_eq!(
-        scheduler.graph().execution(0).attempt.attempt,
-        0,
-        "the delay has not passed"
-    );
-    let commands = scheduler.on_timer(Timer::Restart, 13);
-    assert_eq!(
-        (deployed(&commands), scheduler.status()),
-        (2, JobStatus::Running)
-    );
-    let attempts: Vec<u32> = scheduler
-        .graph()
-        .executions()
-        .iter()
-        .map(|e| e.attempt.attempt)
-        .collect();
+    assert_eq!(scheduler.graph().execution(0).attempt.attempt, 0, "the delay has not passed");
+    let commands = scheduler.on_timer(SchedulerTimer::Restart, 13);
+    assert_eq!((deployed(&commands), scheduler.status()), (2, JobStatus::Running));
+    let attempts: Vec<u32> =
+        scheduler.graph().executions().iter().map(|e| e.attempt.attempt).collect();
     assert_eq!(attempts, [1, 0, 1, 0]);
     assert_eq!(scheduler.restarts(), 1);
 }
@@ -210,10 +150,7 @@ fn a_job_fails_when_restarts_are_used_up() {
     offer(&mut scheduler, &[1, 2], 1);
     run_all(&mut scheduler, 2);
     let commands = report(&mut scheduler, 1, ExecutionState::Failed, 3);
-    assert_eq!(
-        (cancelled(&commands), scheduler.status()),
-        (3, JobStatus::Failing)
-    );
+    assert_eq!((cancelled(&commands), scheduler.status()), (3, JobStatus::Failing));
     // A failure on the way down is no second root cause.
     report(&mut scheduler, 0, ExecutionState::Failed, 4);
     report(&mut scheduler, 2, ExecutionState::Canceled, 4);
@@ -234,7 +171,7 @@ fn late_messages_of_an_old_attempt_are_ignored() {
     for index in [0, 2, 3] {
         report(&mut scheduler, index, ExecutionState::Canceled, 4);
     }
-    scheduler.on_timer(Timer::Restart, 20);
+    scheduler.on_timer(SchedulerTimer::Restart, 20);
     let update = TaskStateUpdate {
         attempt: old,
         state: ExecutionState::Failed,
@@ -258,10 +195,7 @@ fn missing_slots_are_counted_in_the_error() {
     scheduler.on_timer(timer.unwrap().0, timer.unwrap().1 as i64);
     assert_eq!(scheduler.status(), JobStatus::Failed);
     let message = &scheduler.root_failure().unwrap().message;
-    assert!(
-        message.starts_with("1 of 2 slots are missing after 300000 ms"),
-        "{message}"
-    );
+    assert!(message.starts_with("1 of 2 slots are missing after 300000 ms"), "{message}");
 }
 
 #[test]
@@ -283,7 +217,7 @@ fn a_lost_task_executor_restarts_what_ran_on_it_once_there_are_slots_again() {
     run_all(&mut scheduler, 2);
     scheduler.on_resource_lost(ResourceId(9), "gone", 3);
     assert_eq!(scheduler.status(), JobStatus::Restarting);
-    assert_eq!(deployed(&scheduler.on_timer(Timer::Restart, 13)), 0);
+    assert_eq!(deployed(&scheduler.on_timer(SchedulerTimer::Restart, 13)), 0);
     assert_eq!(deployed(&offer(&mut scheduler, &[3, 4], 14)), 4);
     assert_eq!(scheduler.status(), JobStatus::Running);
 }

@@ -86,10 +86,7 @@ pub struct ReducingStateDescriptor<V> {
 impl<V> ReducingStateDescriptor<V> {
     /// State of that name, combined by `reduce`.
     pub fn new(name: &str, reduce: impl Fn(&mut V, V) + Send + Sync + 'static) -> Self {
-        Self {
-            name: name.to_owned(),
-            reduce: Arc::new(reduce),
-        }
+        Self { name: name.to_owned(), reduce: Arc::new(reduce) }
     }
 
     /// The name.
@@ -108,10 +105,7 @@ pub struct AggregatingStateDescriptor<A> {
 impl<A> AggregatingStateDescriptor<A> {
     /// State of that name, aggregated by `aggregate`.
     pub fn new(name: &str, aggregate: A) -> Self {
-        Self {
-            name: name.to_owned(),
-            aggregate: Arc::new(aggregate),
-        }
+        Self { name: name.to_owned(), aggregate: Arc::new(aggregate) }
     }
 
     /// The name.

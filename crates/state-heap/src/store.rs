@@ -89,11 +89,7 @@ pub struct AggregatingState<I, A> {
 
 impl<I, A> Clone for AggregatingState<I, A> {
     fn clone(&self) -> Self {
-        Self {
-            slot: self.slot,
-            aggregate: self.aggregate.clone(),
-            types: PhantomData,
-        }
+        Self { slot: self.slot, aggregate: self.aggregate.clone(), types: PhantomData }
     }
 }
 
@@ -113,12 +109,7 @@ pub struct KeyedStateStore<K> {
 impl<K: Key> KeyedStateStore<K> {
     /// A store for a range of key groups.
     pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
-        Self {
-            slots: Vec::new(),
-            range,
-            max_parallelism,
-            current: None,
-        }
+        Self { slots: Vec::new(), range, max_parallelism, current: None }
     }
 
     /// Sets the current key.
@@ -138,15 +129,10 @@ impl<K: Key> KeyedStateStore<K> {
             if self.slots[slot].table.is::<KeyedTable<K, V>>() {
                 return Ok(slot);
             }
-            return Err(StateError::Mismatch {
-                name: name.to_owned(),
-            });
+            return Err(StateError::Mismatch { name: name.to_owned() });
         }
         let table = KeyedTable::<K, V>::new(self.range, self.max_parallelism);
-        self.slots.push(Slot {
-            name: name.to_owned(),
-            table: Box::new(table),
-        });
+        self.slots.push(Slot { name: name.to_owned(), table: Box::new(table) });
         Ok(self.slots.len() - 1)
     }
 
@@ -167,10 +153,7 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ValueStateDescriptor<V>,
     ) -> Result<ValueState<V>, StateError> {
-        Ok(ValueState {
-            slot: self.register::<V>(descriptor.name())?,
-            types: PhantomData,
-        })
+        Ok(ValueState { slot: self.register::<V>(descriptor.name())?, types: PhantomData })
     }
 
     /// Registers a list per key.
@@ -178,10 +161,7 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ListStateDescriptor<V>,
     ) -> Result<ListState<V>, StateError> {
-        Ok(ListState {
-            slot: self.register::<Vec<V>>(descriptor.name())?,
-            types: PhantomData,
-        })
+        Ok(ListState { slot: self.register::<Vec<V>>(descriptor.name())?, types: PhantomData })
     }
 
     /// Registers a map per key.
@@ -190,10 +170,7 @@ impl<K: Key> KeyedStateStore<K> {
         descriptor: &MapStateDescriptor<UK, UV>,
     ) -> Result<MapState<UK, UV>, StateError> {
         let slot = self.register::<HashMap<UK, UV>>(descriptor.name())?;
-        Ok(MapState {
-            slot,
-            types: PhantomData,
-        })
+        Ok(MapState { slot, types: PhantomData })
     }
 
     /// Registers a reduced value per key.
@@ -202,10 +179,7 @@ impl<K: Key> KeyedStateStore<K> {
         descriptor: &ReducingStateDescriptor<V>,
     ) -> Result<ReducingState<V>, StateError> {
         let slot = self.register::<V>(descriptor.name())?;
-        Ok(ReducingState {
-            slot,
-            reduce: descriptor.reduce.clone(),
-        })
+        Ok(ReducingState { slot, reduce: descriptor.reduce.clone() })
     }
 
     /// Registers an aggregate per key.
@@ -214,11 +188,7 @@ impl<K: Key> KeyedStateStore<K> {
         descriptor: &AggregatingStateDescriptor<A>,
     ) -> Result<AggregatingState<I, A>, StateError> {
         let slot = self.register::<A::Accumulator>(descriptor.name())?;
-        Ok(AggregatingState {
-            slot,
-            aggregate: descriptor.aggregate.clone(),
-            types: PhantomData,
-        })
+        Ok(AggregatingState { slot, aggregate: descriptor.aggregate.clone(), types: PhantomData })
     }
 }
 
@@ -320,9 +290,7 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
         user_key: &UK,
     ) -> Result<Option<&'a mut UV>, StateError> {
         let (table, hash, key) = store.access::<HashMap<UK, UV>>(self.slot)?;
-        Ok(table
-            .get_mut(hash, key)
-            .and_then(|map| map.get_mut(user_key)))
+        Ok(table.get_mut(hash, key).and_then(|map| map.get_mut(user_key)))
     }
 
     /// Sets the value under `user_key`.
@@ -397,9 +365,7 @@ impl<I, A: AggregateFunction<I>> AggregatingState<I, A> {
         store: &mut KeyedStateStore<K>,
     ) -> Result<Option<A::Output>, StateError> {
         let (table, hash, key) = store.access::<A::Accumulator>(self.slot)?;
-        Ok(table
-            .get(hash, key)
-            .map(|accumulator| self.aggregate.result(accumulator)))
+        Ok(table.get(hash, key).map(|accumulator| self.aggregate.result(accumulator)))
     }
 
     /// Adds a value.
@@ -430,9 +396,7 @@ mod tests {
     #[test]
     fn state_belongs_to_the_current_key() {
         let mut store = store();
-        let count = store
-            .value_state(&ValueStateDescriptor::<u64>::new("count"))
-            .unwrap();
+        let count = store.value_state(&ValueStateDescriptor::<u64>::new("count")).unwrap();
         assert_eq!(count.get(&mut store), Err(StateError::NoKey));
         store.set_current_key(1, 10);
         count.update(&mut store, 5).unwrap();
@@ -448,30 +412,17 @@ mod tests {
     #[test]
     fn a_name_has_one_type() {
         let mut store = store();
-        store
-            .value_state(&ValueStateDescriptor::<u64>::new("s"))
-            .unwrap();
-        store
-            .value_state(&ValueStateDescriptor::<u64>::new("s"))
-            .unwrap();
+        store.value_state(&ValueStateDescriptor::<u64>::new("s")).unwrap();
+        store.value_state(&ValueStateDescriptor::<u64>::new("s")).unwrap();
         let clash = store.list_state(&ListStateDescriptor::<u64>::new("s"));
-        assert_eq!(
-            clash.err(),
-            Some(StateError::Mismatch {
-                name: "s".to_owned()
-            })
-        );
+        assert_eq!(clash.err(), Some(StateError::Mismatch { name: "s".to_owned() }));
     }
 
     #[test]
     fn every_kind_of_state_adds_up_and_clears() {
         let mut store = store();
-        let list = store
-            .list_state(&ListStateDescriptor::<u8>::new("list"))
-            .unwrap();
-        let map = store
-            .map_state(&MapStateDescriptor::<String, u8>::new("map"))
-            .unwrap();
+        let list = store.list_state(&ListStateDescriptor::<u8>::new("list")).unwrap();
+        let map = store.map_state(&MapStateDescriptor::<String, u8>::new("map")).unwrap();
         let descriptor = ReducingStateDescriptor::<u8>::new("max", |a, b| *a = (*a).max(b));
         let max = store.reducing_state(&descriptor).unwrap();
         store.set_current_key(7, 7);

@@ -63,12 +63,7 @@ impl<K: Key, V> KeyedTable<K, V> {
     /// An empty table for a range of key groups.
     pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
         let groups = (0..range.len()).map(|_| HashTable::new()).collect();
-        Self {
-            groups,
-            range,
-            max_parallelism,
-            len: 0,
-        }
+        Self { groups, range, max_parallelism, len: 0 }
     }
 
     #[inline]
@@ -96,9 +91,7 @@ impl<K: Key, V> KeyedTable<K, V> {
     #[inline]
     pub fn get(&self, hash: u64, key: &K) -> Option<&V> {
         let group = &self.groups[self.group_index(hash)];
-        group
-            .find(spread(hash), |e| e.hash == hash && e.key == *key)
-            .map(|e| &e.value)
+        group.find(spread(hash), |e| e.hash == hash && e.key == *key).map(|e| &e.value)
     }
 
     /// The value of a key, to change in place.
@@ -106,9 +99,7 @@ impl<K: Key, V> KeyedTable<K, V> {
     pub fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
         let index = self.group_index(hash);
         let group = &mut self.groups[index];
-        group
-            .find_mut(spread(hash), |e| e.hash == hash && e.key == *key)
-            .map(|e| &mut e.value)
+        group.find_mut(spread(hash), |e| e.hash == hash && e.key == *key).map(|e| &mut e.value)
     }
 
     /// The value of a key, made by `fresh` if there is none. True if it was made.
@@ -121,20 +112,13 @@ impl<K: Key, V> KeyedTable<K, V> {
     ) -> (&mut V, bool) {
         let index = self.group_index(hash);
         let group = &mut self.groups[index];
-        let found = group.entry(
-            spread(hash),
-            |e| e.hash == hash && e.key == *key,
-            |e| spread(e.hash),
-        );
+        let found =
+            group.entry(spread(hash), |e| e.hash == hash && e.key == *key, |e| spread(e.hash));
         match found {
             RawEntry::Occupied(entry) => (&mut entry.into_mut().value, false),
             RawEntry::Vacant(entry) => {
                 self.len += 1;
-                let inserted = entry.insert(Entry {
-                    hash,
-                    key: key.clone(),
-                    value: fresh(),
-                });
+                let inserted = entry.insert(Entry { hash, key: key.clone(), value: fresh() });
                 (&mut inserted.into_mut().value, true)
             }
         }
@@ -166,27 +150,18 @@ impl<K: Key, V> KeyedTable<K, V> {
 
     /// All keys with hash and value, key group by key group.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &K, &V)> {
-        self.groups
-            .iter()
-            .flat_map(|g| g.iter())
-            .map(|e| (e.hash, &e.key, &e.value))
+        self.groups.iter().flat_map(|g| g.iter()).map(|e| (e.hash, &e.key, &e.value))
     }
 
     /// Takes all keys with hash and value out.
     pub fn drain(&mut self) -> impl Iterator<Item = (u64, K, V)> + '_ {
         self.len = 0;
-        self.groups
-            .iter_mut()
-            .flat_map(|g| g.drain())
-            .map(|e| (e.hash, e.key, e.value))
+        self.groups.iter_mut().flat_map(|g| g.drain()).map(|e| (e.hash, e.key, e.value))
     }
 
     /// Takes all keys with hash and value out, owning them.
     pub fn into_entries(self) -> IntoEntries<K, V> {
-        IntoEntries {
-            groups: self.groups.into_iter(),
-            current: None,
-        }
+        IntoEntries { groups: self.groups.into_iter(), current: None }
     }
 
     /// An empty table for the same key groups.

@@ -36,11 +36,7 @@ pub struct TimerQueue<K, N> {
 
 impl<K, N> Default for TimerQueue<K, N> {
     fn default() -> Self {
-        Self {
-            by_time: BTreeMap::new(),
-            due: VecDeque::new(),
-            len: 0,
-        }
+        Self { by_time: BTreeMap::new(), due: VecDeque::new(), len: 0 }
     }
 }
 
@@ -52,11 +48,7 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
         if table.find(hash, same).is_some() {
             return false;
         }
-        let pending = Pending {
-            hash,
-            key: key.clone(),
-            namespace: namespace.clone(),
-        };
+        let pending = Pending { hash, key: key.clone(), namespace: namespace.clone() };
         table.insert_unique(hash, pending, |p| p.hash);
         self.len += 1;
         true
@@ -143,10 +135,7 @@ mod tests {
         let first = timers.pop_due(15).unwrap();
         assert_eq!(first.time, 10);
         let other = 5 - first.key;
-        assert!(
-            timers.delete(10, u64::from(other), &other, &()),
-            "due, but not taken yet"
-        );
+        assert!(timers.delete(10, u64::from(other), &other, &()), "due, but not taken yet");
         assert!(!timers.delete(10, u64::from(other), &other, &()));
         assert!(timers.pop_due(15).is_none());
         assert_eq!(timers.pop_due(20).map(|t| t.key), Some(1));

@@ -35,24 +35,14 @@ pub struct TaskExecutorConfig {
 type Reply<T> = oneshot::Sender<RpcResult<T>>;
 
 enum Message {
-    RequestSlot(
-        SlotId,
-        JobId,
-        AllocationId,
-        FencingToken,
-        Arc<dyn JobMasterGateway>,
-        Reply<()>,
-    ),
+    RequestSlot(SlotId, JobId, AllocationId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
     OfferAnswered(AllocationId, RpcResult<Vec<AllocationId>>),
     FreeSlot(AllocationId, String),
     Submit(Box<TaskDeploymentDescriptor>, FencingToken, Reply<()>),
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
     TaskEnded(ExecutionAttemptId),
-    Heartbeat(
-        JobId,
-        oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>,
-    ),
+    Heartbeat(JobId, oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
 }
@@ -127,10 +117,7 @@ impl TaskExecutor {
     }
 
     fn handle(&self) -> TaskExecutorHandle {
-        TaskExecutorHandle {
-            resource: self.resource,
-            mailbox: self.mailbox.clone(),
-        }
+        TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone() }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -141,10 +128,8 @@ impl TaskExecutor {
             slots: self.slots.report(),
         };
         let gateway = Arc::new(self.handle());
-        if let Err(error) = self
-            .resource_manager
-            .register_task_executor(registration, gateway)
-            .await
+        if let Err(error) =
+            self.resource_manager.register_task_executor(registration, gateway).await
         {
             tracing::error!(%error, "cannot register with the ResourceManager");
             return;
@@ -262,12 +247,8 @@ impl TaskExecutor {
         let (resource, address) = (self.resource, self.network.address().clone());
         let mailbox = self.mailbox.clone();
         self.runtimes.control.spawn(async move {
-            let answer = job_master
-                .offer_slots(resource, address, gateway, vec![offer])
-                .await;
-            let _ = mailbox
-                .tell(Message::OfferAnswered(offer.allocation, answer))
-                .await;
+            let answer = job_master.offer_slots(resource, address, gateway, vec![offer]).await;
+            let _ = mailbox.tell(Message::OfferAnswered(offer.allocation, answer)).await;
         });
     }
 
@@ -292,19 +273,14 @@ impl TaskExecutor {
         if let Some(current) = self.tokens.get(&attempt.job)
             && *current != token
         {
-            return Err(RpcError::Fenced {
-                got: token,
-                current: *current,
-            });
+            return Err(RpcError::Fenced { got: token, current: *current });
         }
         if self.tasks.contains_key(&attempt) {
             return Ok(());
         }
         let Some(program) = self.programs.get(attempt.job) else {
             let job = attempt.job;
-            return Err(RpcError::NotFound(format!(
-                "the code of job {job} is not known here"
-            )));
+            return Err(RpcError::NotFound(format!("the code of job {job} is not known here")));
         };
         self.slots
             .add_task(deployment.allocation, attempt)
@@ -315,10 +291,7 @@ impl TaskExecutor {
             runtimes: self.runtimes.clone(),
             clock: self.clock,
             listener: Arc::new(self.reports.clone()),
-            metrics: self
-                .metrics
-                .group(&self.resource.to_string())
-                .group(&deployment.job_name),
+            metrics: self.metrics.group(&self.resource.to_string()).group(&deployment.job_name),
         };
         self.tasks.insert(attempt, spawn_task(deployment, services));
         Ok(())
@@ -362,9 +335,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
     }
 
     async fn free_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::FreeSlot(allocation, reason))
-            .await
+        self.mailbox.tell(Message::FreeSlot(allocation, reason)).await
     }
 
     async fn submit_task(
@@ -372,9 +343,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         deployment: TaskDeploymentDescriptor,
         token: FencingToken,
     ) -> RpcResult<()> {
-        self.mailbox
-            .ask(|reply| Message::Submit(Box::new(deployment), token, reply))
-            .await?
+        self.mailbox.ask(|reply| Message::Submit(Box::new(deployment), token, reply)).await?
     }
 
     async fn cancel_task(&self, attempt: ExecutionAttemptId) -> RpcResult<()> {
@@ -387,18 +356,14 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()> {
-        self.mailbox
-            .tell(Message::Event(attempt, operator, event))
-            .await
+        self.mailbox.tell(Message::Event(attempt, operator, event)).await
     }
 
     async fn heartbeat_from_job_master(
         &self,
         job: JobId,
     ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
-        self.mailbox
-            .ask(|reply| Message::Heartbeat(job, reply))
-            .await
+        self.mailbox.ask(|reply| Message::Heartbeat(job, reply)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {

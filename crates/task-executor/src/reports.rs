@@ -50,10 +50,9 @@ impl Reports {
                         };
                         (sent, ended)
                     }
-                    (Report::Event(attempt, operator, event), Some(gateway)) => (
-                        gateway.send_operator_event(attempt, operator, event).await,
-                        None,
-                    ),
+                    (Report::Event(attempt, operator, event), Some(gateway)) => {
+                        (gateway.send_operator_event(attempt, operator, event).await, None)
+                    }
                     (Report::Event(..), None) => (Ok(()), None),
                 };
                 if let Err(error) = sent {

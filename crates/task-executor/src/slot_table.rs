@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! free --allocate--> allocated --activate--> active --free--> releasing --(last task ends)--> free
-//!   ^                   |                       |                 
+//!   ^                   |                       |
 //!   +---- timeout ------+                       +--- free, no task left ---> free
 //! ```
 //! A slot is *allocated* from the ResourceManager's request until the JobMaster has accepted it;
@@ -59,28 +59,16 @@ pub struct TaskSlotTable {
 impl TaskSlotTable {
     /// That many free slots.
     pub fn new(resource: ResourceId, slots: u32) -> Self {
-        let free = Slot {
-            state: State::Free,
-            owner: None,
-            tasks: BTreeSet::new(),
-        };
-        Self {
-            resource,
-            slots: vec![free; slots as usize],
-        }
+        let free = Slot { state: State::Free, owner: None, tasks: BTreeSet::new() };
+        Self { resource, slots: vec![free; slots as usize] }
     }
 
     fn index_of(&self, allocation: AllocationId) -> Option<usize> {
-        self.slots
-            .iter()
-            .position(|slot| slot.owner.is_some_and(|(a, _)| a == allocation))
+        self.slots.iter().position(|slot| slot.owner.is_some_and(|(a, _)| a == allocation))
     }
 
     fn id(&self, index: usize) -> SlotId {
-        SlotId {
-            resource: self.resource,
-            index: index as u32,
-        }
+        SlotId { resource: self.resource, index: index as u32 }
     }
 
     /// Gives a slot to a job; it must be activated before `until_ms`. Asking again is fine.
@@ -92,9 +80,7 @@ impl TaskSlotTable {
         until_ms: i64,
     ) -> Result<(), SlotError> {
         let known = self.slots.get_mut(slot.index as usize);
-        let slot = known
-            .filter(|_| slot.resource == self.resource)
-            .ok_or(SlotError::Unknown)?;
+        let slot = known.filter(|_| slot.resource == self.resource).ok_or(SlotError::Unknown)?;
         match (&slot.state, slot.owner) {
             (State::Free, _) => {
                 slot.state = State::Allocated { until_ms };
@@ -142,18 +128,12 @@ impl TaskSlotTable {
 
     /// A task has ended. Returns the slot if that made it free.
     pub fn remove_task(&mut self, attempt: ExecutionAttemptId) -> Option<(SlotId, AllocationId)> {
-        let index = self
-            .slots
-            .iter()
-            .position(|slot| slot.tasks.contains(&attempt))?;
+        let index = self.slots.iter().position(|slot| slot.tasks.contains(&attempt))?;
         let slot = &mut self.slots[index];
         slot.tasks.remove(&attempt);
         if slot.state == State::Releasing && slot.tasks.is_empty() {
             slot.state = State::Free;
-            return slot
-                .owner
-                .take()
-                .map(|(allocation, _)| (self.id(index), allocation));
+            return slot.owner.take().map(|(allocation, _)| (self.id(index), allocation));
         }
         None
     }
@@ -197,10 +177,7 @@ impl TaskSlotTable {
     /// The grants of a job.
     pub fn allocations_of(&self, job: JobId) -> Vec<AllocationId> {
         let owners = self.slots.iter().filter_map(|slot| slot.owner);
-        owners
-            .filter(|(_, owner)| *owner == job)
-            .map(|(allocation, _)| allocation)
-            .collect()
+        owners.filter(|(_, owner)| *owner == job).map(|(allocation, _)| allocation).collect()
     }
 
     /// All slots as the ResourceManager wants to know them.
@@ -209,9 +186,7 @@ impl TaskSlotTable {
             slot: self.id(index),
             allocated: slot.owner,
         };
-        SlotReport {
-            slots: self.slots.iter().enumerate().map(status).collect(),
-        }
+        SlotReport { slots: self.slots.iter().enumerate().map(status).collect() }
     }
 }
 
@@ -225,19 +200,11 @@ mod tests {
     const JOB: JobId = JobId(7);
 
     fn slot(index: u32) -> SlotId {
-        SlotId {
-            resource: ME,
-            index,
-        }
+        SlotId { resource: ME, index }
     }
 
     fn attempt(subtask: u32) -> ExecutionAttemptId {
-        ExecutionAttemptId {
-            job: JOB,
-            vertex: JobVertexId(1),
-            subtask,
-            attempt: 0,
-        }
+        ExecutionAttemptId { job: JOB, vertex: JobVertexId(1), subtask, attempt: 0 }
     }
 
     #[test]
@@ -271,20 +238,9 @@ mod tests {
     #[test]
     fn strangers_are_refused() {
         let mut table = TaskSlotTable::new(ME, 1);
-        let elsewhere = SlotId {
-            resource: ResourceId(2),
-            index: 0,
-        };
-        assert_eq!(
-            table.allocate(elsewhere, JOB, AllocationId(1), 1),
-            Err(SlotError::Unknown)
-        );
-        table
-            .allocate(slot(0), JobId(8), AllocationId(1), 1)
-            .unwrap();
-        assert_eq!(
-            table.add_task(AllocationId(1), attempt(0)),
-            Err(SlotError::NotActive)
-        );
+        let elsewhere = SlotId { resource: ResourceId(2), index: 0 };
+        assert_eq!(table.allocate(elsewhere, JOB, AllocationId(1), 1), Err(SlotError::Unknown));
+        table.allocate(slot(0), JobId(8), AllocationId(1), 1).unwrap();
+        assert_eq!(table.add_task(AllocationId(1), attempt(0)), Err(SlotError::NotActive));
     }
 }

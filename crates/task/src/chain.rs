@@ -45,10 +45,7 @@ struct Outputs {
 
 impl Outputs {
     fn all(&self) -> impl Iterator<Item = Target> {
-        self.main
-            .iter()
-            .copied()
-            .chain(self.side.iter().map(|(_, target)| *target))
+        self.main.iter().copied().chain(self.side.iter().map(|(_, target)| *target))
     }
 }
 
@@ -79,9 +76,7 @@ impl OperatorChain {
                 ))
             })?;
             let context = contexts(chained);
-            let operator = factory
-                .create(&context)
-                .map_err(|e| e.at_operator(&chained.name))?;
+            let operator = factory.create(&context).map_err(|e| e.at_operator(&chained.name))?;
             nodes.push(Node {
                 operator,
                 context,
@@ -93,13 +88,9 @@ impl OperatorChain {
             let mut of_operator = Outputs::default();
             for output in &chained.outputs {
                 let target = match output.target {
-                    OutputTarget::Chained {
-                        operator,
-                        input_index,
-                    } => Target::Chained {
-                        operator,
-                        input: input_index as usize,
-                    },
+                    OutputTarget::Chained { operator, input_index } => {
+                        Target::Chained { operator, input: input_index as usize }
+                    }
                     OutputTarget::DataSet(index) => Target::Writer(index),
                 };
                 match &output.side_output {
@@ -109,12 +100,7 @@ impl OperatorChain {
             }
             outputs.push(of_operator);
         }
-        Ok(Self {
-            nodes,
-            outputs,
-            writers,
-            metrics,
-        })
+        Ok(Self { nodes, outputs, writers, metrics })
     }
 
     /// Opens all operators, the last first.
@@ -144,9 +130,7 @@ impl OperatorChain {
 
     /// Name of the operator at a position, for messages.
     pub fn operator_name(&self, index: usize) -> Option<&str> {
-        self.nodes
-            .get(index)
-            .map(|node| &*node.context.operator_name)
+        self.nodes.get(index).map(|node| &*node.context.operator_name)
     }
 
     /// True if every output has room and every operator takes input.
@@ -165,9 +149,7 @@ impl OperatorChain {
         index: usize,
         f: impl FnOnce(&mut dyn Operator, &mut dyn Output) -> FlowResult<R>,
     ) -> FlowResult<R> {
-        let (node, tail) = self.nodes[index..]
-            .split_first_mut()
-            .ok_or_else(no_such_operator)?;
+        let (node, tail) = self.nodes[index..].split_first_mut().ok_or_else(no_such_operator)?;
         let mut out = ChainOutput {
             current: index,
             tail,
@@ -191,9 +173,7 @@ impl OperatorChain {
 
     /// Delivers records to the head.
     pub fn process(&mut self, input: usize, batch: BoxedPayload) -> FlowResult {
-        self.metrics
-            .records_in
-            .fetch_add(batch.len() as u64, Relaxed);
+        self.metrics.records_in.fetch_add(batch.len() as u64, Relaxed);
         self.nodes[0].check.on_batch()?;
         self.call(0, |operator, out| operator.process(input, batch, out))
     }
@@ -222,10 +202,7 @@ impl OperatorChain {
 
     /// The earliest time for which an operator waits, in milliseconds of wall time.
     pub fn next_processing_timer_ms(&self) -> Option<i64> {
-        self.nodes
-            .iter()
-            .filter_map(|node| node.operator.next_processing_timer_ms())
-            .min()
+        self.nodes.iter().filter_map(|node| node.operator.next_processing_timer_ms()).min()
     }
 
     /// Tells every operator whose time has come.
@@ -251,10 +228,7 @@ impl OperatorChain {
 
     /// Delivers an event of its coordinator to an operator.
     pub fn on_event(&mut self, operator: OperatorId, event: &[u8]) -> FlowResult {
-        let index = self
-            .nodes
-            .iter()
-            .position(|node| node.context.operator == operator);
+        let index = self.nodes.iter().position(|node| node.context.operator == operator);
         let index = index.ok_or_else(no_such_operator)?;
         self.call(index, |operator, _| operator.on_event(event))
     }
@@ -394,9 +368,7 @@ impl Output for ChainOutput<'_> {
             return Ok(());
         }
         if self.current == 0 && self.metrics.headed_by_source {
-            self.metrics
-                .records_in
-                .fetch_add(batch.len() as u64, Relaxed);
+            self.metrics.records_in.fetch_add(batch.len() as u64, Relaxed);
         }
         let outputs = self.outputs;
         self.send_to_all(&outputs[self.current].main, batch)
@@ -407,11 +379,8 @@ impl Output for ChainOutput<'_> {
             return Ok(());
         }
         let side = &self.outputs[self.current].side;
-        let targets: Vec<Target> = side
-            .iter()
-            .filter(|(known, _)| known == tag)
-            .map(|(_, target)| *target)
-            .collect();
+        let targets: Vec<Target> =
+            side.iter().filter(|(known, _)| known == tag).map(|(_, target)| *target).collect();
         self.send_to_all(&targets, batch)
     }
 

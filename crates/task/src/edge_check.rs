@@ -4,7 +4,9 @@
 //! A violation is an error of the engine (or of an operator that breaks the contract), reported as
 //! [`FlowError::internal`], never a panic.
 
-use hurtig_types::{FlowError, FlowResult, MIN_TIMESTAMP, Watermark};
+#[cfg(debug_assertions)]
+use hurtig_types::{FlowError, MIN_TIMESTAMP};
+use hurtig_types::{FlowResult, Watermark};
 
 /// The state of the check on one edge.
 #[derive(Debug)]
@@ -53,9 +55,7 @@ impl EdgeCheck {
 
     fn not_ended(&self, what: &str) -> FlowResult {
         if self.ended {
-            return Err(FlowError::internal(format!(
-                "{what} came after the end of input"
-            )));
+            return Err(FlowError::internal(format!("{what} came after the end of input")));
         }
         Ok(())
     }
@@ -86,20 +86,8 @@ mod tests {
     fn violations_are_errors() {
         let mut check = EdgeCheck::default();
         check.on_watermark(Watermark(5)).unwrap();
-        assert!(
-            check
-                .on_watermark(Watermark(4))
-                .unwrap_err()
-                .to_string()
-                .contains("went back")
-        );
+        assert!(check.on_watermark(Watermark(4)).unwrap_err().to_string().contains("went back"));
         check.on_end();
-        assert!(
-            check
-                .on_batch()
-                .unwrap_err()
-                .to_string()
-                .contains("after the end")
-        );
+        assert!(check.on_batch().unwrap_err().to_string().contains("after the end"));
     }
 }

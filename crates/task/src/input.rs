@@ -77,12 +77,7 @@ impl InputProcessor {
                 let first_channel = channels[input];
                 channels[input] += gate.channels();
                 open_gates[input] += 1;
-                Gate {
-                    gate,
-                    input,
-                    first_channel,
-                    ended_channels: 0,
-                }
+                Gate { gate, input, first_channel, ended_channels: 0 }
             })
             .collect();
         let inputs = channels.into_iter().zip(open_gates);
@@ -94,14 +89,7 @@ impl InputProcessor {
             })
             .collect();
         let combined = WatermarkValve::new(inputs.len());
-        Self {
-            gates,
-            inputs,
-            combined,
-            next_gate: 0,
-            pending: None,
-            metrics,
-        }
+        Self { gates, inputs, combined, next_gate: 0, pending: None, metrics }
     }
 
     /// Takes elements until one call of the chain was made, or nothing is there.
@@ -116,11 +104,7 @@ impl InputProcessor {
                     return Ok(InputStep::Progress);
                 }
                 let ended = self.inputs.iter().all(|input| input.ended_announced);
-                return Ok(if ended {
-                    InputStep::Ended
-                } else {
-                    InputStep::Nothing
-                });
+                return Ok(if ended { InputStep::Ended } else { InputStep::Nothing });
             };
             if self.accept(gate, channel, element, chain)? {
                 return Ok(InputStep::Progress);
@@ -158,15 +142,11 @@ impl InputProcessor {
         let valve_channel = self.gates[gate].first_channel + channel;
         match element {
             StreamElement::Batch(batch) => {
-                self.metrics
-                    .bytes_in
-                    .fetch_add(batch.size_bytes() as u64, Relaxed);
+                self.metrics.bytes_in.fetch_add(batch.size_bytes() as u64, Relaxed);
                 self.accept_batch(input, batch, chain)
             }
             StreamElement::Watermark(watermark) => {
-                let output = self.inputs[input]
-                    .valve
-                    .on_watermark(valve_channel, watermark);
+                let output = self.inputs[input].valve.on_watermark(valve_channel, watermark);
                 self.advance(input, output, chain)
             }
             StreamElement::Status(status) => {

@@ -42,11 +42,7 @@ impl TaskMetrics {
     /// New counters.
     pub fn shared(headed_by_source: bool) -> Arc<Self> {
         let watermark = AtomicI64::new(MIN_TIMESTAMP);
-        Arc::new(Self {
-            watermark,
-            headed_by_source,
-            ..Self::default()
-        })
+        Arc::new(Self { watermark, headed_by_source, ..Self::default() })
     }
 
     /// Adds to a counter of microseconds.
@@ -73,10 +69,7 @@ impl TaskMetrics {
             busy_ms: elapsed_us.saturating_sub(idle_us + back_pressured_us) / 1000,
             idle_ms: idle_us / 1000,
             back_pressured_ms: back_pressured_us / 1000,
-            watermark: self
-                .has_watermark
-                .load(Relaxed)
-                .then(|| self.watermark.load(Relaxed)),
+            watermark: self.has_watermark.load(Relaxed).then(|| self.watermark.load(Relaxed)),
         }
     }
 }

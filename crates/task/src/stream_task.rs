@@ -101,10 +101,7 @@ impl StreamTask {
                 Turn::Worked => {
                     if turns % 4 == 0 {
                         let now = self.clock.monotonic();
-                        if self
-                            .buffer_timeout
-                            .is_some_and(|timeout| now - last_flush >= timeout)
-                        {
+                        if self.buffer_timeout.is_some_and(|timeout| now - last_flush >= timeout) {
                             self.chain.flush()?;
                             last_flush = now;
                         }
@@ -123,8 +120,7 @@ impl StreamTask {
                     self.note_elapsed(started);
                 }
                 Turn::Blocked => {
-                    self.wait(None, &self.metrics.clone().back_pressured_us)
-                        .await;
+                    self.wait(None, &self.metrics.clone().back_pressured_us).await;
                     self.note_elapsed(started);
                 }
                 Turn::Ended => break,
@@ -138,17 +134,11 @@ impl StreamTask {
     fn note_elapsed(&self, started: Duration) {
         let elapsed = self.clock.monotonic() - started;
         let elapsed_us = elapsed.as_micros() as u64;
-        self.metrics
-            .elapsed_us
-            .store(elapsed_us, std::sync::atomic::Ordering::Relaxed);
+        self.metrics.elapsed_us.store(elapsed_us, std::sync::atomic::Ordering::Relaxed);
     }
 
     fn check_cancelled(&self) -> FlowResult {
-        if self.cancelled.load(Acquire) {
-            Err(FlowError::cancelled())
-        } else {
-            Ok(())
-        }
+        if self.cancelled.load(Acquire) { Err(FlowError::cancelled()) } else { Ok(()) }
     }
 
     /// Delivers mail and timers, and resumes unfinished work. True if something was done.
@@ -251,8 +241,7 @@ impl StreamTask {
                 self.chain.resume()?;
                 tokio::task::yield_now().await;
             } else if !worked {
-                self.wait(None, &self.metrics.clone().back_pressured_us)
-                    .await;
+                self.wait(None, &self.metrics.clone().back_pressured_us).await;
             }
         }
     }

@@ -144,11 +144,8 @@ impl Reporter {
     fn report(&self, state: ExecutionState, failure: Option<&FlowError>) {
         *self.handle.state.lock() = state;
         let now_ms = self.clock.now_ms();
-        let accumulators = if state.is_terminal() {
-            self.handle.accumulators().0
-        } else {
-            Default::default()
-        };
+        let accumulators =
+            if state.is_terminal() { self.handle.accumulators().0 } else { Default::default() };
         self.listener.on_state(TaskStateUpdate {
             attempt: self.handle.attempt,
             state,
@@ -167,8 +164,7 @@ struct CoordinatorLink {
 
 impl EventGateway for CoordinatorLink {
     fn send_to_coordinator(&self, event: Vec<u8>) -> FlowResult {
-        self.listener
-            .on_operator_event(self.attempt, self.operator, event)
+        self.listener.on_operator_event(self.attempt, self.operator, event)
     }
 }
 
@@ -177,11 +173,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     let attempt = deployment.attempt;
     let signal = Signal::new();
     let (sender, mailbox) = mpsc::channel(MAILBOX_EVENTS);
-    let head_kind = deployment
-        .vertex
-        .operators
-        .first()
-        .map(|operator| operator.kind);
+    let head_kind = deployment.vertex.operators.first().map(|operator| operator.kind);
     let handle = TaskHandle {
         attempt,
         signal: signal.clone(),
@@ -211,18 +203,12 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     }))
     .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
     let blocking = deployment.vertex.blocking;
-    let operators: Vec<String> = deployment
-        .vertex
-        .operators
-        .iter()
-        .map(|operator| operator.name.clone())
-        .collect();
+    let operators: Vec<String> =
+        deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
     let future = async move {
         let result = match built {
             Ok(mut task) => {
-                let ran = AssertUnwindSafe(drive(&mut task, &reporter))
-                    .catch_unwind()
-                    .await;
+                let ran = AssertUnwindSafe(drive(&mut task, &reporter)).catch_unwind().await;
                 let ran = ran.unwrap_or_else(|panic| {
                     let current = reporter.handle.metrics.current_operator.load(Relaxed);
                     Err(panicked(&*panic, operators.get(current)))
@@ -310,10 +296,7 @@ fn build(
         let partition = services
             .network
             .create_partition(
-                ResultPartitionId {
-                    producer: attempt,
-                    edge: output.edge,
-                },
+                ResultPartitionId { producer: attempt, edge: output.edge },
                 channels,
                 handle.signal.clone(),
             )
@@ -326,11 +309,7 @@ fn build(
             target_max_parallelism: max_parallelism,
             buffer_bytes: services.network.config().buffer_bytes,
         })?;
-        writers.push(RecordWriter::new(
-            partitioner,
-            partition,
-            handle.metrics.clone(),
-        ));
+        writers.push(RecordWriter::new(partitioner, partition, handle.metrics.clone()));
     }
     let mut gates = Vec::with_capacity(vertex.inputs.len());
     for (input, descriptor) in vertex.inputs.iter().zip(&deployment.gates) {
@@ -341,11 +320,7 @@ fn build(
         });
         let gate = services
             .network
-            .create_gate(
-                channels.collect(),
-                edge_code(input.edge)?,
-                handle.signal.clone(),
-            )
+            .create_gate(channels.collect(), edge_code(input.edge)?, handle.signal.clone())
             .map_err(FlowError::external)?;
         gates.push((gate, input.input_index as usize));
     }

@@ -40,16 +40,8 @@ pub struct WatermarkValve {
 impl WatermarkValve {
     /// A valve whose channels are all active and have announced nothing.
     pub fn new(channels: usize) -> Self {
-        let fresh = Channel {
-            watermark: MIN_TIMESTAMP,
-            active: true,
-            aligned: true,
-        };
-        Self {
-            channels: vec![fresh; channels],
-            last_output: MIN_TIMESTAMP,
-            active: true,
-        }
+        let fresh = Channel { watermark: MIN_TIMESTAMP, active: true, aligned: true };
+        Self { channels: vec![fresh; channels], last_output: MIN_TIMESTAMP, active: true }
     }
 
     /// The last combined watermark.
@@ -117,10 +109,7 @@ impl WatermarkValve {
 
     fn advance_to_minimum(&mut self) -> Option<Watermark> {
         let aligned = self.channels.iter().filter(|c| c.aligned);
-        aligned
-            .map(|c| c.watermark)
-            .min()
-            .and_then(|w| self.advance_to(w))
+        aligned.map(|c| c.watermark).min().and_then(|w| self.advance_to(w))
     }
 
     fn advance_to(&mut self, watermark: i64) -> Option<Watermark> {
@@ -179,10 +168,7 @@ mod tests {
 
     #[test]
     fn a_channel_that_comes_back_catches_up_before_it_counts() {
-        assert_eq!(
-            run(2, "0:5 1:idle 0:10 1:active 1:7 0:12 1:11 0:13 1:20"),
-            "5 10 12 13"
-        );
+        assert_eq!(run(2, "0:5 1:idle 0:10 1:active 1:7 0:12 1:11 0:13 1:20"), "5 10 12 13");
         assert_eq!(run(1, "0:5 0:idle 0:7 0:active 0:8"), "5 idle active 8");
     }
 }

@@ -25,12 +25,8 @@ struct PartitionSink<'a> {
 
 impl ChannelSink for PartitionSink<'_> {
     fn push(&mut self, channel: usize, batch: BoxedPayload) -> FlowResult {
-        self.metrics
-            .records_out
-            .fetch_add(batch.len() as u64, Relaxed);
-        self.metrics
-            .bytes_out
-            .fetch_add(batch.size_bytes() as u64, Relaxed);
+        self.metrics.records_out.fetch_add(batch.len() as u64, Relaxed);
+        self.metrics.bytes_out.fetch_add(batch.size_bytes() as u64, Relaxed);
         self.partition.push(channel, batch)
     }
 }
@@ -42,19 +38,12 @@ impl RecordWriter {
         partition: ResultPartition,
         metrics: Arc<TaskMetrics>,
     ) -> Self {
-        Self {
-            partitioner,
-            partition,
-            metrics,
-        }
+        Self { partitioner, partition, metrics }
     }
 
     /// Writes records; they may stay in the partitioner's buffers for now.
     pub fn write(&mut self, batch: BoxedPayload) -> FlowResult {
-        let mut sink = PartitionSink {
-            partition: &mut self.partition,
-            metrics: &self.metrics,
-        };
+        let mut sink = PartitionSink { partition: &mut self.partition, metrics: &self.metrics };
         self.partitioner.partition(batch, &mut sink)
     }
 
@@ -63,10 +52,7 @@ impl RecordWriter {
         if self.partitioner.is_empty() {
             return Ok(());
         }
-        let mut sink = PartitionSink {
-            partition: &mut self.partition,
-            metrics: &self.metrics,
-        };
+        let mut sink = PartitionSink { partition: &mut self.partition, metrics: &self.metrics };
         self.partitioner.flush(&mut sink)
     }
 

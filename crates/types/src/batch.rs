@@ -63,40 +63,26 @@ pub struct Batch<T> {
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self {
-            values: Vec::new(),
-            timestamps: None,
-        }
+        Self { values: Vec::new(), timestamps: None }
     }
 }
 
 impl<T> fmt::Debug for Batch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Batch<{}>[{}]",
-            std::any::type_name::<T>(),
-            self.values.len()
-        )
+        write!(f, "Batch<{}>[{}]", std::any::type_name::<T>(), self.values.len())
     }
 }
 
 impl<T: Record> Batch<T> {
     /// A batch without timestamps.
     pub fn new(values: Vec<T>) -> Self {
-        Self {
-            values,
-            timestamps: None,
-        }
+        Self { values, timestamps: None }
     }
 
     /// A batch whose values have these timestamps, one each.
     pub fn with_timestamps(values: Vec<T>, timestamps: Vec<i64>) -> Self {
         assert_eq!(values.len(), timestamps.len(), "one timestamp per value");
-        Self {
-            values,
-            timestamps: Some(timestamps),
-        }
+        Self { values, timestamps: Some(timestamps) }
     }
 
     /// Boxes it for the runtime.
@@ -158,9 +144,7 @@ impl<T: Record> Batch<T> {
     /// The timestamp of record `index`, or `i64::MIN` if the stream has none.
     #[inline]
     pub fn timestamp(&self, index: usize) -> i64 {
-        self.timestamps
-            .as_ref()
-            .map_or(crate::MIN_TIMESTAMP, |t| t[index])
+        self.timestamps.as_ref().map_or(crate::MIN_TIMESTAMP, |t| t[index])
     }
 }
 
@@ -259,27 +243,14 @@ mod tests {
         let tail = batch.split_off(1);
         assert_eq!((batch.len(), tail.len()), (1, 2));
         batch.append(tail).unwrap();
-        assert_eq!(
-            batch,
-            Batch::with_timestamps(vec![1, 2, 3], vec![10, 20, 30])
-        );
-        assert!(
-            batch.append(Batch::new(vec![9u8]).boxed()).is_err(),
-            "untimed onto timed"
-        );
-        assert!(
-            batch.append(Batch::new(vec![9u16]).boxed()).is_err(),
-            "another type"
-        );
+        assert_eq!(batch, Batch::with_timestamps(vec![1, 2, 3], vec![10, 20, 30]));
+        assert!(batch.append(Batch::new(vec![9u8]).boxed()).is_err(), "untimed onto timed");
+        assert!(batch.append(Batch::new(vec![9u16]).boxed()).is_err(), "another type");
     }
 
     #[test]
     fn a_wrong_type_is_named() {
         let error = Batch::<u16>::from_payload(Batch::new(vec![1u8]).boxed()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("expected records of type u16, got u8")
-        );
+        assert!(error.to_string().contains("expected records of type u16, got u8"));
     }
 }

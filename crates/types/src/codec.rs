@@ -131,10 +131,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     if rest.is_empty() {
         Ok(value)
     } else {
-        Err(CodecError::Trailing {
-            type_name: std::any::type_name::<T>(),
-            extra: rest.len(),
-        })
+        Err(CodecError::Trailing { type_name: std::any::type_name::<T>(), extra: rest.len() })
     }
 }
 
@@ -147,10 +144,7 @@ mod tests {
         let value = (7u64, "sju".to_owned(), vec![Some(-1i32), None]);
         let bytes = encode(&value).unwrap();
         assert_eq!(bytes.len(), encoded_len(&value));
-        assert_eq!(
-            decode::<(u64, String, Vec<Option<i32>>)>(&bytes).unwrap(),
-            value
-        );
+        assert_eq!(decode::<(u64, String, Vec<Option<i32>>)>(&bytes).unwrap(), value);
         for cut in 0..bytes.len() {
             assert!(decode::<(u64, String, Vec<Option<i32>>)>(&bytes[..cut]).is_err());
         }

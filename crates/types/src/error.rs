@@ -40,11 +40,7 @@ pub struct FlowError {
 impl FlowError {
     /// An error of that class.
     pub fn new(class: ErrorClass, source: impl Into<BoxError>) -> Self {
-        Self {
-            class,
-            operator: None,
-            source: source.into(),
-        }
+        Self { class, operator: None, source: source.into() }
     }
 
     /// User code failed.

@@ -146,13 +146,7 @@ mod tests {
     fn ids_print_and_parse_as_hex() {
         let id = OperatorId::from_bytes_hash(b"source");
         assert_eq!(id.to_string().parse::<OperatorId>().unwrap(), id);
-        assert!(
-            "xyz"
-                .parse::<OperatorId>()
-                .unwrap_err()
-                .to_string()
-                .contains("32 hexadecimal")
-        );
+        assert!("xyz".parse::<OperatorId>().unwrap_err().to_string().contains("32 hexadecimal"));
         assert!("+0000000000000000000000000000001".parse::<JobId>().is_err());
     }
 }

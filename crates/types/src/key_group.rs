@@ -44,9 +44,7 @@ pub fn operator_index_of(key_group: u32, parallelism: u32, max_parallelism: u32)
 /// within `[128, 32768]`, as Flink 2.3's `KeyGroupRangeAssignment`.
 pub fn default_max_parallelism(parallelism: u32) -> u32 {
     let wanted = u64::from(parallelism) + u64::from(parallelism / 2);
-    wanted
-        .next_power_of_two()
-        .clamp(128, u64::from(MAX_PARALLELISM_LIMIT)) as u32
+    wanted.next_power_of_two().clamp(128, u64::from(MAX_PARALLELISM_LIMIT)) as u32
 }
 
 /// A contiguous range of key groups, both ends inclusive; the share of one subtask.
@@ -64,10 +62,7 @@ impl KeyGroupRange {
         let first_of = |index: u32| {
             (u64::from(index) * u64::from(max_parallelism)).div_ceil(u64::from(parallelism)) as u32
         };
-        Self {
-            start: first_of(subtask),
-            end: first_of(subtask + 1) - 1,
-        }
+        Self { start: first_of(subtask), end: first_of(subtask + 1) - 1 }
     }
 
     /// Number of key groups.

@@ -58,10 +58,7 @@ impl ConnectionShared {
             // Payloads are copied out, so that the buffer is used again and a small payload never
             // holds on to a large buffer. A large frame grows it as its bytes arrive.
             buffer.reserve(READ_BUFFER_BYTES);
-            let read = stream
-                .read_buf(&mut buffer)
-                .await
-                .map_err(|e| e.to_string())?;
+            let read = stream.read_buf(&mut buffer).await.map_err(|e| e.to_string())?;
             if read == 0 {
                 return Err("closed by the peer".to_owned());
             }
@@ -75,37 +72,23 @@ impl ConnectionShared {
         on_request: impl Fn(IncomingRequest),
     ) -> Result<(), String> {
         let message = match frame {
-            Frame::Data {
-                channel,
-                sequence,
-                backlog,
-                payload,
-            } => return self.on_data(channel, sequence, backlog, &payload, context),
+            Frame::Data { channel, sequence, backlog, payload } => {
+                return self.on_data(channel, sequence, backlog, &payload, context);
+            }
             Frame::Message(message) => message,
         };
         match message {
-            Message::PartitionRequest {
-                channel,
-                partition,
-                subpartition,
-                credit_bytes,
-            } => {
+            Message::PartitionRequest { channel, partition, subpartition, credit_bytes } => {
                 self.on_new_sender(channel, credit_bytes)?;
                 let subpartition = subpartition as usize;
-                on_request(IncomingRequest {
-                    channel,
-                    partition,
-                    subpartition,
-                });
+                on_request(IncomingRequest { channel, partition, subpartition });
                 Ok(())
             }
             Message::AddCredit { channel, bytes } => self.on_credit(channel, bytes),
             Message::CancelChannel { channel } => self.on_cancel(channel),
-            Message::Control {
-                channel,
-                sequence,
-                element,
-            } => self.on_control(channel, sequence, element),
+            Message::Control { channel, sequence, element } => {
+                self.on_control(channel, sequence, element)
+            }
             Message::ChannelError { channel, reason } => {
                 self.check_requested(channel)?;
                 let receiver = self.receivers.lock().remove(&channel);

@@ -40,8 +40,7 @@ impl ConnectionShared {
         loop {
             buffer.clear();
             buffer.shrink_to(WRITE_BUFFER_MAX_BYTES);
-            self.collect(&mut buffer, registry, max_batch_bytes)
-                .map_err(|e| e.to_string())?;
+            self.collect(&mut buffer, registry, max_batch_bytes).map_err(|e| e.to_string())?;
             if self.is_dead() {
                 return Err("closed".to_owned());
             }
@@ -123,11 +122,7 @@ impl ConnectionShared {
         let (more, backlog) = (taken.more, taken.backlog as u64);
         let payload = match taken.item {
             Item::Control(element) => {
-                let message = Message::Control {
-                    channel,
-                    sequence,
-                    element,
-                };
+                let message = Message::Control { channel, sequence, element };
                 frame::write_message(&message, buffer)?;
                 return Ok(more && !taken.ended);
             }
@@ -163,9 +158,6 @@ fn encode_late(batch: BoxedPayload, max_batch_bytes: usize) -> Result<Vec<u8>, S
             payload.len()
         )),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!(
-            "encoding a batch of {} panicked",
-            batch.type_name()
-        )),
+        Err(_) => Err(format!("encoding a batch of {} panicked", batch.type_name())),
     }
 }

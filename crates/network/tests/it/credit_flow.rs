@@ -38,10 +38,7 @@ async fn a_slow_consumer_holds_memory_flat_and_slows_only_its_own_channel(kind: 
             stuck_at_half = stuck_bytes;
         }
     }
-    assert_eq!(
-        stuck_bytes, stuck_at_half,
-        "the stuck channel never stopped"
-    );
+    assert_eq!(stuck_bytes, stuck_at_half, "the stuck channel never stopped");
     // Two buffers and four floating ones on each side, and one batch beyond on each side.
     let one_channel = 2 * (6 * 1024 + batch + 100);
     assert!(stuck_bytes <= one_channel, "{stuck_bytes}");

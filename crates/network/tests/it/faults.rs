@@ -39,10 +39,7 @@ async fn a_new_connection_is_made_after_a_loss(kind: Kind) {
     for round in 0..5 {
         let mut producer = cluster.producer(0, round, 1);
         let mut consumer = cluster.consumer(1, &[(0, round, 0)]);
-        producer
-            .partition
-            .push(0, Blob::boxed(10, round as u8))
-            .unwrap();
+        producer.partition.push(0, Blob::boxed(10, round as u8)).unwrap();
         assert_eq!(blob(consumer.next().await.1).0[0], round as u8);
         cluster.probe.cut_all();
         consumer.failure().await;

@@ -143,11 +143,7 @@ struct Cut {
 impl Probe {
     /// Ends of streams that are open; a connection has two.
     pub fn open_ends(&self) -> usize {
-        self.ends
-            .lock()
-            .iter()
-            .filter(|e| !e.closed.load(SeqCst))
-            .count()
+        self.ends.lock().iter().filter(|e| !e.closed.load(SeqCst)).count()
     }
 
     /// Breaks all streams.
@@ -262,10 +258,8 @@ impl Cluster {
             Kind::Memory => Arc::new(MemoryTransport::default()),
         };
         let probe = Arc::new(Probe::default());
-        let transport: Arc<dyn Transport> = Arc::new(ProbedTransport {
-            inner,
-            probe: probe.clone(),
-        });
+        let transport: Arc<dyn Transport> =
+            Arc::new(ProbedTransport { inner, probe: probe.clone() });
         let mut started = Vec::new();
         for number in 0..stacks {
             let resource = ResourceId(number as u128 + 1);
@@ -277,11 +271,7 @@ impl Cluster {
             );
             started.push(stack.await.unwrap());
         }
-        Self {
-            stacks: started,
-            transport,
-            probe,
-        }
+        Self { stacks: started, transport, probe }
     }
 
     pub fn address(&self, stack: usize) -> PeerAddress {
@@ -295,10 +285,7 @@ impl Cluster {
             subpartitions,
             signal.clone(),
         );
-        Producer {
-            partition: partition.unwrap(),
-            signal,
-        }
+        Producer { partition: partition.unwrap(), signal }
     }
 
     /// A gate of `stack` over (producing stack, partition, subpartition).
@@ -306,10 +293,7 @@ impl Cluster {
         let specs = channels.iter().map(|c| self.spec(*c)).collect();
         let signal = Signal::new();
         let gate = self.stacks[stack].create_gate(specs, Arc::new(BlobEdge), signal.clone());
-        Consumer {
-            gate: gate.unwrap(),
-            signal,
-        }
+        Consumer { gate: gate.unwrap(), signal }
     }
 
     pub fn spec(&self, (producer, number, subpartition): (usize, u32, usize)) -> ChannelSpec {

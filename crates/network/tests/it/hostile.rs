@@ -23,10 +23,7 @@ fn hello(magic: u32, version: u16, from: u128, to: u128) -> Vec<u8> {
     let message = Message::Hello {
         magic,
         version,
-        from: PeerAddress {
-            resource: ResourceId(from),
-            address: "nowhere".to_owned(),
-        },
+        from: PeerAddress { resource: ResourceId(from), address: "nowhere".to_owned() },
         to: ResourceId(to),
     };
     frame::write_message(&message, &mut bytes).unwrap();
@@ -95,19 +92,9 @@ async fn frames_that_break_the_protocol_end_the_connection(kind: Kind) {
         subpartition: 0,
         credit_bytes: u64::MAX,
     };
-    let control = Message::Control {
-        channel: 4,
-        sequence: 0,
-        element: ControlElement::EndOfInput,
-    };
-    let error = Message::ChannelError {
-        channel: 4,
-        reason: "?".to_owned(),
-    };
-    let credit = Message::AddCredit {
-        channel: 3,
-        bytes: u64::MAX,
-    };
+    let control = Message::Control { channel: 4, sequence: 0, element: ControlElement::EndOfInput };
+    let error = Message::ChannelError { channel: 4, reason: "?".to_owned() };
+    let credit = Message::AddCredit { channel: 3, bytes: u64::MAX };
     let cancel = Message::CancelChannel { channel: 3 };
     let openings = [
         data(0, 0, 10),
@@ -149,11 +136,7 @@ async fn a_dialler_that_vanishes_does_not_occupy_its_place(kind: Kind) {
 async fn a_producer_that_breaks_the_protocol_fails_its_consumer(kind: Kind) {
     let cluster = Cluster::start(kind, 1, small()).await;
     let watermark = |sequence| {
-        messages(&[Message::Control {
-            channel: 0,
-            sequence,
-            element: ControlElement::EndOfInput,
-        }])
+        messages(&[Message::Control { channel: 0, sequence, element: ControlElement::EndOfInput }])
     };
     let wrongs = [
         data(0, 1, 10),
@@ -170,10 +153,7 @@ async fn a_producer_that_breaks_the_protocol_fails_its_consumer(kind: Kind) {
         let signal = hurtig_env::Signal::new();
         let edge = std::sync::Arc::new(crate::harness::BlobEdge);
         let gate = cluster.stacks[0].create_gate(vec![spec], edge, signal.clone());
-        let mut consumer = crate::harness::Consumer {
-            gate: gate.unwrap(),
-            signal,
-        };
+        let mut consumer = crate::harness::Consumer { gate: gate.unwrap(), signal };
         let mut stream = within("the dial", listener.accept()).await.unwrap();
         let mut bytes = messages(&[Message::HelloAnswer { accepted: true }]);
         bytes.extend_from_slice(&wrong);

@@ -36,15 +36,9 @@ async fn elements_arrive_in_order_and_the_producer_learns_that_all_is_consumed(k
         for number in 0..1000u64 {
             producer.available().await;
             let len = (number * 37 % 3000) as usize;
-            producer
-                .partition
-                .push(0, Blob::boxed(len, number as u8))
-                .unwrap();
+            producer.partition.push(0, Blob::boxed(len, number as u8)).unwrap();
             if number % 10 == 0 {
-                let barrier = CheckpointBarrier {
-                    checkpoint_id: number,
-                    timestamp: 0,
-                };
+                let barrier = CheckpointBarrier { checkpoint_id: number, timestamp: 0 };
                 let barrier = ControlElement::Barrier(barrier);
                 producer.partition.broadcast_control(barrier).unwrap();
             }
@@ -151,9 +145,8 @@ async fn many_channels_in_both_directions_share_one_connection(kind: Kind) {
             }));
         }
         for subpartition in 0..3 {
-            let channels: Vec<_> = (0..20)
-                .map(|n| (side, side as u32 * 100 + n, subpartition))
-                .collect();
+            let channels: Vec<_> =
+                (0..20).map(|n| (side, side as u32 * 100 + n, subpartition)).collect();
             let mut consumer = cluster.consumer(1 - side, &channels);
             tasks.push(tokio::spawn(async move {
                 let mut next = [0; 20];
@@ -191,10 +184,7 @@ async fn peers_that_dial_each_other_at_once_end_with_one_connection(kind: Kind) 
         assert_eq!(blob(at_1.next().await.1).0, [round]);
         assert_eq!(blob(at_0.next().await.1).0, [round]);
         *cluster.probe.meet.lock() = None;
-        until("one connection to remain", || {
-            cluster.probe.open_ends() == 2
-        })
-        .await;
+        until("one connection to remain", || cluster.probe.open_ends() == 2).await;
         assert_eq!(cluster.stacks[0].usage().connections, 1);
         assert_eq!(cluster.stacks[1].usage().connections, 1);
     }

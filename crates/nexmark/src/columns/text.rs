@@ -74,22 +74,14 @@ impl TextView<Letters> {
 impl TextView<Short> {
     #[inline]
     pub(super) fn channel_name(channel: u64) -> Self {
-        SHARED
-            .channels
-            .get(channel as usize)
-            .map(|views| views.name)
-            .unwrap_or_default()
+        SHARED.channels.get(channel as usize).map(|views| views.name).unwrap_or_default()
     }
 }
 
 impl TextView<Urls> {
     #[inline]
     pub(super) fn channel_url(channel: u64) -> Self {
-        SHARED
-            .channels
-            .get(channel as usize)
-            .map(|views| views.url)
-            .unwrap_or_default()
+        SHARED.channels.get(channel as usize).map(|views| views.url).unwrap_or_default()
     }
 }
 
@@ -153,10 +145,7 @@ mod tests {
 
     #[test]
     fn channel_names_fit_into_their_views() {
-        let mut names = Tables::get()
-            .channels()
-            .iter()
-            .map(|channel| channel.name.len());
+        let mut names = Tables::get().channels().iter().map(|channel| channel.name.len());
         assert!(names.all(|len| len <= 12));
     }
 }

@@ -20,21 +20,16 @@ fn value(array: &dyn Array, row: usize) -> Option<String> {
     Some(match array.data_type() {
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::Timestamp(..) => array
-            .as_primitive::<TimestampMillisecondType>()
-            .value(row)
-            .to_string(),
+        DataType::Timestamp(..) => {
+            array.as_primitive::<TimestampMillisecondType>().value(row).to_string()
+        }
         _ => array.as_string_view().value(row).to_owned(),
     })
 }
 
 /// All values of a row of a struct.
 fn values(array: &StructArray, row: usize) -> Vec<Option<String>> {
-    array
-        .columns()
-        .iter()
-        .map(|column| value(column, row))
-        .collect()
+    array.columns().iter().map(|column| value(column, row)).collect()
 }
 
 /// Number of the struct and values of the one that should be set.
@@ -91,10 +86,7 @@ fn check_row(batch: &RecordBatch, row: usize, event: &Event) {
         let record = batch.column(number + 1).as_struct();
         assert_eq!(record.is_valid(row), number == kind);
         let null = vec![None; record.num_columns()];
-        assert_eq!(
-            values(record, row),
-            if number == kind { set.clone() } else { null }
-        );
+        assert_eq!(values(record, row), if number == kind { set.clone() } else { null });
     }
 }
 
@@ -135,18 +127,9 @@ fn check_sets<C: Column>(number: usize, project: impl Fn(ColumnSet<C>) -> Projec
 
 #[test]
 fn projected_columns_equal_the_full_ones() {
-    check_sets(1, |person| Projection {
-        person,
-        ..Projection::none()
-    });
-    check_sets(2, |auction| Projection {
-        auction,
-        ..Projection::none()
-    });
-    check_sets(3, |bid| Projection {
-        bid,
-        ..Projection::none()
-    });
+    check_sets(1, |person| Projection { person, ..Projection::none() });
+    check_sets(2, |auction| Projection { auction, ..Projection::none() });
+    check_sets(3, |bid| Projection { bid, ..Projection::none() });
 }
 
 #[test]
@@ -165,26 +148,19 @@ fn seek_resumes_batches_exactly() {
     columns.next_batch(100).unwrap();
     let mut resumed = source(1, 3, projection);
     resumed.seek(columns.position());
-    assert_eq!(
-        resumed.next_batch(64).unwrap(),
-        columns.next_batch(64).unwrap()
-    );
+    assert_eq!(resumed.next_batch(64).unwrap(), columns.next_batch(64).unwrap());
 }
 
 #[test]
 fn the_schema_is_that_of_the_queries() {
     let ddl = include_str!("../../queries/ddl.sql");
     let table = ddl.lines().filter(|line| line.starts_with("  "));
-    let mut declared = table
-        .take(4)
-        .map(|line| line.trim().trim_end_matches(',').replace('`', ""));
+    let mut declared = table.take(4).map(|line| line.trim().trim_end_matches(',').replace('`', ""));
     for field in schema_of(&Projection::all()).fields() {
         let sql = match field.data_type() {
             DataType::Struct(fields) => {
-                let fields: Vec<_> = fields
-                    .iter()
-                    .map(|f| format!("{} {}", f.name(), sql(f.data_type())))
-                    .collect();
+                let fields: Vec<_> =
+                    fields.iter().map(|f| format!("{} {}", f.name(), sql(f.data_type()))).collect();
                 format!("ROW<{}>", fields.join(", "))
             }
             other => sql(other).to_owned(),

@@ -1,6 +1,6 @@
 //! Tests of the generator against its specification and against results of Flink.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+#![allow(clippy::unwrap_used)] // a test may fail by a panic
 
 #[cfg(feature = "arrow")]
 mod columns;

@@ -54,14 +54,7 @@ impl CheckSums {
                 self.number(a.id);
                 self.text(&a.item_name);
                 self.text(&a.description);
-                for v in [
-                    a.initial_bid,
-                    a.reserve,
-                    a.date_time,
-                    a.expires,
-                    a.seller,
-                    a.category,
-                ] {
+                for v in [a.initial_bid, a.reserve, a.date_time, a.expires, a.seller, a.category] {
                     self.number(v);
                 }
                 self.text(&a.extra);
@@ -151,9 +144,7 @@ fn vector(index: u64, event: &Event) -> Value {
 fn events_equal_the_test_vectors() {
     let generator = NexmarkGenerator::new(0, 1, None).unwrap();
     let lines = include_str!("../../testdata/vectors.jsonl").lines();
-    let vectors: Vec<Value> = lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let vectors: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(vectors.len(), 7);
     for expected in vectors {
         let index = expected["event"].as_u64().unwrap();
@@ -179,22 +170,12 @@ fn text_from_the_generator_owns_no_heap_memory() {
     for event in NexmarkGenerator::new(0, 1, Some(10_000)).unwrap() {
         let texts = match &event {
             Event::Person(p) => {
-                vec![
-                    &p.name,
-                    &p.email_address,
-                    &p.credit_card,
-                    &p.city,
-                    &p.state,
-                    &p.extra,
-                ]
+                vec![&p.name, &p.email_address, &p.credit_card, &p.city, &p.state, &p.extra]
             }
             Event::Auction(a) => vec![&a.item_name, &a.description, &a.extra],
             Event::Bid(b) => vec![&b.channel, &b.url, &b.extra],
         };
-        assert!(
-            texts.iter().all(|text| !text.is_heap_allocated()),
-            "{event:?}"
-        );
+        assert!(texts.iter().all(|text| !text.is_heap_allocated()), "{event:?}");
     }
 }
 

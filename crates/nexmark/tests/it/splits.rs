@@ -11,13 +11,8 @@ fn splits_partition_the_stream() {
     let whole: Vec<Event> = generator(0, 1, 1003).into_iter().collect();
     assert_eq!(whole.len(), 1003);
     for num_splits in [1, 2, 3, 7, 50, 128, 1003, 2000] {
-        let mut parts: Vec<_> = (0..num_splits)
-            .map(|k| generator(k, num_splits, 1003))
-            .collect();
-        let sizes: usize = parts
-            .iter()
-            .map(|part| part.clone().into_iter().count())
-            .sum();
+        let mut parts: Vec<_> = (0..num_splits).map(|k| generator(k, num_splits, 1003)).collect();
+        let sizes: usize = parts.iter().map(|part| part.clone().into_iter().count()).sum();
         assert_eq!(sizes, 1003);
         for (index, event) in whole.iter().enumerate() {
             let part = &mut parts[index % num_splits as usize];
@@ -84,10 +79,7 @@ fn the_end_of_all_indices_ends_the_split() {
         source.seek(u64::MAX - u64::from(num_splits) - 1);
         assert!(source.clone().into_iter().take(5).count() <= 2);
         source.fill(&mut Vec::new(), 5);
-        assert_eq!(
-            (source.next_event(), source.fill(&mut Vec::new(), 10)),
-            (None, 0)
-        );
+        assert_eq!((source.next_event(), source.fill(&mut Vec::new(), 10)), (None, 0));
         source.seek(u64::MAX);
         assert_eq!(source.next_event(), None);
     }

@@ -45,22 +45,12 @@ impl AlignedWindows {
                 "windows need size > 0, slide > 0 and |offset| < slide; got size {size} ms, slide {slide} ms, offset {offset} ms"
             ));
         }
-        Ok(Self {
-            size,
-            slide,
-            offset,
-            slice: gcd(size, slide),
-        })
+        Ok(Self { size, slide, offset, slice: gcd(size, slide) })
     }
 
     /// One window over all of event time, which ends with the stream.
     pub fn end_of_stream() -> Self {
-        Self {
-            size: 0,
-            slide: 0,
-            offset: 0,
-            slice: 0,
-        }
+        Self { size: 0, slide: 0, offset: 0, slice: 0 }
     }
 
     fn is_end_of_stream(&self) -> bool {
@@ -86,9 +76,7 @@ impl AlignedWindows {
             self.offset,
             self.slide,
         );
-        start_of_earliest
-            .saturating_add(self.slide)
-            .saturating_add(self.size)
+        start_of_earliest.saturating_add(self.slide).saturating_add(self.size)
     }
 
     /// End of the last window that contains the timestamp.
@@ -289,9 +277,7 @@ where
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
         self.range = Some((context.key_groups(), context.max_parallelism));
-        self.late = context
-            .metrics
-            .counter(hurtig_metrics::names::NUM_LATE_RECORDS_DROPPED);
+        self.late = context.metrics.counter(hurtig_metrics::names::NUM_LATE_RECORDS_DROPPED);
         Ok(())
     }
 
@@ -324,11 +310,7 @@ where
                     continue;
                 }
                 let slice = self.windows.slice_start(timestamp);
-                if self
-                    .current
-                    .as_ref()
-                    .is_none_or(|(current, _)| *current != slice)
-                {
+                if self.current.as_ref().is_none_or(|(current, _)| *current != slice) {
                     self.switch_to(slice)?;
                 }
                 start = slice;
@@ -372,7 +354,7 @@ where
                 collector.set_timestamp(Some(firing.window.max_timestamp()));
                 let mut emitted = 0;
                 let mut finished = true;
-                while let Some((_, key, accumulator)) = firing.left.next() {
+                for (_, key, accumulator) in firing.left.by_ref() {
                     let result = self.aggregate.result(&accumulator);
                     self.emit.emit(&key, firing.window, result, &mut collector);
                     emitted += 1;
@@ -396,10 +378,7 @@ where
             }
             if let Some(table) = self.take_window(end) {
                 let window = self.windows.window_ending_at(end);
-                self.firing = Some(Firing {
-                    window,
-                    left: table.into_entries(),
-                });
+                self.firing = Some(Firing { window, left: table.into_entries() });
             }
             self.next_end = self.end_after(end);
         }
@@ -438,11 +417,7 @@ mod tests {
 
     #[test]
     fn impossible_windows_are_refused() {
-        assert!(
-            AlignedWindows::new(0, 1, 0)
-                .unwrap_err()
-                .contains("size > 0")
-        );
+        assert!(AlignedWindows::new(0, 1, 0).unwrap_err().contains("size > 0"));
         assert!(AlignedWindows::new(5, 5, 5).is_err());
     }
 }

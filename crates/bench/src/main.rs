@@ -1,0 +1,34 @@
+//! Benchmarks of Hurtig.
+//!
+//! `limit` runs queries through the engine and, in the same process and on the same events, as
+//! hand-written single-threaded loops without any engine or fault tolerance. The ratio of the two
+//! is what the engine costs, and means the same on every machine.
+
+#![allow(clippy::disallowed_methods)] // it measures time
+
+mod limit;
+
+use std::process::ExitCode;
+
+use hurtig::ParameterTool;
+
+const USAGE: &str =
+    "usage: hurtig-bench limit [--events N] [--parallelism P] [--query Q] [--runs R] [--json]";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let outcome = match (command.as_str(), ParameterTool::from_args(args)) {
+        (_, Err(error)) => Err(error.into()),
+        ("limit", Ok(parameters)) => limit::run(&parameters),
+        (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}

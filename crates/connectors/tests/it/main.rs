@@ -1,0 +1,9 @@
+//! The connectors as the engine drives them, without the engine.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+mod driver;
+mod line_files;
+mod sockets;
+mod text_files;
+mod values;

@@ -1,0 +1,137 @@
+//! Dependencies go downwards, and each heavy dependency has one owner.
+//!
+//! The layers are those of ARCHITECTURE.md. A crate may depend on crates of lower layers, and on
+//! those of its own layer that the table allows. Crates beside the layers may depend on all, but
+//! nothing in the layers on them. Development dependencies are free.
+
+use std::{path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::Finding;
+
+/// Crates beside the layers: tests, benchmarks, tools.
+const BESIDE: u8 = 100;
+
+/// Each crate's layer.
+const LAYERS: &[(&str, u8)] = &[
+    ("hurtig-types", 0),
+    ("hurtig-metrics", 0),
+    ("hurtig-config", 0),
+    ("hurtig-env", 1),
+    ("hurtig-state-api", 1),
+    ("hurtig-operator-api", 1),
+    ("hurtig-connector-api", 1),
+    // Plain data of the graphs is part of the contract between roles, so it stands below it.
+    ("hurtig-graph", 1),
+    ("hurtig-cluster-api", 1),
+    ("hurtig-scheduler", 2),
+    ("hurtig-network", 3),
+    ("hurtig-state-heap", 3),
+    ("hurtig-task", 4),
+    ("hurtig-operators", 4),
+    ("hurtig-dispatcher", 5),
+    ("hurtig-resource-manager", 5),
+    ("hurtig-job-master", 5),
+    ("hurtig-task-executor", 5),
+    ("hurtig-minicluster", 6),
+    ("hurtig-nexmark", 6),
+    ("hurtig-connectors", 6),
+    ("hurtig", 6),
+    ("hurtig-test-util", BESIDE),
+    ("hurtig-bench", BESIDE),
+    ("hurtig-itcase", BESIDE),
+    ("xtask", BESIDE),
+];
+
+/// Dependencies within a layer, with the reason.
+const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
+    ("hurtig-operator-api", "hurtig-env", "operators get their clock and signal from it"),
+    ("hurtig-connector-api", "hurtig-env", "readers get their clock and signal from it"),
+    ("hurtig-cluster-api", "hurtig-graph", "a job is submitted as a JobGraph"),
+    ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),
+    ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
+    ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
+];
+
+/// Heavy dependencies and the one crate that may have them.
+const OWNERS: &[(&str, &str)] = &[
+    ("arrow-array", "hurtig-nexmark"),
+    ("arrow-buffer", "hurtig-nexmark"),
+    ("arrow-schema", "hurtig-nexmark"),
+    ("datafusion", "hurtig-sql-planner"),
+    ("rocksdb", "hurtig-state-rocksdb"),
+    ("rdkafka", "hurtig-connector-kafka"),
+    ("tonic", "hurtig-rpc"),
+    ("axum", "hurtig-rest"),
+    ("kube", "hurtig-deploy-kubernetes"),
+];
+
+/// Crates that decide without running anything: no executor may come near them.
+const PURE: &[&str] = &["hurtig-graph", "hurtig-scheduler", "hurtig-types", "hurtig-state-api"];
+
+fn layer_of(name: &str) -> Option<u8> {
+    LAYERS.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)
+}
+
+pub fn check(root: &Path) -> Result<Vec<Finding>, String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(root)
+        .output()
+        .map_err(|e| e.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
+    let mut findings = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        for dependency in dependencies.filter(|dependency| dependency["kind"].is_null()) {
+            let on = dependency["name"].as_str().unwrap_or_default();
+            findings.extend(
+                check_edge(name, on)
+                    .map(|problem| Finding { place: format!("{name} -> {on}"), problem }),
+            );
+        }
+        if layer_of(name).is_none() {
+            let problem = "has no layer: add it to the table in xtask/src/layers.rs".to_owned();
+            findings.push(Finding { place: name.to_owned(), problem });
+        }
+    }
+    Ok(findings)
+}
+
+fn check_edge(name: &str, on: &str) -> Option<String> {
+    if let Some((_, owner)) = OWNERS.iter().find(|(heavy, _)| *heavy == on)
+        && *owner != name
+    {
+        return Some(format!("only {owner} may depend on it: it is slow to compile"));
+    }
+    if PURE.contains(&name) && (on == "tokio" || on == "futures") {
+        return Some("a pure crate must not know an executor".to_owned());
+    }
+    let (from, to) = (layer_of(name)?, layer_of(on)?);
+    let allowed = WITHIN_A_LAYER.iter().any(|(a, b, _)| *a == name && *b == on);
+    if to < from || allowed || (from == BESIDE) {
+        return None;
+    }
+    Some(format!("goes from layer {from} to layer {to}: dependencies go downwards"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_go_down_and_heavy_ones_have_one_owner() {
+        assert_eq!(check_edge("hurtig-task", "hurtig-network"), None);
+        assert!(check_edge("hurtig-network", "hurtig-task").is_some());
+        assert!(check_edge("hurtig-dispatcher", "hurtig-job-master").is_some(), "roles");
+        assert!(check_edge("hurtig", "hurtig-bench").is_some(), "beside the layers");
+        assert_eq!(check_edge("hurtig-bench", "hurtig"), None);
+        assert!(check_edge("hurtig", "datafusion").is_some());
+        assert!(check_edge("hurtig-scheduler", "tokio").is_some());
+    }
+}
