@@ -5,10 +5,12 @@
 //! data    = channel u32 | sequence u32 | backlog u64 | encoded batch
 //! others  = one postcard value of `Message`
 //! ```
+//! A message is at most [`MAX_MESSAGE_BYTES`] long, whatever the limit for records is.
 //! Integers are little-endian. A channel's number is chosen by its consumer, so frames to a
 //! producer (request, credit, cancel) and frames to a consumer (data, control, error) never clash.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
+use hurtig_cluster_api::PeerAddress;
 use hurtig_types::{ResourceId, ResultPartitionId, codec, element::ControlElement};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,9 @@ pub const MAGIC: u32 = 0x4855_5254;
 pub const VERSION: u16 = 1;
 /// Bytes before the body of a data frame: length, kind, channel, sequence, backlog.
 pub const DATA_HEADER_BYTES: usize = 4 + 1 + 4 + 4 + 8;
+
+/// Longest message.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 const KIND_MESSAGE: u8 = 0;
 const KIND_DATA: u8 = 1;
@@ -31,8 +36,8 @@ pub enum Message {
         magic: u32,
         /// [`VERSION`].
         version: u16,
-        /// Who dials.
-        from: ResourceId,
+        /// Who dials, and where it listens.
+        from: PeerAddress,
         /// Who is meant.
         to: ResourceId,
     },
@@ -95,8 +100,8 @@ pub enum Frame {
         sequence: u32,
         /// Bytes that are queued behind it at the producer.
         backlog: u64,
-        /// The encoded batch.
-        payload: Bytes,
+        /// The encoded batch: a part of the buffer that was read from, to be copied and dropped.
+        payload: BytesMut,
     },
 }
 
@@ -152,9 +157,11 @@ pub fn read_frame(buffer: &mut BytesMut, max_bytes: usize) -> Result<Option<Fram
     if len > max_bytes {
         return Err(FrameError::TooLarge { len, max: max_bytes });
     }
+    if len > MAX_MESSAGE_BYTES && buffer.get(4) == Some(&KIND_MESSAGE) {
+        return Err(FrameError::TooLarge { len, max: MAX_MESSAGE_BYTES });
+    }
     if buffer.len() < 4 + len {
-        // At once what is missing, so that a large frame is not copied over and over.
-        buffer.reserve(4 + len - buffer.len());
+        // Nothing is reserved for a length that was only declared.
         return Ok(None);
     }
     buffer.advance(4);
@@ -170,10 +177,7 @@ pub fn read_frame(buffer: &mut BytesMut, max_bytes: usize) -> Result<Option<Fram
             let channel = body.get_u32_le();
             let sequence = body.get_u32_le();
             let backlog = body.get_u64_le();
-            // A small payload is copied, so that it does not pin the whole read buffer.
-            let payload =
-                if body.len() < 4096 { Bytes::copy_from_slice(&body) } else { body.freeze() };
-            Ok(Some(Frame::Data { channel, sequence, backlog, payload }))
+            Ok(Some(Frame::Data { channel, sequence, backlog, payload: body }))
         }
         KIND_DATA => Err(FrameError::Malformed("data frame without header".to_owned())),
         kind => Err(FrameError::Malformed(format!("unknown kind {kind}"))),
@@ -200,7 +204,7 @@ mod tests {
             frames.extend(read_frame(&mut buffer, 100).unwrap());
         }
         assert_eq!(frames[0], Frame::Message(message));
-        let payload = Bytes::from_static(b"hello");
+        let payload = BytesMut::from(&b"hello"[..]);
         assert_eq!(frames[1], Frame::Data { channel: 3, sequence: 1, backlog: 99, payload });
     }
 
@@ -208,6 +212,11 @@ mod tests {
     fn oversized_and_malformed_frames_are_errors() {
         let read = |bytes: &[u8]| read_frame(&mut BytesMut::from(bytes), 100);
         assert!(matches!(read(&[0xff; 9]), Err(FrameError::TooLarge { max: 100, .. })));
+        let long_message = [0, 0, 2, 0, KIND_MESSAGE];
+        assert!(matches!(
+            read_frame(&mut BytesMut::from(&long_message[..]), 1 << 30),
+            Err(FrameError::TooLarge { max: MAX_MESSAGE_BYTES, .. })
+        ));
         assert!(read(&[0, 0, 0, 0]).is_err());
         assert!(read(&[1, 0, 0, 0, 9]).unwrap_err().to_string().contains("unknown kind 9"));
         assert!(read(&[2, 0, 0, 0, 1, 0]).unwrap_err().to_string().contains("without header"));

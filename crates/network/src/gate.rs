@@ -15,7 +15,6 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use hurtig_cluster_api::PeerAddress;
 use hurtig_env::Signal;
 use hurtig_operator_api::EdgeFactory;
@@ -25,9 +24,16 @@ use hurtig_types::{
 use parking_lot::Mutex;
 
 use crate::{
-    budget::BudgetShare, connection::ConnectionShared, credit::ReceiverCredits,
-    partition::PartitionShared, subpartition::Item,
+    budget::BudgetShare,
+    connection::ConnectionShared,
+    credit::{ReceiverCredits, cost_bytes},
+    partition::PartitionShared,
+    registry::Registry,
+    subpartition::Item,
 };
+
+/// Most control elements that may wait in one remote channel; a peer that sends more is broken.
+const MAX_QUEUED_CONTROLS: usize = 1 << 20;
 
 /// One channel of a gate.
 #[derive(Clone, Debug)]
@@ -46,6 +52,8 @@ pub(crate) struct GateShared {
     signal: Signal,
     failed: AtomicBool,
     failure: Mutex<Option<String>>,
+    /// The gate was dropped; held while a channel learns its partition.
+    closed: Mutex<bool>,
     /// The partition of each local channel, once it is known.
     local: Vec<OnceLock<Arc<PartitionShared>>>,
 }
@@ -57,6 +65,7 @@ impl GateShared {
             signal,
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
+            closed: Mutex::new(false),
             local: (0..channels).map(|_| OnceLock::new()).collect(),
         })
     }
@@ -74,25 +83,32 @@ impl GateShared {
         self.signal.post();
     }
 
-    pub(crate) fn set_partition(&self, channel: u32, partition: Arc<PartitionShared>) {
-        if let Some(slot) = self.local.get(channel as usize) {
-            // A second one is refused by the subpartition itself.
-            let _ = slot.set(partition);
+    /// Tells a local channel its partition. False if the gate is not there any more.
+    pub(crate) fn set_partition(&self, channel: u32, partition: Arc<PartitionShared>) -> bool {
+        let closed = self.closed.lock();
+        match self.local.get(channel as usize) {
+            Some(slot) if !*closed => slot.set(partition).is_ok(),
+            _ => false,
         }
     }
 }
 
 /// An element that arrived from a peer.
 pub(crate) enum RemoteItem {
-    Data(Bytes),
+    Data(Vec<u8>),
     Control(ControlElement),
 }
 
 #[derive(Default)]
 struct RemoteQueueState {
     queue: VecDeque<RemoteItem>,
+    controls: usize,
     scheduled: bool,
 }
+
+/// A channel holds too many control elements.
+#[derive(Debug)]
+pub(crate) struct TooManyControls;
 
 /// The queue of a remote channel.
 #[derive(Default)]
@@ -100,15 +116,24 @@ pub(crate) struct RemoteQueue(Mutex<RemoteQueueState>);
 
 impl RemoteQueue {
     /// Adds an element; true if the channel must be scheduled.
-    pub(crate) fn push(&self, item: RemoteItem) -> bool {
+    pub(crate) fn push(&self, item: RemoteItem) -> Result<bool, TooManyControls> {
         let mut state = self.0.lock();
+        if matches!(item, RemoteItem::Control(_)) {
+            if state.controls >= MAX_QUEUED_CONTROLS {
+                return Err(TooManyControls);
+            }
+            state.controls += 1;
+        }
         state.queue.push_back(item);
-        !std::mem::replace(&mut state.scheduled, true)
+        Ok(!std::mem::replace(&mut state.scheduled, true))
     }
 
     fn take(&self) -> Option<(RemoteItem, bool)> {
         let mut state = self.0.lock();
         let item = state.queue.pop_front();
+        if matches!(item, Some(RemoteItem::Control(_))) {
+            state.controls -= 1;
+        }
         state.scheduled = !state.queue.is_empty();
         item.map(|item| (item, state.scheduled))
     }
@@ -119,6 +144,21 @@ pub(crate) enum Channel {
     Remote { connection: Arc<ConnectionShared>, number: u32, queue: Arc<RemoteQueue> },
 }
 
+/// How much floating credit a gate may give, by its share of the budget.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Floating {
+    /// What all channels have for themselves.
+    pub(crate) exclusive_bytes: usize,
+    /// The most, whatever the share.
+    pub(crate) max_bytes: usize,
+}
+
+impl Floating {
+    pub(crate) fn within(&self, limit_bytes: usize) -> usize {
+        limit_bytes.saturating_sub(self.exclusive_bytes).min(self.max_bytes)
+    }
+}
+
 /// What a task consumes on one incoming edge. Dropping it tells the producers that nothing more is
 /// needed.
 pub struct InputGate {
@@ -127,10 +167,12 @@ pub struct InputGate {
     ended: Vec<bool>,
     open: usize,
     blocked: Vec<bool>,
-    /// Blocked channels that have something to take.
-    parked: Vec<u32>,
+    /// Whether a blocked channel has something to take.
+    parked: Vec<bool>,
     credits: Arc<Mutex<ReceiverCredits>>,
+    floating: Floating,
     share: BudgetShare,
+    registry: Arc<Registry>,
     decoder: Arc<dyn EdgeFactory>,
 }
 
@@ -139,7 +181,9 @@ impl InputGate {
         shared: Arc<GateShared>,
         channels: Vec<Channel>,
         credits: Arc<Mutex<ReceiverCredits>>,
+        floating: Floating,
         share: BudgetShare,
+        registry: Arc<Registry>,
         decoder: Arc<dyn EdgeFactory>,
     ) -> Self {
         let count = channels.len();
@@ -149,9 +193,11 @@ impl InputGate {
             ended: vec![false; count],
             open: count,
             blocked: vec![false; count],
-            parked: Vec::new(),
+            parked: vec![false; count],
             credits,
+            floating,
             share,
+            registry,
             decoder,
         }
     }
@@ -182,7 +228,7 @@ impl InputGate {
             };
             let index = number as usize;
             if self.blocked[index] {
-                self.parked.push(number);
+                self.parked[index] = true;
                 continue;
             }
             let (element, more) = match self.take(index)? {
@@ -227,8 +273,15 @@ impl InputGate {
                     RemoteItem::Control(control) => control.into(),
                     RemoteItem::Data(bytes) => {
                         let decoded = self.decoder.decode(&bytes);
-                        self.share.budget().give_back(bytes.len());
-                        let grant = self.credits.lock().on_consumed(index, bytes.len());
+                        let cost = cost_bytes(bytes.len());
+                        self.share.budget().give_back(cost);
+                        self.registry.buffers.give_back(bytes);
+                        let floating = self.floating.within(self.share.limit_bytes());
+                        let grant = {
+                            let mut credits = self.credits.lock();
+                            credits.set_floating(floating);
+                            credits.on_consumed(index, cost)
+                        };
                         if grant > 0 {
                             connection.grant(*number, grant);
                         }
@@ -248,16 +301,16 @@ impl InputGate {
     /// Takes from a blocked channel again.
     pub fn unblock_channel(&mut self, channel: usize) {
         self.blocked[channel] = false;
-        let number = channel as u32;
-        if let Some(index) = self.parked.iter().position(|parked| *parked == number) {
-            self.parked.swap_remove(index);
-            self.shared.schedule(number);
+        if std::mem::take(&mut self.parked[channel]) {
+            self.shared.schedule(channel as u32);
         }
     }
 }
 
 impl Drop for InputGate {
     fn drop(&mut self) {
+        // A partition that is registered later finds that nobody waits for it.
+        *self.shared.closed.lock() = true;
         for (index, channel) in self.channels.iter().enumerate() {
             if self.ended[index] {
                 continue;
@@ -272,7 +325,8 @@ impl Drop for InputGate {
                     connection.cancel_receiver(*number);
                     while let Some((item, _)) = queue.take() {
                         if let RemoteItem::Data(bytes) = item {
-                            self.share.budget().give_back(bytes.len());
+                            self.share.budget().give_back(cost_bytes(bytes.len()));
+                            self.registry.buffers.give_back(bytes);
                         }
                     }
                 }

@@ -15,15 +15,18 @@
 //!   with the records but need no credit.
 //!
 //! Invariants: elements of a channel arrive in order, exactly once, or the channel fails; memory is
-//! bounded by [`NetworkConfig::total_bytes`] plus one batch per channel.
+//! bounded by [`NetworkConfig::total_bytes`] plus one batch per channel, and by a fixed amount for
+//! every connection and for the pool of buffers.
 
 pub mod budget;
+mod buffers;
 pub mod config;
 pub mod connection;
 pub mod credit;
 pub mod environment;
 pub mod frame;
 pub mod gate;
+mod handshake;
 mod manager;
 pub mod partition;
 mod registry;

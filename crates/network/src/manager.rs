@@ -4,44 +4,48 @@
 //!
 //! 1. Whoever needs a channel first creates the connection's entry and dials; requests wait in the
 //!    entry.
-//! 2. The dialling side sends `Hello` with both ids. The other side refuses to talk if it is not
-//!    the one that was meant.
-//! 3. The side that was dialled answers *accepted*, unless it serves a connection with that peer
-//!    already, or dials the peer itself and has the smaller id: then its own dial has precedence
-//!    and it answers *refused*.
+//! 2. The dialling side sends `Hello` with its own address and the id of the side that it means.
+//!    The other side refuses to talk if it is somebody else.
+//! 3. The side that was dialled answers *accepted* or *refused* by the rule in
+//!    [`handshake`](crate::handshake): of two dials that cross, that of the smaller id is taken.
 //! 4. A side whose dial was refused waits for the peer's dial to arrive, and dials again if it does
 //!    not.
 //! 5. When a connection is lost, its entry is dropped and all its channels fail; the next request
 //!    starts from 1.
+//!
+//! Whoever has attached a connection holds a [`Serving`] until the end, which makes step 5 happen
+//! however that comes: an error, a panic, a timeout in the handshake or a shutdown.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use hurtig_cluster_api::PeerAddress;
-use hurtig_env::Runtimes;
-use hurtig_types::ResourceId;
+use hurtig_env::{Runtimes, Signal};
+use hurtig_types::{ResourceId, ResultPartitionId};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
+    time::Instant,
 };
 
 use crate::{
     NetworkConfig,
     budget::Budget,
-    connection::{ConnectionShared, IncomingRequest},
-    frame::{self, Frame, MAGIC, Message, VERSION},
+    connection::{ConnectionShared, IncomingRequest, read::ReadContext},
+    frame::{self, DATA_HEADER_BYTES, Frame, MAGIC, Message, VERSION},
+    handshake::{Held, takes},
     registry::{Registry, Requested},
     subpartition::Consumer,
     transport::{BoxedStream, Listener, Transport},
 };
 
 /// Largest frame of a handshake.
-const HANDSHAKE_FRAME_BYTES: usize = 1024;
+const HANDSHAKE_FRAME_BYTES: usize = 4096;
 /// Longest handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the first failed attempt to connect; doubled by each further one.
@@ -54,8 +58,28 @@ struct Entry {
     dialling: bool,
 }
 
+/// A request for a partition that is not there yet.
+struct Expiry {
+    at: Instant,
+    partition: ResultPartitionId,
+    ticket: u64,
+}
+
+/// The right to serve a connection. When it is dropped the connection is lost.
+struct Serving {
+    manager: Arc<Manager>,
+    connection: Arc<ConnectionShared>,
+    reason: String,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.manager.lost(&self.connection, &self.reason);
+    }
+}
+
 pub(crate) struct Manager {
-    own: ResourceId,
+    own: PeerAddress,
     config: NetworkConfig,
     runtimes: Runtimes,
     transport: Arc<dyn Transport>,
@@ -63,12 +87,15 @@ pub(crate) struct Manager {
     budget: Arc<Budget>,
     connections: Mutex<HashMap<ResourceId, Entry>>,
     stop: watch::Sender<bool>,
+    /// In the order of time: all wait equally long.
+    expiries: Mutex<VecDeque<Expiry>>,
+    expiry_added: Signal,
     this: Weak<Manager>,
 }
 
 impl Manager {
     pub(crate) fn new(
-        own: ResourceId,
+        own: PeerAddress,
         config: NetworkConfig,
         runtimes: Runtimes,
         transport: Arc<dyn Transport>,
@@ -76,13 +103,15 @@ impl Manager {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             own,
+            registry: Arc::new(Registry::new(config.buffer_bytes)),
             config,
             runtimes,
             transport,
-            registry: Arc::default(),
             budget,
             connections: Mutex::default(),
             stop: watch::Sender::new(false),
+            expiries: Mutex::default(),
+            expiry_added: Signal::new(),
             this: this.clone(),
         })
     }
@@ -133,8 +162,8 @@ impl Manager {
                             let shaken = shaken.await;
                             drop(permit);
                             match shaken {
-                                Ok(Ok(Some((connection, stream, rest)))) => {
-                                    manager.serve(connection, stream, rest).await;
+                                Ok(Ok(Some((serving, stream, rest)))) => {
+                                    serving.run(stream, rest).await;
                                 }
                                 Ok(Ok(None)) => {}
                                 Ok(Err(reason)) => tracing::warn!(reason, "connection refused"),
@@ -159,6 +188,11 @@ impl Manager {
         }
         let connection = ConnectionShared::new(peer.clone());
         let entry = Entry { connection: connection.clone(), dialling: true };
+        if *self.stop.borrow() {
+            // Whatever is requested of it fails.
+            connection.fail("shut down");
+            return connection;
+        }
         connections.insert(peer.resource, entry);
         drop(connections);
         if let Some(manager) = self.this.upgrade() {
@@ -177,8 +211,8 @@ impl Manager {
             }
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.try_dial(&connection)).await {
                 Ok(Ok(Some((stream, rest)))) => {
-                    if connection.try_attach() {
-                        self.serve(connection, stream, rest).await;
+                    if let Some(serving) = self.attach(&connection) {
+                        serving.run(stream, rest).await;
                     }
                     return;
                 }
@@ -189,9 +223,19 @@ impl Manager {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
-        if !connection.is_attached() {
-            self.lost(&connection, &format!("cannot connect: {reason}"));
+        if let Some(mut serving) = self.attach(&connection) {
+            serving.reason = format!("cannot connect: {reason}");
         }
+    }
+
+    /// Claims a connection; `None` if somebody serves it.
+    fn attach(&self, connection: &Arc<ConnectionShared>) -> Option<Serving> {
+        let manager = self.this.upgrade()?;
+        connection.try_attach().then(|| Serving {
+            manager,
+            connection: connection.clone(),
+            reason: "shut down".to_owned(),
+        })
     }
 
     async fn try_dial(
@@ -201,7 +245,7 @@ impl Manager {
         let connected = self.transport.connect(&connection.peer.address).await;
         let mut stream = connected.map_err(|e| e.to_string())?;
         let to = connection.peer.resource;
-        let hello = Message::Hello { magic: MAGIC, version: VERSION, from: self.own, to };
+        let hello = Message::Hello { magic: MAGIC, version: VERSION, from: self.own.clone(), to };
         send(&mut stream, &hello).await?;
         let mut buffer = BytesMut::new();
         match receive(&mut stream, &mut buffer).await? {
@@ -214,7 +258,7 @@ impl Manager {
     async fn answer(
         &self,
         mut stream: BoxedStream,
-    ) -> Result<Option<(Arc<ConnectionShared>, BoxedStream, BytesMut)>, String> {
+    ) -> Result<Option<(Serving, BoxedStream, BytesMut)>, String> {
         let mut buffer = BytesMut::new();
         let Message::Hello { magic, version, from, to } = receive(&mut stream, &mut buffer).await?
         else {
@@ -223,39 +267,34 @@ impl Manager {
         if magic != MAGIC || version != VERSION {
             return Err(format!("the peer speaks another protocol (version {version})"));
         }
-        if to != self.own {
-            return Err(format!("the peer looks for TaskExecutor {to}, this is {}", self.own));
+        let own = self.own.resource;
+        if to != own || from.resource == own {
+            return Err(format!("TaskExecutor {} looks for {to}, this is {own}", from.resource));
         }
         let adopted = self.adopt(from);
         send(&mut stream, &Message::HelloAnswer { accepted: adopted.is_some() }).await?;
-        Ok(adopted.map(|connection| (connection, stream, buffer)))
+        Ok(adopted.map(|serving| (serving, stream, buffer)))
     }
 
     /// Decides on a peer's dial: step 3 of the protocol.
-    fn adopt(&self, from: ResourceId) -> Option<Arc<ConnectionShared>> {
+    fn adopt(&self, from: PeerAddress) -> Option<Serving> {
         let mut connections = self.connections.lock();
-        let entry = connections.entry(from).or_insert_with(|| Entry {
-            connection: ConnectionShared::new(PeerAddress {
-                resource: from,
-                address: format!("TaskExecutor {from}"),
-            }),
-            dialling: false,
-        });
-        if entry.dialling && !entry.connection.is_attached() && self.own < from {
+        let peer = from.resource;
+        let held = match connections.get(&peer) {
+            None => Held::Nothing,
+            Some(entry) if entry.connection.is_attached() => Held::Serving,
+            Some(entry) if entry.dialling => Held::Dialling,
+            Some(_) => Held::Nothing,
+        };
+        if !takes(self.own.resource, peer, held) {
             return None;
         }
-        entry.connection.try_attach().then(|| entry.connection.clone())
-    }
-
-    async fn serve(&self, connection: Arc<ConnectionShared>, stream: BoxedStream, rest: BytesMut) {
-        let (reader, writer) = tokio::io::split(stream);
-        let on_request = |request| self.on_request(&connection, request);
-        let max = self.config.max_frame_bytes;
-        let reason = tokio::select! {
-            result = connection.read_loop(reader, rest, max, &self.budget, on_request) => result,
-            result = connection.write_loop(writer, &self.registry) => result,
-        };
-        self.lost(&connection, &reason.err().unwrap_or_default());
+        let entry = connections
+            .entry(peer)
+            .or_insert_with(|| Entry { connection: ConnectionShared::new(from), dialling: false });
+        let connection = entry.connection.clone();
+        drop(connections);
+        self.attach(&connection)
     }
 
     fn lost(&self, connection: &Arc<ConnectionShared>, reason: &str) {
@@ -279,16 +318,79 @@ impl Manager {
     }
 
     /// Lets a request for a partition that never comes fail.
-    pub(crate) fn expire_later(&self, partition: hurtig_types::ResultPartitionId, ticket: u64) {
-        let registry = self.registry.clone();
-        let timeout = self.config.partition_request_timeout;
+    pub(crate) fn expire_later(&self, partition: ResultPartitionId, ticket: u64) {
+        {
+            let mut expiries = self.expiries.lock();
+            // Under the lock, so that the queue is in the order of time.
+            let at = Instant::now() + self.config.partition_request_timeout;
+            expiries.push_back(Expiry { at, partition, ticket });
+        }
+        self.expiry_added.post();
+    }
+
+    /// Lets requests expire until everything stops.
+    pub(crate) fn watch_expiries(&self) {
+        let Some(this) = self.this.upgrade() else {
+            return;
+        };
         self.spawn(async move {
-            tokio::time::sleep(timeout).await;
-            let reason =
-                format!("partition {partition} was not found within {} ms", timeout.as_millis());
-            registry.expire(partition, ticket, &reason);
+            loop {
+                let next = this.expiries.lock().front().map(|e| e.at);
+                match next {
+                    None => this.expiry_added.wait().await,
+                    Some(at) => {
+                        tokio::time::sleep_until(at).await;
+                        this.expire_due();
+                    }
+                }
+            }
         });
     }
+
+    fn expire_due(&self) {
+        let now = Instant::now();
+        let timeout_ms = self.config.partition_request_timeout.as_millis();
+        loop {
+            let due = {
+                let mut expiries = self.expiries.lock();
+                if expiries.front().is_none_or(|e| e.at > now) {
+                    return;
+                }
+                expiries.pop_front()
+            };
+            let Some(Expiry { partition, ticket, .. }) = due else {
+                return;
+            };
+            let reason = format!("partition {partition} was not found within {timeout_ms} ms");
+            self.registry.expire(partition, ticket, &reason);
+        }
+    }
+}
+
+impl Serving {
+    /// Serves the connection until it is lost.
+    async fn run(mut self, stream: BoxedStream, rest: BytesMut) {
+        let (reader, writer) = tokio::io::split(stream);
+        let Self { manager, connection, .. } = &self;
+        let on_request = |request| manager.on_request(connection, request);
+        let context = ReadContext {
+            budget: &manager.budget,
+            buffers: &manager.registry.buffers,
+            max_frame_bytes: manager.config.max_frame_bytes,
+        };
+        let max_batch_bytes = max_batch_bytes(&manager.config);
+        let result = tokio::select! {
+            result = connection.read_loop(reader, rest, context, on_request) => result,
+            result = connection.write_loop(writer, &manager.registry, max_batch_bytes) => result,
+        };
+        self.reason = result.err().unwrap_or_default();
+    }
+}
+
+/// The longest batch that fits a frame.
+pub(crate) fn max_batch_bytes(config: &NetworkConfig) -> usize {
+    let frame = config.max_frame_bytes.min(u32::MAX as usize);
+    frame.saturating_sub(DATA_HEADER_BYTES)
 }
 
 async fn send(stream: &mut BoxedStream, message: &Message) -> Result<(), String> {

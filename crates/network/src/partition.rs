@@ -1,18 +1,26 @@
 //! Result partitions: what a task produces on one outgoing edge.
+//!
+//! Batches for a consumer in another process are encoded here, on the producing task's thread.
+//!
+//! Invariants: `queued_bytes` is the sum over the queues; a batch is charged before its consumer
+//! can see it; every subpartition is done exactly once (its consumer took the end of input, or is
+//! gone).
 
 use std::sync::{
     Arc,
     atomic::{
-        AtomicBool, AtomicUsize,
+        AtomicUsize,
         Ordering::{Relaxed, SeqCst},
     },
 };
 
-use hurtig_env::Signal;
-use hurtig_types::{BoxedPayload, FlowResult, ResultPartitionId, element::ControlElement};
+use hurtig_types::{
+    BoxedPayload, FlowError, FlowResult, ResultPartitionId, element::ControlElement,
+};
 
 use crate::{
-    budget::BudgetShare,
+    budget::{BudgetShare, Waiter},
+    credit::cost_bytes,
     registry::Registry,
     subpartition::{Consumer, Item, Subpartition, Taken},
 };
@@ -22,10 +30,8 @@ pub(crate) struct PartitionShared {
     pub(crate) id: ResultPartitionId,
     pub(crate) subpartitions: Vec<Subpartition>,
     queued_bytes: AtomicUsize,
-    /// The producer was told to stop and has not been told to go on.
-    blocked: AtomicBool,
     not_done: AtomicUsize,
-    signal: Signal,
+    waiter: Arc<Waiter>,
     share: BudgetShare,
 }
 
@@ -33,18 +39,37 @@ impl PartitionShared {
     pub(crate) fn new(
         id: ResultPartitionId,
         subpartitions: usize,
-        signal: Signal,
+        waiter: Arc<Waiter>,
         share: BudgetShare,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             subpartitions: (0..subpartitions).map(|_| Subpartition::default()).collect(),
             queued_bytes: AtomicUsize::new(0),
-            blocked: AtomicBool::new(false),
             not_done: AtomicUsize::new(subpartitions),
-            signal,
+            waiter,
             share,
         })
+    }
+
+    /// Full at the limit, and then until half of it is free again: a producer that went on with
+    /// every batch that is taken would be woken for each of them.
+    fn is_available(&self) -> bool {
+        if !self.waiter.is_waiting() {
+            if self.queued_bytes.load(SeqCst) < self.share.limit_bytes() {
+                return true;
+            }
+            self.waiter.wait_for_room();
+        }
+        let available = self.is_half_free();
+        if available {
+            self.waiter.stop_waiting();
+        }
+        available
+    }
+
+    fn is_half_free(&self) -> bool {
+        self.queued_bytes.load(SeqCst) <= self.share.limit_bytes() / 2
     }
 
     fn charge(&self, bytes: usize) {
@@ -59,33 +84,15 @@ impl PartitionShared {
             return;
         }
         self.share.budget().give_back(bytes);
-        let left = self.queued_bytes.fetch_sub(bytes, SeqCst) - bytes;
-        if self.blocked.load(SeqCst) && left <= self.share.limit_bytes() / 2 {
-            self.signal.post();
+        self.queued_bytes.fetch_sub(bytes, SeqCst);
+        if self.waiter.is_waiting() && self.is_half_free() {
+            self.waiter.wake();
         }
-    }
-
-    /// Full at the limit, and then until half of it is free again: a producer that went on with
-    /// every batch that is taken would be woken for each of them.
-    fn is_available(&self) -> bool {
-        let limit = self.share.limit_bytes();
-        if !self.blocked.load(SeqCst) {
-            if self.queued_bytes.load(SeqCst) < limit {
-                return true;
-            }
-            self.blocked.store(true, SeqCst);
-        }
-        // Looked at after the mark is set: whoever takes from now on sees it and signals.
-        let available = self.queued_bytes.load(SeqCst) <= limit / 2;
-        if available {
-            self.blocked.store(false, SeqCst);
-        }
-        available
     }
 
     fn one_done(&self) {
-        if self.not_done.fetch_sub(1, Relaxed) == 1 {
-            self.signal.post();
+        if self.not_done.fetch_sub(1, SeqCst) == 1 {
+            self.waiter.post();
         }
     }
 
@@ -114,37 +121,77 @@ impl PartitionShared {
 pub struct ResultPartition {
     shared: Arc<PartitionShared>,
     registry: Arc<Registry>,
+    max_batch_bytes: usize,
+    /// Where batches are encoded.
+    scratch: Vec<u8>,
 }
 
 impl ResultPartition {
-    pub(crate) fn new(shared: Arc<PartitionShared>, registry: Arc<Registry>) -> Self {
-        Self { shared, registry }
+    pub(crate) fn new(
+        shared: Arc<PartitionShared>,
+        registry: Arc<Registry>,
+        max_batch_bytes: usize,
+    ) -> Self {
+        Self { shared, registry, max_batch_bytes, scratch: Vec::new() }
+    }
+
+    fn encode(&mut self, batch: &BoxedPayload) -> FlowResult<Vec<u8>> {
+        // A panic or an error of the last one may have left something.
+        self.scratch.clear();
+        batch.encode(&mut self.scratch)?;
+        let len = self.scratch.len();
+        if len > self.max_batch_bytes {
+            return Err(FlowError::fatal(format!(
+                "a batch of {} is {len} bytes long when encoded, the limit is {} bytes",
+                batch.type_name(),
+                self.max_batch_bytes
+            )));
+        }
+        Ok(self.registry.buffers.detach(&mut self.scratch))
+    }
+
+    fn out_of_range(&self, subpartition: usize) -> FlowError {
+        FlowError::internal(format!(
+            "subpartition {subpartition} of {} was written to, it has {}",
+            self.shared.id,
+            self.shared.subpartitions.len()
+        ))
     }
 
     /// Queues a batch for a subpartition. Never blocks; see [`ResultPartition::is_available`].
+    ///
+    /// # Errors
+    /// If there is no such subpartition, or the batch cannot be encoded or is too large to be sent.
     pub fn push(&mut self, subpartition: usize, batch: BoxedPayload) -> FlowResult {
-        let target = &self.shared.subpartitions[subpartition];
+        let Some(target) = self.shared.subpartitions.get(subpartition) else {
+            return Err(self.out_of_range(subpartition));
+        };
         let item = if target.is_remote() {
-            let mut payload = self.registry.buffers.take();
-            batch.encode(&mut payload)?;
-            let bytes = payload.len();
+            let payload = self.encode(&batch)?;
+            let bytes = cost_bytes(payload.len());
             Item::Encoded { payload, bytes }
         } else {
-            let bytes = batch.size_bytes();
+            let bytes = cost_bytes(batch.size_bytes());
             Item::Batch { batch, bytes }
         };
         // Charged before it is queued: the consumer may take it at once.
         let bytes = item.bytes();
         self.shared.charge(bytes);
-        if !target.push(item) {
+        if !self.shared.subpartitions[subpartition].push(item) {
             self.shared.refund(bytes);
         }
         Ok(())
     }
 
     /// Queues a control element for a subpartition.
+    ///
+    /// # Errors
+    /// If there is no such subpartition.
     pub fn send_control(&mut self, subpartition: usize, element: ControlElement) -> FlowResult {
-        self.shared.subpartitions[subpartition].push(Item::Control(element));
+        let Some(target) = self.shared.subpartitions.get(subpartition) else {
+            return Err(self.out_of_range(subpartition));
+        };
+        target.push(Item::Control(element));
         Ok(())
     }
 
@@ -156,8 +203,8 @@ impl ResultPartition {
         Ok(())
     }
 
-    /// False while so much is queued that the task should stop producing. The signal is posted
-    /// when it becomes true again.
+    /// False while so much is queued that the task should stop producing, until half of the limit
+    /// is free again. The signal is posted when it becomes true.
     pub fn is_available(&self) -> bool {
         self.shared.is_available()
     }
@@ -169,13 +216,15 @@ impl ResultPartition {
 
     /// True once every consumer has taken the end of input or is gone. The signal is posted then.
     pub fn all_consumed(&self) -> bool {
-        self.shared.not_done.load(Relaxed) == 0
+        self.shared.not_done.load(SeqCst) == 0
     }
 }
 
 impl Drop for ResultPartition {
     fn drop(&mut self) {
         self.registry.unregister(self.shared.id);
+        // A consumer may hold on to the shared part for long.
+        self.shared.share.leave();
         for subpartition in &self.shared.subpartitions {
             let (waiting, bytes) = subpartition.abandon();
             self.shared.refund(bytes);

@@ -1,4 +1,7 @@
 //! The partitions of a TaskExecutor, and the consumers that asked for one before it was there.
+//!
+//! A consumer that gives up while it waits stays in the table until its request expires or the
+//! partition comes: then the subpartition is released, as if the consumer had left a moment later.
 
 use std::{
     collections::HashMap,
@@ -11,34 +14,10 @@ use std::{
 use hurtig_types::ResultPartitionId;
 use parking_lot::Mutex;
 
-use crate::{partition::PartitionShared, subpartition::Consumer};
+use crate::{buffers::BufferPool, partition::PartitionShared, subpartition::Consumer};
 
 /// Most consumers that may wait for partitions that do not exist yet.
 const MAX_WAITING: usize = 1 << 20;
-/// Most buffers that are kept for reuse.
-const POOLED_BUFFERS: usize = 256;
-/// A larger buffer is not kept.
-const POOLED_BUFFER_BYTES: usize = 256 << 10;
-
-/// Buffers for encoded batches, reused.
-#[derive(Default)]
-pub(crate) struct BufferPool(Mutex<Vec<Vec<u8>>>);
-
-impl BufferPool {
-    pub(crate) fn take(&self) -> Vec<u8> {
-        self.0.lock().pop().unwrap_or_default()
-    }
-
-    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= POOLED_BUFFER_BYTES {
-            buffer.clear();
-            let mut pool = self.0.lock();
-            if pool.len() < POOLED_BUFFERS {
-                pool.push(buffer);
-            }
-        }
-    }
-}
 
 struct Waiting {
     ticket: u64,
@@ -63,7 +42,6 @@ pub(crate) enum Requested {
     Refused(String),
 }
 
-#[derive(Default)]
 pub(crate) struct Registry {
     state: Mutex<State>,
     next_ticket: AtomicU64,
@@ -82,19 +60,27 @@ fn attach(
             partition.subpartitions.len()
         ));
     };
+    if !target.claim(consumer.clone()) {
+        return Err(format!(
+            "subpartition {subpartition} of {} has a consumer already, or its producer is gone",
+            partition.id
+        ));
+    }
     // The consumer must know the partition before it is told that there is something to take.
-    match &consumer {
+    let wanted = match &consumer {
         Consumer::Local { gate, channel } => gate.set_partition(*channel, partition.clone()),
         Consumer::Remote { connection, channel } => {
-            connection.set_partition(*channel, partition.clone(), subpartition);
+            connection.set_partition(*channel, partition.clone(), subpartition)
         }
-        Consumer::Unknown | Consumer::Gone => {}
-    }
-    if target.attach(consumer) {
-        Ok(())
+        Consumer::Unknown | Consumer::Gone => false,
+    };
+    if wanted {
+        target.start();
     } else {
-        Err(format!("subpartition {subpartition} of {} has a consumer already", partition.id))
+        // It gave up while it waited.
+        partition.release(subpartition);
     }
+    Ok(())
 }
 
 fn fail(consumer: &Consumer, reason: String) {
@@ -106,6 +92,14 @@ fn fail(consumer: &Consumer, reason: String) {
 }
 
 impl Registry {
+    pub(crate) fn new(buffer_bytes: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            next_ticket: AtomicU64::new(0),
+            buffers: BufferPool::new(buffer_bytes),
+        }
+    }
+
     /// Registers a partition and attaches those that wait for it; false if the id is taken.
     pub(crate) fn register(&self, partition: &Arc<PartitionShared>) -> bool {
         let waiting = {

@@ -3,6 +3,10 @@
 //! The lock is held for a push or a pop of one element. `scheduled` is true while the consumer
 //! knows that there is something to take, so it is told only when an empty queue gets its first
 //! element.
+//!
+//! How a consumer is attached: *claim* the subpartition, make the partition known to the consumer,
+//! *start*. In between the queue counts as scheduled, so that nobody tells the consumer of elements
+//! that it could not take yet.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -109,20 +113,28 @@ impl Subpartition {
         true
     }
 
-    /// Sets the consumer; false if there is one already.
-    pub(crate) fn attach(&self, consumer: Consumer) -> bool {
+    /// Sets the consumer, which is not told of anything before [`Subpartition::start`]. False if
+    /// there is one already.
+    pub(crate) fn claim(&self, consumer: Consumer) -> bool {
         let mut state = self.state.lock();
         if !matches!(state.consumer, Consumer::Unknown) {
             return false;
         }
-        state.consumer = consumer.clone();
+        state.consumer = consumer;
+        // Keeps a push from telling the consumer.
+        state.scheduled = true;
+        true
+    }
+
+    /// The consumer is ready to be told that there is something to take.
+    pub(crate) fn start(&self) {
+        let mut state = self.state.lock();
         state.scheduled = !state.queue.is_empty();
-        let scheduled = state.scheduled;
-        drop(state);
-        if scheduled {
+        if state.scheduled {
+            let consumer = state.consumer.clone();
+            drop(state);
             consumer.notify();
         }
-        true
     }
 
     /// Takes the next element that `may_take` allows. `None` also unschedules an empty queue, but
