@@ -26,7 +26,7 @@ fn main() -> Result<(), BoxError> {
     lines
         .flat_map(|line: String| words(&line))
         .key_by(CompactString::clone)
-        .window(WindowSpec::end_of_stream())
+        .window(GlobalWindows::create_with_end_of_stream_trigger())
         .aggregate(Count)
         .map(|(word, _, count)| (word, count))
         .sink_to(LineFileSink::new(parameters.required("output")?, format_count).overwrite(true))

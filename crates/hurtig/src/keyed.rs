@@ -11,10 +11,7 @@ use hurtig_operators::{
 use hurtig_state_api::{AggregateFunction, Key};
 use hurtig_types::{BoxError, Record};
 
-use crate::{
-    DataStream, KeyedConnectedStreams, WindowSpec, WindowedStream, builder::MakeDistribution,
-    stream::factory,
-};
+use crate::{DataStream, KeyedConnectedStreams, builder::MakeDistribution, stream::factory};
 
 /// A stream grouped by key: records of one key are processed by one subtask, in order.
 pub struct KeyedStream<T, K> {
@@ -139,11 +136,6 @@ impl<T: Record, K: Key> KeyedStream<T, K> {
         let selector = self.selector.clone();
         let create = move || KeyedProcessOperator::new(selector.clone(), function.clone());
         self.stream.transform("Keyed Process", factory(create))
-    }
-
-    /// Groups further by window.
-    pub fn window(&self, windows: WindowSpec) -> WindowedStream<T, K> {
-        WindowedStream::new(self.clone(), windows)
     }
 
     /// This stream and another with the same key type side by side.

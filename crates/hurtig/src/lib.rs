@@ -39,7 +39,7 @@ pub use execution::{ExecuteError, JobExecutionResult};
 pub use keyed::KeyedStream;
 pub use parameters::ParameterTool;
 pub use stream::DataStream;
-pub use windowed::{WindowSpec, WindowedStream};
+pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;

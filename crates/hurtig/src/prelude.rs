@@ -8,6 +8,20 @@ pub use hurtig_operators::{
     stateless::{MapFunction, ProcessFunction},
     time::{WatermarkGenerator, WatermarkStrategy},
     two_input::CoProcessFunction,
+    window::{
+        assigner::{
+            EventTimeSessionWindows, GlobalWindows, ProcessingTimeSessionWindows,
+            SlidingEventTimeWindows, SlidingProcessingTimeWindows, TumblingEventTimeWindows,
+            TumblingProcessingTimeWindows, WindowAssigner,
+        },
+        evictor::{CountEvictor, DeltaEvictor, Evictor, TimeEvictor, Timestamped},
+        function::{WindowContext, WindowFunction, WindowOpenContext},
+        trigger::{
+            ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger,
+            DeltaTrigger, EndOfStreamTrigger, EventTimeTrigger, NeverTrigger,
+            ProcessingTimeTrigger, PurgingTrigger, Trigger, TriggerContext, TriggerResult,
+        },
+    },
 };
 pub use hurtig_state_api::{
     AggregateFunction, AggregatingStateDescriptor, ListStateDescriptor, MapStateDescriptor,
@@ -19,5 +33,5 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
     ConnectedStreams, DataStream, ExecuteError, JobExecutionResult, KeyedConnectedStreams,
-    KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowSpec, WindowedStream,
+    KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowedStream,
 };

@@ -1,118 +1,274 @@
 //! Windows over keyed streams.
+//!
+//! The settings of a window decide which operator runs it: aligned event-time windows that fire
+//! once, at their end, are computed by slices; all others by the general operator.
 
-use std::time::Duration;
+use std::{ops::AddAssign, sync::Arc, time::Duration};
 
+use hurtig_operator_api::OperatorFactory;
 use hurtig_operators::{
     Collector, OutputTag,
     keyed::{KeyedContext, KeyedProcessFunction, OpenContext},
-    window::slice::{AlignedWindows, EmitWindow, SliceWindowOperator},
+    window::{
+        assigner::{GlobalWindows, WindowAssigner},
+        contents::{
+            AggregateOverSlice, AggregatedContents, EvictingContents, RecordContents,
+            WindowContents,
+        },
+        evictor::{CountEvictor, Evictor, NoEvictor},
+        function::{CollectRecords, OverSlice, WindowFunction},
+        operator::WindowOperator,
+        slice::{AlignedWindows, SliceWindowOperator},
+        trigger::{CountTrigger, NeverTrigger, PurgingTrigger, Trigger},
+    },
 };
 use hurtig_state_api::{AggregateFunction, Key, ValueStateDescriptor};
 use hurtig_state_heap::ValueState;
-use hurtig_types::{BoxError, Record, SideTag, TimeWindow};
+use hurtig_types::{BoxError, Record, TimeWindow};
 
 use crate::{DataStream, KeyedStream, stream::factory};
 
-/// Which windows a record belongs to.
-#[derive(Clone, Debug)]
-pub struct WindowSpec(Result<AlignedWindows, String>);
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-impl WindowSpec {
-    /// Event-time windows of `size`, one after the other.
-    pub fn tumbling_event_time(size: Duration) -> Self {
-        Self::sliding_event_time(size, size)
-    }
-
-    /// Event-time windows of `size`, one every `slide`.
-    pub fn sliding_event_time(size: Duration, slide: Duration) -> Self {
-        Self::sliding_event_time_with_offset(size, slide, 0)
-    }
-
-    /// As [`WindowSpec::sliding_event_time`], beginning at `offset_ms` instead of the epoch.
-    pub fn sliding_event_time_with_offset(size: Duration, slide: Duration, offset_ms: i64) -> Self {
-        Self(AlignedWindows::new(ms(size), ms(slide), offset_ms))
-    }
-
-    /// One window over everything, which fires when the input ends.
-    pub fn end_of_stream() -> Self {
-        Self(Ok(AlignedWindows::end_of_stream()))
-    }
-}
-
-/// A keyed stream grouped by window.
-pub struct WindowedStream<T, K> {
+/// A keyed stream grouped by the windows of an assigner `A`, fired by a trigger `Tr`.
+pub struct WindowedStream<T, K, A, Tr, E = NoEvictor> {
     keyed: KeyedStream<T, K>,
-    windows: WindowSpec,
-    late: Option<SideTag>,
+    assigner: A,
+    trigger: Tr,
+    evictor: E,
+    allowed_lateness: Duration,
+    late: Option<OutputTag<T>>,
     /// The stream has no key: one subtask does it all.
     single: bool,
 }
 
+/// Windows of the last records of each key.
+pub type CountWindows<T, K, E = NoEvictor> =
+    WindowedStream<T, K, GlobalWindows<NeverTrigger>, PurgingTrigger<CountTrigger>, E>;
+
+/// Windows of the last records of each key, which overlap.
+pub type SlidingCountWindows<T, K> =
+    WindowedStream<T, K, GlobalWindows<NeverTrigger>, CountTrigger, CountEvictor>;
+
 impl<T: Record> DataStream<T> {
     /// Groups all records by window, without a key; runs in one subtask.
-    pub fn window_all(&self, windows: WindowSpec) -> WindowedStream<T, ()> {
-        let keyed = self.key_by(|_| ());
-        WindowedStream { single: true, ..WindowedStream::new(keyed, windows) }
+    pub fn window_all<A>(&self, assigner: A) -> WindowedStream<T, (), A, A::DefaultTrigger>
+    where
+        A: WindowAssigner<T>,
+    {
+        WindowedStream { single: true, ..WindowedStream::new(self.key_by(|_| ()), assigner) }
+    }
+
+    /// Windows of `size` records each, without a key; runs in one subtask.
+    pub fn count_window_all(&self, size: u64) -> CountWindows<T, ()> {
+        WindowedStream { single: true, ..self.key_by(|_| ()).count_window(size) }
+    }
+
+    /// Every `slide` records, a window of the last `size`, without a key; runs in one subtask.
+    pub fn sliding_count_window_all(&self, size: usize, slide: u64) -> SlidingCountWindows<T, ()> {
+        WindowedStream { single: true, ..self.key_by(|_| ()).sliding_count_window(size, slide) }
     }
 }
 
-impl<T: Record, K: Key> WindowedStream<T, K> {
-    pub(crate) fn new(keyed: KeyedStream<T, K>, windows: WindowSpec) -> Self {
-        Self { keyed, windows, late: None, single: false }
+impl<T: Record, K: Key> KeyedStream<T, K> {
+    /// Groups further by window.
+    pub fn window<A>(&self, assigner: A) -> WindowedStream<T, K, A, A::DefaultTrigger>
+    where
+        A: WindowAssigner<T>,
+    {
+        WindowedStream::new(self.clone(), assigner)
+    }
+
+    /// Windows of `size` records each. A window that is not full is not evaluated.
+    pub fn count_window(&self, size: u64) -> CountWindows<T, K> {
+        self.window(GlobalWindows::create()).trigger(PurgingTrigger::of(CountTrigger::of(size)))
+    }
+
+    /// Every `slide` records, a window of the last `size`.
+    pub fn sliding_count_window(&self, size: usize, slide: u64) -> SlidingCountWindows<T, K> {
+        self.window(GlobalWindows::create())
+            .evictor(CountEvictor::of(size))
+            .trigger(CountTrigger::of(slide))
+    }
+}
+
+impl<T, K, A> WindowedStream<T, K, A, A::DefaultTrigger>
+where
+    T: Record,
+    K: Key,
+    A: WindowAssigner<T>,
+{
+    fn new(keyed: KeyedStream<T, K>, assigner: A) -> Self {
+        if let Err(mistake) = assigner.check() {
+            keyed.stream.env.builder.lock().mistakes.push(mistake);
+        }
+        let trigger = assigner.default_trigger();
+        Self {
+            keyed,
+            assigner,
+            trigger,
+            evictor: NoEvictor,
+            allowed_lateness: Duration::ZERO,
+            late: None,
+            single: false,
+        }
+    }
+}
+
+impl<T, K, A, Tr, E> WindowedStream<T, K, A, Tr, E>
+where
+    T: Record,
+    K: Key,
+    A: WindowAssigner<T>,
+    Tr: Trigger<T>,
+    E: Evictor<T>,
+{
+    /// Fires windows by `trigger` instead of the assigner's own.
+    #[must_use]
+    pub fn trigger<Tr2: Trigger<T>>(self, trigger: Tr2) -> WindowedStream<T, K, A, Tr2, E> {
+        if self.assigner.is_merging() && !trigger.can_merge() {
+            let mistake = "the trigger does not work for windows that merge".to_owned();
+            self.keyed.stream.env.builder.lock().mistakes.push(mistake);
+        }
+        WindowedStream {
+            keyed: self.keyed,
+            assigner: self.assigner,
+            trigger,
+            evictor: self.evictor,
+            allowed_lateness: self.allowed_lateness,
+            late: self.late,
+            single: self.single,
+        }
+    }
+
+    /// Takes records out of windows around each evaluation. All records are kept until then, also
+    /// for a reduce or aggregate function.
+    #[must_use]
+    pub fn evictor<E2: Evictor<T>>(self, evictor: E2) -> WindowedStream<T, K, A, Tr, E2> {
+        WindowedStream {
+            keyed: self.keyed,
+            assigner: self.assigner,
+            trigger: self.trigger,
+            evictor,
+            allowed_lateness: self.allowed_lateness,
+            late: self.late,
+            single: self.single,
+        }
+    }
+
+    /// Keeps windows for so long after their end in event time; a record that comes meanwhile
+    /// fires its window again.
+    #[must_use]
+    pub fn allowed_lateness(mut self, lateness: Duration) -> Self {
+        self.allowed_lateness = lateness;
+        self
     }
 
     /// Late records go to a side output instead of being dropped.
     #[must_use]
     pub fn side_output_late_data(mut self, tag: &OutputTag<T>) -> Self {
-        self.late = Some(tag.tag().clone());
+        self.late = Some(tag.clone());
         self
     }
 
-    /// Aggregates each window and emits `(key, window, result)`.
-    pub fn aggregate<A>(&self, aggregate: A) -> DataStream<(K, TimeWindow, A::Output)>
+    /// Size and slide, if slices will do.
+    fn aligned(&self) -> Option<AlignedWindows> {
+        let once = self.trigger.is_at_end_of_window() && self.allowed_lateness.is_zero();
+        self.assigner.aligned().filter(|_| once && !E::EVICTS)
+    }
+
+    fn transform<O: Record>(&self, operator: Arc<dyn OperatorFactory>) -> DataStream<O> {
+        let windowed = self.keyed.stream.transform("Window", operator);
+        if self.single { windowed.at_most_parallel(1) } else { windowed }
+    }
+
+    fn by_slices<O: Record, G, F>(
+        &self,
+        windows: AlignedWindows,
+        aggregate: G,
+        function: F,
+    ) -> DataStream<O>
     where
-        A: AggregateFunction<T> + Clone,
+        G: AggregateFunction<T> + Clone,
+        F: WindowFunction<K, G::Output, O> + Clone + Send + Sync + 'static,
+    {
+        let (selector, late) = (self.keyed.selector.clone(), self.late.clone());
+        self.transform(factory(move || {
+            let (aggregate, function) = (aggregate.clone(), function.clone());
+            SliceWindowOperator::new(selector.clone(), windows, aggregate, function, late.clone())
+        }))
+    }
+
+    fn by_windows<O: Record, C>(
+        &self,
+        contents: impl Fn() -> C + Send + Sync + 'static,
+    ) -> DataStream<O>
+    where
+        C: WindowContents<T, K, O> + 'static,
+    {
+        let (selector, late) = (self.keyed.selector.clone(), self.late.clone());
+        let (assigner, trigger) = (self.assigner.clone(), self.trigger.clone());
+        let lateness_ms = i64::try_from(self.allowed_lateness.as_millis()).unwrap_or(i64::MAX);
+        self.transform(factory(move || {
+            WindowOperator::new(
+                selector.clone(),
+                assigner.clone(),
+                trigger.clone(),
+                contents(),
+                lateness_ms,
+                late.clone(),
+            )
+        }))
+    }
+
+    /// Aggregates each window and emits `(key, window, result)`.
+    pub fn aggregate<G>(&self, aggregate: G) -> DataStream<(K, TimeWindow, G::Output)>
+    where
+        G: AggregateFunction<T> + Clone,
     {
         self.aggregate_with(
             aggregate,
             |key: &K,
              window: TimeWindow,
-             result: A::Output,
-             out: &mut Collector<'_, (K, TimeWindow, A::Output)>| {
+             result: G::Output,
+             out: &mut Collector<'_, (K, TimeWindow, G::Output)>| {
                 out.collect((key.clone(), window, result));
             },
         )
     }
 
-    /// Aggregates each window; `emit` turns key, window and result into output.
-    pub fn aggregate_with<O: Record, A, E>(&self, aggregate: A, emit: E) -> DataStream<O>
+    /// Aggregates each window; `function` evaluates the result.
+    pub fn aggregate_with<O: Record, G, F>(&self, aggregate: G, function: F) -> DataStream<O>
     where
-        A: AggregateFunction<T> + Clone,
-        E: EmitWindow<K, A::Output, O> + Clone + Send + Sync + 'static,
+        G: AggregateFunction<T> + Clone,
+        F: WindowFunction<K, G::Output, O> + Clone + Send + Sync + 'static,
     {
-        let windows = match &self.windows.0 {
-            Ok(windows) => *windows,
-            Err(mistake) => {
-                self.keyed.stream.env.builder.lock().mistakes.push(mistake.clone());
-                AlignedWindows::end_of_stream()
-            }
-        };
-        let (selector, late) = (self.keyed.selector.clone(), self.late.clone());
-        let create = move || {
-            SliceWindowOperator::new(
-                selector.clone(),
-                windows,
-                aggregate.clone(),
-                emit.clone(),
-                late.clone(),
-            )
-        };
-        let windowed = self.keyed.stream.transform("Window", factory(create));
-        if self.single { windowed.at_most_parallel(1) } else { windowed }
+        if let Some(windows) = self.aligned() {
+            return self.by_slices(windows, aggregate, function);
+        }
+        if E::EVICTS {
+            let evictor = self.evictor.clone();
+            return self.by_windows(move || {
+                let function = AggregateOverSlice::new(aggregate.clone(), function.clone());
+                EvictingContents::new(evictor.clone(), function)
+            });
+        }
+        self.by_windows(move || AggregatedContents::new(aggregate.clone(), function.clone()))
+    }
+
+    /// Evaluates each window by a function over all its records: `(&key, window, &[T], out)`, or a
+    /// [`WindowFunction`] of its own type. Where windows overlap, records come slice by slice.
+    pub fn process<O: Record, F>(&self, function: F) -> DataStream<O>
+    where
+        F: for<'e> WindowFunction<K, &'e [T], O> + Clone + Send + Sync + 'static,
+    {
+        if let Some(windows) = self.aligned() {
+            return self.by_slices(windows, CollectRecords, OverSlice(function));
+        }
+        if E::EVICTS {
+            let evictor = self.evictor.clone();
+            return self
+                .by_windows(move || EvictingContents::new(evictor.clone(), function.clone()));
+        }
+        self.by_windows(move || RecordContents::new(function.clone()))
     }
 
     /// Combines the records of each window into one.
@@ -127,6 +283,56 @@ impl<T: Record, K: Key> WindowedStream<T, K> {
                 result.into_iter().for_each(|value| out.collect(value));
             },
         )
+    }
+
+    /// Combines the records of each window into one; `function` evaluates it.
+    pub fn reduce_with<O: Record, F, W>(&self, f: F, function: W) -> DataStream<O>
+    where
+        T: Sync,
+        F: Fn(&mut T, &T) + Clone + Send + Sync + 'static,
+        W: WindowFunction<K, Option<T>, O> + Clone + Send + Sync + 'static,
+    {
+        self.aggregate_with(Reduce(f), function)
+    }
+
+    /// The sum of a field; the other fields are those of the first record.
+    pub fn sum<N, F>(&self, field: F) -> DataStream<T>
+    where
+        T: Sync,
+        N: AddAssign + Copy,
+        F: Fn(&mut T) -> &mut N + Clone + Send + Sync + 'static,
+    {
+        self.reduce(move |sum, value| *field(sum) += *field(&mut value.clone())).name("Window Sum")
+    }
+
+    /// The record with the smallest value of a field; the first of several.
+    pub fn min_by<N, F>(&self, field: F) -> DataStream<T>
+    where
+        T: Sync,
+        N: PartialOrd,
+        F: Fn(&T) -> N + Clone + Send + Sync + 'static,
+    {
+        let smaller = move |least: &mut T, value: &T| {
+            if field(value) < field(least) {
+                *least = value.clone();
+            }
+        };
+        self.reduce(smaller).name("Window Min By")
+    }
+
+    /// The record with the largest value of a field; the first of several.
+    pub fn max_by<N, F>(&self, field: F) -> DataStream<T>
+    where
+        T: Sync,
+        N: PartialOrd,
+        F: Fn(&T) -> N + Clone + Send + Sync + 'static,
+    {
+        let larger = move |most: &mut T, value: &T| {
+            if field(value) > field(most) {
+                *most = value.clone();
+            }
+        };
+        self.reduce(larger).name("Window Max By")
     }
 }
 
@@ -151,6 +357,10 @@ impl<T: Record, F: Fn(&mut T, &T) + Send + Sync + 'static> AggregateFunction<T> 
 
     fn result(&self, accumulator: &Option<T>) -> Option<T> {
         accumulator.clone()
+    }
+
+    fn into_result(&self, accumulator: Option<T>) -> Option<T> {
+        accumulator
     }
 
     fn merge(&self, accumulator: &mut Option<T>, other: &Option<T>) {

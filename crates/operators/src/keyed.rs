@@ -69,6 +69,13 @@ impl<K, N> Default for Timers<K, N> {
     }
 }
 
+impl<K, N> Timers<K, N> {
+    /// The timers of event time or of the wall clock.
+    pub(crate) fn of(&mut self, event_time: bool) -> &mut TimerQueue<K, N> {
+        if event_time { &mut self.event } else { &mut self.processing }
+    }
+}
+
 /// Which clock a timer follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeDomain {
@@ -225,7 +232,7 @@ pub trait KeyedCoProcessFunction<K: Key, A, B, O: Record>: Send {
 }
 
 /// Timers fired between two looks at the output.
-const TIMERS_PER_LOOK: usize = 256;
+pub(crate) const TIMERS_PER_LOOK: usize = 256;
 
 /// State, timers and unfinished work of a keyed operator, whatever its function.
 pub(crate) struct KeyedCore<K> {

@@ -25,6 +25,10 @@ pub trait AggregateFunction<I>: Send + Sync + 'static {
     fn add(&self, accumulator: &mut Self::Accumulator, value: &I);
     /// The result so far.
     fn result(&self, accumulator: &Self::Accumulator) -> Self::Output;
+    /// The result of an accumulator that is no longer needed.
+    fn into_result(&self, accumulator: Self::Accumulator) -> Self::Output {
+        self.result(&accumulator)
+    }
     /// Adds another aggregate; needed where windows merge or share slices.
     fn merge(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);
 }

@@ -19,6 +19,9 @@ pub struct TimeWindow {
 }
 
 impl TimeWindow {
+    /// The window over all of time: Flink's `GlobalWindow`.
+    pub const GLOBAL: Self = Self::new(MIN_TIMESTAMP, MAX_TIMESTAMP);
+
     /// A window over `[start, end)`.
     pub const fn new(start: i64, end: i64) -> Self {
         Self { start, end }

@@ -274,7 +274,7 @@ pub fn q4_engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer,
         .key_by(|(id, ..)| *id, |(auction, ..)| *auction)
         .process(FinalPrice::default())
         .key_by(|(category, _)| *category)
-        .window(WindowSpec::end_of_stream())
+        .window(GlobalWindows::create_with_end_of_stream_trigger())
         .aggregate(Average)
         .map(|(category, _, average)| (category, average));
     execute(env, &averages)

@@ -74,7 +74,7 @@ where
 }
 
 pub fn q5_engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer, ExecuteError> {
-    let windows = WindowSpec::sliding_event_time(
+    let windows = SlidingEventTimeWindows::of(
         Duration::from_millis(SIZE_MS as u64),
         Duration::from_millis(SLIDE_MS as u64),
     );
@@ -92,7 +92,7 @@ pub fn q5_engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer,
             },
         );
     // All counts of a window carry its last millisecond as timestamp.
-    let slide = WindowSpec::tumbling_event_time(Duration::from_millis(SLIDE_MS as u64));
+    let slide = TumblingEventTimeWindows::of(Duration::from_millis(SLIDE_MS as u64));
     let hottest = counts.window_all(slide).aggregate_with(
         Largest,
         |_: &(),
@@ -158,7 +158,7 @@ pub fn q5_loop(count: u64) -> Answer {
 type HighBid = (i64, i64, i64, i64);
 
 pub fn q7_engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer, ExecuteError> {
-    let windows = WindowSpec::tumbling_event_time(Duration::from_millis(SIZE_MS as u64));
+    let windows = TumblingEventTimeWindows::of(Duration::from_millis(SIZE_MS as u64));
     let bids = events(env, count).flat_map(|event| match event {
         Event::Bid(bid) => Some((bid.price, (bid.auction, bid.price, bid.bidder, bid.date_time))),
         _ => None,

@@ -49,7 +49,7 @@ pub fn engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer, Ex
     let words = env.from_source(source, WatermarkStrategy::no_watermarks(), "Words");
     let counts = words
         .key_by(CompactString::clone)
-        .window(WindowSpec::end_of_stream())
+        .window(GlobalWindows::create_with_end_of_stream_trigger())
         .aggregate(Count)
         .map(|(word, _, count)| (word, count));
     execute(env, &counts)

@@ -19,11 +19,12 @@ use hurtig_operator_api::{Operator, OperatorContext, Output, Progress};
 use hurtig_state_api::{AggregateFunction, Key};
 use hurtig_state_heap::{IntoEntries, KeyedTable};
 use hurtig_types::{
-    Batch, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MIN_TIMESTAMP, Record, SideTag,
-    TimeWindow, Watermark,
+    Batch, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MIN_TIMESTAMP, Record, TimeWindow,
+    Watermark,
 };
 
-use crate::{Collector, KeySelector, key::BatchKeys, keyed::not_open};
+use super::function::{WindowFunction, WindowFunctionState};
+use crate::{Collector, KeySelector, OutputTag, RuntimeContext, key::BatchKeys, keyed::not_open};
 
 /// Results emitted between two looks at the output.
 const RESULTS_PER_LOOK: usize = 4096;
@@ -99,29 +100,13 @@ fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Turns the result of one key and window into output.
-pub trait EmitWindow<K, R, O: Record>: Send {
-    /// Emits for one key.
-    fn emit(&mut self, key: &K, window: TimeWindow, result: R, out: &mut Collector<'_, O>);
-}
-
-impl<K, R, O, F> EmitWindow<K, R, O> for F
-where
-    O: Record,
-    F: FnMut(&K, TimeWindow, R, &mut Collector<'_, O>) + Send,
-{
-    fn emit(&mut self, key: &K, window: TimeWindow, result: R, out: &mut Collector<'_, O>) {
-        self(key, window, result, out);
-    }
-}
-
 struct Firing<K, C> {
     window: TimeWindow,
     left: IntoEntries<K, C>,
 }
 
 /// Aggregates per key and aligned window.
-pub struct SliceWindowOperator<T, K, O, A, E>
+pub struct SliceWindowOperator<T, K, O, A, F>
 where
     T: Record,
     K: Key,
@@ -129,13 +114,14 @@ where
 {
     windows: AlignedWindows,
     aggregate: A,
-    emit: E,
-    late_tag: Option<SideTag>,
+    function: F,
+    late_tag: Option<OutputTag<T>>,
     keys: BatchKeys<T, K>,
     slices: BTreeMap<i64, KeyedTable<K, A::Accumulator>>,
     /// The slice that records fell into last, kept out of the map.
     current: Option<(i64, KeyedTable<K, A::Accumulator>)>,
     next_end: Option<i64>,
+    states: Option<WindowFunctionState<K>>,
     watermark: i64,
     target: Option<Watermark>,
     firing: Option<Firing<K, A::Accumulator>>,
@@ -144,31 +130,32 @@ where
     types: PhantomData<fn() -> O>,
 }
 
-impl<T, K, O, A, E> SliceWindowOperator<T, K, O, A, E>
+impl<T, K, O, A, F> SliceWindowOperator<T, K, O, A, F>
 where
     T: Record,
     K: Key,
     O: Record,
     A: AggregateFunction<T>,
-    E: EmitWindow<K, A::Output, O>,
+    F: WindowFunction<K, A::Output, O>,
 {
     /// An operator over a keyed stream. Late records go to `late_tag`, or are dropped and counted.
     pub fn new(
         selector: KeySelector<T, K>,
         windows: AlignedWindows,
         aggregate: A,
-        emit: E,
-        late_tag: Option<SideTag>,
+        function: F,
+        late_tag: Option<OutputTag<T>>,
     ) -> Self {
         Self {
             windows,
             aggregate,
-            emit,
+            function,
             late_tag,
             keys: BatchKeys::new(selector),
             slices: BTreeMap::new(),
             current: None,
             next_end: None,
+            states: None,
             watermark: MIN_TIMESTAMP,
             target: None,
             firing: None,
@@ -204,7 +191,7 @@ where
 
     fn emit_late(&mut self, late: Batch<T>, out: &mut dyn Output) -> FlowResult {
         match &self.late_tag {
-            Some(tag) => out.emit_side(tag, late.boxed()),
+            Some(tag) => out.emit_side(tag.tag(), late.boxed()),
             None => {
                 self.late.add(late.values.len() as u64);
                 Ok(())
@@ -258,6 +245,33 @@ where
         merged
     }
 
+    /// Evaluates the window that is being fired, key by key, until the output is full.
+    fn emit_firing(&mut self, watermark: Watermark, out: &mut dyn Output) -> FlowResult<Progress> {
+        let states = self.states.as_mut().ok_or_else(not_open)?;
+        states.watermark = watermark.0;
+        let Some(firing) = &mut self.firing else {
+            return Ok(Progress::Done);
+        };
+        let mut collector = Collector::new(out);
+        collector.set_timestamp(Some(firing.window.max_timestamp()));
+        let mut emitted = 0;
+        for (hash, key, accumulator) in firing.left.by_ref() {
+            let result = self.aggregate.into_result(accumulator);
+            let mut context = states.context(hash, &key, firing.window);
+            let function = &mut self.function;
+            let processed = function.process(&mut context, result, &mut collector);
+            processed.and_then(|()| function.clear(&mut context)).map_err(FlowError::user)?;
+            emitted += 1;
+            if emitted % RESULTS_PER_LOOK == 0 && collector.is_blocked() {
+                collector.finish()?;
+                return Ok(Progress::More);
+            }
+        }
+        collector.finish()?;
+        self.firing = None;
+        Ok(Progress::Done)
+    }
+
     /// Chooses the window to fire after `end`.
     fn end_after(&self, end: i64) -> Option<i64> {
         let first = *self.slices.first_key_value()?.0;
@@ -267,16 +281,20 @@ where
     }
 }
 
-impl<T, K, O, A, E> Operator for SliceWindowOperator<T, K, O, A, E>
+impl<T, K, O, A, F> Operator for SliceWindowOperator<T, K, O, A, F>
 where
     T: Record,
     K: Key,
     O: Record,
     A: AggregateFunction<T>,
-    E: EmitWindow<K, A::Output, O>,
+    F: WindowFunction<K, A::Output, O>,
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
         self.range = Some((context.key_groups(), context.max_parallelism));
+        let mut states = WindowFunctionState::new(context, false);
+        let runtime = RuntimeContext::new(context);
+        self.function.open(&mut states.open_context(&runtime)).map_err(FlowError::user)?;
+        self.states = Some(states);
         self.late = context.metrics.counter(hurtig_metrics::names::NUM_LATE_RECORDS_DROPPED);
         Ok(())
     }
@@ -285,10 +303,7 @@ where
         let mut batch = Batch::<T>::from_payload(batch)?;
         if batch.timestamps.is_none() {
             if !self.windows.is_end_of_stream() {
-                return Err(FlowError::user(
-                    "records without timestamps reached an event-time window: \
-                     call assign_timestamps_and_watermarks first, or use processing time",
-                ));
+                return Err(super::without_timestamps());
             }
             batch.timestamps = Some(vec![0; batch.values.len()]);
         }
@@ -303,6 +318,9 @@ where
                 let last_end = self.windows.last_end(timestamp);
                 if last_end <= timestamp && !self.windows.is_end_of_stream() {
                     // Between two windows that do not touch (slide > size).
+                    if timestamp <= self.watermark {
+                        late.push(index);
+                    }
                     continue;
                 }
                 if last_end.saturating_sub(1) <= self.watermark {
@@ -349,25 +367,8 @@ where
             return Ok(Progress::Done);
         };
         loop {
-            if let Some(firing) = &mut self.firing {
-                let mut collector = Collector::new(out);
-                collector.set_timestamp(Some(firing.window.max_timestamp()));
-                let mut emitted = 0;
-                let mut finished = true;
-                for (_, key, accumulator) in firing.left.by_ref() {
-                    let result = self.aggregate.result(&accumulator);
-                    self.emit.emit(&key, firing.window, result, &mut collector);
-                    emitted += 1;
-                    if emitted % RESULTS_PER_LOOK == 0 && collector.is_blocked() {
-                        finished = false;
-                        break;
-                    }
-                }
-                collector.finish()?;
-                if !finished {
-                    return Ok(Progress::More);
-                }
-                self.firing = None;
+            if self.emit_firing(watermark, out)? == Progress::More {
+                return Ok(Progress::More);
             }
             let Some(end) = self.next_end else { break };
             if end.saturating_sub(1) > watermark.0 {
@@ -386,6 +387,10 @@ where
         self.target = None;
         out.emit_watermark(watermark)?;
         Ok(Progress::Done)
+    }
+
+    fn close(&mut self) -> FlowResult {
+        self.function.close().map_err(FlowError::user)
     }
 }
 
