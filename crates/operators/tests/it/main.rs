@@ -1,0 +1,7 @@
+//! Operators as their tasks see them: driven by scripts, and against naive models.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+mod window_model;
+mod windows;
