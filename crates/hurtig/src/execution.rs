@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -16,7 +17,9 @@ use hurtig_types::JobId;
 use crate::{StreamExecutionEnvironment, environment::Settings, progress};
 
 /// Why a job has not ended well.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` reads like `Display`, because it is what a `main` that returns the error shows.
+#[derive(thiserror::Error)]
 pub enum ExecuteError {
     /// The program was put together wrongly.
     #[error("{0}")]
@@ -47,6 +50,12 @@ pub enum ExecuteError {
     /// Collected records cannot be read.
     #[error("cannot read the collected records: {0}")]
     Collect(String),
+}
+
+impl fmt::Debug for ExecuteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How a job ended.

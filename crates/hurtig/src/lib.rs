@@ -21,6 +21,10 @@
 //! # }
 //! ```
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod builder;
 mod collect;
 mod connected;

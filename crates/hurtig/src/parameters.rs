@@ -10,9 +10,16 @@ pub struct ParameterTool {
     values: BTreeMap<String, String>,
 }
 
-/// A parameter that is missing or has a value that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A parameter that is missing or has a value that cannot be used. `Debug` reads like `Display`,
+/// because it is what a `main` that returns the error shows.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ParameterError(String);
+
+impl std::fmt::Debug for ParameterError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl std::fmt::Display for ParameterError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

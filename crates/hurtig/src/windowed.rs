@@ -359,7 +359,7 @@ impl<T: Record, F: Fn(&mut T, &T) + Send + Sync + 'static> AggregateFunction<T> 
         accumulator.clone()
     }
 
-    fn into_result(&self, accumulator: Option<T>) -> Option<T> {
+    fn final_result(&self, accumulator: Option<T>) -> Option<T> {
         accumulator
     }
 

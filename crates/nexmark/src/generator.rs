@@ -98,12 +98,24 @@ impl NexmarkGenerator {
     /// or for a `max` of 0.
     pub fn fill(&mut self, out: &mut Vec<Event>, max: usize) -> usize {
         let count = usize::try_from(self.remaining()).unwrap_or(usize::MAX).min(max);
-        let mut index = self.next;
-        out.extend((0..count).map(|_| {
-            let event = self.event(index);
-            index = index.saturating_add(self.num_splits);
-            event
-        }));
+        let (mut index, step) = (self.next, self.num_splits);
+        out.reserve(count);
+        let mut left = count as u64;
+        while left > 0 {
+            // Bids come in runs: a loop over nothing else writes them straight to their place.
+            let run = EventKind::bids_from(index).div_ceil(step).min(left);
+            let tables = self.tables;
+            out.extend((0..run).map(|nth| {
+                Event::Bid(LazyBid::new(tables, index.wrapping_add(nth * step)).complete())
+            }));
+            index = index.saturating_add(run.saturating_mul(step));
+            left -= run;
+            if run == 0 {
+                out.push(self.event(index));
+                index = index.saturating_add(step);
+                left -= 1;
+            }
+        }
         self.next = index;
         count
     }

@@ -109,6 +109,15 @@ impl EventKind {
             _ => Self::Bid,
         }
     }
+
+    /// How many indices from this one on are those of bids, up to the next event of another kind.
+    #[inline]
+    pub const fn bids_from(index: u64) -> u64 {
+        match Self::of_index(index) {
+            Self::Bid => 50 - index % 50,
+            Self::Person | Self::Auction => 0,
+        }
+    }
 }
 
 impl Event {

@@ -108,6 +108,23 @@ impl<'a, T: Record> Collector<'a, T> {
         }
     }
 
+    /// Emits records one after the other.
+    #[inline]
+    pub fn collect_all(&mut self, values: impl IntoIterator<Item = T>) {
+        let values = values.into_iter();
+        if values.size_hint().1.is_none_or(|most| most > COLLECTED_RECORDS) {
+            values.for_each(|value| self.collect(value));
+            return;
+        }
+        self.values.extend(values);
+        if let Some(timestamp) = self.timestamp {
+            self.timestamps.resize(self.values.len(), timestamp);
+        }
+        if self.values.len() >= COLLECTED_RECORDS {
+            self.flush();
+        }
+    }
+
     /// Emits a record with a timestamp of its own.
     pub fn collect_with_timestamp(&mut self, value: T, timestamp: i64) {
         let before = self.timestamp;

@@ -172,9 +172,7 @@ where
         let mut collector = Collector::new(out);
         for value in values {
             collector.set_timestamp(timestamps.as_mut().and_then(Iterator::next));
-            for result in (self.f)(value) {
-                collector.collect(result);
-            }
+            collector.collect_all((self.f)(value));
         }
         collector.finish()
     }

@@ -26,7 +26,7 @@ pub trait AggregateFunction<I>: Send + Sync + 'static {
     /// The result so far.
     fn result(&self, accumulator: &Self::Accumulator) -> Self::Output;
     /// The result of an accumulator that is no longer needed.
-    fn into_result(&self, accumulator: Self::Accumulator) -> Self::Output {
+    fn final_result(&self, accumulator: Self::Accumulator) -> Self::Output {
         self.result(&accumulator)
     }
     /// Adds another aggregate; needed where windows merge or share slices.

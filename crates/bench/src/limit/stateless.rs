@@ -52,16 +52,23 @@ pub fn q1_loop(count: u64) -> Answer {
     answer
 }
 
+/// Auction and price, if the event is a bid that q2 wants.
+fn selected(event: &Event) -> Option<(i64, i64)> {
+    match event {
+        Event::Bid(bid) => is_selected(bid).then_some((bid.auction, bid.price)),
+        Event::Person(_) | Event::Auction(_) => None,
+    }
+}
+
 pub fn q2_engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer, ExecuteError> {
-    let selected = events(env, count).flat_map(|event| bid_of(event).filter(is_selected));
-    execute(env, &selected.map(|bid| (bid.auction, bid.price)))
+    execute(env, &events(env, count).flat_map(|event| selected(&event)))
 }
 
 pub fn q2_loop(count: u64) -> Answer {
     let mut answer = Answer::default();
     for_each_event(count, |event| {
-        if let Some(bid) = bid_of(event).filter(is_selected) {
-            answer.add(&(bid.auction, bid.price));
+        if let Some(row) = selected(&event) {
+            answer.add(&row);
         }
     });
     answer

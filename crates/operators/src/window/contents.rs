@@ -236,7 +236,7 @@ where
         for value in input {
             self.aggregate.add(&mut accumulator, value);
         }
-        self.function.process(context, self.aggregate.into_result(accumulator), out)
+        self.function.process(context, self.aggregate.final_result(accumulator), out)
     }
 
     fn clear(&mut self, context: &mut WindowContext<'_, K>) -> Result<(), BoxError> {

@@ -178,7 +178,7 @@ impl<T: Record> AggregateFunction<T> for CollectRecords {
         accumulator.clone()
     }
 
-    fn into_result(&self, accumulator: Vec<T>) -> Vec<T> {
+    fn final_result(&self, accumulator: Vec<T>) -> Vec<T> {
         accumulator
     }
 

@@ -256,7 +256,7 @@ where
         collector.set_timestamp(Some(firing.window.max_timestamp()));
         let mut emitted = 0;
         for (hash, key, accumulator) in firing.left.by_ref() {
-            let result = self.aggregate.into_result(accumulator);
+            let result = self.aggregate.final_result(accumulator);
             let mut context = states.context(hash, &key, firing.window);
             let function = &mut self.function;
             let processed = function.process(&mut context, result, &mut collector);
