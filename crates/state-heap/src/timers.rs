@@ -1,6 +1,13 @@
 //! Timers by time.
+//!
+//! Three views of the same timers: `slots` holds them, `index` finds one by (time, key, namespace)
+//! so that each exists once, `order` is a heap that gives the earliest. A deleted timer leaves its
+//! entry in the heap; the entry is dropped when it comes to the top, or when there are more of
+//! them than timers.
+//!
+//! Invariant: the top of `order` is a timer that exists.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use hashbrown::HashTable;
 use hurtig_state_api::Key;
@@ -19,126 +26,230 @@ pub struct Timer<K, N> {
 }
 
 #[derive(Debug)]
-struct Pending<K, N> {
-    hash: u64,
-    key: K,
-    namespace: N,
+struct Slot<K, N> {
+    /// Number of the registration; tells a timer from an earlier one in the same slot.
+    number: u64,
+    timer: Option<Timer<K, N>>,
+}
+
+/// Place of a timer in the order: by time, then by registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    time: i64,
+    number: u64,
+    slot: u32,
 }
 
 /// Timers, at most one per (time, key, namespace). Due timers come in order of time; those of one
-/// time in the order of registration, unless some of that time were deleted.
+/// time in the order of registration.
 #[derive(Debug)]
 pub struct TimerQueue<K, N> {
-    by_time: BTreeMap<i64, HashTable<Pending<K, N>>>,
-    due: VecDeque<Timer<K, N>>,
-    len: usize,
+    slots: Vec<Slot<K, N>>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+    order: BinaryHeap<Reverse<Place>>,
+    registrations: u64,
 }
 
 impl<K, N> Default for TimerQueue<K, N> {
     fn default() -> Self {
-        Self { by_time: BTreeMap::new(), due: VecDeque::new(), len: 0 }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            order: BinaryHeap::new(),
+            registrations: 0,
+        }
     }
+}
+
+/// Hash of a timer: that of its key alone would put all timers of a key in one place.
+#[inline]
+fn index_hash(time: i64, hash: u64) -> u64 {
+    let mixed = (hash ^ (time as u64).rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 32)
 }
 
 impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
     /// Registers a timer; false if it was registered already.
     pub fn register(&mut self, time: i64, hash: u64, key: &K, namespace: &N) -> bool {
-        let same = |p: &Pending<K, N>| p.hash == hash && p.key == *key && p.namespace == *namespace;
-        let table = self.by_time.entry(time).or_default();
-        if table.find(hash, same).is_some() {
+        let slots = &mut self.slots;
+        let found = self.index.entry(
+            index_hash(time, hash),
+            |slot| is_timer(slots, *slot, time, hash, key, namespace),
+            |slot| rehash(slots, *slot),
+        );
+        let hashbrown::hash_table::Entry::Vacant(vacant) = found else {
             return false;
+        };
+        let Ok(next) = u32::try_from(slots.len()) else {
+            // Four thousand million timers of one subtask: memory has ended before.
+            return false;
+        };
+        let slot = self.free.pop().unwrap_or(next);
+        vacant.insert(slot);
+        self.registrations += 1;
+        let number = self.registrations;
+        let timer = Timer { time, hash, key: key.clone(), namespace: namespace.clone() };
+        let entry = Slot { number, timer: Some(timer) };
+        match slots.get_mut(slot as usize) {
+            Some(place) => *place = entry,
+            None => slots.push(entry),
         }
-        let pending = Pending { hash, key: key.clone(), namespace: namespace.clone() };
-        table.insert_unique(hash, pending, |p| p.hash);
-        self.len += 1;
+        self.order.push(Reverse(Place { time, number, slot }));
         true
     }
 
     /// Deletes a timer; false if there was none.
     pub fn delete(&mut self, time: i64, hash: u64, key: &K, namespace: &N) -> bool {
-        let same = |p: &Pending<K, N>| p.hash == hash && p.key == *key && p.namespace == *namespace;
-        if let Some(table) = self.by_time.get_mut(&time)
-            && let Ok(found) = table.find_entry(hash, same)
-        {
-            found.remove();
-            if table.is_empty() {
-                self.by_time.remove(&time);
-            }
-            self.len -= 1;
-            return true;
-        }
-        // It may have become due, but not have been taken yet.
-        let is_it = |t: &Timer<K, N>| {
-            t.time == time && t.hash == hash && t.key == *key && t.namespace == *namespace
+        let slots = &mut self.slots;
+        let found = self.index.find_entry(index_hash(time, hash), |slot| {
+            is_timer(slots, *slot, time, hash, key, namespace)
+        });
+        let Ok(found) = found else {
+            return false;
         };
-        match self.due.iter().position(is_it) {
-            Some(index) => {
-                self.due.remove(index);
-                self.len -= 1;
-                true
-            }
-            None => false,
+        let (slot, _) = found.remove();
+        slots[slot as usize].timer = None;
+        self.free.push(slot);
+        self.drop_deleted();
+        true
+    }
+
+    /// Restores the invariant after a timer has gone, and the bound on the heap.
+    fn drop_deleted(&mut self) {
+        while let Some(Reverse(top)) = self.order.peek()
+            && !exists(&self.slots, top)
+        {
+            self.order.pop();
+        }
+        if self.order.len() > 2 * self.index.len() + 64 {
+            let slots = &self.slots;
+            self.order.retain(|Reverse(place)| exists(slots, place));
         }
     }
 
     /// Takes the next timer whose time is at or before `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<Timer<K, N>> {
-        if self.due.is_empty() {
-            let first = self.by_time.first_entry()?;
-            if *first.key() > now {
-                return None;
-            }
-            let time = *first.key();
-            let timers = first.remove().into_iter();
-            self.due.extend(timers.map(|p| Timer {
-                time,
-                hash: p.hash,
-                key: p.key,
-                namespace: p.namespace,
-            }));
+        let Reverse(first) = *self.order.peek()?;
+        if first.time > now {
+            return None;
         }
-        let timer = self.due.pop_front()?;
-        self.len -= 1;
+        self.order.pop();
+        let timer = self.slots[first.slot as usize].timer.take()?;
+        let hash = index_hash(timer.time, timer.hash);
+        if let Ok(found) = self.index.find_entry(hash, |slot| *slot == first.slot) {
+            found.remove();
+        }
+        self.free.push(first.slot);
+        self.drop_deleted();
         Some(timer)
     }
 
     /// The time of the earliest timer.
     pub fn next_time(&self) -> Option<i64> {
-        let due = self.due.front().map(|timer| timer.time);
-        due.or_else(|| self.by_time.first_key_value().map(|(time, _)| *time))
+        self.order.peek().map(|Reverse(place)| place.time)
+    }
+
+    /// All timers, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Timer<K, N>> {
+        self.slots.iter().filter_map(|slot| slot.timer.as_ref())
     }
 
     /// Number of timers.
     pub fn len(&self) -> usize {
-        self.len
+        self.index.len()
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.index.is_empty()
     }
+}
+
+#[inline]
+fn is_timer<K: Key, N: Eq>(
+    slots: &[Slot<K, N>],
+    slot: u32,
+    time: i64,
+    hash: u64,
+    key: &K,
+    namespace: &N,
+) -> bool {
+    slots[slot as usize].timer.as_ref().is_some_and(|timer| {
+        timer.time == time
+            && timer.hash == hash
+            && timer.key == *key
+            && timer.namespace == *namespace
+    })
+}
+
+fn rehash<K, N>(slots: &[Slot<K, N>], slot: u32) -> u64 {
+    slots[slot as usize].timer.as_ref().map_or(0, |timer| index_hash(timer.time, timer.hash))
+}
+
+fn exists<K, N>(slots: &[Slot<K, N>], place: &Place) -> bool {
+    let slot = &slots[place.slot as usize];
+    slot.number == place.number && slot.timer.is_some()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn timers_are_unique_ordered_and_deletable() {
+    fn timers_of_one_time_come_in_the_order_of_registration() {
         let mut timers = TimerQueue::<u8, ()>::default();
-        assert!(timers.register(20, 1, &1, &()));
-        assert!(timers.register(10, 2, &2, &()));
-        assert!(!timers.register(10, 2, &2, &()));
-        assert!(timers.register(10, 3, &3, &()));
-        assert_eq!((timers.len(), timers.next_time()), (3, Some(10)));
-        assert!(timers.pop_due(9).is_none());
-        let first = timers.pop_due(15).unwrap();
-        assert_eq!(first.time, 10);
-        let other = 5 - first.key;
-        assert!(timers.delete(10, u64::from(other), &other, &()), "due, but not taken yet");
-        assert!(!timers.delete(10, u64::from(other), &other, &()));
-        assert!(timers.pop_due(15).is_none());
-        assert_eq!(timers.pop_due(20).map(|t| t.key), Some(1));
-        assert!(timers.is_empty());
+        for key in [3, 1, 2, 1] {
+            timers.register(10, u64::from(key), &key, &());
+        }
+        timers.register(5, 9, &9, &());
+        let keys: Vec<_> = std::iter::from_fn(|| timers.pop_due(10)).map(|t| t.key).collect();
+        assert_eq!(keys, [9, 3, 1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_an_ordered_set(
+            steps in prop::collection::vec((0u8..8, 0i64..12, 0u8..6, 0u8..2), 0..400),
+        ) {
+            let mut timers = TimerQueue::<u8, u8>::default();
+            let mut model = BTreeSet::new();
+            for (what, time, key, namespace) in steps {
+                let timer = (time, key, namespace);
+                match what {
+                    0..=3 => prop_assert_eq!(
+                        timers.register(time, u64::from(key), &key, &namespace),
+                        model.insert(timer)
+                    ),
+                    4 | 5 => prop_assert_eq!(
+                        timers.delete(time, u64::from(key), &key, &namespace),
+                        model.remove(&timer)
+                    ),
+                    _ => {
+                        let popped = timers.pop_due(time);
+                        let earliest = model.first().map(|(time, ..)| *time);
+                        match popped {
+                            Some(timer) => {
+                                prop_assert_eq!(Some(timer.time), earliest);
+                                let timer = (timer.time, timer.key, timer.namespace);
+                                prop_assert!(model.remove(&timer));
+                            }
+                            None => prop_assert!(earliest.is_none_or(|earliest| earliest > time)),
+                        }
+                    }
+                }
+                prop_assert_eq!(timers.len(), model.len());
+                prop_assert_eq!(timers.next_time(), model.first().map(|(time, ..)| *time));
+                let all: BTreeSet<_> =
+                    timers.iter().map(|t| (t.time, t.key, t.namespace)).collect();
+                prop_assert_eq!(&all, &model);
+                prop_assert!(timers.order.len() <= 2 * timers.len() + 64);
+            }
+        }
     }
 }
