@@ -8,6 +8,7 @@
 //! Owned by one operator of one subtask; nothing here is shared or locked. Deliberately absent:
 //! snapshots, which will walk the tables key group by key group.
 
+mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
