@@ -3,17 +3,22 @@
 //! `limit` runs queries through the engine and, in the same process and on the same events, as
 //! hand-written single-threaded loops without any engine or fault tolerance. The ratio of the two
 //! is what the engine costs, and means the same on every machine.
+//!
+//! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
 #![allow(clippy::disallowed_methods)] // it measures time
 
 mod limit;
+mod memory;
+mod start;
 
 use std::process::ExitCode;
 
 use hurtig::ParameterTool;
 
 const USAGE: &str =
-    "usage: hurtig-bench limit [--events N] [--parallelism P] [--query Q] [--runs R] [--json]";
+    "usage: hurtig-bench limit [--events N] [--parallelism P] [--query Q] [--runs R] [--json]
+       hurtig-bench start [--runs R]";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -21,6 +26,8 @@ fn main() -> ExitCode {
     let outcome = match (command.as_str(), ParameterTool::from_args(args)) {
         (_, Err(error)) => Err(error.into()),
         ("limit", Ok(parameters)) => limit::run(&parameters),
+        ("start", Ok(parameters)) => start::run(&parameters),
+        ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),
     };
     match outcome {

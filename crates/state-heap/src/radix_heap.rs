@@ -7,19 +7,19 @@
 //! is only ever moved along arrays, at most once for each bit: no comparison tree, whose every step
 //! misses the cache when there are a million timers.
 //!
-//! Entries before `base` are rare (a timer registered for the past) and go to a heap beside.
+//! Entries before `base` are rare (a timer registered for the past) and are kept sorted beside.
 
-use std::{cmp::Reverse, collections::BinaryHeap, collections::VecDeque};
+use std::collections::VecDeque;
 
 /// One entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Its time, in milliseconds.
     pub(crate) time: i64,
-    /// Entries of one time come in the order of their numbers; numbers only grow.
-    pub(crate) number: u64,
     /// What the entry is of.
     pub(crate) slot: u32,
+    /// Tells it from an earlier one of the same slot.
+    pub(crate) generation: u32,
 }
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct RadixHeap {
     buckets: [Bucket; 64],
     /// Which buckets are not empty.
     occupied: u64,
-    past: BinaryHeap<Reverse<Place>>,
+    past: VecDeque<Place>,
     len: usize,
 }
 
@@ -48,7 +48,7 @@ impl Default for RadixHeap {
             at_base: VecDeque::new(),
             buckets: std::array::from_fn(|_| Bucket { places: Vec::new(), earliest: i64::MAX }),
             occupied: 0,
-            past: BinaryHeap::new(),
+            past: VecDeque::new(),
             len: 0,
         }
     }
@@ -60,7 +60,7 @@ impl RadixHeap {
         self.len
     }
 
-    /// Adds an entry; its number must be above all that came before.
+    /// Adds an entry; it comes after those of its time that are there.
     pub(crate) fn push(&mut self, place: Place) {
         self.len += 1;
         self.insert(place);
@@ -72,7 +72,8 @@ impl RadixHeap {
             if place.time == self.base {
                 self.at_base.push_back(place);
             } else {
-                self.past.push(Reverse(place));
+                let after = self.past.partition_point(|known| known.time <= place.time);
+                self.past.insert(after, place);
             }
             return;
         }
@@ -85,7 +86,7 @@ impl RadixHeap {
 
     /// Time of the earliest entry.
     pub(crate) fn next_time(&self) -> Option<i64> {
-        if let Some(Reverse(place)) = self.past.peek() {
+        if let Some(place) = self.past.front() {
             return Some(place.time);
         }
         if !self.at_base.is_empty() {
@@ -107,7 +108,7 @@ impl RadixHeap {
             return None;
         }
         self.len -= 1;
-        if let Some(Reverse(place)) = self.past.pop() {
+        if let Some(place) = self.past.pop_front() {
             return Some(place);
         }
         if self.at_base.is_empty() {
@@ -129,7 +130,7 @@ impl RadixHeap {
 
     /// Keeps the entries for which `keep` is true.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Place) -> bool) {
-        self.past.retain(|Reverse(place)| keep(place));
+        self.past.retain(&keep);
         self.at_base.retain(&keep);
         let mut len = self.past.len() + self.at_base.len();
         for (bit, bucket) in self.buckets.iter_mut().enumerate() {
@@ -165,17 +166,17 @@ mod tests {
             let mut heap = RadixHeap::default();
             let mut model = BTreeSet::new();
             for (number, (is_push, time)) in steps.into_iter().enumerate() {
-                let number = number as u64;
+                let number = number as u32;
                 if is_push {
-                    heap.push(Place { time, number, slot: 0 });
+                    heap.push(Place { time, slot: number, generation: 0 });
                     model.insert((time, number));
                 } else {
                     let first = model.first().copied().filter(|(first, _)| *first <= time);
-                    let popped = heap.pop(time).map(|place| (place.time, place.number));
+                    let popped = heap.pop(time).map(|place| (place.time, place.slot));
                     prop_assert_eq!(popped, first);
                     popped.map(|popped| model.remove(&popped));
                     if number % 7 == 0 {
-                        heap.retain(|place| place.number % 3 != 0);
+                        heap.retain(|place| place.slot % 3 != 0);
                         model.retain(|(_, number)| number % 3 != 0);
                     }
                 }

@@ -24,8 +24,8 @@ pub struct Timer<K, N> {
 
 #[derive(Debug)]
 struct Slot<K, N> {
-    /// Number of the registration; tells a timer from an earlier one in the same slot.
-    number: u64,
+    /// Tells a timer from an earlier one in the same slot.
+    generation: u32,
     timer: Option<Timer<K, N>>,
 }
 
@@ -37,7 +37,6 @@ pub struct TimerQueue<K, N> {
     free: Vec<u32>,
     index: HashTable<u32>,
     order: RadixHeap,
-    registrations: u64,
 }
 
 impl<K, N> Default for TimerQueue<K, N> {
@@ -47,7 +46,6 @@ impl<K, N> Default for TimerQueue<K, N> {
             free: Vec::new(),
             index: HashTable::new(),
             order: RadixHeap::default(),
-            registrations: 0,
         }
     }
 }
@@ -77,15 +75,19 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
         };
         let slot = self.free.pop().unwrap_or(next);
         vacant.insert(slot);
-        self.registrations += 1;
-        let number = self.registrations;
-        let timer = Timer { time, hash, key: key.clone(), namespace: namespace.clone() };
-        let entry = Slot { number, timer: Some(timer) };
-        match slots.get_mut(slot as usize) {
-            Some(place) => *place = entry,
-            None => slots.push(entry),
-        }
-        self.order.push(Place { time, number, slot });
+        let timer = Some(Timer { time, hash, key: key.clone(), namespace: namespace.clone() });
+        let generation = match slots.get_mut(slot as usize) {
+            Some(place) => {
+                place.timer = timer;
+                place.generation = place.generation.wrapping_add(1);
+                place.generation
+            }
+            None => {
+                slots.push(Slot { generation: 0, timer });
+                0
+            }
+        };
+        self.order.push(Place { time, slot, generation });
         true
     }
 
@@ -169,7 +171,7 @@ fn rehash<K, N>(slots: &[Slot<K, N>], slot: u32) -> u64 {
 
 fn exists<K, N>(slots: &[Slot<K, N>], place: &Place) -> bool {
     let slot = &slots[place.slot as usize];
-    slot.number == place.number && slot.timer.is_some()
+    slot.generation == place.generation && slot.timer.is_some()
 }
 
 #[cfg(test)]

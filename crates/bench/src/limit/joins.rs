@@ -144,49 +144,67 @@ impl Open {
     }
 }
 
-impl KeyedCoProcessFunction<i64, (i64, i64, i64, i64), (i64, i64, i64), (i64, i64)> for FinalPrice {
+/// What q4 needs of an event; keyed by auction.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum OfAuction {
+    Opened { category: i64, from: i64, to: i64 },
+    Bid { time: i64, price: i64 },
+}
+
+impl OfAuction {
+    fn of(event: &Event) -> Option<(i64, Self)> {
+        match event {
+            Event::Bid(bid) => {
+                Some((bid.auction, Self::Bid { time: bid.date_time, price: bid.price }))
+            }
+            Event::Auction(a) => {
+                let opened =
+                    Self::Opened { category: a.category, from: a.date_time, to: a.expires };
+                Some((a.id, opened))
+            }
+            Event::Person(_) => None,
+        }
+    }
+}
+
+impl KeyedProcessFunction<i64, (i64, OfAuction), (i64, i64)> for FinalPrice {
     fn open(&mut self, context: &mut OpenContext<'_, i64>) -> Result<(), BoxError> {
         self.known = Some(context.state.value_state(&ValueStateDescriptor::new("auction"))?);
         Ok(())
     }
 
-    fn process1(
+    fn process(
         &mut self,
-        (_, category, from, to): (i64, i64, i64, i64),
+        (_, event): (i64, OfAuction),
         context: &mut KeyedContext<'_, i64>,
         _: &mut Collector<'_, (i64, i64)>,
     ) -> Result<(), BoxError> {
-        let Some(state) = self.known else { return Ok(()) };
-        let known = state.get_or_insert_with(context.state, || Known::Bids(Vec::new()))?;
-        let mut auction = Open { category, from, to, highest: 0 };
-        if let Known::Bids(bids) = known {
-            bids.iter().for_each(|(time, price)| auction.bid(*time, *price));
-        }
-        *known = Known::Open(auction);
-        // Bids of the very millisecond in which it ends still count.
-        context.register_event_time_timer(to);
-        Ok(())
-    }
-
-    fn process2(
-        &mut self,
-        (_, time, price): (i64, i64, i64),
-        context: &mut KeyedContext<'_, i64>,
-        _: &mut Collector<'_, (i64, i64)>,
-    ) -> Result<(), BoxError> {
-        let Some(state) = self.known else { return Ok(()) };
+        let state = self.known.ok_or("not open")?;
         let mut is_first = false;
         let known = state.get_or_insert_with(context.state, || {
             is_first = true;
             Known::Bids(Vec::new())
         })?;
-        match known {
-            Known::Open(auction) => auction.bid(time, price),
-            Known::Bids(bids) => bids.push((time, price)),
-        }
-        if is_first {
-            // If the auction does not come before event time passes the bid, it never will.
-            context.register_event_time_timer(next_second(time));
+        match event {
+            OfAuction::Opened { category, from, to } => {
+                let mut auction = Open { category, from, to, highest: 0 };
+                if let Known::Bids(bids) = known {
+                    bids.iter().for_each(|(time, price)| auction.bid(*time, *price));
+                }
+                *known = Known::Open(auction);
+                // Bids of the very millisecond in which it ends still count.
+                context.register_event_time_timer(to);
+            }
+            OfAuction::Bid { time, price } => {
+                match known {
+                    Known::Open(auction) => auction.bid(time, price),
+                    Known::Bids(bids) => bids.push((time, price)),
+                }
+                if is_first {
+                    // If the auction does not come before event time passes the bid, it never will.
+                    context.register_event_time_timer(next_second(time));
+                }
+            }
         }
         Ok(())
     }
@@ -256,22 +274,9 @@ impl AggregateFunction<(i64, i64)> for Average {
 }
 
 pub fn q4_engine(env: &StreamExecutionEnvironment, count: u64) -> Result<Answer, ExecuteError> {
-    // Bids are many: they take the main output, auctions the side output.
-    let auctions_tag = OutputTag::<(i64, i64, i64, i64)>::new("auctions");
-    let side = auctions_tag.clone();
-    let bids =
-        events(env, count).process_fn(move |event, out: &mut Collector<'_, (i64, i64, i64)>| {
-            match event {
-                Event::Bid(bid) => out.collect((bid.auction, bid.date_time, bid.price)),
-                Event::Auction(a) => out.output(&side, (a.id, a.category, a.date_time, a.expires)),
-                Event::Person(_) => {}
-            }
-            Ok(())
-        });
-    let averages = bids
-        .side_output(&auctions_tag)
-        .connect(&bids)
-        .key_by(|(id, ..)| *id, |(auction, ..)| *auction)
+    let averages = events(env, count)
+        .flat_map(|event| OfAuction::of(&event))
+        .key_by(|(auction, _)| *auction)
         .process(FinalPrice::default())
         .key_by(|(category, _)| *category)
         .window(GlobalWindows::create_with_end_of_stream_trigger())
