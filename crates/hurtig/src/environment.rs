@@ -15,9 +15,9 @@ use hurtig_types::{JobId, Record};
 use parking_lot::Mutex;
 
 use crate::{
-    DataStream, ExecuteError, JobExecutionResult,
+    DataStream, ExecuteError, JobClient, JobExecutionResult,
     builder::{OperatorSpec, ProgramBuilder},
-    execution::{self, fresh_job_id},
+    execution::fresh_job_id,
 };
 
 /// Settings of an environment.
@@ -200,6 +200,14 @@ impl StreamExecutionEnvironment {
     /// # Errors
     /// If the program is wrong, the cluster cannot start, or the job fails or is cancelled.
     pub fn execute(&self, job_name: &str) -> Result<JobExecutionResult, ExecuteError> {
-        execution::execute(self, job_name)
+        self.execute_async(job_name)?.wait()
+    }
+
+    /// Starts the program in an embedded cluster and returns at once.
+    ///
+    /// # Errors
+    /// If the program is wrong or the cluster cannot start.
+    pub fn execute_async(&self, job_name: &str) -> Result<JobClient, ExecuteError> {
+        JobClient::submit(self, job_name)
     }
 }

@@ -1,4 +1,4 @@
-//! Executing a job in an embedded cluster.
+//! How a job is executed and how it can end.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,9 @@ use hurtig_cluster_api::{FailureInfo, JobResult, JobStatus, RpcError, VertexDeta
 use hurtig_graph::{GraphError, JobGraph};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_minicluster::{MiniCluster, MiniClusterError};
-use hurtig_operator_api::Program;
 use hurtig_types::JobId;
 
-use crate::{StreamExecutionEnvironment, environment::Settings, progress};
+use crate::environment::Settings;
 
 /// Why a job has not ended well.
 ///
@@ -129,36 +128,4 @@ pub(crate) fn finished(result: JobResult) -> Result<JobExecutionResult, ExecuteE
         (_, Some(failure)) => Err(ExecuteError::JobFailed { name: result.name, failure }),
         (_, None) => Err(ExecuteError::JobCanceled { name: result.name }),
     }
-}
-
-pub(crate) fn execute(
-    env: &StreamExecutionEnvironment,
-    job_name: &str,
-) -> Result<JobExecutionResult, ExecuteError> {
-    let (graph, program) = env.build(job_name)?;
-    let settings = env.settings.lock().clone();
-    let cluster = start_cluster(&settings, &graph)?;
-    run(&cluster, graph, program, settings.show_progress)
-}
-
-fn run(
-    cluster: &MiniCluster,
-    graph: JobGraph,
-    program: Program,
-    show_progress: bool,
-) -> Result<JobExecutionResult, ExecuteError> {
-    let job = graph.job_id;
-    let control = cluster.runtimes().control.clone();
-    let result = control.block_on(async {
-        cluster.submit(graph, program.into()).await?;
-        if show_progress {
-            progress::follow(cluster.dispatcher(), job).await
-        } else {
-            cluster.result(job).await
-        }
-    })?;
-    if show_progress {
-        progress::report(&result);
-    }
-    finished(result)
 }

@@ -26,6 +26,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod builder;
+mod client;
 mod collect;
 mod connected;
 mod environment;
@@ -37,6 +38,7 @@ pub mod progress;
 mod stream;
 mod windowed;
 
+pub use client::JobClient;
 pub use connected::{ConnectedStreams, KeyedConnectedStreams};
 pub use environment::StreamExecutionEnvironment;
 pub use execution::{ExecuteError, JobExecutionResult};
@@ -45,6 +47,7 @@ pub use parameters::ParameterTool;
 pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
+pub use hurtig_cluster_api::{JobDetails, JobStatus};
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;
 pub use hurtig_graph as graph;

@@ -32,6 +32,6 @@ pub use hurtig_types::{BoxError, TimeWindow};
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    ConnectedStreams, DataStream, ExecuteError, JobExecutionResult, KeyedConnectedStreams,
-    KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowedStream,
+    ConnectedStreams, DataStream, ExecuteError, JobClient, JobExecutionResult,
+    KeyedConnectedStreams, KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowedStream,
 };

@@ -1,0 +1,99 @@
+//! A client's hold on a job that runs.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc};
+
+use hurtig_cluster_api::{DispatcherGateway, JobDetails, JobStatus};
+use hurtig_metrics::AccumulatorValue;
+use hurtig_minicluster::MiniCluster;
+use hurtig_types::JobId;
+
+use crate::{
+    ExecuteError, JobExecutionResult, StreamExecutionEnvironment,
+    execution::{finished, start_cluster},
+    progress,
+};
+
+/// A submitted job. Its embedded cluster ends with the last clone of the client.
+///
+/// The calls wait for the cluster's answer; they must not be made on a thread of an asynchronous
+/// executor.
+#[derive(Clone)]
+pub struct JobClient {
+    job: JobId,
+    cluster: Arc<MiniCluster>,
+    show_progress: bool,
+}
+
+impl JobClient {
+    pub(crate) fn submit(
+        env: &StreamExecutionEnvironment,
+        job_name: &str,
+    ) -> Result<Self, ExecuteError> {
+        let (graph, program) = env.build(job_name)?;
+        let settings = env.settings.lock().clone();
+        let cluster = Arc::new(start_cluster(&settings, &graph)?);
+        let client = Self { job: graph.job_id, cluster, show_progress: settings.show_progress };
+        client.ask(client.cluster.submit(graph, program.into()))?;
+        Ok(client)
+    }
+
+    fn ask<T, E>(&self, question: impl Future<Output = Result<T, E>>) -> Result<T, ExecuteError>
+    where
+        ExecuteError: From<E>,
+    {
+        Ok(self.cluster.runtimes().control.block_on(question)?)
+    }
+
+    /// The job.
+    pub fn job_id(&self) -> JobId {
+        self.job
+    }
+
+    /// The cluster that runs the job.
+    pub fn cluster(&self) -> &MiniCluster {
+        &self.cluster
+    }
+
+    /// Its state.
+    pub fn status(&self) -> Result<JobStatus, ExecuteError> {
+        self.ask(self.cluster.dispatcher().job_status(self.job))
+    }
+
+    /// Its vertices, subtasks and metrics.
+    pub fn details(&self) -> Result<JobDetails, ExecuteError> {
+        self.ask(self.cluster.dispatcher().job_details(self.job))
+    }
+
+    /// Its accumulators as of now.
+    pub fn accumulators(&self) -> Result<BTreeMap<String, AccumulatorValue>, ExecuteError> {
+        self.ask(self.cluster.dispatcher().accumulators(self.job))
+    }
+
+    /// Starts to cancel the job; [`JobClient::wait`] tells when it has ended.
+    pub fn cancel(&self) -> Result<(), ExecuteError> {
+        self.ask(self.cluster.dispatcher().cancel_job(self.job))
+    }
+
+    /// Ends one TaskExecutor as if its process had gone. For tests of failover.
+    pub fn stop_task_executor(&self, index: usize) {
+        self.cluster.runtimes().control.block_on(self.cluster.stop_task_executor(index));
+    }
+
+    /// Waits for the job's end.
+    ///
+    /// # Errors
+    /// If the job fails or is cancelled.
+    pub fn wait(&self) -> Result<JobExecutionResult, ExecuteError> {
+        let result = self.ask(async {
+            if self.show_progress {
+                progress::follow(self.cluster.dispatcher(), self.job).await
+            } else {
+                self.cluster.result(self.job).await
+            }
+        })?;
+        if self.show_progress {
+            progress::report(&result);
+        }
+        finished(result)
+    }
+}
