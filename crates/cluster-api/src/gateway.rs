@@ -144,6 +144,8 @@ pub trait TaskExecutorGateway: Send + Sync {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()>;
+    /// The ResourceManager's heartbeat: answered by one that lives.
+    async fn heartbeat_from_resource_manager(&self) -> RpcResult<()>;
     /// A JobMaster's heartbeat; answered with the metrics of that job's tasks.
     async fn heartbeat_from_job_master(
         &self,

@@ -13,7 +13,11 @@ use hurtig::{
 };
 
 fn main() -> Result<(), BoxError> {
-    let parameters = ParameterTool::from_env()?;
+    run(&ParameterTool::from_env()?)
+}
+
+/// Counts the words of `--input` into `--output`.
+pub fn run(parameters: &ParameterTool) -> Result<(), BoxError> {
     let env = StreamExecutionEnvironment::new();
     parameters.apply_to(&env)?;
     env.show_progress(true);

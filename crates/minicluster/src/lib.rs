@@ -149,8 +149,13 @@ impl MiniCluster {
     ) -> Result<Self, MiniClusterError> {
         let programs = ProgramStore::default();
         let metrics = MetricRegistry::default();
-        let manager =
-            ResourceManager::start(&runtimes, clock, config.seed, config.heartbeat_timeout);
+        let manager = ResourceManager::start(
+            &runtimes,
+            clock,
+            config.seed,
+            config.heartbeat_interval,
+            config.heartbeat_timeout,
+        );
         let mut executors = Vec::new();
         for number in 0..config.task_executors {
             let resource = ResourceId((u128::from(config.seed) << 64) | u128::from(number));

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcResult, SlotId,
-    SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
+    SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_types::{AllocationId, JobId, ResourceId};
@@ -29,6 +29,14 @@ struct Executor {
     gateway: Arc<dyn TaskExecutorGateway>,
     data_address: String,
     last_heartbeat_ms: i64,
+    /// Asks it whether it lives; ends with this entry.
+    watch: tokio::task::AbortHandle,
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
 }
 
 /// The actor.
@@ -39,6 +47,7 @@ pub struct ResourceManager {
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
     clock: Clock,
+    heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
 }
 
@@ -49,11 +58,13 @@ pub struct ResourceManagerHandle {
 }
 
 impl ResourceManager {
-    /// Starts the actor. A TaskExecutor that is silent for `heartbeat_timeout` is lost.
+    /// Starts the actor. A TaskExecutor that is silent for `heartbeat_timeout` is lost, and so is
+    /// one that cannot be reached any more when it is asked, every `heartbeat_interval`.
     pub fn start(
         runtimes: &Runtimes,
         clock: Clock,
         seed: u64,
+        heartbeat_interval: Duration,
         heartbeat_timeout: Duration,
     ) -> ResourceManagerHandle {
         let (mailbox, inbox) = Mailbox::new("ResourceManager");
@@ -64,6 +75,7 @@ impl ResourceManager {
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
             clock,
+            heartbeat_interval,
             heartbeat_timeout,
         };
         runtimes.control.spawn(manager.run(inbox));
@@ -87,7 +99,9 @@ impl ResourceManager {
     fn on_message(&mut self, message: Message) {
         let decisions = match message {
             Message::Register(registration, gateway) => {
+                let watch = self.watch(registration.resource, gateway.clone());
                 let executor = Executor {
+                    watch,
                     gateway,
                     data_address: registration.data_address.address,
                     last_heartbeat_ms: self.clock.now_ms(),
@@ -136,6 +150,29 @@ impl ResourceManager {
         for decision in decisions {
             self.carry_out(decision);
         }
+    }
+
+    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone.
+    fn watch(
+        &self,
+        resource: ResourceId,
+        gateway: Arc<dyn TaskExecutorGateway>,
+    ) -> tokio::task::AbortHandle {
+        let (mailbox, interval) = (self.mailbox.clone(), self.heartbeat_interval);
+        let watching = self.runtimes.control.spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                // Other answers say at least that somebody is there.
+                let answer = gateway.heartbeat_from_resource_manager().await;
+                if let Err(error @ RpcError::Unreachable { .. }) = answer {
+                    let gone = Message::Disconnect(resource, error.to_string());
+                    // Without the actor nobody needs to know.
+                    let _ = mailbox.tell(gone).await;
+                    return;
+                }
+            }
+        });
+        watching.abort_handle()
     }
 
     fn lose(&mut self, resource: ResourceId, reason: &str) -> Vec<Decision> {

@@ -42,6 +42,7 @@ enum Message {
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
     TaskEnded(ExecutionAttemptId),
+    Ping(oneshot::Sender<()>),
     Heartbeat(JobId, oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
@@ -219,6 +220,10 @@ impl TaskExecutor {
                 }
                 self.forget_job_without_slots(attempt.job);
             }
+            Message::Ping(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(());
+            }
             Message::Heartbeat(job, reply) => {
                 let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
                 let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
@@ -357,6 +362,10 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         event: Vec<u8>,
     ) -> RpcResult<()> {
         self.mailbox.tell(Message::Event(attempt, operator, event)).await
+    }
+
+    async fn heartbeat_from_resource_manager(&self) -> RpcResult<()> {
+        self.mailbox.ask(Message::Ping).await
     }
 
     async fn heartbeat_from_job_master(

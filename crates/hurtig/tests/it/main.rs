@@ -1,5 +1,13 @@
 //! The API as a user meets it: whole jobs in an embedded cluster.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods)] // some tests look at how long the caller waited
 
+mod cancellation;
 mod examples;
+mod failures;
+mod keyed;
+mod programs;
+mod scale;
+mod topology;
+mod word_count;
