@@ -9,7 +9,7 @@ use hurtig_connector_api::{
     EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
     SplitEnumerator,
 };
-use hurtig_env::Clock;
+use hurtig_env::{Clock, Pace};
 use hurtig_operator_api::{
     CoordinatorAction, CoordinatorContext, EventGateway, Operator, OperatorContext,
     OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
@@ -62,6 +62,7 @@ impl<S: Source> OperatorFactory for SourceFactory<S> {
             running: None,
             generators: HashMap::new(),
             output: SourceOutput::default(),
+            pace: Pace::new(RECORDS_PER_READ),
             waiting_for_split: false,
             no_more_splits: false,
         }))
@@ -98,6 +99,7 @@ struct SourceOperator<S: Source> {
     running: Option<Running>,
     generators: HashMap<u32, Box<dyn WatermarkGenerator<S::Record>>>,
     output: SourceOutput<S::Record>,
+    pace: Pace,
     waiting_for_split: bool,
     no_more_splits: bool,
 }
@@ -165,8 +167,12 @@ impl<S: Source> Operator for SourceOperator<S> {
     fn poll_source(&mut self, out: &mut dyn Output) -> FlowResult<SourcePoll> {
         let reader = self.reader.as_mut().ok_or_else(not_open)?;
         let status =
-            reader.read(RECORDS_PER_READ, &mut self.output).map_err(FlowError::external)?;
+            reader.read(self.pace.limit(), &mut self.output).map_err(FlowError::external)?;
+        let began = self.running.as_ref().map(|running| running.clock.monotonic());
         self.emit(out)?;
+        if let (Some(running), Some(began)) = (&self.running, began) {
+            self.pace.note(running.clock.monotonic() - began);
+        }
         match status {
             ReadStatus::More => Ok(SourcePoll::More),
             ReadStatus::Wait { until_ms } => Ok(SourcePoll::Wait { until_ms }),

@@ -12,6 +12,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use hurtig_env::{Clock, Pace};
 use hurtig_network::InputGate;
 use hurtig_types::{BoxedPayload, FlowResult, StreamElement, StreamStatus, Watermark};
 
@@ -25,6 +26,8 @@ use crate::{
 const WORTH_A_CALL_RECORDS: usize = 256;
 /// Merging stops at this size.
 const MERGED_RECORDS: usize = 1024;
+/// Most records of one call.
+const LARGEST_CALL_RECORDS: usize = 1 << 16;
 /// Merging stops at this many bytes.
 const MERGED_BYTES: usize = 256 * 1024;
 
@@ -62,12 +65,16 @@ pub struct InputProcessor {
     combined: WatermarkValve,
     next_gate: usize,
     pending: Option<(usize, BoxedPayload)>,
+    /// What is left of a batch that is too large for one call. Goes before everything else.
+    rest: Option<(usize, BoxedPayload)>,
+    pace: Pace,
+    clock: Clock,
     metrics: Arc<TaskMetrics>,
 }
 
 impl InputProcessor {
     /// A processor over gates with their input indices.
-    pub fn new(gates: Vec<(InputGate, usize)>, metrics: Arc<TaskMetrics>) -> Self {
+    pub fn new(gates: Vec<(InputGate, usize)>, clock: Clock, metrics: Arc<TaskMetrics>) -> Self {
         let count = gates.iter().map(|(_, input)| input + 1).max().unwrap_or(0);
         let mut channels = vec![0; count];
         let mut open_gates = vec![0; count];
@@ -89,11 +96,25 @@ impl InputProcessor {
             })
             .collect();
         let combined = WatermarkValve::new(inputs.len());
-        Self { gates, inputs, combined, next_gate: 0, pending: None, metrics }
+        Self {
+            gates,
+            inputs,
+            combined,
+            next_gate: 0,
+            pending: None,
+            rest: None,
+            pace: Pace::new(LARGEST_CALL_RECORDS),
+            clock,
+            metrics,
+        }
     }
 
     /// Takes elements until one call of the chain was made, or nothing is there.
     pub fn step(&mut self, chain: &mut OperatorChain) -> FlowResult<InputStep> {
+        if let Some((input, batch)) = self.rest.take() {
+            self.process(input, batch, chain)?;
+            return Ok(InputStep::Progress);
+        }
         loop {
             if let Some(ended) = self.newly_ended_input() {
                 self.deliver_pending(chain)?;
@@ -178,14 +199,14 @@ impl InputProcessor {
         chain: &mut OperatorChain,
     ) -> FlowResult<bool> {
         let Some((pending_input, mut pending)) = self.pending.take() else {
-            if batch.len() >= WORTH_A_CALL_RECORDS {
-                chain.process(input, batch)?;
+            if batch.len() >= WORTH_A_CALL_RECORDS.min(self.pace.limit()) {
+                self.process(input, batch, chain)?;
                 return Ok(true);
             }
             self.pending = Some((input, batch));
             return Ok(false);
         };
-        let full = pending.len() + batch.len() > MERGED_RECORDS
+        let full = pending.len() + batch.len() > MERGED_RECORDS.min(self.pace.limit())
             || (pending.size_bytes() > MERGED_BYTES && !batch.is_empty());
         if pending_input == input && !full {
             match pending.append(batch) {
@@ -198,14 +219,34 @@ impl InputProcessor {
         } else {
             self.pending = Some((input, batch));
         }
-        chain.process(pending_input, pending)?;
+        // No larger than the limit: it was merged within it.
+        self.process(pending_input, pending, chain)?;
         Ok(true)
+    }
+
+    /// One call of the chain with as many records as the pace allows; the rest is kept.
+    fn process(
+        &mut self,
+        input: usize,
+        mut batch: BoxedPayload,
+        chain: &mut OperatorChain,
+    ) -> FlowResult {
+        let limit = self.pace.limit();
+        if batch.len() > limit {
+            debug_assert!(self.rest.is_none(), "one batch at a time");
+            self.rest = Some((input, batch.split_off(limit)));
+        }
+        let began = self.clock.monotonic();
+        chain.process(input, batch)?;
+        self.pace.note(self.clock.monotonic() - began);
+        Ok(())
     }
 
     fn deliver_pending(&mut self, chain: &mut OperatorChain) -> FlowResult<bool> {
         let Some((input, batch)) = self.pending.take() else {
             return Ok(false);
         };
+        // In one call, whatever the pace: what asked for it follows at once.
         chain.process(input, batch)?;
         Ok(true)
     }
