@@ -175,9 +175,9 @@ mod tests {
                     let popped = heap.pop(time).map(|place| (place.time, place.slot));
                     prop_assert_eq!(popped, first);
                     popped.map(|popped| model.remove(&popped));
-                    if number % 7 == 0 {
-                        heap.retain(|place| place.slot % 3 != 0);
-                        model.retain(|(_, number)| number % 3 != 0);
+                    if number.is_multiple_of(7) {
+                        heap.retain(|place| !place.slot.is_multiple_of(3));
+                        model.retain(|(_, number)| !number.is_multiple_of(3));
                     }
                 }
                 prop_assert_eq!(heap.len(), model.len());

@@ -7,7 +7,7 @@ use hurtig::prelude::*;
 
 #[allow(dead_code)] // `main` runs only as an example
 #[path = "../../examples/word_count.rs"]
-mod word_count;
+mod example;
 
 const TEXT: &str = include_str!("../../../../ARCHITECTURE.md");
 
@@ -35,7 +35,7 @@ fn words_of_files_are_counted_whatever_the_parallelism() {
             ("taskmanagers", task_executors.to_string()),
         ];
         let arguments = arguments.into_iter().map(|(name, value)| format!("--{name}={value}"));
-        word_count::run(&ParameterTool::from_args(arguments).unwrap()).unwrap();
+        example::run(&ParameterTool::from_args(arguments).unwrap()).unwrap();
         let mut counts = BTreeMap::new();
         for file in fs::read_dir(&output).unwrap() {
             let file = file.unwrap();
