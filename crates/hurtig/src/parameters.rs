@@ -81,10 +81,11 @@ impl ParameterTool {
     }
 
     /// Applies `--parallelism`, `--taskmanagers` and `--slots` to an environment, and shows the
-    /// parameters with its job.
+    /// parameters with its job. The parallelism is the client's (`flink run -p`): one that the
+    /// program sets in its environment wins over it.
     pub fn apply_to(&self, env: &StreamExecutionEnvironment) -> Result<(), ParameterError> {
         if self.get("parallelism").is_some() {
-            env.set_parallelism(self.parse_or("parallelism", 1)?);
+            env.settings.lock().graph.client_parallelism = Some(self.parse_or("parallelism", 1)?);
         }
         if self.get("taskmanagers").is_some() {
             env.set_task_executors(self.parse_or("taskmanagers", 1)?);

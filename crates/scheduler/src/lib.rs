@@ -9,6 +9,7 @@
 
 mod deployment;
 pub mod execution_graph;
+mod explain;
 pub mod job_scheduler;
 pub mod restart;
 pub mod slot_pool;

@@ -221,3 +221,23 @@ fn a_lost_task_executor_restarts_what_ran_on_it_once_there_are_slots_again() {
     assert_eq!(deployed(&offer(&mut scheduler, &[3, 4], 14)), 4);
     assert_eq!(scheduler.status(), JobStatus::Running);
 }
+
+#[test]
+fn the_execution_graph_can_be_read() {
+    let mut scheduler = scheduler(DistributionPattern::Pointwise, RestartStrategyConfig::None);
+    scheduler.start(5);
+    offer(&mut scheduler, &[1], 6);
+    let graph = scheduler.graph();
+    expect_test::expect![[r#"
+        ExecutionGraph of "job"
+        v1 parallelism 2/128
+            v1 (1/2)#0 region 0 Deploying since 6 slot 00000000000000000000000000000001
+            v1 (2/2)#0 region 1 Scheduled since 5
+        v2 parallelism 2/128
+            v2 (1/2)#0 region 0 Deploying since 6 slot 00000000000000000000000000000001
+            v2 (2/2)#0 region 1 Scheduled since 5
+    "#]]
+    .assert_eq(&graph.to_text());
+    let json = graph.to_json();
+    assert_eq!(json["vertices"][1]["subtasks"][0]["status"], "Scheduled");
+}

@@ -1,6 +1,6 @@
 //! Measures the generator: nanoseconds per event of one core, for each way to read it.
 //!
-//! `cargo run --release -p hurtig-nexmark --example throughput -- 20000000`
+//! `cargo run --release -p hurtig-nexmark --example generator_speed -- 20000000`
 
 #![allow(clippy::disallowed_methods)] // it measures time
 use std::hint::black_box;
