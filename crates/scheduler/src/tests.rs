@@ -239,5 +239,5 @@ fn the_execution_graph_can_be_read() {
     "#]]
     .assert_eq(&graph.to_text());
     let json = graph.to_json();
-    assert_eq!(json["vertices"][1]["subtasks"][0]["status"], "Scheduled");
+    assert_eq!(json["vertices"][1]["subtasks"][0]["status"], "DEPLOYING");
 }
