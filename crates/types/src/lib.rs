@@ -5,15 +5,22 @@
 //! clock, no thread here, and nothing in this crate may depend on another crate of the project.
 
 pub mod batch;
+pub mod checkpoint;
 pub mod codec;
 pub mod element;
 pub mod error;
 pub mod id;
 pub mod key_group;
 pub mod key_hash;
+pub mod snapshot;
 pub mod time;
 
 pub use batch::{Batch, BoxedPayload, KeyHashes, Payload, Record};
+pub use checkpoint::{
+    Alignment, CheckpointConfig, CheckpointException, CheckpointFailureReason, CheckpointId,
+    CheckpointMetrics, CheckpointOptions, CheckpointRetentionPolicy, CheckpointType,
+    CheckpointingMode, RecoveryClaimMode, SavepointFormat, TerminateKind,
+};
 pub use codec::CodecError;
 pub use element::{CheckpointBarrier, LatencyMarker, StreamElement, StreamStatus, Watermark};
 pub use error::{BoxError, ErrorClass, FlowError, FlowResult};
@@ -23,4 +30,9 @@ pub use id::{
 };
 pub use key_group::{KeyGroupRange, key_group_of, operator_index_of};
 pub use key_hash::{KeyHashError, stable_hash};
+pub use snapshot::{
+    JobManagerTaskRestore, KeyedStateHandle, OperatorStateHandle, OperatorSubtaskState,
+    SnapshotProgress, StateFile, StateKind, StateLocation, StateMeta, StateScope,
+    TaskStateSnapshot,
+};
 pub use time::{MAX_TIMESTAMP, MIN_TIMESTAMP, TimeWindow};
