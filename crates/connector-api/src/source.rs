@@ -48,6 +48,14 @@ pub trait Source: Send + Sync + 'static {
         parallelism: u32,
     ) -> Result<Box<dyn SplitEnumerator<Self::Split>>, BoxError>;
 
+    /// The enumerator of a job that goes on from a snapshot: `state` is what
+    /// [`SplitEnumerator::snapshot`] gave. Readers keep the splits that they had.
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<Self::Split>>, BoxError>;
+
     /// The reader of one subtask.
     fn create_reader(
         &self,
@@ -94,6 +102,8 @@ pub trait SplitEnumerator<S>: Send {
         splits: Vec<S>,
         actions: &mut Vec<EnumeratorAction<S>>,
     ) -> Result<(), BoxError>;
+    /// What it needs to go on: the splits that it has not assigned, how far it has looked.
+    fn snapshot(&self) -> Result<Vec<u8>, BoxError>;
     /// The time asked for has passed.
     fn on_timer(&mut self, actions: &mut Vec<EnumeratorAction<S>>) -> Result<(), BoxError> {
         let _ = actions;

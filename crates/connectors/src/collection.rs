@@ -108,6 +108,14 @@ impl<T: Record> Source for CollectionSource<T> {
         Ok(Box::new(SplitQueue::of([CollectionSplit { next: 0 }])))
     }
 
+    fn restore_enumerator(
+        &self,
+        _: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<CollectionSplit>>, BoxError> {
+        Ok(Box::new(SplitQueue::<CollectionSplit>::restored(state)?))
+    }
+
     fn create_reader(
         &self,
         _: ReaderContext,

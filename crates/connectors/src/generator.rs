@@ -94,6 +94,14 @@ where
         Ok(Box::new(StaticEnumerator::new(splits, parallelism)))
     }
 
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<GeneratorSplit>>, BoxError> {
+        Ok(Box::new(StaticEnumerator::<GeneratorSplit>::restored(state, parallelism)?))
+    }
+
     fn create_reader(
         &self,
         context: ReaderContext,

@@ -124,6 +124,14 @@ impl Source for NexmarkSource {
         Ok(enumerator(parallelism))
     }
 
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<NexmarkSplit>>, BoxError> {
+        Ok(Box::new(StaticEnumerator::<NexmarkSplit>::restored(state, parallelism)?))
+    }
+
     fn create_reader(
         &self,
         _: ReaderContext,
@@ -153,6 +161,14 @@ where
         parallelism: u32,
     ) -> Result<Box<dyn SplitEnumerator<NexmarkSplit>>, BoxError> {
         Ok(enumerator(parallelism))
+    }
+
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<NexmarkSplit>>, BoxError> {
+        Ok(Box::new(StaticEnumerator::<NexmarkSplit>::restored(state, parallelism)?))
     }
 
     fn create_reader(

@@ -65,6 +65,14 @@ impl Source for SequenceSource {
         Ok(Box::new(StaticEnumerator::new(splits, parallelism)))
     }
 
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<SequenceSplit>>, BoxError> {
+        Ok(Box::new(StaticEnumerator::<SequenceSplit>::restored(state, parallelism)?))
+    }
+
     fn create_reader(
         &self,
         _: ReaderContext,

@@ -135,6 +135,14 @@ impl Source for SocketTextSource {
         Ok(Box::new(SplitQueue::of([SocketSplit { host: self.host.clone(), port: self.port }])))
     }
 
+    fn restore_enumerator(
+        &self,
+        _: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<SocketSplit>>, BoxError> {
+        Ok(Box::new(SplitQueue::<SocketSplit>::restored(state)?))
+    }
+
     fn create_reader(
         &self,
         context: ReaderContext,

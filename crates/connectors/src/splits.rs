@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 
 use hurtig_connector_api::{EnumeratorAction, SplitEnumerator};
-use hurtig_types::BoxError;
+use hurtig_types::{BoxError, Record, codec, codec::CodecError};
 
 /// Splits in the order in which they are to be given out, one per request.
 ///
@@ -41,6 +41,23 @@ impl<S> SplitQueue<S> {
     /// An empty queue that is going to be filled; readers that find no split wait for one.
     pub fn open() -> Self {
         Self { splits: VecDeque::new(), waiting: VecDeque::new(), complete: false }
+    }
+
+    /// A queue as [`SplitQueue::snapshot`] has described it. Readers ask again.
+    pub fn restored(state: &[u8]) -> Result<Self, CodecError>
+    where
+        S: Record,
+    {
+        let (splits, complete) = codec::decode::<(VecDeque<S>, bool)>(state)?;
+        Ok(Self { splits, waiting: VecDeque::new(), complete })
+    }
+
+    /// The splits that it has not given out.
+    pub fn snapshot(&self) -> Result<Vec<u8>, CodecError>
+    where
+        S: Record,
+    {
+        codec::encode(&(&self.splits, self.complete))
     }
 
     /// Adds splits behind the others.
@@ -95,7 +112,7 @@ impl<S> SplitQueue<S> {
     }
 }
 
-impl<S: Send> SplitEnumerator<S> for SplitQueue<S> {
+impl<S: Record> SplitEnumerator<S> for SplitQueue<S> {
     fn on_split_request(
         &mut self,
         subtask: u32,
@@ -113,6 +130,10 @@ impl<S: Send> SplitEnumerator<S> for SplitQueue<S> {
     ) -> Result<(), BoxError> {
         self.give_back(subtask, splits, actions);
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, BoxError> {
+        Ok(SplitQueue::snapshot(self)?)
     }
 }
 
@@ -132,9 +153,17 @@ impl<S> StaticEnumerator<S> {
         }
         Self { by_reader }
     }
+
+    /// Deals out anew what [`StaticEnumerator::snapshot`] has described.
+    pub fn restored(state: &[u8], parallelism: u32) -> Result<Self, CodecError>
+    where
+        S: Record,
+    {
+        Ok(Self::new(codec::decode::<Vec<S>>(state)?, parallelism))
+    }
 }
 
-impl<S: Send> SplitEnumerator<S> for StaticEnumerator<S> {
+impl<S: Record> SplitEnumerator<S> for StaticEnumerator<S> {
     fn on_split_request(
         &mut self,
         subtask: u32,
@@ -160,6 +189,11 @@ impl<S: Send> SplitEnumerator<S> for StaticEnumerator<S> {
         };
         mine.extend(splits);
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, BoxError> {
+        let splits: Vec<&S> = self.by_reader.iter().flatten().collect();
+        Ok(codec::encode(&splits)?)
     }
 }
 

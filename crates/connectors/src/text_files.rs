@@ -153,6 +153,15 @@ impl Source for TextFileSource {
         Ok(Box::new(enumerator))
     }
 
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<TextFileSplit>>, BoxError> {
+        let source = self.clone();
+        Ok(Box::new(enumerator::TextFileEnumerator::restored(source, parallelism, state)?))
+    }
+
     fn create_reader(
         &self,
         _: ReaderContext,

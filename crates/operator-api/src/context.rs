@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::OperatorRestore;
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_types::{FlowResult, JobId, KeyGroupRange, OperatorId};
 
@@ -45,6 +46,8 @@ pub struct OperatorContext {
     pub accumulators: hurtig_metrics::SharedAccumulators,
     /// Event-time progress is announced at this interval, in milliseconds of processing time.
     pub auto_watermark_interval_ms: u64,
+    /// The state to start from, if the operator is restored.
+    pub restored: Option<Arc<OperatorRestore>>,
 }
 
 impl OperatorContext {

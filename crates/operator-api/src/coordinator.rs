@@ -7,7 +7,7 @@
 //! Delivery: events between a coordinator and one subtask keep their order. When a subtask fails,
 //! `subtask_reset` is called before anything of the new attempt arrives.
 
-use hurtig_types::{FlowError, FlowResult, JobId, OperatorId};
+use hurtig_types::{CheckpointId, FlowError, FlowResult, JobId, OperatorId};
 
 /// What a coordinator may know.
 #[derive(Clone, Debug)]
@@ -51,9 +51,37 @@ pub trait OperatorCoordinator: Send {
         actions: &mut Vec<CoordinatorAction>,
     ) -> FlowResult;
 
-    /// The attempt of `subtask` is gone; a new one will come. What had been given to it and is
-    /// not covered by a checkpoint is to be given again.
-    fn subtask_reset(&mut self, subtask: u32, actions: &mut Vec<CoordinatorAction>) -> FlowResult;
+    /// The attempt of `subtask` is gone; a new one will come, and start from `restored` if that is
+    /// a checkpoint. What has been given to it since is to be given again.
+    fn subtask_reset(
+        &mut self,
+        subtask: u32,
+        restored: Option<CheckpointId>,
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult;
+
+    /// Its state, for a checkpoint. Events that arrive later belong to the next one.
+    fn snapshot(&mut self, checkpoint: CheckpointId) -> FlowResult<Vec<u8>> {
+        let _ = checkpoint;
+        Ok(Vec::new())
+    }
+
+    /// Starts from a snapshot, instead of [`OperatorCoordinator::start`].
+    fn restore(
+        &mut self,
+        checkpoint: CheckpointId,
+        state: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        let _ = (checkpoint, state);
+        self.start(actions)
+    }
+
+    /// A checkpoint is complete.
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        let _ = checkpoint;
+        Ok(())
+    }
 
     /// A request from a client; the answer goes back to it.
     fn on_request(

@@ -15,9 +15,11 @@ pub mod coordinator;
 pub mod operator;
 pub mod partitioner;
 pub mod program;
+pub mod snapshot;
 
 pub use context::{EventGateway, OperatorContext};
 pub use coordinator::{CoordinatorAction, CoordinatorContext, OperatorCoordinator};
 pub use operator::{Operator, OperatorFactory, Output, Progress, SourcePoll};
 pub use partitioner::{ChannelSink, EdgeFactory, PartitionContext, Partitioner};
 pub use program::{Program, ProgramStore};
+pub use snapshot::{Captured, ListStateData, OperatorRestore};

@@ -17,10 +17,11 @@
 //! on itself, when it is done with it.
 
 use hurtig_types::{
-    BoxedPayload, FlowError, FlowResult, LatencyMarker, SideTag, StreamStatus, Watermark,
+    BoxedPayload, CheckpointId, FlowError, FlowResult, LatencyMarker, SideTag, StreamStatus,
+    Watermark,
 };
 
-use crate::{CoordinatorContext, OperatorContext, OperatorCoordinator};
+use crate::{Captured, CoordinatorContext, OperatorContext, OperatorCoordinator};
 
 /// Whether a call has finished its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,50 @@ pub trait Operator: Send {
     /// context's signal when that changes.
     fn is_available(&self) -> bool {
         true
+    }
+
+    /// A barrier has come on all inputs and is about to be passed on: the last moment to emit what
+    /// belongs before it.
+    fn prepare_barrier(&mut self, checkpoint: CheckpointId, out: &mut dyn Output) -> FlowResult {
+        let _ = (checkpoint, out);
+        Ok(())
+    }
+
+    /// Marks the state as it is now for a checkpoint; see [`crate::snapshot`]. With `since`, keyed
+    /// state need only give what has changed since that capture. A capture under way is given up.
+    fn begin_capture(
+        &mut self,
+        checkpoint: CheckpointId,
+        since: Option<u32>,
+    ) -> FlowResult<Captured> {
+        let _ = (checkpoint, since);
+        Ok(Captured::default())
+    }
+
+    /// Appends about `max_bytes` of the captured keyed state to `out`; false when there is no more.
+    fn next_capture(&mut self, max_bytes: usize, out: &mut Vec<u8>) -> FlowResult<bool> {
+        let _ = (max_bytes, out);
+        Ok(false)
+    }
+
+    /// Gives up the capture under way.
+    fn cancel_capture(&mut self) {}
+
+    /// No capture will be asked for changes since one before this.
+    fn forget_captures_before(&mut self, capture: u32) {
+        let _ = capture;
+    }
+
+    /// A checkpoint is complete: what was prepared for it may become visible.
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        let _ = checkpoint;
+        Ok(())
+    }
+
+    /// A checkpoint has failed; its state may be part of a later one.
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        let _ = checkpoint;
+        Ok(())
     }
 
     /// Input `input` has ended.

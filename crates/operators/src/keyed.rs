@@ -5,24 +5,77 @@ use std::marker::PhantomData;
 use hurtig_env::Clock;
 use hurtig_operator_api::{Operator, OperatorContext, Output, Progress};
 use hurtig_state_api::Key;
-use hurtig_state_heap::{KeyedStateStore, KeyedTable, TimerQueue};
+use hurtig_state_heap::{Block, KeyedStateStore, KeyedTable, TimerQueue, keyed_state_meta};
 use hurtig_types::{
-    Batch, BoxError, BoxedPayload, FlowError, FlowResult, MIN_TIMESTAMP, Record, Watermark,
+    Batch, BoxError, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MIN_TIMESTAMP, Record,
+    StateKind, StateMeta, Watermark, codec::CodecError,
 };
 
-use crate::{Collector, KeySelector, OutputTag, RuntimeContext, key::BatchKeys};
+use crate::{
+    Collector, KeySelector, OutputTag, RuntimeContext,
+    key::BatchKeys,
+    snapshot::{
+        self, Capturing, KeyedParts, check_meta, keyed_snapshots, next_of_store, unreadable,
+    },
+};
 
 /// A running reduction per key: every record gives the new value.
 pub struct ReduceOperator<T, K, F> {
     f: F,
     keys: BatchKeys<T, K>,
-    state: Option<KeyedTable<K, T>>,
+    core: Option<ReduceCore<K, T>>,
+}
+
+/// What comes with `open`.
+pub(crate) struct ReduceCore<K, T> {
+    values: KeyedTable<K, T>,
+    pub(crate) capturing: Capturing,
+}
+
+impl<K: Key, T: Record> ReduceCore<K, T> {
+    fn meta() -> StateMeta {
+        keyed_state_meta::<K, T>("_reduce", StateKind::Reducing)
+    }
+}
+
+impl<K: Key, T: Record> KeyedParts for ReduceCore<K, T> {
+    fn begin(&mut self, since: Option<u32>) -> Option<u32> {
+        Some(self.values.begin_capture(since))
+    }
+
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError> {
+        match self.values.next_block(max_bytes)? {
+            Some(block) => take(&Self::meta(), block).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.values.cancel_capture();
+    }
+
+    fn forget_before(&mut self, capture: u32) {
+        self.values.forget_removals_before(capture);
+    }
+
+    fn metas(&self) -> Vec<StateMeta> {
+        vec![Self::meta()]
+    }
+
+    fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult {
+        check_meta(&Self::meta(), meta)?;
+        self.values.restore(&block).map_err(|error| unreadable(meta, &error))
+    }
 }
 
 impl<T: Record, K: Key, F> ReduceOperator<T, K, F> {
     /// Reduces with `f(value so far, record)`.
     pub fn new(selector: KeySelector<T, K>, f: F) -> Self {
-        Self { f, keys: BatchKeys::new(selector), state: None }
+        Self { f, keys: BatchKeys::new(selector), core: None }
     }
 }
 
@@ -30,12 +83,13 @@ impl<T: Record, K: Key, F: FnMut(&mut T, T) -> Result<(), BoxError> + Send> Oper
     for ReduceOperator<T, K, F>
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        self.state = Some(KeyedTable::new(context.key_groups(), context.max_parallelism));
-        Ok(())
+        let values = KeyedTable::new(context.key_groups(), context.max_parallelism);
+        let core = self.core.insert(ReduceCore { values, capturing: Capturing::default() });
+        snapshot::restore(core, context)
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
-        let state = self.state.as_mut().ok_or_else(not_open)?;
+        let state = &mut self.core.as_mut().ok_or_else(not_open)?.values;
         let mut batch = Batch::<T>::from_payload(batch)?;
         self.keys.load(&mut batch)?;
         let Batch { mut values, timestamps, .. } = batch;
@@ -49,6 +103,8 @@ impl<T: Record, K: Key, F: FnMut(&mut T, T) -> Result<(), BoxError> + Send> Oper
         }
         out.emit(Batch::from_parts(values, timestamps).boxed())
     }
+
+    keyed_snapshots!(core);
 }
 
 pub(crate) fn not_open() -> FlowError {
@@ -243,17 +299,61 @@ pub(crate) struct KeyedCore<K> {
     firing_watermark: Option<Watermark>,
     /// The wall time whose timers are being fired.
     firing_wall_ms: Option<i64>,
+    key_groups: KeyGroupRange,
+    max_parallelism: u32,
+    pub(crate) capturing: Capturing,
+}
+
+impl<K: Key> KeyedParts for KeyedCore<K> {
+    fn begin(&mut self, since: Option<u32>) -> Option<u32> {
+        self.timers.begin_capture();
+        Some(self.store.begin_capture(since))
+    }
+
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError> {
+        Ok(next_of_store(&mut self.store, "", max_bytes, take)?
+            || self.timers.next(max_bytes, take)?)
+    }
+
+    fn cancel(&mut self) {
+        self.store.cancel_capture();
+        self.timers.cancel_capture();
+    }
+
+    fn forget_before(&mut self, capture: u32) {
+        self.store.forget_removals_before(capture);
+    }
+
+    fn metas(&self) -> Vec<StateMeta> {
+        self.store.metas().cloned().chain([Timers::<K, ()>::meta()]).collect()
+    }
+
+    fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult {
+        if !self.timers.restore(meta, &block, self.key_groups, self.max_parallelism)? {
+            self.store.restore(meta, block);
+        }
+        Ok(())
+    }
 }
 
 impl<K: Key> KeyedCore<K> {
-    fn new(context: &OperatorContext) -> Self {
-        Self {
+    fn new(context: &OperatorContext) -> FlowResult<Self> {
+        let mut core = Self {
             store: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
             timers: Timers::default(),
             clock: context.clock,
             firing_watermark: None,
             firing_wall_ms: None,
-        }
+            key_groups: context.key_groups(),
+            max_parallelism: context.max_parallelism,
+            capturing: Capturing::default(),
+        };
+        snapshot::restore(&mut core, context)?;
+        Ok(core)
     }
 
     /// Calls `f` for each record of a batch with its key current.
@@ -354,7 +454,7 @@ impl<K: Key, I: Record, O, F> KeyedProcessOperator<K, I, O, F> {
 macro_rules! keyed_life_cycle {
     () => {
         fn open(&mut self, context: &OperatorContext) -> FlowResult {
-            let core = self.core.insert(KeyedCore::new(context));
+            let core = self.core.insert(KeyedCore::new(context)?);
             let runtime = RuntimeContext::new(context);
             let mut open = OpenContext { runtime: &runtime, state: &mut core.store };
             self.function.open(&mut open).map_err(FlowError::user)
@@ -392,6 +492,8 @@ macro_rules! keyed_life_cycle {
                 function.on_timer(time, domain, context, out)
             })
         }
+
+        keyed_snapshots!(core);
 
         fn close(&mut self) -> FlowResult {
             self.function.close().map_err(FlowError::user)

@@ -18,6 +18,7 @@ pub mod key;
 pub mod keyed;
 pub mod partition;
 pub mod sink;
+mod snapshot;
 pub mod source;
 pub mod stateless;
 pub mod time;

@@ -3,7 +3,10 @@
 //! Watermarks are generated per split: the operator's watermark is the minimum over the splits that
 //! have not finished, so splits that are read one after the other do not make each other late.
 
-use std::{collections::HashMap, marker::PhantomData, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use hurtig_connector_api::{
     EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
@@ -11,21 +14,25 @@ use hurtig_connector_api::{
 };
 use hurtig_env::{Clock, Pace};
 use hurtig_operator_api::{
-    CoordinatorAction, CoordinatorContext, EventGateway, Operator, OperatorContext,
-    OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
+    Captured, CoordinatorAction, CoordinatorContext, EventGateway, ListStateData, Operator,
+    OperatorContext, OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
 };
 use hurtig_types::{
-    Batch, BoxedPayload, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP, codec,
+    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP,
+    RedistributionMode, codec,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     keyed::not_open,
+    snapshot::list_state_meta,
     time::{Announcer, WatermarkGenerator, WatermarkStrategy},
 };
 
 /// Most records per read.
 const RECORDS_PER_READ: usize = 1024;
+/// The state that holds a reader's splits.
+const SPLITS: &str = "splits";
 
 /// From a reader to its enumerator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +88,7 @@ impl<S: Source> OperatorFactory for SourceFactory<S> {
             parallelism: context.parallelism,
             enumerator: None,
             assigned: HashMap::new(),
-            types: PhantomData,
+            since: BTreeMap::new(),
         })))
     }
 }
@@ -151,6 +158,13 @@ impl<S: Source> Operator for SourceOperator<S> {
                 })
                 .map_err(FlowError::external)?,
         );
+        if let (Some(restored), Some(reader)) = (&context.restored, &mut self.reader) {
+            let splits = restored.list(SPLITS).map(codec::decode::<S::Split>);
+            let splits: Vec<S::Split> = splits.collect::<Result<_, _>>()?;
+            if !splits.is_empty() {
+                reader.add_splits(splits).map_err(FlowError::external)?;
+            }
+        }
         let interval = context.auto_watermark_interval_ms;
         self.running = Some(Running {
             announcer: Announcer::new(&self.strategy, interval, context.clock),
@@ -218,6 +232,16 @@ impl<S: Source> Operator for SourceOperator<S> {
         Ok(Progress::Done)
     }
 
+    fn begin_capture(&mut self, _: CheckpointId, _: Option<u32>) -> FlowResult<Captured> {
+        let reader = self.reader.as_ref().ok_or_else(not_open)?;
+        let splits = reader.snapshot();
+        let elements: Result<Vec<_>, _> = splits.iter().map(codec::encode).collect();
+        let mode = RedistributionMode::SplitDistribute;
+        let splits = ListStateData { name: SPLITS.to_owned(), mode, elements: elements? };
+        let meta = list_state_meta::<S::Split>(SPLITS, mode);
+        Ok(Captured { operator_states: vec![splits], metas: vec![meta], ..Captured::default() })
+    }
+
     fn close(&mut self) -> FlowResult {
         match self.reader.take() {
             Some(mut reader) => reader.close().map_err(FlowError::external),
@@ -230,10 +254,14 @@ struct SourceCoordinator<S: Source> {
     source: Arc<S>,
     parallelism: u32,
     enumerator: Option<Box<dyn SplitEnumerator<S::Split>>>,
-    /// Splits by reader, to be given back if its subtask fails.
-    assigned: HashMap<u32, Vec<S::Split>>,
-    types: PhantomData<S>,
+    /// What was assigned since the last checkpoint: after a failure a reader does not know of it.
+    assigned: Assignments<S::Split>,
+    /// The same since earlier checkpoints that are not complete yet.
+    since: BTreeMap<CheckpointId, Assignments<S::Split>>,
 }
+
+/// Splits by reader.
+type Assignments<S> = HashMap<u32, Vec<S>>;
 
 impl<S: Source> SourceCoordinator<S> {
     fn with_enumerator(
@@ -265,14 +293,33 @@ impl<S: Source> SourceCoordinator<S> {
         }
         Ok(())
     }
+
+    fn begin(
+        &mut self,
+        enumerator: Box<dyn SplitEnumerator<S::Split>>,
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        self.enumerator = Some(enumerator);
+        self.assigned.clear();
+        self.since.clear();
+        self.with_enumerator(actions, |enumerator, wanted| enumerator.start(wanted))
+    }
 }
 
 impl<S: Source> OperatorCoordinator for SourceCoordinator<S> {
     fn start(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
         let created = self.source.create_enumerator(self.parallelism);
-        self.enumerator = Some(created.map_err(FlowError::external)?);
-        self.assigned.clear();
-        self.with_enumerator(actions, |enumerator, wanted| enumerator.start(wanted))
+        self.begin(created.map_err(FlowError::external)?, actions)
+    }
+
+    fn restore(
+        &mut self,
+        _: CheckpointId,
+        state: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        let restored = self.source.restore_enumerator(self.parallelism, state);
+        self.begin(restored.map_err(FlowError::external)?, actions)
     }
 
     fn on_event(
@@ -287,11 +334,36 @@ impl<S: Source> OperatorCoordinator for SourceCoordinator<S> {
         })
     }
 
-    fn subtask_reset(&mut self, subtask: u32, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
-        let splits = self.assigned.remove(&subtask).unwrap_or_default();
+    fn subtask_reset(
+        &mut self,
+        subtask: u32,
+        restored: Option<CheckpointId>,
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        // The reader goes on from the checkpoint: what it was given before that, it has again.
+        let mut splits = Vec::new();
+        for (checkpoint, assigned) in &mut self.since {
+            if restored.is_none_or(|restored| *checkpoint > restored) {
+                splits.extend(assigned.remove(&subtask).unwrap_or_default());
+            }
+        }
+        splits.extend(self.assigned.remove(&subtask).unwrap_or_default());
         self.with_enumerator(actions, |enumerator, wanted| {
             enumerator.add_splits_back(subtask, splits, wanted)
         })
+    }
+
+    fn snapshot(&mut self, checkpoint: CheckpointId) -> FlowResult<Vec<u8>> {
+        let enumerator = self.enumerator.as_ref().ok_or_else(not_open)?;
+        let state = enumerator.snapshot().map_err(FlowError::external)?;
+        // What has been assigned until now is part of the readers' snapshots.
+        self.since.insert(checkpoint, std::mem::take(&mut self.assigned));
+        Ok(state)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        self.since = self.since.split_off(&CheckpointId(checkpoint.0 + 1));
+        Ok(())
     }
 
     fn on_timer(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult {

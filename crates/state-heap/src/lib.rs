@@ -5,17 +5,19 @@
 //! - [`KeyedStateStore`]: all states of one operator by name, with the current key.
 //! - [`TimerQueue`]: timers by time, deduplicated by (time, key, namespace).
 //!
-//! - [`capture`]: writing tables down while they go on changing.
+//! - [`capture`]: writing tables down while they go on changing; [`file`]: what comes of it.
 //!
 //! Owned by one operator of one subtask; nothing here is shared or locked.
 
 pub mod capture;
+pub mod file;
 mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
 
 pub use capture::{Block, BlockKind};
+pub use file::{CaptureWriter, read_blocks};
 pub use store::{
     AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
     keyed_state_meta,

@@ -32,7 +32,7 @@ pub use key_group::{KeyGroupRange, key_group_of, operator_index_of};
 pub use key_hash::{KeyHashError, stable_hash};
 pub use snapshot::{
     JobManagerTaskRestore, KeyedStateHandle, OperatorStateHandle, OperatorSubtaskState,
-    SnapshotProgress, StateFile, StateKind, StateLocation, StateMeta, StateScope,
-    TaskStateSnapshot,
+    RedistributionMode, SnapshotProgress, StateFile, StateKind, StateLocation, StateMeta,
+    StateScope, TaskStateSnapshot,
 };
 pub use time::{MAX_TIMESTAMP, MIN_TIMESTAMP, TimeWindow};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hurtig_connector_api::{EnumeratorAction, SplitEnumerator};
-use hurtig_types::BoxError;
+use hurtig_types::{BoxError, codec};
 
 use super::{
     DEFAULT_SPLIT_SIZE_BYTES, MAX_SPLITS, TextFileError, TextFileSource, TextFileSplit,
@@ -28,11 +28,31 @@ pub(super) struct TextFileEnumerator {
     seen: HashSet<PathBuf>,
     /// Splits made so far.
     made: usize,
+    /// It goes on from a snapshot that was taken after the first look.
+    restored: bool,
 }
 
 impl TextFileEnumerator {
     pub(super) fn new(source: TextFileSource, parallelism: u32) -> Self {
-        Self { source, parallelism, queue: SplitQueue::open(), seen: HashSet::new(), made: 0 }
+        Self {
+            source,
+            parallelism,
+            queue: SplitQueue::open(),
+            seen: HashSet::new(),
+            made: 0,
+            restored: false,
+        }
+    }
+
+    /// Goes on from a snapshot.
+    pub(super) fn restored(
+        source: TextFileSource,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Self, BoxError> {
+        let (queue, seen, made) = codec::decode::<(Vec<u8>, HashSet<PathBuf>, usize)>(state)?;
+        let queue = SplitQueue::restored(&queue)?;
+        Ok(Self { source, parallelism, queue, seen, made, restored: true })
     }
 
     fn look(
@@ -97,7 +117,15 @@ impl SplitEnumerator<TextFileSplit> for TextFileEnumerator {
         &mut self,
         actions: &mut Vec<EnumeratorAction<TextFileSplit>>,
     ) -> Result<(), BoxError> {
+        // Without monitoring, the files are those of the first look, for ever.
+        if self.restored && self.source.monitor_interval_ms.is_none() {
+            return Ok(());
+        }
         Ok(self.look(actions)?)
+    }
+
+    fn snapshot(&self) -> Result<Vec<u8>, BoxError> {
+        Ok(codec::encode(&(self.queue.snapshot()?, &self.seen, self.made))?)
     }
 
     fn on_split_request(

@@ -7,10 +7,10 @@
 use hurtig_env::Clock;
 use hurtig_operator_api::OperatorContext;
 use hurtig_state_api::{AggregateFunction, Key};
-use hurtig_state_heap::KeyedStateStore;
-use hurtig_types::{BoxError, MIN_TIMESTAMP, Record, TimeWindow};
+use hurtig_state_heap::{Block, KeyedStateStore};
+use hurtig_types::{BoxError, MIN_TIMESTAMP, Record, StateMeta, TimeWindow, codec::CodecError};
 
-use crate::{Collector, RuntimeContext};
+use crate::{Collector, RuntimeContext, snapshot::next_of_store};
 
 /// Evaluates windows; Flink's `ProcessWindowFunction` and `WindowFunction`.
 ///
@@ -117,6 +117,9 @@ impl<K: Key> WindowContext<'_, K> {
     }
 }
 
+/// Names of states per window begin with this in snapshots.
+const PER_WINDOW: &str = "_window/";
+
 /// What an operator keeps for its window function.
 pub(crate) struct WindowFunctionState<K> {
     pub(crate) global: KeyedStateStore<K>,
@@ -134,6 +137,49 @@ impl<K: Key> WindowFunctionState<K> {
             watermark: MIN_TIMESTAMP,
             merging,
             clock: context.clock,
+        }
+    }
+
+    /// See [`crate::snapshot::KeyedParts::begin`].
+    pub(crate) fn begin_capture(&mut self, since: Option<u32>) {
+        self.global.begin_capture(since);
+        self.per_window.begin_capture(since);
+    }
+
+    pub(crate) fn cancel_capture(&mut self) {
+        self.global.cancel_capture();
+        self.per_window.cancel_capture();
+    }
+
+    pub(crate) fn forget_before(&mut self, capture: u32) {
+        self.global.forget_removals_before(capture);
+        self.per_window.forget_removals_before(capture);
+    }
+
+    pub(crate) fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError> {
+        Ok(next_of_store(&mut self.global, "", max_bytes, take)?
+            || next_of_store(&mut self.per_window, PER_WINDOW, max_bytes, take)?)
+    }
+
+    pub(crate) fn metas(&self) -> Vec<StateMeta> {
+        let per_window = self
+            .per_window
+            .metas()
+            .map(|meta| StateMeta { name: format!("{PER_WINDOW}{}", meta.name), ..meta.clone() });
+        self.global.metas().cloned().chain(per_window).collect()
+    }
+
+    pub(crate) fn restore(&mut self, meta: &StateMeta, block: Block) {
+        match meta.name.strip_prefix(PER_WINDOW) {
+            Some(name) => {
+                let meta = StateMeta { name: name.to_owned(), ..meta.clone() };
+                self.per_window.restore(&meta, block);
+            }
+            None => self.global.restore(meta, block),
         }
     }
 

@@ -26,10 +26,10 @@ use hurtig_env::Clock;
 use hurtig_metrics::Counter;
 use hurtig_operator_api::{Operator, OperatorContext, Output, Progress};
 use hurtig_state_api::Key;
-use hurtig_state_heap::{KeyedTable, Timer};
+use hurtig_state_heap::{Block, KeyedTable, Timer, keyed_state_meta};
 use hurtig_types::{
-    Batch, BoxedPayload, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP, Record, TimeWindow,
-    Watermark,
+    Batch, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MAX_TIMESTAMP, MIN_TIMESTAMP,
+    Record, StateKind, StateMeta, TimeWindow, Watermark, codec::CodecError,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,7 @@ use crate::{
     Collector, KeySelector, OutputTag, RuntimeContext,
     key::BatchKeys,
     keyed::{TIMERS_PER_LOOK, Timers, not_open},
+    snapshot::{self, Capturing, KeyedParts, check_meta, keyed_snapshots, unreadable},
 };
 
 /// What is known of one window of one key.
@@ -86,6 +87,63 @@ struct Core<K, C, S> {
     late: Counter,
     firing_watermark: Option<Watermark>,
     firing_wall_ms: Option<i64>,
+    key_groups: KeyGroupRange,
+    max_parallelism: u32,
+    capturing: Capturing,
+}
+
+impl<K: Key, C: Record, S: Record> Core<K, C, S> {
+    fn meta() -> StateMeta {
+        keyed_state_meta::<K, Entries<C, S>>("_windows", StateKind::Map)
+    }
+}
+
+impl<K: Key, C: Record, S: Record> KeyedParts for Core<K, C, S> {
+    fn begin(&mut self, since: Option<u32>) -> Option<u32> {
+        self.timers.begin_capture();
+        self.states.begin_capture(since);
+        Some(self.entries.begin_capture(since))
+    }
+
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError> {
+        if let Some(block) = self.entries.next_block(max_bytes)? {
+            return take(&Self::meta(), block).map(|()| true);
+        }
+        Ok(self.timers.next(max_bytes, take)? || self.states.next(max_bytes, take)?)
+    }
+
+    fn cancel(&mut self) {
+        self.entries.cancel_capture();
+        self.timers.cancel_capture();
+        self.states.cancel_capture();
+    }
+
+    fn forget_before(&mut self, capture: u32) {
+        self.entries.forget_removals_before(capture);
+        self.states.forget_before(capture);
+    }
+
+    fn metas(&self) -> Vec<StateMeta> {
+        let timers = Timers::<K, TimeWindow>::meta();
+        [Self::meta(), timers].into_iter().chain(self.states.metas()).collect()
+    }
+
+    fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult {
+        if self.timers.restore(meta, &block, self.key_groups, self.max_parallelism)? {
+            return Ok(());
+        }
+        let declared = Self::meta();
+        if meta.name == declared.name {
+            check_meta(&declared, meta)?;
+            return self.entries.restore(&block).map_err(|error| unreadable(meta, &error));
+        }
+        self.states.restore(meta, block);
+        Ok(())
+    }
 }
 
 /// When windows are too late.
@@ -373,19 +431,23 @@ where
     C: WindowContents<T, K, O>,
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        let mut states = WindowFunctionState::new(context, self.assigner.is_merging());
-        let runtime = RuntimeContext::new(context);
-        self.contents.open(&mut states.open_context(&runtime)).map_err(FlowError::user)?;
-        self.core = Some(Core {
-            entries: KeyedTable::new(context.key_groups(), context.max_parallelism),
+        let mut entries = KeyedTable::new(context.key_groups(), context.max_parallelism);
+        entries.track_removals();
+        let core = self.core.insert(Core {
+            entries,
             timers: Timers::default(),
-            states,
+            states: WindowFunctionState::new(context, self.assigner.is_merging()),
             clock: context.clock,
             late: context.metrics.counter(hurtig_metrics::names::NUM_LATE_RECORDS_DROPPED),
             firing_watermark: None,
             firing_wall_ms: None,
+            key_groups: context.key_groups(),
+            max_parallelism: context.max_parallelism,
+            capturing: Capturing::default(),
         });
-        Ok(())
+        snapshot::restore(core, context)?;
+        let runtime = RuntimeContext::new(context);
+        self.contents.open(&mut core.states.open_context(&runtime)).map_err(FlowError::user)
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
@@ -457,6 +519,8 @@ where
     fn resume(&mut self, out: &mut dyn Output) -> FlowResult<Progress> {
         self.fire_timers(out)
     }
+
+    keyed_snapshots!(core);
 
     fn close(&mut self) -> FlowResult {
         self.contents.close().map_err(FlowError::user)

@@ -12,19 +12,29 @@
 //! Invariant: `next_end` is the end of the first window that has not fired; every slice in state is
 //! part of it or of a later one.
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    marker::PhantomData,
+};
 
 use hurtig_metrics::Counter;
-use hurtig_operator_api::{Operator, OperatorContext, Output, Progress};
+use hurtig_operator_api::{ListStateData, Operator, OperatorContext, Output, Progress};
 use hurtig_state_api::{AggregateFunction, Key};
-use hurtig_state_heap::{IntoEntries, KeyedTable};
+use hurtig_state_heap::{Block, IntoEntries, KeyedTable, keyed_state_meta};
 use hurtig_types::{
-    Batch, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MIN_TIMESTAMP, Record, TimeWindow,
-    Watermark,
+    Batch, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MIN_TIMESTAMP, Record,
+    RedistributionMode, StateKind, StateMeta, TimeWindow, Watermark, codec, codec::CodecError,
 };
 
 use super::function::{WindowFunction, WindowFunctionState};
-use crate::{Collector, KeySelector, OutputTag, RuntimeContext, key::BatchKeys, keyed::not_open};
+use crate::{
+    Collector, KeySelector, OutputTag, RuntimeContext,
+    key::BatchKeys,
+    keyed::not_open,
+    snapshot::{
+        self, Capturing, KeyedParts, check_meta, keyed_snapshots, list_state_meta, unreadable,
+    },
+};
 
 /// Results emitted between two looks at the output.
 const RESULTS_PER_LOOK: usize = 4096;
@@ -117,17 +127,145 @@ where
     function: F,
     late_tag: Option<OutputTag<T>>,
     keys: BatchKeys<T, K>,
-    slices: BTreeMap<i64, KeyedTable<K, A::Accumulator>>,
-    /// The slice that records fell into last, kept out of the map.
-    current: Option<(i64, KeyedTable<K, A::Accumulator>)>,
-    next_end: Option<i64>,
-    states: Option<WindowFunctionState<K>>,
-    watermark: i64,
+    core: Option<SliceCore<K, A::Accumulator>>,
     target: Option<Watermark>,
     firing: Option<Firing<K, A::Accumulator>>,
-    range: Option<(KeyGroupRange, u32)>,
     late: Counter,
     types: PhantomData<fn() -> O>,
+}
+
+/// What comes with `open`.
+struct SliceCore<K, C> {
+    windows: AlignedWindows,
+    key_groups: KeyGroupRange,
+    max_parallelism: u32,
+    slices: BTreeMap<i64, KeyedTable<K, C>>,
+    /// The slice that records fell into last, kept out of the map.
+    current: Option<(i64, KeyedTable<K, C>)>,
+    next_end: Option<i64>,
+    watermark: i64,
+    states: WindowFunctionState<K>,
+    /// Blocks of slices that went while they were being captured.
+    captured: VecDeque<Block>,
+    capturing: Capturing,
+}
+
+impl<K: Key, C: Record> SliceCore<K, C> {
+    fn meta() -> StateMeta {
+        keyed_state_meta::<K, C>("_slices", StateKind::Aggregating)
+    }
+
+    /// Makes the slice that begins at `start` the current one.
+    fn switch_to(&mut self, start: i64) {
+        if let Some((old, table)) = self.current.take()
+            && !table.is_empty()
+        {
+            self.slices.insert(old, table);
+        }
+        let table = self.slices.remove(&start);
+        let table = table.unwrap_or_else(|| KeyedTable::new(self.key_groups, self.max_parallelism));
+        self.current = Some((start, table));
+        self.expect_windows_of(start);
+    }
+
+    /// The windows of a slice are going to fire, but for those that the watermark has passed.
+    fn expect_windows_of(&mut self, start: i64) {
+        let first_end = self.windows.first_end(start);
+        let first_end = if first_end.saturating_sub(1) > self.watermark {
+            first_end
+        } else {
+            let behind = self.watermark.saturating_add(1).saturating_sub(first_end);
+            let steps = behind / self.windows.slide.max(1) + 1;
+            first_end.saturating_add(steps.saturating_mul(self.windows.slide))
+        };
+        self.next_end = Some(self.next_end.map_or(first_end, |end| end.min(first_end)));
+    }
+
+    /// Captures the rest of a slice that is about to go.
+    fn capture_rest(
+        captured: &mut VecDeque<Block>,
+        start: i64,
+        table: &mut KeyedTable<K, C>,
+    ) -> Result<(), CodecError> {
+        while let Some(block) = table.next_block(1 << 16)? {
+            captured.push_back(Block { namespace: start, ..block });
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self) -> impl Iterator<Item = (i64, &mut KeyedTable<K, C>)> {
+        let current = self.current.iter_mut().map(|(start, table)| (*start, table));
+        self.slices.iter_mut().map(|(start, table)| (*start, table)).chain(current)
+    }
+}
+
+/// The state that says how far event time was: windows that have fired do not fire again.
+const WATERMARK: &str = "_watermark";
+
+impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
+    fn begin(&mut self, _: Option<u32>) -> Option<u32> {
+        // Slices come and go: changes since an earlier capture would be most of them.
+        for (_, table) in self.tables() {
+            table.begin_capture(None);
+        }
+        self.captured.clear();
+        self.states.begin_capture(None);
+        None
+    }
+
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError> {
+        let meta = Self::meta();
+        if let Some(block) = self.captured.pop_front() {
+            return take(&meta, block).map(|()| true);
+        }
+        for (start, table) in self.tables().filter(|(_, table)| table.is_capturing()) {
+            if let Some(block) = table.next_block(max_bytes)? {
+                return take(&meta, Block { namespace: start, ..block }).map(|()| true);
+            }
+        }
+        self.states.next(max_bytes, take)
+    }
+
+    fn cancel(&mut self) {
+        self.tables().for_each(|(_, table)| table.cancel_capture());
+        self.captured.clear();
+        self.states.cancel_capture();
+    }
+
+    fn forget_before(&mut self, capture: u32) {
+        self.states.forget_before(capture);
+    }
+
+    fn operator_states(&self) -> Vec<ListStateData> {
+        let elements = codec::encode(&self.watermark).into_iter().collect();
+        let mode = RedistributionMode::Union;
+        vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }]
+    }
+
+    fn metas(&self) -> Vec<StateMeta> {
+        let watermark = list_state_meta::<i64>(WATERMARK, RedistributionMode::Union);
+        [Self::meta(), watermark].into_iter().chain(self.states.metas()).collect()
+    }
+
+    fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult {
+        let declared = Self::meta();
+        if meta.name != declared.name {
+            self.states.restore(meta, block);
+            return Ok(());
+        }
+        check_meta(&declared, meta)?;
+        if !self.key_groups.contains(block.key_group) {
+            return Ok(());
+        }
+        let (key_groups, max_parallelism) = (self.key_groups, self.max_parallelism);
+        let table = self.slices.entry(block.namespace);
+        let table = table.or_insert_with(|| KeyedTable::new(key_groups, max_parallelism));
+        table.restore(&block).map_err(|error| unreadable(meta, &error))
+    }
 }
 
 impl<T, K, O, A, F> SliceWindowOperator<T, K, O, A, F>
@@ -152,41 +290,12 @@ where
             function,
             late_tag,
             keys: BatchKeys::new(selector),
-            slices: BTreeMap::new(),
-            current: None,
-            next_end: None,
-            states: None,
-            watermark: MIN_TIMESTAMP,
+            core: None,
             target: None,
             firing: None,
-            range: None,
             late: Counter::default(),
             types: PhantomData,
         }
-    }
-
-    /// Makes the slice that begins at `start` the current one.
-    fn switch_to(&mut self, start: i64) -> FlowResult {
-        let (range, max_parallelism) = self.range.ok_or_else(not_open)?;
-        if let Some((old, table)) = self.current.take()
-            && !table.is_empty()
-        {
-            self.slices.insert(old, table);
-        }
-        let table = self.slices.remove(&start);
-        let table = table.unwrap_or_else(|| KeyedTable::new(range, max_parallelism));
-        self.current = Some((start, table));
-        let first_end = self.windows.first_end(start);
-        // Windows that the watermark has passed do not fire again.
-        let first_end = if first_end.saturating_sub(1) > self.watermark {
-            first_end
-        } else {
-            let behind = self.watermark.saturating_add(1).saturating_sub(first_end);
-            let steps = behind / self.windows.slide.max(1) + 1;
-            first_end.saturating_add(steps.saturating_mul(self.windows.slide))
-        };
-        self.next_end = Some(self.next_end.map_or(first_end, |end| end.min(first_end)));
-        Ok(())
     }
 
     fn emit_late(&mut self, late: Batch<T>, out: &mut dyn Output) -> FlowResult {
@@ -201,18 +310,23 @@ where
 
     /// Takes the merged accumulators of the window that ends at `end`, and drops the slices that
     /// no later window needs.
-    fn take_window(&mut self, end: i64) -> Option<KeyedTable<K, A::Accumulator>> {
-        let window = self.windows.window_ending_at(end);
-        let next_start = if self.windows.is_end_of_stream() {
+    fn take_window(
+        core: &mut SliceCore<K, A::Accumulator>,
+        aggregate: &A,
+        end: i64,
+    ) -> FlowResult<Option<KeyedTable<K, A::Accumulator>>> {
+        let window = core.windows.window_ending_at(end);
+        let next_start = if core.windows.is_end_of_stream() {
             i64::MAX
         } else {
-            window.start.saturating_add(self.windows.slide)
+            window.start.saturating_add(core.windows.slide)
         };
-        let mut kept = self.slices.split_off(&next_start);
-        std::mem::swap(&mut kept, &mut self.slices);
+        let mut kept = core.slices.split_off(&next_start);
+        std::mem::swap(&mut kept, &mut core.slices);
         // `kept` now holds the slices that only this window, or none, still needs.
         let mut merged: Option<KeyedTable<K, A::Accumulator>> = None;
-        for (start, table) in kept {
+        for (start, mut table) in kept {
+            SliceCore::capture_rest(&mut core.captured, start, &mut table)?;
             if start < window.start {
                 continue;
             }
@@ -222,32 +336,30 @@ where
                     for (hash, key, accumulator) in table.into_entries() {
                         let mut accumulator = Some(accumulator);
                         let (sum, fresh) = merged.get_or_insert_with(hash, &key, || {
-                            accumulator
-                                .take()
-                                .unwrap_or_else(|| self.aggregate.create_accumulator())
+                            accumulator.take().unwrap_or_else(|| aggregate.create_accumulator())
                         });
                         if !fresh && let Some(accumulator) = &accumulator {
-                            self.aggregate.merge(sum, accumulator);
+                            aggregate.merge(sum, accumulator);
                         }
                     }
                 }
             }
         }
-        for (_, table) in self.slices.range(..end) {
+        for (_, table) in core.slices.range(..end) {
             let merged = merged.get_or_insert_with(|| table.empty_like());
             for (hash, key, accumulator) in table.iter() {
                 let (sum, fresh) = merged.get_or_insert_with(hash, key, || accumulator.clone());
                 if !fresh {
-                    self.aggregate.merge(sum, accumulator);
+                    aggregate.merge(sum, accumulator);
                 }
             }
         }
-        merged
+        Ok(merged)
     }
 
     /// Evaluates the window that is being fired, key by key, until the output is full.
     fn emit_firing(&mut self, watermark: Watermark, out: &mut dyn Output) -> FlowResult<Progress> {
-        let states = self.states.as_mut().ok_or_else(not_open)?;
+        let states = &mut self.core.as_mut().ok_or_else(not_open)?.states;
         states.watermark = watermark.0;
         let Some(firing) = &mut self.firing else {
             return Ok(Progress::Done);
@@ -273,11 +385,11 @@ where
     }
 
     /// Chooses the window to fire after `end`.
-    fn end_after(&self, end: i64) -> Option<i64> {
-        let first = *self.slices.first_key_value()?.0;
-        let next = end.saturating_add(self.windows.slide);
+    fn end_after(core: &SliceCore<K, A::Accumulator>, end: i64) -> Option<i64> {
+        let first = *core.slices.first_key_value()?.0;
+        let next = end.saturating_add(core.windows.slide);
         // Windows without records are skipped.
-        Some(self.windows.first_end(first).max(next))
+        Some(core.windows.first_end(first).max(next))
     }
 }
 
@@ -290,11 +402,30 @@ where
     F: WindowFunction<K, A::Output, O>,
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
-        self.range = Some((context.key_groups(), context.max_parallelism));
-        let mut states = WindowFunctionState::new(context, false);
+        let core = self.core.insert(SliceCore {
+            windows: self.windows,
+            key_groups: context.key_groups(),
+            max_parallelism: context.max_parallelism,
+            slices: BTreeMap::new(),
+            current: None,
+            next_end: None,
+            watermark: MIN_TIMESTAMP,
+            states: WindowFunctionState::new(context, false),
+            captured: VecDeque::new(),
+            capturing: Capturing::default(),
+        });
+        snapshot::restore(core, context)?;
+        if let Some(restored) = &context.restored {
+            // Subtasks may have been at different times: what has fired in all of them has fired.
+            let watermarks = restored.list(WATERMARK).map(codec::decode::<i64>);
+            let watermarks: Vec<i64> = watermarks.collect::<Result<_, _>>()?;
+            core.watermark = watermarks.into_iter().min().unwrap_or(MIN_TIMESTAMP);
+            let starts: Vec<i64> = core.slices.keys().copied().collect();
+            starts.into_iter().for_each(|start| core.expect_windows_of(start));
+        }
         let runtime = RuntimeContext::new(context);
-        self.function.open(&mut states.open_context(&runtime)).map_err(FlowError::user)?;
-        self.states = Some(states);
+        let mut open = core.states.open_context(&runtime);
+        self.function.open(&mut open).map_err(FlowError::user)?;
         self.late = context.metrics.counter(hurtig_metrics::names::NUM_LATE_RECORDS_DROPPED);
         Ok(())
     }
@@ -310,6 +441,7 @@ where
         self.keys.load(&mut batch)?;
         let Batch { values, timestamps, .. } = batch;
         let timestamps = timestamps.unwrap_or_default();
+        let core = self.core.as_mut().ok_or_else(not_open)?;
         let mut late: Vec<usize> = Vec::new();
         let (mut start, mut end) = (i64::MAX, i64::MIN);
         for (index, value) in values.iter().enumerate() {
@@ -318,18 +450,18 @@ where
                 let last_end = self.windows.last_end(timestamp);
                 if last_end <= timestamp && !self.windows.is_end_of_stream() {
                     // Between two windows that do not touch (slide > size).
-                    if timestamp <= self.watermark {
+                    if timestamp <= core.watermark {
                         late.push(index);
                     }
                     continue;
                 }
-                if last_end.saturating_sub(1) <= self.watermark {
+                if last_end.saturating_sub(1) <= core.watermark {
                     late.push(index);
                     continue;
                 }
                 let slice = self.windows.slice_start(timestamp);
-                if self.current.as_ref().is_none_or(|(current, _)| *current != slice) {
-                    self.switch_to(slice)?;
+                if core.current.as_ref().is_none_or(|(current, _)| *current != slice) {
+                    core.switch_to(slice);
                 }
                 start = slice;
                 end = if self.windows.is_end_of_stream() {
@@ -338,7 +470,7 @@ where
                     slice.saturating_add(self.windows.slice)
                 };
             }
-            let Some((_, table)) = &mut self.current else {
+            let Some((_, table)) = &mut core.current else {
                 return Err(not_open());
             };
             let (accumulator, _) =
@@ -370,24 +502,27 @@ where
             if self.emit_firing(watermark, out)? == Progress::More {
                 return Ok(Progress::More);
             }
-            let Some(end) = self.next_end else { break };
+            let core = self.core.as_mut().ok_or_else(not_open)?;
+            let Some(end) = core.next_end else { break };
             if end.saturating_sub(1) > watermark.0 {
                 break;
             }
-            if let Some((start, table)) = self.current.take() {
-                self.slices.insert(start, table);
+            if let Some((start, table)) = core.current.take() {
+                core.slices.insert(start, table);
             }
-            if let Some(table) = self.take_window(end) {
-                let window = self.windows.window_ending_at(end);
+            if let Some(table) = Self::take_window(core, &self.aggregate, end)? {
+                let window = core.windows.window_ending_at(end);
                 self.firing = Some(Firing { window, left: table.into_entries() });
             }
-            self.next_end = self.end_after(end);
+            core.next_end = Self::end_after(core, end);
         }
-        self.watermark = watermark.0;
+        self.core.as_mut().ok_or_else(not_open)?.watermark = watermark.0;
         self.target = None;
         out.emit_watermark(watermark)?;
         Ok(Progress::Done)
     }
+
+    keyed_snapshots!(core);
 
     fn close(&mut self) -> FlowResult {
         self.function.close().map_err(FlowError::user)

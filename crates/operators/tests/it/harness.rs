@@ -14,10 +14,12 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_metrics::{MetricGroup, SharedAccumulators};
-use hurtig_operator_api::{EventGateway, Operator, OperatorContext, Output, Progress};
+use hurtig_operator_api::{
+    Captured, EventGateway, Operator, OperatorContext, OperatorRestore, Output, Progress,
+};
 use hurtig_types::{
-    Batch, BoxedPayload, FlowResult, JobId, LatencyMarker, MAX_TIMESTAMP, OperatorId, SideTag,
-    StreamStatus, Watermark,
+    Batch, BoxedPayload, CheckpointId, FlowResult, JobId, LatencyMarker, MAX_TIMESTAMP, OperatorId,
+    SideTag, StreamStatus, Watermark,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -100,7 +102,12 @@ pub struct Harness<Op> {
 
 impl<Op: Operator> Harness<Op> {
     /// Opens the operator as the only subtask, at wall time 0.
-    pub fn open(mut operator: Op) -> Self {
+    pub fn open(operator: Op) -> Self {
+        Self::open_restored(operator, None)
+    }
+
+    /// Opens the operator with the state of another.
+    pub fn open_restored(mut operator: Op, restored: Option<OperatorRestore>) -> Self {
         let runtime =
             Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let clock = {
@@ -124,6 +131,7 @@ impl<Op: Operator> Harness<Op> {
             metrics: MetricGroup::detached(),
             accumulators: SharedAccumulators::default(),
             auto_watermark_interval_ms: 200,
+            restored: restored.map(Arc::new),
         };
         operator.open(&context).unwrap();
         Self { operator, out: Transcript::default(), runtime, clock }
@@ -169,6 +177,18 @@ impl<Op: Operator> Harness<Op> {
             self.operator.on_watermark(Watermark(time), &mut self.out)?
         };
         self.drive(progress)
+    }
+
+    /// Begins a capture.
+    pub fn begin_snapshot(&mut self, since: Option<u32>) -> Captured {
+        self.operator.begin_capture(CheckpointId(1), since).unwrap()
+    }
+
+    /// The rest of the capture, in pieces of that size.
+    pub fn finish_snapshot(&mut self, max_bytes: usize) -> Vec<u8> {
+        let mut file = Vec::new();
+        while self.operator.next_capture(max_bytes, &mut file).unwrap() {}
+        file
     }
 
     /// Moves the wall clock.

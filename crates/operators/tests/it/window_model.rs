@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use hurtig_operator_api::{Operator, OperatorRestore};
 use hurtig_operators::window::{
     assigner::{EventTimeSessionWindows, SlidingEventTimeWindows, WindowAssigner},
     contents::AggregatedContents,
@@ -22,6 +23,10 @@ enum Step {
     Records(Vec<(i64, u8, i64)>),
     /// The watermark moves on by so much.
     Watermark(i64),
+    /// A snapshot begins.
+    Snapshot,
+    /// Goes on with a fresh operator from a snapshot taken now, in pieces of so many bytes.
+    Restore(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -29,13 +34,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => prop::collection::vec(record, 1..6).prop_map(Step::Records),
         1 => (1i64..30).prop_map(Step::Watermark),
+        1 => Just(Step::Snapshot),
+        1 => (1usize..500).prop_map(Step::Restore),
     ];
     prop::collection::vec(step, 0..25)
 }
 
 /// Runs steps through an operator; the lines of results, sorted within each step.
-fn run(operator: impl hurtig_operator_api::Operator, steps: &[Step]) -> Vec<Vec<String>> {
-    let mut harness = Harness::open(operator);
+fn run<Op: Operator>(create: impl Fn() -> Op, steps: &[Step]) -> Vec<Vec<String>> {
+    let mut harness = Harness::open(create());
     let mut watermark = -1;
     let mut emitted = Vec::new();
     let last = Step::Watermark(100_000);
@@ -51,6 +58,24 @@ fn run(operator: impl hurtig_operator_api::Operator, steps: &[Step]) -> Vec<Vec<
             }
             Step::Watermark(by) => {
                 watermark += by;
+                harness.watermark(watermark).unwrap();
+            }
+            // Goes on under way, and is given up by the next one.
+            Step::Snapshot => {
+                harness.begin_snapshot(None);
+                let mut some = Vec::new();
+                harness.operator.next_capture(20, &mut some).unwrap();
+            }
+            Step::Restore(max_bytes) => {
+                let captured = harness.begin_snapshot(None);
+                let keyed = harness.finish_snapshot(*max_bytes);
+                let restore = OperatorRestore {
+                    keyed: vec![keyed.into()],
+                    operator_states: captured.operator_states,
+                    ..OperatorRestore::default()
+                };
+                harness = Harness::open_restored(create(), Some(restore));
+                // Event time begins anew; the first watermark tells how far it was.
                 harness.watermark(watermark).unwrap();
             }
         }
@@ -97,6 +122,7 @@ fn sliding_model(size: i64, slide: i64, steps: &[Step]) -> Vec<Vec<String>> {
                     open
                 });
             }
+            Step::Snapshot | Step::Restore(_) => {}
         }
         lines.sort();
         emitted.push(lines);
@@ -138,6 +164,7 @@ fn session_model(gap: i64, steps: &[Step]) -> Vec<Vec<String>> {
                     open
                 });
             }
+            Step::Snapshot | Step::Restore(_) => {}
         }
         lines.sort();
         emitted.push(lines);
@@ -158,12 +185,13 @@ proptest! {
         let (size, slide) = (size.unsigned_abs(), slide.unsigned_abs());
         let windows =
             SlidingEventTimeWindows::of(Duration::from_millis(size), Duration::from_millis(slide));
-        let contents = AggregatedContents::new(Sum, show_sum);
-        let general =
-            WindowOperator::new(by_key(), windows, EventTimeTrigger, contents, 0, None);
+        let general = || {
+            let contents = AggregatedContents::new(Sum, show_sum);
+            WindowOperator::new(by_key(), windows, EventTimeTrigger, contents, 0, None)
+        };
         prop_assert_eq!(&run(general, &steps), &expected);
         let aligned = WindowAssigner::<Event>::aligned(&windows).unwrap();
-        let slices = SliceWindowOperator::new(by_key(), aligned, Sum, show_sum, None);
+        let slices = || SliceWindowOperator::new(by_key(), aligned, Sum, show_sum, None);
         prop_assert_eq!(&run(slices, &steps), &expected);
     }
 
@@ -171,9 +199,10 @@ proptest! {
     fn sessions_equal_the_model(gap in 1i64..20, steps in steps()) {
         let expected = session_model(gap, &steps);
         let windows = EventTimeSessionWindows::with_gap(Duration::from_millis(gap.unsigned_abs()));
-        let contents = AggregatedContents::new(Sum, show_sum);
-        let operator =
-            WindowOperator::new(by_key(), windows, EventTimeTrigger, contents, 0, None);
+        let operator = || {
+            let contents = AggregatedContents::new(Sum, show_sum);
+            WindowOperator::new(by_key(), windows.clone(), EventTimeTrigger, contents, 0, None)
+        };
         prop_assert_eq!(&run(operator, &steps), &expected);
     }
 }

@@ -1,0 +1,253 @@
+//! How the keyed operators take part in checkpoints.
+//!
+//! An operator's keyed state consists of parts: stores of named states, tables, timers. They are
+//! captured and restored in one order, always the same, into one file.
+
+use std::any::type_name;
+
+use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore};
+use hurtig_state_api::Key;
+use hurtig_state_heap::{
+    Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,
+};
+use hurtig_types::{
+    FlowError, FlowResult, KeyGroupRange, Record, RedistributionMode, StateKind, StateMeta,
+    codec::CodecError, snapshot::state_checksum,
+};
+
+use crate::keyed::Timers;
+
+/// Describes a list state for snapshots.
+pub(crate) fn list_state_meta<T: 'static>(name: &str, mode: RedistributionMode) -> StateMeta {
+    let kind = match mode {
+        RedistributionMode::Broadcast => StateKind::Broadcast,
+        RedistributionMode::SplitDistribute | RedistributionMode::Union => StateKind::OperatorList,
+    };
+    let schema = type_name::<T>().to_owned();
+    StateMeta {
+        name: name.to_owned(),
+        kind,
+        codec: "postcard-1".to_owned(),
+        fingerprint: state_checksum(schema.as_bytes()),
+        schema,
+    }
+}
+
+/// The keyed state of an operator.
+pub(crate) trait KeyedParts {
+    /// Begins the capture of all parts, and returns its number; `None` for one that is of
+    /// everything whatever was asked for.
+    fn begin(&mut self, since: Option<u32>) -> Option<u32>;
+    /// Calls `take` with the next block; false if there is none.
+    fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError>;
+    /// Gives the capture up.
+    fn cancel(&mut self);
+    /// No capture will reach back before this one.
+    fn forget_before(&mut self, capture: u32);
+    /// Operator state beside the keyed one.
+    fn operator_states(&self) -> Vec<ListStateData> {
+        Vec::new()
+    }
+    /// Describes all states.
+    fn metas(&self) -> Vec<StateMeta>;
+    /// Takes a block of a snapshot.
+    fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult;
+}
+
+/// A capture of an operator's keyed state under way.
+#[derive(Default)]
+pub(crate) struct Capturing {
+    writer: Option<CaptureWriter>,
+}
+
+impl Capturing {
+    pub(crate) fn begin(&mut self, parts: &mut dyn KeyedParts, since: Option<u32>) -> Captured {
+        self.writer = Some(CaptureWriter::default());
+        let number = parts.begin(since);
+        Captured {
+            keyed: true,
+            number,
+            operator_states: parts.operator_states(),
+            metas: parts.metas(),
+        }
+    }
+
+    pub(crate) fn next(
+        &mut self,
+        parts: &mut dyn KeyedParts,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> FlowResult<bool> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(false);
+        };
+        let end = out.len().saturating_add(max_bytes);
+        while out.len() < end {
+            let left = end - out.len();
+            let more = parts.next(left, &mut |meta, block| writer.append(meta, &block, out))?;
+            if !more {
+                self.writer = None;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn cancel(&mut self, parts: &mut dyn KeyedParts) {
+        if self.writer.take().is_some() {
+            parts.cancel();
+        }
+    }
+}
+
+/// Restores an operator's keyed state.
+pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> FlowResult {
+    let Some(restored) = &context.restored else {
+        return Ok(());
+    };
+    let OperatorRestore { keyed, checkpoint_id, .. } = &**restored;
+    for content in keyed {
+        let mut failure = None;
+        let read = read_blocks(content, |meta, block| {
+            parts.restore(meta, block).map_err(|error| {
+                let text = error.to_string();
+                failure = Some(error);
+                CodecError::Malformed(text)
+            })
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        read.map_err(|error| {
+            FlowError::fatal(format!("keyed state of checkpoint {checkpoint_id}: {error}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// A block could not be read.
+pub(crate) fn unreadable(meta: &StateMeta, error: &CodecError) -> FlowError {
+    FlowError::fatal(format!("state {:?} cannot be restored: {error}", meta.name))
+}
+
+/// Checks that a state is read as it was written.
+pub(crate) fn check_meta(declared: &StateMeta, restored: &StateMeta) -> FlowResult {
+    declared.check_restorable_from(restored).map_err(|difference| {
+        let name = &declared.name;
+        FlowError::fatal(format!("state {name:?} cannot be restored: {difference}"))
+    })
+}
+
+/// Passes the next block of a store on.
+pub(crate) fn next_of_store<K: Key>(
+    store: &mut KeyedStateStore<K>,
+    prefix: &str,
+    max_bytes: usize,
+    take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+) -> Result<bool, CodecError> {
+    match store.next_block(max_bytes)? {
+        Some((meta, block)) if prefix.is_empty() => take(meta, block).map(|()| true),
+        Some((meta, block)) => {
+            let meta = StateMeta { name: format!("{prefix}{}", meta.name), ..meta.clone() };
+            take(&meta, block).map(|()| true)
+        }
+        None => Ok(false),
+    }
+}
+
+/// The name under which timers are kept.
+const TIMERS: &str = "_timers";
+
+impl<K: Key, N: Record + Eq> Timers<K, N> {
+    pub(crate) fn meta() -> StateMeta {
+        keyed_state_meta::<K, N>(TIMERS, StateKind::Timers)
+    }
+
+    pub(crate) fn begin_capture(&mut self) {
+        self.event.begin_capture();
+        self.processing.begin_capture();
+    }
+
+    pub(crate) fn cancel_capture(&mut self) {
+        self.event.cancel_capture();
+        self.processing.cancel_capture();
+    }
+
+    pub(crate) fn next(
+        &mut self,
+        max_bytes: usize,
+        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
+    ) -> Result<bool, CodecError> {
+        let block = match self.event.next_block(BlockKind::EventTimers, max_bytes)? {
+            Some(block) => Some(block),
+            None => self.processing.next_block(BlockKind::ProcessingTimers, max_bytes)?,
+        };
+        match block {
+            Some(block) => take(&Self::meta(), block).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes a block if it is one of timers.
+    pub(crate) fn restore(
+        &mut self,
+        meta: &StateMeta,
+        block: &Block,
+        range: KeyGroupRange,
+        max_parallelism: u32,
+    ) -> FlowResult<bool> {
+        let queue = match block.kind {
+            BlockKind::EventTimers => &mut self.event,
+            BlockKind::ProcessingTimers => &mut self.processing,
+            BlockKind::Entries | BlockKind::Removals => return Ok(false),
+        };
+        check_meta(&Self::meta(), meta)?;
+        let restored = queue.restore(block, range, max_parallelism);
+        restored.map_err(|error| unreadable(meta, &error))?;
+        Ok(true)
+    }
+}
+
+/// The snapshot methods of an operator whose field `$core: Option<impl KeyedParts>` holds its keyed
+/// state, and `$core.capturing` the capture under way.
+macro_rules! keyed_snapshots {
+    ($core:ident) => {
+        fn begin_capture(
+            &mut self,
+            _: hurtig_types::CheckpointId,
+            since: Option<u32>,
+        ) -> FlowResult<hurtig_operator_api::Captured> {
+            let core = self.$core.as_mut().ok_or_else($crate::keyed::not_open)?;
+            let mut capturing = std::mem::take(&mut core.capturing);
+            let captured = capturing.begin(core, since);
+            core.capturing = capturing;
+            Ok(captured)
+        }
+
+        fn next_capture(&mut self, max_bytes: usize, out: &mut Vec<u8>) -> FlowResult<bool> {
+            let core = self.$core.as_mut().ok_or_else($crate::keyed::not_open)?;
+            let mut capturing = std::mem::take(&mut core.capturing);
+            let more = capturing.next(core, max_bytes, out);
+            core.capturing = capturing;
+            more
+        }
+
+        fn cancel_capture(&mut self) {
+            if let Some(core) = &mut self.$core {
+                let mut capturing = std::mem::take(&mut core.capturing);
+                capturing.cancel(core);
+            }
+        }
+
+        fn forget_captures_before(&mut self, capture: u32) {
+            if let Some(core) = &mut self.$core {
+                $crate::snapshot::KeyedParts::forget_before(core, capture);
+            }
+        }
+    };
+}
+pub(crate) use keyed_snapshots;
