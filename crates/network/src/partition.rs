@@ -198,7 +198,7 @@ impl ResultPartition {
     /// Queues a control element for all subpartitions.
     pub fn broadcast_control(&mut self, element: ControlElement) -> FlowResult {
         for subpartition in &self.shared.subpartitions {
-            subpartition.push(Item::Control(element));
+            subpartition.push(Item::Control(element.clone()));
         }
         Ok(())
     }

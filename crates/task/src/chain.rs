@@ -10,12 +10,17 @@
 //! holds is older. If something is about to be delivered to an operator that still has work, that
 //! work is finished first, whatever the outputs say, so that order is kept.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use hurtig_graph::{JobVertex, OperatorKind, OutputTarget};
-use hurtig_operator_api::{Operator, OperatorContext, Output, Program, Progress, SourcePoll};
+use hurtig_operator_api::{
+    Captured, Operator, OperatorContext, OperatorRestore, Output, Program, Progress, SourcePoll,
+};
 use hurtig_types::{
-    BoxedPayload, FlowError, FlowResult, LatencyMarker, OperatorId, SideTag, StreamStatus,
+    BoxedPayload, CheckpointBarrier, CheckpointId, FlowError, FlowResult, LatencyMarker, OperatorId, SideTag, StreamStatus,
     Watermark, element::ControlElement,
 };
 
@@ -233,6 +238,77 @@ impl OperatorChain {
         self.call(index, |operator, _| operator.on_event(event))
     }
 
+    /// The operator at a position.
+    pub fn operator_id(&self, index: usize) -> Option<OperatorId> {
+        self.nodes.get(index).map(|node| node.context.operator)
+    }
+
+    /// Gives operators the state to start from. To be called before they are opened.
+    pub fn restore(&mut self, mut states: HashMap<OperatorId, Arc<OperatorRestore>>) {
+        for node in &mut self.nodes {
+            node.context.restored = states.remove(&node.context.operator);
+        }
+    }
+
+    /// The barrier is about to go out: operators emit what belongs before it, the head first.
+    pub fn prepare_barrier(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        (0..self.nodes.len()).try_for_each(|index| {
+            self.call(index, |operator, out| operator.prepare_barrier(checkpoint, out))
+        })
+    }
+
+    /// Sends a barrier to all consumers, behind everything that was emitted.
+    pub fn send_barrier(&mut self, barrier: &CheckpointBarrier) -> FlowResult {
+        let barrier = ControlElement::Barrier(barrier.clone());
+        self.writers.iter_mut().try_for_each(|writer| writer.broadcast(barrier.clone()))
+    }
+
+    /// Marks the state of one operator.
+    pub fn begin_capture(
+        &mut self,
+        index: usize,
+        checkpoint: CheckpointId,
+        since: Option<u32>,
+    ) -> FlowResult<Captured> {
+        self.call(index, |operator, _| operator.begin_capture(checkpoint, since))
+    }
+
+    /// Asks one operator for a piece of its state; false if that was all.
+    pub fn next_capture(
+        &mut self,
+        index: usize,
+        max_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> FlowResult<bool> {
+        self.call(index, |operator, _| operator.next_capture(max_bytes, out))
+    }
+
+    /// The captures under way are not wanted any more.
+    pub fn cancel_captures(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.operator.cancel_capture());
+    }
+
+    /// No changes since a capture before this one will be asked for.
+    pub fn forget_captures_before(&mut self, index: usize, capture: u32) {
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.operator.forget_captures_before(capture);
+        }
+    }
+
+    /// Tells all operators that a checkpoint is complete.
+    pub fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        (0..self.nodes.len()).try_for_each(|index| {
+            self.call(index, |operator, _| operator.checkpoint_complete(checkpoint))
+        })
+    }
+
+    /// Tells all operators that a checkpoint has failed.
+    pub fn checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        (0..self.nodes.len()).try_for_each(|index| {
+            self.call(index, |operator, _| operator.checkpoint_aborted(checkpoint))
+        })
+    }
+
     /// Number of operators.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -354,7 +430,7 @@ impl ChainOutput<'_> {
         let outputs = self.outputs;
         for target in outputs[self.current].all() {
             match target {
-                Target::Writer(index) => self.writers[index].broadcast(element)?,
+                Target::Writer(index) => self.writers[index].broadcast(element.clone())?,
                 Target::Chained { operator, .. } => self.call(operator, &mut deliver)?,
             }
         }

@@ -8,15 +8,20 @@
 //!   never overtaken by records that came after it on its channel nor does it overtake those
 //!   before it.
 //!
-//! Deliberately absent here: barriers' alignment (the place for it is [`InputProcessor::step`]).
+//! - **Barriers** go to the [`BarrierHandler`], and what it says is done here: channels are blocked
+//!   and opened, and a checkpoint that is to be taken is the result of the step.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use hurtig_env::{Clock, Pace};
 use hurtig_network::InputGate;
-use hurtig_types::{BoxedPayload, FlowResult, StreamElement, StreamStatus, Watermark};
+use hurtig_types::{
+    BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, StreamElement, StreamStatus,
+    Watermark,
+};
 
 use crate::{
+    barriers::{BarrierActions, BarrierHandler},
     chain::OperatorChain,
     metrics::TaskMetrics,
     valve::{ValveOutput, WatermarkValve},
@@ -36,6 +41,8 @@ struct Gate {
     input: usize,
     /// Position of the gate's first channel in its input's valve.
     first_channel: usize,
+    /// Position of the gate's first channel among all channels of the task.
+    first_of_task: usize,
     ended_channels: usize,
 }
 
@@ -46,7 +53,7 @@ struct Input {
 }
 
 /// What a step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputStep {
     /// It delivered something.
     Progress,
@@ -54,6 +61,9 @@ pub enum InputStep {
     Nothing,
     /// Input `.0` has ended just now: end it in the chain.
     InputEnded(usize),
+    /// A checkpoint is to be taken, whose first barrier came so many milliseconds ago. Then go on
+    /// with [`InputProcessor::unblock`].
+    Checkpoint(Box<CheckpointBarrier>, i64),
     /// All inputs have ended.
     Ended,
 }
@@ -67,6 +77,10 @@ pub struct InputProcessor {
     pending: Option<(usize, BoxedPayload)>,
     /// What is left of a batch that is too large for one call. Goes before everything else.
     rest: Option<(usize, BoxedPayload)>,
+    barriers: BarrierHandler,
+    superseded: Vec<CheckpointId>,
+    /// To be taken before anything else is.
+    checkpoint: Option<(Box<CheckpointBarrier>, i64)>,
     pace: Pace,
     clock: Clock,
     metrics: Arc<TaskMetrics>,
@@ -78,13 +92,16 @@ impl InputProcessor {
         let count = gates.iter().map(|(_, input)| input + 1).max().unwrap_or(0);
         let mut channels = vec![0; count];
         let mut open_gates = vec![0; count];
+        let mut first_of_task = 0;
         let gates: Vec<Gate> = gates
             .into_iter()
             .map(|(gate, input)| {
                 let first_channel = channels[input];
                 channels[input] += gate.channels();
                 open_gates[input] += 1;
-                Gate { gate, input, first_channel, ended_channels: 0 }
+                let first = first_of_task;
+                first_of_task += gate.channels();
+                Gate { gate, input, first_channel, first_of_task: first, ended_channels: 0 }
             })
             .collect();
         let inputs = channels.into_iter().zip(open_gates);
@@ -103,6 +120,9 @@ impl InputProcessor {
             next_gate: 0,
             pending: None,
             rest: None,
+            barriers: BarrierHandler::new(first_of_task),
+            superseded: Vec::new(),
+            checkpoint: None,
             pace: Pace::new(LARGEST_CALL_RECORDS),
             clock,
             metrics,
@@ -127,7 +147,14 @@ impl InputProcessor {
                 let ended = self.inputs.iter().all(|input| input.ended_announced);
                 return Ok(if ended { InputStep::Ended } else { InputStep::Nothing });
             };
-            if self.accept(gate, channel, element, chain)? {
+            let called = self.accept(gate, channel, element, chain)?;
+            if self.checkpoint.is_some() {
+                self.deliver_pending(chain)?;
+                if let Some((barrier, alignment_ms)) = self.checkpoint.take() {
+                    return Ok(InputStep::Checkpoint(barrier, alignment_ms));
+                }
+            }
+            if called {
                 return Ok(InputStep::Progress);
             }
         }
@@ -179,17 +206,60 @@ impl InputProcessor {
                 chain.on_latency(marker)?;
                 Ok(true)
             }
-            // Barriers are not injected yet; one that arrives all the same carries no data.
-            StreamElement::Barrier(_) => Ok(false),
+            StreamElement::Barrier(barrier) => {
+                let channel = self.gates[gate].first_of_task + channel;
+                let actions = self.barriers.on_barrier(channel, barrier, self.clock.now_ms());
+                self.obey(actions);
+                Ok(false)
+            }
             StreamElement::EndOfInput => {
                 let state = &mut self.gates[gate];
                 state.ended_channels += 1;
                 if state.ended_channels == state.gate.channels() {
                     self.inputs[input].open_gates -= 1;
                 }
+                let channel = state.first_of_task + channel;
+                let actions = self.barriers.on_end(channel, self.clock.now_ms());
+                self.obey(actions);
                 Ok(false)
             }
         }
+    }
+
+    fn obey(&mut self, actions: BarrierActions) {
+        self.superseded.extend(actions.superseded);
+        if actions.unblock {
+            self.unblock();
+        }
+        if let Some(channel) = actions.block {
+            let gate = self.gates.iter_mut().rfind(|gate| gate.first_of_task <= channel);
+            if let Some(gate) = gate {
+                gate.gate.block_channel(channel - gate.first_of_task);
+            }
+        }
+        if let Some(barrier) = actions.take {
+            self.checkpoint = Some((Box::new(barrier), actions.alignment_ms));
+        }
+    }
+
+    /// Opens all channels: the checkpoint for which they were blocked has been taken.
+    pub fn unblock(&mut self) {
+        for gate in &mut self.gates {
+            for channel in 0..gate.gate.channels() {
+                gate.gate.unblock_channel(channel);
+            }
+        }
+    }
+
+    /// The coordinator has given a checkpoint up.
+    pub fn on_checkpoint_aborted(&mut self, checkpoint: CheckpointId) {
+        let actions = self.barriers.on_aborted(checkpoint);
+        self.obey(actions);
+    }
+
+    /// Checkpoints that will not be taken, because a later one has come first.
+    pub fn take_superseded(&mut self) -> Vec<CheckpointId> {
+        std::mem::take(&mut self.superseded)
     }
 
     fn accept_batch(

@@ -2,11 +2,13 @@
 //! its input, and waits only in one place.
 //!
 //! One turn:
-//! 1. Stop if cancelled; deliver the events of coordinators from the mailbox.
+//! 1. Stop if cancelled; read the mailbox: events of coordinators, news of checkpoints. If a
+//!    checkpoint is being written, write a piece of it.
 //! 2. Call the operators whose processing-time timers are due.
 //! 3. If an operator has unfinished work and the outputs have room: resume it.
-//! 4. Otherwise, if outputs and operators take more: poll the source or the input.
-//! 5. If none of this did anything: flush the writers, then wait for the signal (input has
+//! 4. Otherwise, if a checkpoint was triggered: take it.
+//! 5. Otherwise, if outputs and operators take more: poll the source or the input.
+//! 6. If none of this did anything: flush the writers, then wait for the signal (input has
 //!    arrived, an output has room, mail), the next timer, or the source's own wish.
 //!
 //! Writers are also flushed when the buffer timeout has passed since the last flush, so that a
@@ -23,11 +25,14 @@ use std::{
 
 use hurtig_env::{Clock, Signal};
 use hurtig_operator_api::SourcePoll;
-use hurtig_types::{FlowError, FlowResult, OperatorId};
+use hurtig_types::{
+    CheckpointBarrier, CheckpointFailureReason, CheckpointId, FlowError, FlowResult, OperatorId,
+};
 use tokio::sync::mpsc;
 
 use crate::{
     chain::OperatorChain,
+    checkpoint::{CheckpointReport, TaskCheckpoints, Written},
     input::{InputProcessor, InputStep},
     metrics::TaskMetrics,
 };
@@ -39,11 +44,22 @@ const TIME_BETWEEN_YIELDS: Duration = Duration::from_millis(2);
 
 /// A message to a task.
 #[derive(Debug)]
-pub struct OperatorEvent {
-    /// The operator.
-    pub operator: OperatorId,
-    /// The event.
-    pub event: Vec<u8>,
+pub enum Mail {
+    /// From a coordinator to an operator.
+    Event {
+        /// The operator.
+        operator: OperatorId,
+        /// The event.
+        event: Vec<u8>,
+    },
+    /// A checkpoint begins here.
+    Trigger(CheckpointBarrier),
+    /// A checkpoint is complete.
+    CheckpointComplete(CheckpointId),
+    /// A checkpoint was given up.
+    CheckpointAborted(CheckpointId),
+    /// A checkpoint's files are written.
+    Written(Written),
 }
 
 /// Where the records come from.
@@ -60,8 +76,14 @@ pub struct StreamTask {
     pub chain: OperatorChain,
     /// The input.
     pub input: TaskInput,
-    /// Events of coordinators.
-    pub mailbox: mpsc::Receiver<OperatorEvent>,
+    /// Messages.
+    pub mailbox: mpsc::Receiver<Mail>,
+    /// Its part in checkpoints.
+    pub(crate) checkpoints: TaskCheckpoints,
+    /// A checkpoint that begins here as soon as no operator is in the middle of something.
+    pub(crate) triggered: Option<CheckpointBarrier>,
+    /// Where what becomes of checkpoints is reported.
+    pub(crate) report: Box<dyn Fn(CheckpointReport) + Send>,
     /// Posted whenever the loop should look again.
     pub signal: Signal,
     /// Set to cancel.
@@ -145,9 +167,10 @@ impl StreamTask {
     fn housekeeping(&mut self) -> FlowResult<bool> {
         let mut worked = false;
         while let Ok(mail) = self.mailbox.try_recv() {
-            self.chain.on_event(mail.operator, &mail.event)?;
+            self.on_mail(mail)?;
             worked = true;
         }
+        worked |= self.checkpoints.write_some(&mut self.chain)?;
         if let Some(due) = self.chain.next_processing_timer_ms() {
             let now_ms = self.clock.now_ms();
             if due <= now_ms {
@@ -158,8 +181,56 @@ impl StreamTask {
         Ok(worked)
     }
 
+    fn on_mail(&mut self, mail: Mail) -> FlowResult {
+        match mail {
+            Mail::Event { operator, event } => self.chain.on_event(operator, &event),
+            Mail::Trigger(barrier) => {
+                if let Some(earlier) = self.triggered.replace(barrier) {
+                    self.decline(
+                        earlier.checkpoint_id,
+                        CheckpointFailureReason::CheckpointDeclinedSubsumed,
+                    );
+                }
+                Ok(())
+            }
+            Mail::CheckpointComplete(id) => self.checkpoints.on_complete(id, &mut self.chain),
+            Mail::CheckpointAborted(id) => {
+                if self.triggered.as_ref().is_some_and(|barrier| barrier.checkpoint_id == id) {
+                    self.triggered = None;
+                }
+                if let TaskInput::Gates(input) = &mut self.input {
+                    input.on_checkpoint_aborted(id);
+                }
+                self.checkpoints.on_aborted(id, &mut self.chain)
+            }
+            Mail::Written(written) => {
+                if let Some(report) = self.checkpoints.on_written(written, &self.chain) {
+                    (self.report)(report);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn decline(&self, id: CheckpointId, reason: CheckpointFailureReason) {
+        (self.report)(CheckpointReport::Decline(id, reason.into()));
+    }
+
+    fn take_checkpoint(&mut self, barrier: CheckpointBarrier, alignment_ms: i64) -> FlowResult {
+        if let Some(report) = self.checkpoints.take(barrier, alignment_ms, &mut self.chain)? {
+            (self.report)(report);
+        }
+        Ok(())
+    }
+
     fn turn(&mut self) -> FlowResult<Turn> {
         let worked = self.housekeeping()?;
+        if !self.chain.has_more()
+            && let Some(barrier) = self.triggered.take()
+        {
+            self.take_checkpoint(barrier, 0)?;
+            return Ok(Turn::Worked);
+        }
         if !self.chain.is_available() {
             return Ok(if worked { Turn::Worked } else { Turn::Blocked });
         }
@@ -178,6 +249,17 @@ impl StreamTask {
                 }
             },
             TaskInput::Gates(processor) => match processor.step(&mut self.chain)? {
+                InputStep::Checkpoint(barrier, alignment_ms) => {
+                    let superseded = processor.take_superseded();
+                    self.take_checkpoint(*barrier, alignment_ms)?;
+                    if let TaskInput::Gates(processor) = &mut self.input {
+                        processor.unblock();
+                    }
+                    for id in superseded {
+                        self.decline(id, CheckpointFailureReason::CheckpointDeclinedSubsumed);
+                    }
+                    Ok(Turn::Worked)
+                }
                 InputStep::Progress => Ok(Turn::Worked),
                 InputStep::Nothing if worked => Ok(Turn::Worked),
                 InputStep::Nothing => Ok(Turn::Idle(None)),
@@ -222,11 +304,20 @@ impl StreamTask {
             self.chain.mark_ended(index);
         }
         self.chain.send_end_of_input()?;
-        while !self.chain.all_consumed() {
+        loop {
             self.check_cancelled()?;
-            self.signal.wait().await;
+            let worked = self.housekeeping()?;
+            if let Some(barrier) = self.triggered.take() {
+                let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
+                self.decline(barrier.checkpoint_id, reason);
+            }
+            if self.chain.all_consumed() && !self.checkpoints.is_busy() {
+                return Ok(());
+            }
+            if !worked {
+                self.signal.wait().await;
+            }
         }
-        Ok(())
     }
 
     /// Resumes until no operator has work left and all of them are available.

@@ -32,8 +32,11 @@ use hurtig_graph::{ChainedOperator, OperatorKind};
 use hurtig_metrics::{Accumulators, MetricGroup, SharedAccumulators};
 use hurtig_network::{ChannelSpec, NetworkEnvironment};
 use hurtig_operator_api::{EventGateway, OperatorContext, PartitionContext, Program};
+use hurtig_storage::Stores;
 use hurtig_types::{
-    ErrorClass, ExecutionAttemptId, FlowError, FlowResult, OperatorId, ResultPartitionId,
+    CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
+    ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore,
+    KeyGroupRange, OperatorId, ResultPartitionId, TaskStateSnapshot,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -42,17 +45,34 @@ use crate::{
     chain::OperatorChain,
     input::InputProcessor,
     metrics::TaskMetrics,
-    stream_task::{OperatorEvent, StreamTask, TaskInput},
+    checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
+    restore,
+    stream_task::{Mail, StreamTask, TaskInput},
     writer::RecordWriter,
 };
 
-/// Most events of coordinators that may wait for one task.
+/// Most messages that may wait for one task.
 const MAILBOX_EVENTS: usize = 1024;
 
 /// Where a task reports to. Calls must not block.
 pub trait TaskListener: Send + Sync {
     /// The attempt has entered a state.
     fn on_state(&self, update: TaskStateUpdate);
+    /// The attempt has written its part of a checkpoint.
+    fn on_checkpoint_acknowledged(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        snapshot: TaskStateSnapshot,
+        metrics: CheckpointMetrics,
+    );
+    /// The attempt cannot take its part in a checkpoint.
+    fn on_checkpoint_declined(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        reason: CheckpointException,
+    );
     /// An operator's event for its coordinator.
     fn on_operator_event(
         &self,
@@ -77,6 +97,8 @@ pub struct TaskServices {
     pub listener: Arc<dyn TaskListener>,
     /// The job's metrics on this TaskExecutor.
     pub metrics: MetricGroup,
+    /// Where state is read from and written to.
+    pub stores: Arc<Stores>,
 }
 
 /// The outside's view of a task. Cloning is cheap.
@@ -85,7 +107,7 @@ pub struct TaskHandle {
     attempt: ExecutionAttemptId,
     signal: Signal,
     cancelled: Arc<AtomicBool>,
-    mailbox: mpsc::Sender<OperatorEvent>,
+    mailbox: mpsc::Sender<Mail>,
     metrics: Arc<TaskMetrics>,
     state: Arc<Mutex<ExecutionState>>,
     accumulators: SharedAccumulators,
@@ -105,13 +127,32 @@ impl TaskHandle {
 
     /// Delivers an event of a coordinator.
     pub fn deliver_event(&self, operator: OperatorId, event: Vec<u8>) -> FlowResult {
-        let sent = self.mailbox.try_send(OperatorEvent { operator, event });
+        self.post(Mail::Event { operator, event })
+    }
+
+    /// A checkpoint begins at this task.
+    pub fn trigger_checkpoint(&self, barrier: CheckpointBarrier) -> FlowResult {
+        self.post(Mail::Trigger(barrier))
+    }
+
+    /// A checkpoint is complete.
+    pub fn checkpoint_complete(&self, checkpoint: CheckpointId) -> FlowResult {
+        self.post(Mail::CheckpointComplete(checkpoint))
+    }
+
+    /// A checkpoint was given up.
+    pub fn checkpoint_aborted(&self, checkpoint: CheckpointId) -> FlowResult {
+        self.post(Mail::CheckpointAborted(checkpoint))
+    }
+
+    fn post(&self, mail: Mail) -> FlowResult {
+        let sent = self.mailbox.try_send(mail);
         self.signal.post();
         match sent {
             // A task that has ended needs no events any more.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(FlowError::internal(format!(
-                "more than {MAILBOX_EVENTS} events of coordinators wait for task {}",
+                "more than {MAILBOX_EVENTS} messages wait for task {}",
                 self.attempt
             ))),
         }
@@ -205,10 +246,11 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     let blocking = deployment.vertex.blocking;
     let operators: Vec<String> =
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
+    let restoring = deployment.restore.map(|restore| (restore, services.stores.clone()));
     let future = async move {
         let result = match built {
             Ok(mut task) => {
-                let ran = AssertUnwindSafe(drive(&mut task, &reporter)).catch_unwind().await;
+                let ran = AssertUnwindSafe(drive(&mut task, restoring, &reporter)).catch_unwind().await;
                 let ran = ran.unwrap_or_else(|panic| {
                     let current = reporter.handle.metrics.current_operator.load(Relaxed);
                     Err(panicked(&*panic, operators.get(current)))
@@ -253,7 +295,14 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     handle
 }
 
-async fn drive(task: &mut StreamTask, reporter: &Reporter) -> FlowResult {
+async fn drive(
+    task: &mut StreamTask,
+    restoring: Option<(Box<JobManagerTaskRestore>, Arc<Stores>)>,
+    reporter: &Reporter,
+) -> FlowResult {
+    if let Some((restore, stores)) = restoring {
+        task.chain.restore(restore::read_state(&restore, &stores).await?);
+    }
     task.chain.open()?;
     reporter.report(ExecutionState::Running, None);
     task.run().await
@@ -276,7 +325,7 @@ fn build(
     deployment: &TaskDeploymentDescriptor,
     services: &TaskServices,
     handle: &TaskHandle,
-    mailbox: mpsc::Receiver<OperatorEvent>,
+    mailbox: mpsc::Receiver<Mail>,
 ) -> FlowResult<StreamTask> {
     let vertex = &deployment.vertex;
     let attempt = deployment.attempt;
@@ -348,6 +397,7 @@ fn build(
             .group(&operator.name),
         accumulators: handle.accumulators.clone(),
         auto_watermark_interval_ms: deployment.config.auto_watermark_interval_ms,
+        restored: None,
     };
     let metrics = handle.metrics.clone();
     let chain = OperatorChain::build(vertex, &services.program, context, writers, metrics)?;
@@ -358,8 +408,37 @@ fn build(
     };
     let timeouts = vertex.outputs.iter().map(|output| output.buffer_timeout_ms);
     let buffer_timeout = timeouts.filter(|timeout| *timeout >= 0).min();
+    let checkpoints = TaskCheckpoints::new(
+        CheckpointServices {
+            attempt,
+            stores: services.stores.clone(),
+            options: deployment.config.storage_options(),
+            runtimes: services.runtimes.clone(),
+            clock: services.clock,
+            signal: handle.signal.clone(),
+            mailbox: handle.mailbox.clone(),
+            key_groups: KeyGroupRange::of_subtask(
+                attempt.subtask,
+                vertex.parallelism,
+                vertex.max_parallelism,
+            ),
+        },
+        chain.len(),
+    );
+    let listener = services.listener.clone();
+    let report = Box::new(move |report| match report {
+        CheckpointReport::Acknowledge(checkpoint, snapshot, metrics) => {
+            listener.on_checkpoint_acknowledged(attempt, checkpoint, *snapshot, metrics);
+        }
+        CheckpointReport::Decline(checkpoint, reason) => {
+            listener.on_checkpoint_declined(attempt, checkpoint, reason);
+        }
+    });
     Ok(StreamTask {
         chain,
+        checkpoints,
+        triggered: None,
+        report,
         input,
         mailbox,
         signal: handle.signal.clone(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BoxedPayload, MAX_TIMESTAMP};
+use crate::{BoxedPayload, CheckpointId, CheckpointOptions, MAX_TIMESTAMP};
 
 /// "No record with a timestamp at or below this will follow", in event-time milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,12 +23,14 @@ pub enum StreamStatus {
 }
 
 /// Separates the records of one checkpoint from those of the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CheckpointBarrier {
-    /// The checkpoint, counted up from 1 for a job.
-    pub checkpoint_id: u64,
+    /// The checkpoint.
+    pub checkpoint_id: CheckpointId,
     /// When the coordinator triggered it, in milliseconds since the Unix epoch.
-    pub timestamp: i64,
+    pub timestamp_ms: i64,
+    /// What is taken, and how barriers behave.
+    pub options: CheckpointOptions,
 }
 
 /// Travels with the records to measure how long they take.
@@ -60,7 +62,7 @@ pub enum StreamElement {
 }
 
 /// A [`StreamElement`] that carries no records: plain data, encoded with the record codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ControlElement {
     /// Progress of event time.
     Watermark(Watermark),

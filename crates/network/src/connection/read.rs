@@ -194,11 +194,12 @@ impl ConnectionShared {
             return Ok(());
         };
         receiver.check_sequence(channel, sequence)?;
-        if element == ControlElement::EndOfInput {
+        let ended = element == ControlElement::EndOfInput;
+        if ended {
             receiver.credits.lock().on_ended(receiver.index as usize);
         }
         receiver.accept(RemoteItem::Control(element))?;
-        if element == ControlElement::EndOfInput {
+        if ended {
             receivers.remove(&channel);
         }
         Ok(())

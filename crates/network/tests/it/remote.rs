@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hurtig_types::{
-    ErrorClass, StreamElement,
+    Alignment, CheckpointId, CheckpointOptions, CheckpointType, ErrorClass, StreamElement,
     element::{CheckpointBarrier, ControlElement, Watermark},
 };
 use tokio::sync::Barrier;
@@ -38,7 +38,15 @@ async fn elements_arrive_in_order_and_the_producer_learns_that_all_is_consumed(k
             let len = (number * 37 % 3000) as usize;
             producer.partition.push(0, Blob::boxed(len, number as u8)).unwrap();
             if number % 10 == 0 {
-                let barrier = CheckpointBarrier { checkpoint_id: number, timestamp: 0 };
+                let barrier = CheckpointBarrier {
+                    checkpoint_id: CheckpointId(number),
+                    timestamp_ms: 0,
+                    options: CheckpointOptions {
+                        checkpoint_type: CheckpointType::Checkpoint,
+                        alignment: Alignment::Aligned,
+                        target: None,
+                    },
+                };
                 let barrier = ControlElement::Barrier(barrier);
                 producer.partition.broadcast_control(barrier).unwrap();
             }
@@ -55,7 +63,7 @@ async fn elements_arrive_in_order_and_the_producer_learns_that_all_is_consumed(k
         assert_eq!(blob(element), expected, "batch {number}");
         if number % 10 == 0 {
             match consumer.next().await.1 {
-                StreamElement::Barrier(b) => assert_eq!(b.checkpoint_id, number),
+                StreamElement::Barrier(b) => assert_eq!(b.checkpoint_id, CheckpointId(number)),
                 other => panic!("expected barrier {number}, got {other:?}"),
             }
         }

@@ -1,0 +1,438 @@
+//! A task's part in checkpoints, from the barrier to the acknowledgement.
+//!
+//! 1. The last barrier has come: operators emit what belongs before it, the barrier goes out, and
+//!    every operator marks its state (`begin_capture`). This is all that stops the processing.
+//! 2. Between batches the loop asks the operators for pieces of their keyed state, one operator
+//!    after the other ([`TaskCheckpoints::write_some`]), and hands them to an uploader on the
+//!    control executor. At most [`CHUNKS_IN_FLIGHT`] pieces wait for it.
+//! 3. When everything is written, the uploader posts [`Written`] to the task's mailbox, and the
+//!    task acknowledges with the handles.
+//! 4. The checkpoint is complete: its files may be built upon. Or it was aborted.
+//!
+//! Changes since a complete checkpoint make a delta, whose chain is that of the checkpoint and one
+//! file more. After [`LONGEST_CHAIN`] files, or when the deltas have become half as large as what
+//! they change, everything is written anew.
+//!
+//! One checkpoint is written at a time: the barrier of the next gives an unfinished one up.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hurtig_env::{Clock, Runtimes, Signal};
+use hurtig_operator_api::{Captured, ListStateData};
+use hurtig_storage::{StateTarget, StateWriter, StorageError, StorageOptions, Stores};
+use hurtig_types::{
+    CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
+    CheckpointMetrics, CheckpointOptions, ExecutionAttemptId, FlowResult, KeyGroupRange,
+    KeyedStateHandle, OperatorStateHandle, OperatorSubtaskState, SnapshotProgress, StateFile,
+    TaskStateSnapshot,
+    snapshot::{PartitionedState, StatePartition},
+};
+use tokio::sync::mpsc;
+
+use crate::{chain::OperatorChain, stream_task::Mail};
+
+/// Pieces of state that wait for their upload.
+const CHUNKS_IN_FLIGHT: usize = 4;
+/// Bytes of one piece: a millisecond of work or two.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Files of one chain.
+const LONGEST_CHAIN: usize = 12;
+
+/// The files of one operator for one checkpoint.
+#[derive(Debug, Default)]
+pub struct WrittenOperator {
+    keyed: Option<StateFile>,
+    lists: Option<OperatorStateHandle>,
+}
+
+/// Everything of a checkpoint is written, or could not be.
+#[derive(Debug)]
+pub struct Written {
+    pub(crate) checkpoint: CheckpointId,
+    pub(crate) files: Result<Vec<WrittenOperator>, String>,
+}
+
+/// What a task has to say of a checkpoint.
+#[derive(Debug)]
+pub(crate) enum CheckpointReport {
+    Acknowledge(CheckpointId, Box<TaskStateSnapshot>, CheckpointMetrics),
+    Decline(CheckpointId, CheckpointException),
+}
+
+/// Files that hold an operator's keyed state as of one capture.
+#[derive(Clone, Debug, Default)]
+struct Chain {
+    capture: Option<u32>,
+    files: Vec<StateFile>,
+}
+
+impl Chain {
+    /// True if a delta is worth it.
+    fn can_grow(&self) -> bool {
+        let lengths = || self.files.iter().map(|file| file.length);
+        let deltas: u64 = lengths().skip(1).sum();
+        self.files.len() < LONGEST_CHAIN && deltas <= lengths().next().unwrap_or(0) / 2
+    }
+}
+
+#[derive(Debug, Default)]
+struct Operator {
+    complete: Option<Chain>,
+    pending: BTreeMap<CheckpointId, Chain>,
+}
+
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
+}
+
+/// A checkpoint that is being written.
+struct Running {
+    barrier: CheckpointBarrier,
+    began_ms: i64,
+    metrics: CheckpointMetrics,
+    captured: Vec<Captured>,
+    /// The chain that the operator's file is a delta to.
+    base: Vec<Option<Chain>>,
+    /// The operator whose state is being asked for; one behind the last when all was.
+    at: usize,
+    pieces: Option<mpsc::Sender<Piece>>,
+    uploads: Vec<Upload>,
+}
+
+type Uploaded<T> = tokio::task::JoinHandle<Result<T, StorageError>>;
+
+#[derive(Default)]
+struct Upload {
+    /// Nothing comes of a file that was given up.
+    keyed: Option<Uploaded<Option<StateFile>>>,
+    lists: Option<Uploaded<OperatorStateHandle>>,
+}
+
+/// What a task needs to take part.
+#[derive(Clone)]
+pub(crate) struct CheckpointServices {
+    pub(crate) attempt: ExecutionAttemptId,
+    pub(crate) stores: Arc<Stores>,
+    pub(crate) options: StorageOptions,
+    pub(crate) runtimes: Runtimes,
+    pub(crate) clock: Clock,
+    pub(crate) signal: Signal,
+    pub(crate) mailbox: mpsc::Sender<Mail>,
+    pub(crate) key_groups: KeyGroupRange,
+}
+
+/// All checkpoints of one task.
+pub(crate) struct TaskCheckpoints {
+    services: CheckpointServices,
+    operators: Vec<Operator>,
+    running: Option<Running>,
+    /// Written, but not known to be complete: kept until the files are.
+    writing: BTreeMap<CheckpointId, Running>,
+}
+
+impl TaskCheckpoints {
+    pub(crate) fn new(services: CheckpointServices, operators: usize) -> Self {
+        let operators = (0..operators).map(|_| Operator::default()).collect();
+        Self { services, operators, running: None, writing: BTreeMap::new() }
+    }
+
+    /// True while a checkpoint is not acknowledged yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.is_some() || !self.writing.is_empty()
+    }
+
+    /// Step 1: the barrier has come on all inputs, after `alignment_ms`.
+    pub(crate) fn take(
+        &mut self,
+        barrier: CheckpointBarrier,
+        alignment_ms: i64,
+        chain: &mut OperatorChain,
+    ) -> FlowResult<Option<CheckpointReport>> {
+        let superseded = self.running.take().map(|running| {
+            chain.cancel_captures();
+            let reason = CheckpointFailureReason::CheckpointDeclinedSubsumed;
+            CheckpointReport::Decline(running.barrier.checkpoint_id, reason.into())
+        });
+        let id = barrier.checkpoint_id;
+        let began_ms = self.services.clock.now_ms();
+        chain.prepare_barrier(id)?;
+        chain.send_barrier(&barrier)?;
+        let shares = barrier.options.checkpoint_type.may_share_files();
+        let mut captured = Vec::with_capacity(chain.len());
+        let mut base = Vec::with_capacity(chain.len());
+        for (index, operator) in self.operators.iter().enumerate() {
+            let complete = operator.complete.as_ref().filter(|chain| shares && chain.can_grow());
+            let since = complete.and_then(|chain| chain.capture);
+            let taken = chain.begin_capture(index, id, since)?;
+            // An operator that numbers no capture has given everything.
+            let is_delta = since.is_some() && taken.number.is_some();
+            base.push(complete.filter(|_| is_delta).cloned());
+            captured.push(taken);
+        }
+        let metrics = CheckpointMetrics {
+            alignment_duration_ms: alignment_ms.max(0) as u64,
+            start_delay_ms: (began_ms - alignment_ms - barrier.timestamp_ms).max(0) as u64,
+            sync_duration_ms: (self.services.clock.now_ms() - began_ms).max(0) as u64,
+            ..CheckpointMetrics::default()
+        };
+        let uploads = captured.iter().map(|_| Upload::default()).collect();
+        let mut running = Running {
+            barrier,
+            began_ms,
+            metrics,
+            captured,
+            base,
+            at: 0,
+            pieces: None,
+            uploads,
+        };
+        for index in 0..running.captured.len() {
+            let lists = std::mem::take(&mut running.captured[index].operator_states);
+            if !lists.is_empty() {
+                running.uploads[index].lists = Some(self.write_lists(&running, index, lists));
+            }
+        }
+        self.running = Some(running);
+        Ok(superseded)
+    }
+
+    fn writer(
+        services: &CheckpointServices,
+        id: CheckpointId,
+        options: &CheckpointOptions,
+        operator: usize,
+        keyed: bool,
+    ) -> Result<StateWriter, StorageError> {
+        let target = match &options.target {
+            Some(directory) => StateTarget::Savepoint(directory.clone()),
+            None if keyed && options.checkpoint_type.may_share_files() => StateTarget::Shared(id),
+            None => StateTarget::Exclusive(id),
+        };
+        let attempt = services.attempt;
+        let kind = if keyed { "keyed" } else { "lists" };
+        let name = format!(
+            "{}-{}-{}-{operator}-{id}-{kind}",
+            attempt.vertex, attempt.subtask, attempt.attempt
+        );
+        StateWriter::new(&services.stores, &services.options, attempt.job, &target, &name)
+    }
+
+    fn write_lists(
+        &self,
+        running: &Running,
+        operator: usize,
+        lists: Vec<ListStateData>,
+    ) -> Uploaded<OperatorStateHandle> {
+        let (services, barrier) = (self.services.clone(), running.barrier.clone());
+        self.services.runtimes.control.spawn(async move {
+            let (id, options) = (barrier.checkpoint_id, &barrier.options);
+            let mut writer = Self::writer(&services, id, options, operator, false)?;
+            let mut states = Vec::with_capacity(lists.len());
+            for list in lists {
+                let mut partitions = Vec::with_capacity(list.elements.len());
+                for element in list.elements {
+                    let length = element.len() as u64;
+                    partitions.push(StatePartition { offset: writer.length(), length });
+                    writer.write(&element).await?;
+                }
+                states.push(PartitionedState { name: list.name, mode: list.mode, partitions });
+            }
+            Ok(OperatorStateHandle { file: writer.finish().await?, states })
+        })
+    }
+
+    /// Step 2: asks for one more piece, if the uploader takes it. True if something was done.
+    pub(crate) fn write_some(&mut self, chain: &mut OperatorChain) -> FlowResult<bool> {
+        let Some(running) = &mut self.running else {
+            return Ok(false);
+        };
+        let Some(captured) = running.captured.get(running.at) else {
+            self.finish_writing();
+            return Ok(true);
+        };
+        if !captured.keyed {
+            running.at += 1;
+            return Ok(true);
+        }
+        if running.pieces.as_ref().is_some_and(|pieces| pieces.capacity() == 0) {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        let more = chain.next_capture(running.at, CHUNK_BYTES, &mut bytes)?;
+        if !bytes.is_empty() {
+            let pieces = match &running.pieces {
+                Some(pieces) => pieces,
+                None => {
+                    let (pieces, upload) =
+                        upload(&self.services, running.barrier.clone(), running.at);
+                    running.uploads[running.at].keyed = Some(upload);
+                    running.pieces.insert(pieces)
+                }
+            };
+            // An uploader that has gone has an error, which is found when its end is awaited.
+            let _ = pieces.try_send(Piece::Bytes(bytes));
+        }
+        if !more {
+            if let Some(pieces) = running.pieces.take() {
+                let end = self.services.runtimes.control.clone();
+                end.spawn(async move {
+                    let _ = pieces.send(Piece::End).await;
+                });
+            }
+            running.at += 1;
+        }
+        Ok(true)
+    }
+
+    /// All pieces were handed over: the rest happens beside the processing.
+    fn finish_writing(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        let checkpoint = running.barrier.checkpoint_id;
+        let uploads = std::mem::take(&mut running.uploads);
+        let (mailbox, signal) = (self.services.mailbox.clone(), self.services.signal.clone());
+        self.services.runtimes.control.spawn(async move {
+            let files = written(uploads).await;
+            // A task that has ended needs no word.
+            let _ = mailbox.send(Mail::Written(Written { checkpoint, files })).await;
+            signal.post();
+        });
+        self.writing.insert(checkpoint, running);
+    }
+
+    /// Step 3.
+    pub(crate) fn on_written(
+        &mut self,
+        written: Written,
+        chain: &OperatorChain,
+    ) -> Option<CheckpointReport> {
+        let running = self.writing.remove(&written.checkpoint)?;
+        let id = written.checkpoint;
+        let files = match written.files {
+            Ok(files) => files,
+            Err(problem) => {
+                let reason = CheckpointFailureReason::CheckpointAsyncException;
+                let failure = CheckpointException::new(reason, problem);
+                return Some(CheckpointReport::Decline(id, failure));
+            }
+        };
+        let mut metrics = running.metrics;
+        let mut snapshot =
+            TaskStateSnapshot { progress: SnapshotProgress::Running, ..Default::default() };
+        let parts = running.captured.into_iter().zip(running.base).zip(files);
+        for (index, ((captured, base), files)) in parts.enumerate() {
+            let mut keyed = base.unwrap_or_default();
+            if let Some(file) = files.keyed {
+                metrics.checkpointed_bytes += file.length;
+                keyed.files.push(file);
+            }
+            let lists: Vec<_> = files.lists.into_iter().collect();
+            metrics.checkpointed_bytes += lists.iter().map(|l| l.file.length).sum::<u64>();
+            let mut state = OperatorSubtaskState {
+                operator: lists,
+                states: captured.metas,
+                ..OperatorSubtaskState::default()
+            };
+            if !keyed.files.is_empty() {
+                let key_groups = self.services.key_groups;
+                state.keyed = vec![KeyedStateHandle { key_groups, chain: keyed.files.clone() }];
+            }
+            metrics.total_bytes += state.files().map(|file| file.length).sum::<u64>();
+            if running.barrier.options.checkpoint_type.may_share_files() {
+                keyed.capture = captured.number;
+                self.operators[index].pending.insert(id, keyed);
+            }
+            if let Some(operator) = chain.operator_id(index) {
+                snapshot.operators.insert(operator, state);
+            }
+        }
+        let took_ms = self.services.clock.now_ms() - running.began_ms;
+        metrics.async_duration_ms = (took_ms.max(0) as u64).saturating_sub(metrics.sync_duration_ms);
+        Some(CheckpointReport::Acknowledge(id, Box::new(snapshot), metrics))
+    }
+
+    /// Step 4: later checkpoints may refer to this one's files.
+    pub(crate) fn on_complete(
+        &mut self,
+        id: CheckpointId,
+        chain: &mut OperatorChain,
+    ) -> FlowResult {
+        for (index, operator) in self.operators.iter_mut().enumerate() {
+            if let Some(complete) = operator.pending.remove(&id) {
+                if let Some(capture) = complete.capture {
+                    chain.forget_captures_before(index, capture);
+                }
+                operator.complete = Some(complete);
+            }
+            operator.pending = operator.pending.split_off(&id);
+        }
+        chain.checkpoint_complete(id)
+    }
+
+    /// Step 4, otherwise.
+    pub(crate) fn on_aborted(&mut self, id: CheckpointId, chain: &mut OperatorChain) -> FlowResult {
+        if self.running.as_ref().is_some_and(|running| running.barrier.checkpoint_id == id) {
+            self.running = None;
+            chain.cancel_captures();
+        }
+        self.writing.remove(&id);
+        for operator in &mut self.operators {
+            operator.pending.remove(&id);
+        }
+        chain.checkpoint_aborted(id)
+    }
+}
+
+/// Starts to write one operator's keyed state.
+fn upload(
+    services: &CheckpointServices,
+    barrier: CheckpointBarrier,
+    operator: usize,
+) -> (mpsc::Sender<Piece>, Uploaded<Option<StateFile>>) {
+    let (pieces, mut queue) = mpsc::channel(CHUNKS_IN_FLIGHT + 1);
+    let services = services.clone();
+    let uploading = services.runtimes.control.clone().spawn(async move {
+        let (id, options) = (barrier.checkpoint_id, &barrier.options);
+        let mut writer = TaskCheckpoints::writer(&services, id, options, operator, true)?;
+        while let Some(piece) = queue.recv().await {
+            match piece {
+                Piece::Bytes(bytes) => writer.write(&bytes).await?,
+                Piece::End => return writer.finish().await.map(Some),
+            }
+            services.signal.post();
+        }
+        writer.abort().await?;
+        Ok(None)
+    });
+    (pieces, uploading)
+}
+
+async fn written(uploads: Vec<Upload>) -> Result<Vec<WrittenOperator>, String> {
+    async fn ended<T>(upload: Option<Uploaded<T>>) -> Result<Option<T>, String> {
+        match upload {
+            None => Ok(None),
+            Some(upload) => match upload.await {
+                Ok(Ok(file)) => Ok(Some(file)),
+                Ok(Err(error)) => Err(describe(&error)),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+    let mut files = Vec::with_capacity(uploads.len());
+    for upload in uploads {
+        let (keyed, lists) = (ended(upload.keyed).await?, ended(upload.lists).await?);
+        files.push(WrittenOperator { keyed: keyed.flatten(), lists });
+    }
+    Ok(files)
+}
+
+/// An error with its causes.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,53 @@
+//! Reading the state that a task starts from.
+
+use std::{collections::HashMap, sync::Arc};
+
+use hurtig_operator_api::{ListStateData, OperatorRestore};
+use hurtig_storage::{Stores, reader::read_all};
+use hurtig_types::{
+    FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle, StateFile,
+};
+
+use crate::checkpoint::describe;
+
+/// Reads all state of a task, operator by operator.
+pub(crate) async fn read_state(
+    restore: &JobManagerTaskRestore,
+    stores: &Stores,
+) -> FlowResult<HashMap<OperatorId, Arc<OperatorRestore>>> {
+    let mut states = HashMap::new();
+    for (operator, state) in &restore.operators {
+        let mut read =
+            OperatorRestore { checkpoint_id: restore.checkpoint_id, ..Default::default() };
+        for file in state.keyed.iter().flat_map(|handle| &handle.chain) {
+            read.keyed.push(read_file(stores, file).await?.into());
+        }
+        for handle in &state.operator {
+            let content = read_file(stores, &handle.file).await?;
+            read.operator_states.extend(lists(handle, &content)?);
+        }
+        states.insert(*operator, Arc::new(read));
+    }
+    Ok(states)
+}
+
+async fn read_file(stores: &Stores, file: &StateFile) -> FlowResult<Vec<u8>> {
+    read_all(stores, file).await.map_err(|error| FlowError::external(describe(&error)))
+}
+
+fn lists(handle: &OperatorStateHandle, content: &[u8]) -> FlowResult<Vec<ListStateData>> {
+    let mut lists = Vec::with_capacity(handle.states.len());
+    for state in &handle.states {
+        let elements = state.partitions.iter().map(|partition| {
+            let start = usize::try_from(partition.offset).ok()?;
+            let end = start.checked_add(usize::try_from(partition.length).ok()?)?;
+            content.get(start..end).map(<[u8]>::to_vec)
+        });
+        let elements: Option<Vec<_>> = elements.collect();
+        let elements = elements.ok_or_else(|| {
+            FlowError::fatal(format!("list state {:?} lies outside of its file", state.name))
+        })?;
+        lists.push(ListStateData { name: state.name.clone(), mode: state.mode, elements });
+    }
+    Ok(lists)
+}
