@@ -71,13 +71,8 @@ const OWNERS: &[(&str, &str)] = &[
 ];
 
 /// Crates that decide without running anything: no executor may come near them.
-const PURE: &[&str] = &[
-    "hurtig-graph",
-    "hurtig-scheduler",
-    "hurtig-checkpoint",
-    "hurtig-types",
-    "hurtig-state-api",
-];
+const PURE: &[&str] =
+    &["hurtig-graph", "hurtig-scheduler", "hurtig-checkpoint", "hurtig-types", "hurtig-state-api"];
 
 fn layer_of(name: &str) -> Option<u8> {
     LAYERS.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)
