@@ -56,9 +56,9 @@ use crate::{
     topology::Topology,
 };
 
-/// Completed savepoints that are remembered, so that a repeated acknowledgement does not delete
-/// their files. One that is older leaves nothing to repeat: its tasks have gone on long since.
-const REMEMBERED_SAVEPOINTS: usize = 64;
+/// Completed savepoints that are remembered, so that late acknowledgements do not delete their
+/// files. Of checkpoints older than a forgotten one, files that come late are left alone.
+const REMEMBERED_SAVEPOINTS: usize = 16;
 
 /// A wake-up that the coordinator asks for. Timers are not taken back: outdated ones do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,7 +170,8 @@ pub struct CheckpointCoordinator {
     queue: RequestQueue,
     pending: BTreeMap<CheckpointId, PendingCheckpoint>,
     completed: CompletedCheckpointStore,
-    savepoints: VecDeque<CheckpointId>,
+    savepoints: VecDeque<CompletedCheckpoint>,
+    forgotten_savepoint: Option<CheckpointId>,
     shared: SharedStateRegistry,
     failures: CheckpointFailureManager,
     stats: CheckpointStatsTracker,
@@ -194,6 +195,7 @@ impl CheckpointCoordinator {
             pending: BTreeMap::new(),
             completed: CompletedCheckpointStore::new(config.retained),
             savepoints: VecDeque::new(),
+            forgotten_savepoint: None,
             shared: SharedStateRegistry::default(),
             failures: CheckpointFailureManager::new(config.tolerable_failed),
             stats: CheckpointStatsTracker::new(DEFAULT_HISTORY_SIZE),

@@ -78,7 +78,7 @@ pub struct PendingCheckpoint {
     triggered: BTreeSet<SubtaskRef>,
     finished: BTreeSet<SubtaskRef>,
     operators_finished: BTreeSet<SubtaskRef>,
-    finished_on_restore: BTreeSet<usize>,
+    finished_on_restore: BTreeSet<SubtaskRef>,
     awaited_coordinators: BTreeSet<OperatorId>,
     coordinator_states: BTreeMap<OperatorId, Vec<u8>>,
     snapshots: BTreeMap<SubtaskRef, TaskStateSnapshot>,
@@ -192,7 +192,7 @@ impl PendingCheckpoint {
                     self.operators_finished.insert(subtask);
                 }
                 SnapshotProgress::FinishedOnRestore => {
-                    self.finished_on_restore.insert(subtask.vertex);
+                    self.finished_on_restore.insert(subtask);
                 }
             }
             self.snapshots.insert(subtask, snapshot);
@@ -243,8 +243,7 @@ impl PendingCheckpoint {
         });
         for (position, vertex) in topology.vertices.iter().enumerate() {
             let finished = self.finished_subtasks_of(position);
-            let fully_finished = finished.len() as u32 == vertex.parallelism
-                || self.finished_on_restore.contains(&position);
+            let fully_finished = finished.len() as u32 == vertex.parallelism;
             self.check_union_state(position, vertex, finished.len() as u32, fully_finished)?;
             for operator in &vertex.operators {
                 let mut state = self.operator_state(position, vertex, operator);
@@ -270,8 +269,8 @@ impl PendingCheckpoint {
     }
 
     fn finished_subtasks_of(&self, vertex: usize) -> BTreeSet<u32> {
-        let of_vertex = self.finished.iter().filter(|subtask| subtask.vertex == vertex);
-        of_vertex.map(|subtask| subtask.subtask).collect()
+        let finished = self.finished.iter().chain(&self.finished_on_restore);
+        finished.filter(|subtask| subtask.vertex == vertex).map(|subtask| subtask.subtask).collect()
     }
 
     fn operator_state(

@@ -1,1 +1,8 @@
-//! Tests.
+//! The coordinator as text scripts, its invariants under random events, and the assignment of
+//! state against what it must preserve.
+
+mod assign;
+mod lifecycle;
+mod random;
+mod script;
+mod stopping;

@@ -46,6 +46,7 @@ struct Edge<'a> {
     max_parallelism: u32,
     old_producers: u32,
     old_consumers: u32,
+    old_max_parallelism: u32,
 }
 
 /// Gives records in flight to whoever is to process them.
@@ -80,6 +81,7 @@ pub fn assign(
                 max_parallelism,
                 old_producers,
                 old_consumers,
+                old_max_parallelism: state.max_parallelism,
             };
             if (producer.parallelism, consumer.parallelism) == (old_producers, old_consumers) {
                 edge.put_back(metadata, assignment);
@@ -233,6 +235,12 @@ impl Edge<'_> {
         match self.input.ship {
             ShipStrategy::KeyGroup => {
                 let max = self.max_parallelism;
+                if max != self.old_max_parallelism {
+                    let old = self.old_max_parallelism;
+                    return Err(format!(
+                        "they were cut into {old} key groups, now there are {max}"
+                    ));
+                }
                 let range = KeyGroupRange::of_subtask(old, self.old_consumers, max);
                 let new = (0..parallelism).filter_map(|subtask| {
                     let own = KeyGroupRange::of_subtask(subtask, parallelism, max);

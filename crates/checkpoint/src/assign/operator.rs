@@ -153,9 +153,13 @@ fn add(share: &mut Vec<OperatorStateHandle>, named: &NamedState<'_>, (file, elem
         share.push(OperatorStateHandle { file: file.clone(), states: Vec::new() });
         share.len() - 1
     });
-    share[position].states.push(PartitionedState {
-        name: named.name.to_owned(),
-        mode: named.mode,
-        partitions: elements.to_vec(),
-    });
+    let states = &mut share[position].states;
+    match states.iter_mut().find(|state| state.name == named.name) {
+        Some(state) => state.partitions.extend_from_slice(elements),
+        None => states.push(PartitionedState {
+            name: named.name.to_owned(),
+            mode: named.mode,
+            partitions: elements.to_vec(),
+        }),
+    }
 }

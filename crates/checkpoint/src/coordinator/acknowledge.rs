@@ -52,7 +52,13 @@ impl CheckpointCoordinator {
                 self.discard_unused(checkpoint_id, &snapshot);
                 AcknowledgeOutcome::Unknown
             }
-            None if self.is_completed(checkpoint_id) => AcknowledgeOutcome::Duplicate,
+            None if self.is_completed(checkpoint_id) => {
+                if self.discard_unused(checkpoint_id, &snapshot) {
+                    AcknowledgeOutcome::Unknown
+                } else {
+                    AcknowledgeOutcome::Duplicate
+                }
+            }
             None => {
                 if checkpoint_id < self.next_id {
                     self.stats.on_acknowledged(checkpoint_id, subtask, metrics, now_ms);
@@ -133,20 +139,35 @@ impl CheckpointCoordinator {
         Ok(())
     }
 
-    /// Deletes the files of a snapshot that became part of nothing.
-    fn discard_unused(&mut self, checkpoint_id: CheckpointId, snapshot: &TaskStateSnapshot) {
+    /// Deletes the files of a snapshot that are part of nothing. True if there are any.
+    fn discard_unused(
+        &mut self,
+        checkpoint_id: CheckpointId,
+        snapshot: &TaskStateSnapshot,
+    ) -> bool {
+        let known = self.pending.contains_key(&checkpoint_id) || self.is_completed(checkpoint_id);
+        if !known && self.forgotten_savepoint.is_some_and(|forgotten| checkpoint_id <= forgotten) {
+            return false;
+        }
         let pending = self.pending.get(&checkpoint_id);
-        let taken = pending.map(|pending| pending.own_files()).unwrap_or_default();
+        let mut taken = pending.map(|pending| pending.own_files()).unwrap_or_default();
+        for completed in self.completed.iter().chain(&self.savepoints) {
+            if completed.id() == checkpoint_id {
+                taken.extend(own_files(completed.metadata.files(), checkpoint_id));
+            }
+        }
         let own = own_files(snapshot.files(), checkpoint_id).into_iter();
         let unused: Vec<Arc<str>> =
             own.filter(|url| !taken.contains(url) && !self.shared.contains(url)).collect();
-        if !unused.is_empty() {
+        let any = !unused.is_empty();
+        if any {
             self.commands.push(Command::DiscardState(unused));
         }
+        any
     }
 
     fn is_completed(&self, checkpoint_id: CheckpointId) -> bool {
-        self.completed.iter().any(|checkpoint| checkpoint.id() == checkpoint_id)
-            || self.savepoints.contains(&checkpoint_id)
+        let mut completed = self.completed.iter().chain(&self.savepoints);
+        completed.any(|checkpoint| checkpoint.id() == checkpoint_id)
     }
 }

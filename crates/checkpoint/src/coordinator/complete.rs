@@ -93,9 +93,10 @@ impl CheckpointCoordinator {
             self.commands.push(Command::CompleteRequest { request, result: Ok(completed.clone()) });
         }
         if kind.is_savepoint() {
-            self.savepoints.push_back(id);
+            self.savepoints.push_back(completed);
             if self.savepoints.len() > REMEMBERED_SAVEPOINTS {
-                self.savepoints.pop_front();
+                let forgotten = self.savepoints.pop_front().map(|savepoint| savepoint.id());
+                self.forgotten_savepoint = forgotten.max(self.forgotten_savepoint);
             }
         } else {
             self.retain(completed);

@@ -51,23 +51,22 @@ impl TaskTable {
         states.all(|state| matches!(state, ExecutionState::Running | ExecutionState::Finished))
     }
 
-    /// Takes over a state. False if it is of a superseded attempt or of an unknown subtask.
+    /// Takes over a state. `None` if nothing changes: it is known, of a superseded attempt, or of
+    /// an unknown subtask. Otherwise the attempt that was current before.
     fn update(
         &mut self,
         topology: &Topology,
         attempt: ExecutionAttemptId,
         state: ExecutionState,
-    ) -> bool {
-        let entry = topology
-            .position(attempt.vertex)
-            .and_then(|vertex| self.vertices[vertex].get_mut(attempt.subtask as usize));
-        let Some((current, old)) = entry else { return false };
-        if attempt.job != current.job || attempt.attempt < current.attempt {
-            return false;
+    ) -> Option<ExecutionAttemptId> {
+        let vertex = topology.position(attempt.vertex)?;
+        let (current, old) = self.vertices[vertex].get_mut(attempt.subtask as usize)?;
+        let known = *current == attempt && *old == state;
+        if known || attempt.job != current.job || attempt.attempt < current.attempt {
+            return None;
         }
-        let changed = *current != attempt || *old != state;
-        (*current, *old) = (attempt, state);
-        changed
+        *old = state;
+        Some(std::mem::replace(current, attempt))
     }
 }
 
@@ -79,18 +78,19 @@ impl CheckpointCoordinator {
         state: ExecutionState,
         now_ms: i64,
     ) -> Vec<Command> {
-        if self.shut_down.is_some() || !self.tasks.update(&self.topology, attempt, state) {
+        if self.shut_down.is_some() {
             return Vec::new();
+        }
+        let Some(before) = self.tasks.update(&self.topology, attempt, state) else {
+            return Vec::new();
+        };
+        if before != attempt {
+            self.abort_waiting_for(before, "is superseded".to_owned(), now_ms);
         }
         match state {
             ExecutionState::Finished => self.task_finished(attempt, now_ms),
             ExecutionState::Failed | ExecutionState::Canceled | ExecutionState::Canceling => {
-                let waiting = self.pending_ids(|p| p.awaits(attempt));
-                let cause = CheckpointException::new(
-                    CheckpointFailureReason::TaskFailure,
-                    format!("{attempt} is {state:?}"),
-                );
-                self.abort_all(waiting, &cause, now_ms);
+                self.abort_waiting_for(attempt, format!("is {state:?}"), now_ms);
             }
             _ => {}
         }
@@ -107,6 +107,13 @@ impl CheckpointCoordinator {
         self.stopping = false;
         self.periodic.stop();
         self.take_commands()
+    }
+
+    fn abort_waiting_for(&mut self, attempt: ExecutionAttemptId, why: String, now_ms: i64) {
+        let waiting = self.pending_ids(|p| p.awaits(attempt));
+        let detail = format!("{attempt} {why}");
+        let cause = CheckpointException::new(CheckpointFailureReason::TaskFailure, detail);
+        self.abort_all(waiting, &cause, now_ms);
     }
 
     fn task_finished(&mut self, attempt: ExecutionAttemptId, now_ms: i64) {

@@ -1,0 +1,34 @@
+//! Where checkpoints are kept: state files and metadata on any object store (local files, S3 and
+//! what speaks its protocol), or in the JobManager's memory.
+//!
+//! - [`format`]: the bytes of a file, checksummed frame by frame; pure.
+//! - [`metadata`]: the bytes of a metadata file; pure.
+//! - [`layout`]: names of directories and files, as Flink's; pure.
+//! - [`stores`]: from URLs to object stores.
+//! - [`writer`], [`reader`]: state files, for tasks.
+//! - [`checkpoints`]: metadata, recovery and deletion, for the JobMaster.
+//!
+//! Invariants: a metadata file is in place whole or not at all. A file that was torn, cut or
+//! changed is never taken for intact: every byte is covered by a checksum, and every handle knows
+//! length and checksum of what it names. Errors name the file.
+//!
+//! Deliberately absent: which checkpoint is kept or deleted (crate `checkpoint`), the contents of
+//! state files, retries (the object store's own), secrets (options come from the configuration).
+
+pub mod checkpoints;
+pub mod error;
+pub mod format;
+pub mod layout;
+pub mod metadata;
+pub mod reader;
+pub mod stores;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification};
+pub use error::StorageError;
+pub use format::{Compression, FormatError};
+pub use stores::Stores;
+pub use writer::{StateTarget, StateWriter, StorageOptions};

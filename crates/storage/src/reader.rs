@@ -1,0 +1,104 @@
+//! State files, as tasks read them: piece by piece, each piece checked; at the end the file is
+//! checked against the handle that named it.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream::BoxStream};
+use hurtig_types::{StateFile, StateLocation, snapshot::state_checksum};
+use object_store::ObjectStoreExt;
+
+use crate::{
+    error::StorageError,
+    format::{ContentSummary, FileDecoder, FileKind},
+    stores::Stores,
+};
+
+/// Reads the content that one handle names.
+pub struct StateReader {
+    url: String,
+    expected: ContentSummary,
+    source: Source,
+}
+
+enum Source {
+    Inline(Option<Bytes>),
+    File {
+        stream: BoxStream<'static, object_store::Result<Bytes>>,
+        decoder: Option<Box<FileDecoder>>,
+    },
+}
+
+impl StateReader {
+    /// Opens what a handle names.
+    pub async fn open(stores: &Stores, file: &StateFile) -> Result<Self, StorageError> {
+        let expected = ContentSummary { length: file.length, checksum: file.checksum };
+        let url = match &file.location {
+            StateLocation::Inline(bytes) => {
+                let source = Source::Inline(Some(Bytes::copy_from_slice(bytes)));
+                return Ok(Self { url: "state in a handle".to_owned(), expected, source });
+            }
+            StateLocation::Absolute(url) => url.to_string(),
+            StateLocation::Relative(path) => {
+                let problem = "a relative path means nothing outside of its metadata".to_owned();
+                return Err(StorageError::Url { url: path.to_string(), problem });
+            }
+        };
+        let location = stores.locate(&url)?;
+        let got = location.store.get(&location.path).await.map_err(|source| {
+            let url = url.clone();
+            StorageError::Store { action: "read", url, source }
+        })?;
+        let decoder = Some(Box::new(FileDecoder::new(FileKind::State)));
+        Ok(Self { url, expected, source: Source::File { stream: got.into_stream(), decoder } })
+    }
+
+    /// The next piece; `None` after the last, once the whole has been checked.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let (stream, decoder) = match &mut self.source {
+            Source::Inline(bytes) => {
+                let Some(bytes) = bytes.take() else { return Ok(None) };
+                let (length, checksum) = (bytes.len() as u64, state_checksum(&bytes));
+                check(&self.url, self.expected, ContentSummary { length, checksum })?;
+                return Ok(Some(bytes));
+            }
+            Source::File { stream, decoder } => (stream, decoder),
+        };
+        let damaged = |source| StorageError::Damaged { url: self.url.clone(), source };
+        while let Some(open) = decoder {
+            if let Some(chunk) = open.next_chunk().map_err(damaged)? {
+                return Ok(Some(chunk.into()));
+            }
+            match stream.next().await {
+                Some(Ok(bytes)) => open.push(&bytes),
+                Some(Err(source)) => {
+                    let url = self.url.clone();
+                    return Err(StorageError::Store { action: "read", url, source });
+                }
+                None => {
+                    if let Some(ended) = decoder.take() {
+                        let found = ended.finish().map_err(damaged)?;
+                        check(&self.url, self.expected, found)?;
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn check(url: &str, expected: ContentSummary, found: ContentSummary) -> Result<(), StorageError> {
+    if expected == found {
+        return Ok(());
+    }
+    let (length, checksum) = (found.length, found.checksum);
+    Err(StorageError::OtherContent { url: url.to_owned(), length, checksum })
+}
+
+/// The whole content that a handle names.
+pub async fn read_all(stores: &Stores, file: &StateFile) -> Result<Vec<u8>, StorageError> {
+    let mut reader = StateReader::open(stores, file).await?;
+    let mut content = Vec::new();
+    while let Some(chunk) = reader.next_chunk().await? {
+        content.extend_from_slice(&chunk);
+    }
+    Ok(content)
+}

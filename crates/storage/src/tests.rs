@@ -1,0 +1,6 @@
+//! Hostile bytes, and the storage on local files and in memory.
+
+mod checkpoints;
+mod format;
+mod metadata;
+mod sample;

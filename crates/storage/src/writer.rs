@@ -1,0 +1,271 @@
+//! State files, as tasks write them.
+//!
+//! Content that stays below the threshold is kept in the handle, as small files are costly
+//! everywhere. Beyond it, the file is uploaded in parts while it is being written; at most
+//! [`PARTS_IN_FLIGHT`] parts are in memory besides the one that fills. A file appears whole, when
+//! it is finished, or not at all; a writer that is dropped leaves nothing (but parts that the
+//! store's own rules clean up, if the upload was not aborted).
+//!
+//! With the JobManager's memory as storage, all content is kept in handles, up to a limit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream::FuturesUnordered};
+use hurtig_types::{CheckpointId, JobId, StateFile, StateLocation, StateScope};
+use object_store::{MultipartUpload, ObjectStoreExt, UploadPart};
+
+use crate::{
+    error::StorageError,
+    format::{Compression, FileEncoder, FileKind},
+    layout,
+    stores::{Location, Stores},
+};
+
+/// Bytes of one part of an upload; stores want at least 5 MiB.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// Parts that are uploaded at once, per file.
+const PARTS_IN_FLIGHT: usize = 3;
+/// Files that [`write_all`] writes at once.
+const FILES_IN_FLIGHT: usize = 8;
+
+/// How state is stored; the names are Flink's under `execution.checkpointing`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageOptions {
+    /// Directory of all jobs' checkpoints, as a URL; `None`: the JobManager's memory.
+    pub directory: Option<String>,
+    /// Content below this many bytes is kept in the handle (`data-inline-threshold`).
+    pub inline_threshold_bytes: usize,
+    /// Most bytes of one piece of state in the JobManager's memory.
+    pub max_memory_state_bytes: usize,
+    /// Compression.
+    pub compression: Compression,
+}
+
+impl Default for StorageOptions {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            inline_threshold_bytes: 20 * 1024,
+            max_memory_state_bytes: 5 * 1024 * 1024,
+            compression: Compression::default(),
+        }
+    }
+}
+
+/// What a state file belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateTarget {
+    /// To one checkpoint.
+    Exclusive(CheckpointId),
+    /// To a savepoint in that directory.
+    Savepoint(Arc<str>),
+    /// To several checkpoints, this one first.
+    Shared(CheckpointId),
+    /// To the task.
+    TaskOwned,
+}
+
+impl StateTarget {
+    fn scope(&self) -> StateScope {
+        match self {
+            Self::Exclusive(_) | Self::Savepoint(_) => StateScope::Exclusive,
+            Self::Shared(created_by) => StateScope::Shared { created_by: *created_by },
+            Self::TaskOwned => StateScope::TaskOwned,
+        }
+    }
+
+    fn directory(&self, base: &str, job: JobId) -> String {
+        match self {
+            Self::Exclusive(id) => layout::checkpoint_directory(base, job, *id),
+            Self::Savepoint(directory) => directory.trim_end_matches('/').to_owned(),
+            Self::Shared(_) => layout::shared_directory(base, job),
+            Self::TaskOwned => layout::task_owned_directory(base, job),
+        }
+    }
+}
+
+/// Writes one state file.
+pub struct StateWriter {
+    name: String,
+    url: Option<String>,
+    scope: StateScope,
+    location: Option<Location>,
+    /// Content goes to the handle while it is shorter than this.
+    inline_below_bytes: usize,
+    /// Longer content is refused.
+    limit_bytes: usize,
+    plain: Vec<u8>,
+    encoder: Option<FileEncoder>,
+    compression: Compression,
+    encoded: Vec<u8>,
+    upload: Option<Box<dyn MultipartUpload>>,
+    parts: FuturesUnordered<UploadPart>,
+}
+
+impl StateWriter {
+    /// Begins a file. `name` must be unique within the target's directory, also among attempts that
+    /// came to nothing.
+    pub fn new(
+        stores: &Stores,
+        options: &StorageOptions,
+        job: JobId,
+        target: &StateTarget,
+        name: &str,
+    ) -> Result<Self, StorageError> {
+        let directory = match (target, &options.directory) {
+            (StateTarget::Savepoint(_), base) => {
+                Some(target.directory(base.as_deref().unwrap_or_default(), job))
+            }
+            (_, Some(base)) => Some(target.directory(base, job)),
+            (_, None) => None,
+        };
+        let url = directory.map(|directory| format!("{directory}/{name}"));
+        let location = url.as_deref().map(|url| stores.locate(url)).transpose()?;
+        let in_memory = location.is_none();
+        // A shared file is named again by later checkpoints; in a handle it would be copied.
+        let may_be_inline = in_memory || target.scope() == StateScope::Exclusive;
+        let inline_below_bytes = match (in_memory, may_be_inline) {
+            (true, _) => usize::MAX,
+            (false, true) => options.inline_threshold_bytes,
+            (false, false) => 0,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            url,
+            scope: target.scope(),
+            location,
+            inline_below_bytes,
+            limit_bytes: if in_memory { options.max_memory_state_bytes } else { usize::MAX },
+            plain: Vec::new(),
+            encoder: None,
+            compression: options.compression,
+            encoded: Vec::new(),
+            upload: None,
+            parts: FuturesUnordered::new(),
+        })
+    }
+
+    /// Bytes of content so far; the next byte has this offset.
+    pub fn length(&self) -> u64 {
+        self.encoder.as_ref().map_or(self.plain.len() as u64, FileEncoder::length)
+    }
+
+    /// Adds content.
+    pub async fn write(&mut self, content: &[u8]) -> Result<(), StorageError> {
+        if self.encoder.is_none() {
+            if self.plain.len() + content.len() > self.limit_bytes {
+                let (name, limit) = (self.name.clone(), self.limit_bytes);
+                return Err(StorageError::TooLarge { name, limit });
+            }
+            if self.plain.len() + content.len() < self.inline_below_bytes {
+                self.plain.extend_from_slice(content);
+                return Ok(());
+            }
+            self.leave_handle();
+        }
+        if let Some(encoder) = &mut self.encoder {
+            encoder.write(content, &mut self.encoded);
+        }
+        while self.encoded.len() >= PART_BYTES {
+            let rest = self.encoded.split_off(PART_BYTES);
+            let part = std::mem::replace(&mut self.encoded, rest);
+            self.upload_part(part).await?;
+        }
+        Ok(())
+    }
+
+    fn leave_handle(&mut self) {
+        let mut encoder = FileEncoder::new(FileKind::State, self.compression, &mut self.encoded);
+        encoder.write(&std::mem::take(&mut self.plain), &mut self.encoded);
+        self.encoder = Some(encoder);
+    }
+
+    fn error(&self, source: object_store::Error) -> StorageError {
+        let url = self.url.clone().unwrap_or_else(|| self.name.clone());
+        StorageError::Store { action: "write", url, source }
+    }
+
+    async fn upload_part(&mut self, part: Vec<u8>) -> Result<(), StorageError> {
+        let Some(location) = &self.location else { return Ok(()) };
+        if self.upload.is_none() {
+            let upload = location.store.put_multipart(&location.path).await;
+            self.upload = Some(upload.map_err(|source| self.error(source))?);
+        }
+        while self.parts.len() >= PARTS_IN_FLIGHT {
+            let ended = self.parts.next().await;
+            ended.transpose().map_err(|source| self.error(source))?;
+        }
+        if let Some(upload) = &mut self.upload {
+            self.parts.push(upload.put_part(Bytes::from(part).into()));
+        }
+        Ok(())
+    }
+
+    /// Ends the file and names it.
+    pub async fn finish(mut self) -> Result<StateFile, StorageError> {
+        let Some(encoder) = self.encoder.take() else {
+            let inline = self.location.is_none() || self.plain.len() < self.inline_below_bytes;
+            if inline {
+                return Ok(StateFile {
+                    scope: StateScope::Exclusive,
+                    ..StateFile::inline(&self.plain)
+                });
+            }
+            self.leave_handle();
+            return Box::pin(self.finish()).await;
+        };
+        let summary = encoder.finish(&mut self.encoded);
+        let last = std::mem::take(&mut self.encoded);
+        if self.upload.is_some() {
+            self.upload_part(last).await?;
+            let mut upload = self.upload.take();
+            while let Some(ended) = self.parts.next().await {
+                ended.map_err(|source| self.error(source))?;
+            }
+            if let Some(upload) = &mut upload {
+                upload.complete().await.map_err(|source| self.error(source))?;
+            }
+        } else if let Some(location) = &self.location {
+            let put = location.store.put(&location.path, Bytes::from(last).into()).await;
+            put.map_err(|source| self.error(source))?;
+        }
+        let url: Arc<str> = self.url.clone().unwrap_or_default().into();
+        let (length, checksum) = (summary.length, summary.checksum);
+        Ok(StateFile {
+            location: StateLocation::Absolute(url),
+            scope: self.scope,
+            length,
+            checksum,
+        })
+    }
+
+    /// Gives the file up, and what was uploaded of it.
+    pub async fn abort(mut self) -> Result<(), StorageError> {
+        self.parts.clear();
+        if let Some(mut upload) = self.upload.take() {
+            upload.abort().await.map_err(|source| self.error(source))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes whole files, several at once; the handles stand in the order of the files.
+pub async fn write_all(
+    stores: &Stores,
+    options: &StorageOptions,
+    job: JobId,
+    files: Vec<(StateTarget, String, Bytes)>,
+) -> Result<Vec<StateFile>, StorageError> {
+    let writes = files.into_iter().map(async |(target, name, content)| {
+        let mut writer = StateWriter::new(stores, options, job, &target, &name)?;
+        writer.write(&content).await?;
+        writer.finish().await
+    });
+    let mut writes = futures::stream::iter(writes).buffered(FILES_IN_FLIGHT);
+    let mut handles = Vec::new();
+    while let Some(handle) = writes.next().await {
+        handles.push(handle?);
+    }
+    Ok(handles)
+}
