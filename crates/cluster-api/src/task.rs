@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hurtig_graph::{JobConfig, JobVertex};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
-    AllocationId, EdgeId, ErrorClass, ExecutionAttemptId, FlowError, ResourceId, ResultPartitionId,
+    AllocationId, EdgeId, ErrorClass, ExecutionAttemptId, FlowError, JobManagerTaskRestore,
+    ResourceId, ResultPartitionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,8 @@ pub struct TaskDeploymentDescriptor {
     pub consumers: Vec<(u32, u32)>,
     /// The job's settings.
     pub config: JobConfig,
+    /// The state to start from.
+    pub restore: Option<Box<JobManagerTaskRestore>>,
 }
 
 /// A failure, as it is told to people and to the scheduler.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use hurtig_types::{EdgeId, JobId, JobVertexId, OperatorId, SideTag};
+use hurtig_types::{
+    CheckpointConfig, EdgeId, JobId, JobVertexId, OperatorId, RecoveryClaimMode, SideTag,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::transformation::{OperatorKind, ShipStrategy};
@@ -165,6 +167,24 @@ pub struct JobConfig {
     pub latency_interval_ms: u64,
     /// The user's own parameters, shown to people and to rich functions.
     pub global_parameters: BTreeMap<String, String>,
+    /// Checkpoints.
+    pub checkpoints: CheckpointConfig,
+    /// `execution.checkpointing.dir`: directory of all jobs' checkpoints, as a URL; `None`: the
+    /// JobManager's memory.
+    pub checkpoint_directory: Option<String>,
+    /// Checkpoint or savepoint to start from.
+    pub restore_from: Option<RestoreFrom>,
+}
+
+/// What a job starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreFrom {
+    /// Directory of the checkpoint or savepoint, or its metadata file.
+    pub pointer: String,
+    /// State that no operator wants is left out, instead of refusing to start.
+    pub allow_non_restored_state: bool,
+    /// Who owns its files.
+    pub claim_mode: RecoveryClaimMode,
 }
 
 impl Default for JobConfig {
@@ -175,6 +195,9 @@ impl Default for JobConfig {
             slot_request_timeout_ms: 300_000,
             latency_interval_ms: 0,
             global_parameters: BTreeMap::new(),
+            checkpoints: CheckpointConfig::default(),
+            checkpoint_directory: None,
+            restore_from: None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub use error::GraphError;
 pub use explain::ship_name;
 pub use job_graph::{
     ChainedOperator, DistributionPattern, IntermediateDataSet, JobConfig, JobEdge, JobGraph,
-    JobVertex, OperatorOutput, OutputTarget, RestartStrategyConfig,
+    JobVertex, OperatorOutput, OutputTarget, RestartStrategyConfig, RestoreFrom,
 };
 pub use regions::pipelined_regions;
 pub use resolve::{DEFAULT_SLOT_SHARING_GROUP, StreamGraphSettings, build_stream_graph};

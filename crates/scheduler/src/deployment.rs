@@ -51,5 +51,6 @@ pub(crate) fn describe(
         subpartitions,
         consumers,
         config: graph.graph.config.clone(),
+        restore: None,
     })
 }

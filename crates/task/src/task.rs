@@ -32,7 +32,7 @@ use hurtig_graph::{ChainedOperator, OperatorKind};
 use hurtig_metrics::{Accumulators, MetricGroup, SharedAccumulators};
 use hurtig_network::{ChannelSpec, NetworkEnvironment};
 use hurtig_operator_api::{EventGateway, OperatorContext, PartitionContext, Program};
-use hurtig_storage::Stores;
+use hurtig_storage::{StorageOptions, Stores};
 use hurtig_types::{
     CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
     ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore,
@@ -412,7 +412,10 @@ fn build(
         CheckpointServices {
             attempt,
             stores: services.stores.clone(),
-            options: deployment.config.storage_options(),
+            options: StorageOptions {
+                directory: deployment.config.checkpoint_directory.clone(),
+                ..StorageOptions::default()
+            },
             runtimes: services.runtimes.clone(),
             clock: services.clock,
             signal: handle.signal.clone(),
