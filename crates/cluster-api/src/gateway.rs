@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
+use hurtig_types::{
+    AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
+    ExecutionAttemptId, JobId, OperatorId, ResourceId, TaskStateSnapshot,
+};
 
 use crate::{
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
@@ -59,6 +62,10 @@ pub trait DispatcherGateway: Send + Sync {
     async fn job_details(&self, job: JobId) -> RpcResult<JobDetails>;
     /// Starts to cancel a job.
     async fn cancel_job(&self, job: JobId) -> RpcResult<()>;
+    /// Takes a checkpoint of a job now, and returns where it is.
+    async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String>;
+    /// Takes a savepoint of a job beneath a directory (a URL), and returns where it is.
+    async fn trigger_savepoint(&self, job: JobId, directory: String) -> RpcResult<String>;
     /// Waits for a job's end.
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
     /// The job's accumulators as of now.
@@ -144,6 +151,24 @@ pub trait TaskExecutorGateway: Send + Sync {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()>;
+    /// A checkpoint begins at an attempt. Unknown attempts are fine.
+    async fn trigger_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        barrier: CheckpointBarrier,
+    ) -> RpcResult<()>;
+    /// A checkpoint is complete. Unknown attempts are fine.
+    async fn notify_checkpoint_complete(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+    ) -> RpcResult<()>;
+    /// A checkpoint was given up. Unknown attempts are fine.
+    async fn notify_checkpoint_aborted(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+    ) -> RpcResult<()>;
     /// The ResourceManager's heartbeat: answered by one that lives.
     async fn heartbeat_from_resource_manager(&self) -> RpcResult<()>;
     /// A JobMaster's heartbeat; answered with the metrics of that job's tasks.
@@ -175,6 +200,25 @@ pub trait JobMasterGateway: Send + Sync {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()>;
+    /// An attempt has written its part of a checkpoint.
+    async fn acknowledge_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        snapshot: TaskStateSnapshot,
+        metrics: CheckpointMetrics,
+    ) -> RpcResult<()>;
+    /// An attempt cannot take its part in a checkpoint.
+    async fn decline_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        reason: CheckpointException,
+    ) -> RpcResult<()>;
+    /// Takes a checkpoint now, and returns where it is.
+    async fn trigger_checkpoint(&self) -> RpcResult<String>;
+    /// Takes a savepoint beneath a directory (a URL), and returns where it is.
+    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String>;
     /// A slot was lost.
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()>;
     /// A TaskExecutor was lost.

@@ -3,13 +3,17 @@
 //! Each runs as an actor of its own: it takes one message after the other from a bounded queue,
 //! and what it wants done goes to the JobMaster as a message.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
 use hurtig_operator_api::{CoordinatorAction, CoordinatorContext, OperatorCoordinator, Program};
-use hurtig_types::{FlowError, FlowResult, JobVertexId, OperatorId};
+use hurtig_types::{CheckpointId, FlowError, FlowResult, JobVertexId, OperatorId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::actor::Message;
@@ -19,7 +23,9 @@ const QUEUED_MESSAGES: usize = 1 << 16;
 
 enum ToCoordinator {
     Event { subtask: u32, event: Vec<u8> },
-    Reset { subtask: u32 },
+    Reset { subtask: u32, restored: Option<CheckpointId> },
+    Snapshot { checkpoint: CheckpointId },
+    CheckpointComplete { checkpoint: CheckpointId },
     Request { request: Vec<u8>, reply: oneshot::Sender<RpcResult<Vec<u8>>> },
     Timer,
 }
@@ -42,6 +48,7 @@ impl Coordinators {
         program: &Arc<Program>,
         runtimes: &Runtimes,
         master: &Mailbox<Message>,
+        restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
     ) -> FlowResult<Self> {
         let mut links = HashMap::new();
         for vertex in &graph.vertices {
@@ -60,7 +67,11 @@ impl Coordinators {
                     continue;
                 };
                 let (queue, messages) = mpsc::channel(QUEUED_MESSAGES);
+                let restored = restored.and_then(|(checkpoint, states)| {
+                    Some((*checkpoint, states.get(&operator.id)?.clone()))
+                });
                 let actor = Actor {
+                    restored,
                     coordinator,
                     context,
                     vertex: vertex.id,
@@ -98,11 +109,32 @@ impl Coordinators {
         self.post(operator, ToCoordinator::Event { subtask, event })
     }
 
-    pub(crate) fn reset(&self, vertex: JobVertexId, subtask: u32) -> Result<(), String> {
+    /// Asks a coordinator for its state.
+    pub(crate) fn snapshot(
+        &self,
+        operator: OperatorId,
+        checkpoint: CheckpointId,
+    ) -> Result<(), String> {
+        self.post(operator, ToCoordinator::Snapshot { checkpoint })
+    }
+
+    /// Tells all coordinators that a checkpoint is complete.
+    pub(crate) fn checkpoint_complete(&self, checkpoint: CheckpointId) -> Result<(), String> {
+        self.links.keys().try_for_each(|operator| {
+            self.post(*operator, ToCoordinator::CheckpointComplete { checkpoint })
+        })
+    }
+
+    pub(crate) fn reset(
+        &self,
+        vertex: JobVertexId,
+        subtask: u32,
+        restored: Option<CheckpointId>,
+    ) -> Result<(), String> {
         let of_vertex = self.links.iter().filter(|(_, link)| link.vertex == vertex);
         of_vertex
             .map(|(operator, _)| *operator)
-            .try_for_each(|operator| self.post(operator, ToCoordinator::Reset { subtask }))
+            .try_for_each(|operator| self.post(operator, ToCoordinator::Reset { subtask, restored }))
     }
 
     pub(crate) fn request(
@@ -122,6 +154,8 @@ impl Coordinators {
 }
 
 struct Actor {
+    /// What it starts from, if it is restored.
+    restored: Option<(CheckpointId, Vec<u8>)>,
     coordinator: Box<dyn OperatorCoordinator>,
     context: CoordinatorContext,
     vertex: JobVertexId,
@@ -132,7 +166,13 @@ struct Actor {
 impl Actor {
     async fn run(mut self, mut messages: mpsc::Receiver<ToCoordinator>) {
         let mut actions = Vec::new();
-        let started = call(|| self.coordinator.start(&mut actions));
+        let coordinator = &mut self.coordinator;
+        let started = match self.restored.take() {
+            Some((checkpoint, state)) => {
+                call(|| coordinator.restore(checkpoint, &state, &mut actions))
+            }
+            None => call(|| coordinator.start(&mut actions)),
+        };
         if !self.carry_out(started, &mut actions).await {
             return;
         }
@@ -142,8 +182,23 @@ impl Actor {
                 ToCoordinator::Event { subtask, event } => {
                     call(|| coordinator.on_event(subtask, &event, &mut actions))
                 }
-                ToCoordinator::Reset { subtask } => {
-                    call(|| coordinator.subtask_reset(subtask, &mut actions))
+                ToCoordinator::Reset { subtask, restored } => {
+                    call(|| coordinator.subtask_reset(subtask, restored, &mut actions))
+                }
+                ToCoordinator::Snapshot { checkpoint } => {
+                    let state = call(|| coordinator.snapshot(checkpoint));
+                    let message = Message::CoordinatorSnapshot {
+                        checkpoint,
+                        operator: self.context.operator,
+                        state: state.map_err(|error| error.chain_text()),
+                    };
+                    if self.master.tell(message).await.is_err() {
+                        return;
+                    }
+                    Ok(())
+                }
+                ToCoordinator::CheckpointComplete { checkpoint } => {
+                    call(|| coordinator.checkpoint_complete(checkpoint))
                 }
                 ToCoordinator::Timer => call(|| coordinator.on_timer(&mut actions)),
                 ToCoordinator::Request { request, reply } => {

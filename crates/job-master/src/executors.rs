@@ -9,7 +9,9 @@ use hurtig_cluster_api::{
     FencingToken, Mailbox, RpcError, TaskDeploymentDescriptor, TaskExecutorGateway,
 };
 use hurtig_env::Runtimes;
-use hurtig_types::{ExecutionAttemptId, JobId, OperatorId, ResourceId};
+use hurtig_types::{
+    CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId, ResourceId,
+};
 use tokio::sync::mpsc;
 
 use crate::actor::Message;
@@ -19,6 +21,9 @@ pub(crate) enum Order {
     Deploy(Box<TaskDeploymentDescriptor>),
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
+    TriggerCheckpoint(ExecutionAttemptId, CheckpointBarrier),
+    CheckpointComplete(ExecutionAttemptId, CheckpointId),
+    CheckpointAborted(ExecutionAttemptId, CheckpointId),
     /// The job has ended.
     Disconnect,
     /// Ask for metrics: also the heartbeat.
@@ -61,6 +66,15 @@ impl ExecutorLink {
                     Order::Cancel(attempt) => gateway.cancel_task(attempt).await,
                     Order::Event(attempt, operator, event) => {
                         gateway.send_operator_event(attempt, operator, event).await
+                    }
+                    Order::TriggerCheckpoint(attempt, barrier) => {
+                        gateway.trigger_checkpoint(attempt, barrier).await
+                    }
+                    Order::CheckpointComplete(attempt, checkpoint) => {
+                        gateway.notify_checkpoint_complete(attempt, checkpoint).await
+                    }
+                    Order::CheckpointAborted(attempt, checkpoint) => {
+                        gateway.notify_checkpoint_aborted(attempt, checkpoint).await
                     }
                     Order::Disconnect => {
                         let reason = "the job has ended".to_owned();

@@ -13,7 +13,10 @@ use hurtig_metrics::MetricRegistry;
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
 use hurtig_task::{TaskHandle, TaskServices, spawn_task};
-use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
+use hurtig_storage::Stores;
+use hurtig_types::{
+    AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId, ResourceId,
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -41,11 +44,19 @@ enum Message {
     Submit(Box<TaskDeploymentDescriptor>, FencingToken, Reply<()>),
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
+    Checkpoint(ExecutionAttemptId, CheckpointNews),
     TaskEnded(ExecutionAttemptId),
     Ping(oneshot::Sender<()>),
     Heartbeat(JobId, oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
+}
+
+/// What a task is told of checkpoints.
+enum CheckpointNews {
+    Trigger(CheckpointBarrier),
+    Complete(CheckpointId),
+    Aborted(CheckpointId),
 }
 
 /// The actor.
@@ -60,6 +71,7 @@ pub struct TaskExecutor {
     network: NetworkEnvironment,
     programs: ProgramStore,
     metrics: MetricRegistry,
+    stores: Arc<Stores>,
     reports: Reports,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
@@ -81,6 +93,7 @@ impl TaskExecutor {
         resource_manager: Arc<dyn ResourceManagerGateway>,
         programs: ProgramStore,
         metrics: MetricRegistry,
+        stores: Arc<Stores>,
         runtimes: &Runtimes,
         clock: Clock,
     ) -> TaskExecutorHandle {
@@ -108,6 +121,7 @@ impl TaskExecutor {
             network,
             programs,
             metrics,
+            stores,
             reports,
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
@@ -213,6 +227,19 @@ impl TaskExecutor {
                     task.cancel();
                 }
             }
+            Message::Checkpoint(attempt, news) => {
+                // One that has ended needs no news.
+                let Some(task) = self.tasks.get(&attempt) else { return };
+                let told = match news {
+                    CheckpointNews::Trigger(barrier) => task.trigger_checkpoint(barrier),
+                    CheckpointNews::Complete(id) => task.checkpoint_complete(id),
+                    CheckpointNews::Aborted(id) => task.checkpoint_aborted(id),
+                };
+                if let Err(error) = told {
+                    tracing::warn!(%attempt, %error, "news lost: the task is cancelled");
+                    task.cancel();
+                }
+            }
             Message::TaskEnded(attempt) => {
                 self.tasks.remove(&attempt);
                 if let Some((slot, allocation)) = self.slots.remove_task(attempt) {
@@ -297,6 +324,7 @@ impl TaskExecutor {
             clock: self.clock,
             listener: Arc::new(self.reports.clone()),
             metrics: self.metrics.group(&self.resource.to_string()).group(&deployment.job_name),
+            stores: self.stores.clone(),
         };
         self.tasks.insert(attempt, spawn_task(deployment, services));
         Ok(())
@@ -362,6 +390,33 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         event: Vec<u8>,
     ) -> RpcResult<()> {
         self.mailbox.tell(Message::Event(attempt, operator, event)).await
+    }
+
+    async fn trigger_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        barrier: CheckpointBarrier,
+    ) -> RpcResult<()> {
+        let news = CheckpointNews::Trigger(barrier);
+        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+    }
+
+    async fn notify_checkpoint_complete(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+    ) -> RpcResult<()> {
+        let news = CheckpointNews::Complete(checkpoint);
+        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+    }
+
+    async fn notify_checkpoint_aborted(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+    ) -> RpcResult<()> {
+        let news = CheckpointNews::Aborted(checkpoint);
+        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn heartbeat_from_resource_manager(&self) -> RpcResult<()> {

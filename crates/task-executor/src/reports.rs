@@ -2,20 +2,25 @@
 //!
 //! A task's loop must not wait, so it posts to a queue; one forwarder per TaskExecutor sends them
 //! on. The queue has no bound of its own, but what goes into it has: an attempt changes its state
-//! five times at most, and operators bound their events by their own protocols (a reader asks for
+//! five times at most, has few checkpoints under way at once, and operators bound their events by their own protocols (a reader asks for
 //! one split at a time).
 
 use std::{collections::HashMap, sync::Arc};
 
 use hurtig_cluster_api::{JobMasterGateway, TaskStateUpdate};
 use hurtig_task::TaskListener;
-use hurtig_types::{ExecutionAttemptId, FlowError, FlowResult, JobId, OperatorId};
+use hurtig_types::{
+    CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId, FlowError, FlowResult,
+    JobId, OperatorId, TaskStateSnapshot,
+};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 pub(crate) enum Report {
     State(TaskStateUpdate),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
+    Acknowledge(ExecutionAttemptId, CheckpointId, Box<TaskStateSnapshot>, CheckpointMetrics),
+    Decline(ExecutionAttemptId, CheckpointId, CheckpointException),
 }
 
 /// The JobMasters that a TaskExecutor knows.
@@ -38,7 +43,9 @@ impl Reports {
             while let Some(report) = posted.recv().await {
                 let job = match &report {
                     Report::State(update) => update.attempt.job,
-                    Report::Event(attempt, ..) => attempt.job,
+                    Report::Event(attempt, ..)
+                    | Report::Acknowledge(attempt, ..)
+                    | Report::Decline(attempt, ..) => attempt.job,
                 };
                 let gateway = job_masters.lock().get(&job).cloned();
                 let (sent, ended) = match (report, gateway) {
@@ -53,7 +60,14 @@ impl Reports {
                     (Report::Event(attempt, operator, event), Some(gateway)) => {
                         (gateway.send_operator_event(attempt, operator, event).await, None)
                     }
-                    (Report::Event(..), None) => (Ok(()), None),
+                    (Report::Acknowledge(attempt, id, snapshot, metrics), Some(gateway)) => {
+                        let sent = gateway.acknowledge_checkpoint(attempt, id, *snapshot, metrics);
+                        (sent.await, None)
+                    }
+                    (Report::Decline(attempt, id, reason), Some(gateway)) => {
+                        (gateway.decline_checkpoint(attempt, id, reason).await, None)
+                    }
+                    (_, None) => (Ok(()), None),
                 };
                 if let Err(error) = sent {
                     tracing::debug!(%job, %error, "a report did not reach the JobMaster");
@@ -71,6 +85,26 @@ impl TaskListener for Reports {
     fn on_state(&self, update: TaskStateUpdate) {
         // Fails only when the TaskExecutor has ended.
         let _ = self.queue.send(Report::State(update));
+    }
+
+    fn on_checkpoint_acknowledged(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        snapshot: TaskStateSnapshot,
+        metrics: CheckpointMetrics,
+    ) {
+        let report = Report::Acknowledge(attempt, checkpoint, Box::new(snapshot), metrics);
+        let _ = self.queue.send(report);
+    }
+
+    fn on_checkpoint_declined(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        reason: CheckpointException,
+    ) {
+        let _ = self.queue.send(Report::Decline(attempt, checkpoint, reason));
     }
 
     fn on_operator_event(

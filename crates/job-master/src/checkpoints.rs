@@ -1,0 +1,368 @@
+//! The CheckpointCoordinator's shell: carries its commands out, and holds what a restart needs.
+//!
+//! Commands for tasks and coordinators are returned as [`Effect`]s, in order; I/O is done here,
+//! beside the JobMaster, and its end comes back as a message.
+//!
+//! # Coordinators and sources
+//!
+//! A coordinator takes its snapshot before the tasks are triggered. What it sends to a task in
+//! between would be part of the task's snapshot, but not of its own: such events are held until
+//! the trigger is on its way, and arrive behind it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use hurtig_checkpoint::{
+    CheckpointMetadata,
+    assign::{StateAssignment, assign_states},
+    coordinator::{CheckpointCoordinator, CheckpointTimer, Command, RestorePoint},
+    requests::{RequestId, SnapshotRequest},
+    topology::Topology,
+};
+use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
+use hurtig_env::Runtimes;
+use hurtig_graph::{JobGraph, RestoreFrom};
+use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores};
+use hurtig_types::{
+    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore,
+    JobVertexId, OperatorId,
+};
+use tokio::sync::oneshot;
+
+use crate::actor::Message;
+
+/// What the JobMaster does for a checkpoint.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Trigger(ExecutionAttemptId, CheckpointBarrier),
+    SnapshotCoordinator(CheckpointId, OperatorId),
+    Complete(CheckpointId, Vec<ExecutionAttemptId>),
+    Aborted(CheckpointId, Vec<ExecutionAttemptId>),
+    /// Events that had been held.
+    Deliver(Vec<HeldEvent>),
+    /// Too many checkpoints have failed.
+    FailJob(String, Option<ExecutionAttemptId>),
+}
+
+/// An event of a coordinator for a subtask.
+#[derive(Debug)]
+pub(crate) struct HeldEvent {
+    pub(crate) vertex: JobVertexId,
+    pub(crate) operator: OperatorId,
+    pub(crate) subtask: u32,
+    pub(crate) event: Vec<u8>,
+}
+
+type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Result<Arc<str>, StorageError>)>;
+
+/// All that is about checkpoints in one JobMaster.
+pub(crate) struct Checkpoints {
+    coordinator: CheckpointCoordinator,
+    topology: Topology,
+    storage: CheckpointStorage,
+    runtimes: Runtimes,
+    mailbox: Mailbox<Message>,
+    allow_non_restored_state: bool,
+    assignment: Option<(CheckpointId, StateAssignment)>,
+    writing: Option<Writing>,
+    discards: tokio::task::JoinSet<()>,
+    held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
+    answers: HashMap<RequestId, oneshot::Sender<RpcResult<String>>>,
+    requests: u64,
+    shut_down: bool,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(
+        graph: &JobGraph,
+        stores: Arc<Stores>,
+        seed: u64,
+        runtimes: Runtimes,
+        mailbox: Mailbox<Message>,
+    ) -> Self {
+        let topology = Topology::from(graph);
+        let config = graph.config.checkpoints.clone();
+        let options = StorageOptions {
+            directory: graph.config.checkpoint_directory.clone(),
+            ..StorageOptions::default()
+        };
+        Self {
+            coordinator: CheckpointCoordinator::new(config, topology.clone(), seed),
+            topology,
+            storage: CheckpointStorage::new(stores, options, graph.job_id),
+            runtimes,
+            mailbox,
+            allow_non_restored_state: false,
+            assignment: None,
+            writing: None,
+            discards: tokio::task::JoinSet::new(),
+            held: BTreeMap::new(),
+            answers: HashMap::new(),
+            requests: 0,
+            shut_down: false,
+        }
+    }
+
+    /// The job starts from a snapshot. Returns what coordinators start from.
+    pub(crate) async fn start_from(
+        &mut self,
+        from: &RestoreFrom,
+    ) -> FlowResult<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
+        let stored = self.storage.load(&from.pointer).await;
+        let stored = stored.map_err(|error| FlowError::fatal(describe(&error)))?;
+        self.allow_non_restored_state = from.allow_non_restored_state;
+        let id = stored.metadata.checkpoint_id;
+        let assignment =
+            assign_states(&stored.metadata, &self.topology, self.allow_non_restored_state)
+                .map_err(|error| FlowError::fatal(describe(&error)))?;
+        let coordinators = assignment.coordinators.clone();
+        self.assignment = Some((id, assignment));
+        let commands = self.coordinator.start_from(
+            stored.metadata,
+            stored.external_pointer,
+            from.claim_mode,
+        );
+        // Nothing runs yet that could be told of anything.
+        let effects = self.carry_out(commands);
+        debug_assert!(effects.is_empty(), "a job that has not started has no effects");
+        Ok((id, coordinators))
+    }
+
+    /// What tasks that start now are restored from; waits for metadata that is being written.
+    pub(crate) async fn restore_point(
+        &mut self,
+        now_ms: i64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<CheckpointId>, FlowError> {
+        if matches!(self.coordinator.restore_point(), RestorePoint::Wait)
+            && let Some(writing) = self.writing.take()
+            && let Ok((metadata, result)) = writing.await
+        {
+            effects.extend(self.metadata_ended(metadata, result, now_ms));
+        }
+        let RestorePoint::From(latest) = self.coordinator.restore_point() else {
+            return Ok(None);
+        };
+        let id = latest.id();
+        if self.assignment.as_ref().is_none_or(|(known, _)| *known != id) {
+            let assignment = assign_states(&latest.metadata, &self.topology, true)
+                .map_err(|error| FlowError::fatal(describe(&error)))?;
+            self.assignment = Some((id, assignment));
+        }
+        Ok(Some(id))
+    }
+
+    /// What one subtask starts from, after [`Checkpoints::restore_point`].
+    pub(crate) fn restore_of(
+        &self,
+        attempt: ExecutionAttemptId,
+    ) -> Option<Box<JobManagerTaskRestore>> {
+        let (_, assignment) = self.assignment.as_ref()?;
+        let restore = assignment.tasks.get(&(attempt.vertex, attempt.subtask))?;
+        Some(Box::new(restore.clone()))
+    }
+
+    /// Tells the coordinator of one event and carries out what it wants.
+    pub(crate) fn on(
+        &mut self,
+        event: impl FnOnce(&mut CheckpointCoordinator) -> Vec<Command>,
+    ) -> Vec<Effect> {
+        let commands = event(&mut self.coordinator);
+        self.carry_out(commands)
+    }
+
+    /// A user asks for a checkpoint, or for a savepoint beneath a directory.
+    pub(crate) fn request(
+        &mut self,
+        request: SnapshotRequest,
+        answer: oneshot::Sender<RpcResult<String>>,
+        now_ms: i64,
+    ) -> Vec<Effect> {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.answers.insert(id, answer);
+        self.on(|coordinator| coordinator.on_request(id, request, now_ms))
+    }
+
+    /// A directory for a new savepoint.
+    pub(crate) fn savepoint_directory(&self, base: &str, random: u64) -> Arc<str> {
+        self.storage.savepoint_directory(base, random)
+    }
+
+    /// The metadata file that was being written is there, or is not.
+    pub(crate) async fn on_metadata(&mut self, now_ms: i64) -> Vec<Effect> {
+        let Some(writing) = self.writing.take() else {
+            return Vec::new();
+        };
+        match writing.await {
+            Ok((metadata, result)) => self.metadata_ended(metadata, result, now_ms),
+            // Only a process that ends stops it.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn metadata_ended(
+        &mut self,
+        metadata: Arc<CheckpointMetadata>,
+        result: Result<Arc<str>, StorageError>,
+        now_ms: i64,
+    ) -> Vec<Effect> {
+        let id = metadata.checkpoint_id;
+        self.on(|coordinator| match result {
+            Ok(pointer) => coordinator.on_metadata_written(metadata, pointer, now_ms),
+            Err(error) => coordinator.on_metadata_failed(id, &describe(&error), now_ms),
+        })
+    }
+
+    /// True if the event is held until a trigger is on its way.
+    pub(crate) fn hold(&mut self, event: HeldEvent) -> Option<HeldEvent> {
+        match self.held.get_mut(&event.operator) {
+            Some((_, events)) => {
+                events.push(event);
+                None
+            }
+            None => Some(event),
+        }
+    }
+
+    /// A coordinator's snapshot has come: what it sends from now on is held.
+    pub(crate) fn on_coordinator_snapshot(
+        &mut self,
+        checkpoint: CheckpointId,
+        operator: OperatorId,
+        state: Result<Vec<u8>, String>,
+        now_ms: i64,
+    ) -> Vec<Effect> {
+        let is_pending = self.coordinator.pending().any(|pending| pending.id == checkpoint);
+        if is_pending && state.is_ok() {
+            let (known, _) = self.held.entry(operator).or_insert((checkpoint, Vec::new()));
+            *known = checkpoint;
+        }
+        self.on(|coordinator| {
+            coordinator.on_coordinator_snapshot(checkpoint, operator, state, now_ms)
+        })
+    }
+
+    /// Events that were held for a checkpoint.
+    fn release(&mut self, checkpoint: CheckpointId, effects: &mut Vec<Effect>) {
+        let of_checkpoint = |(_, (known, _)): &(&OperatorId, &(CheckpointId, _))| *known == checkpoint;
+        let operators: Vec<OperatorId> =
+            self.held.iter().filter(of_checkpoint).map(|(operator, _)| *operator).collect();
+        for operator in operators {
+            if let Some((_, events)) = self.held.remove(&operator) {
+                effects.push(Effect::Deliver(events));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut triggered = None;
+        for command in commands {
+            match command {
+                Command::SetTimer(timer, delay_ms) => self.set_timer(timer, delay_ms),
+                Command::SnapshotCoordinator { checkpoint_id, operator } => {
+                    effects.push(Effect::SnapshotCoordinator(checkpoint_id, operator));
+                }
+                Command::TriggerTask { attempt, checkpoint_id, timestamp_ms, options } => {
+                    let barrier = CheckpointBarrier { checkpoint_id, timestamp_ms, options };
+                    effects.push(Effect::Trigger(attempt, barrier));
+                    triggered = Some(checkpoint_id);
+                }
+                Command::WriteMetadata { metadata, target } => {
+                    let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
+                    self.writing = Some(self.runtimes.control.spawn(async move {
+                        let written = storage.write_metadata(&metadata, target.as_deref()).await;
+                        tokio::spawn(async move {
+                            // A JobMaster that has ended has waited for the file itself.
+                            let _ = mailbox.tell(Message::MetadataWritten).await;
+                        });
+                        (metadata, written)
+                    }));
+                }
+                Command::NotifyComplete { checkpoint_id, tasks, .. } => {
+                    tracing::info!(%checkpoint_id, "checkpoint complete");
+                    effects.push(Effect::Complete(checkpoint_id, tasks));
+                }
+                Command::NotifyAborted { checkpoint_id, tasks, .. } => {
+                    tracing::info!(%checkpoint_id, "checkpoint aborted");
+                    self.release(checkpoint_id, &mut effects);
+                    effects.push(Effect::Aborted(checkpoint_id, tasks));
+                }
+                Command::DiscardCheckpoint(discarded) => {
+                    self.discard(async move |storage| storage.discard_checkpoint(&discarded).await);
+                }
+                Command::DiscardPending(discarded) => {
+                    self.release(discarded.checkpoint_id, &mut effects);
+                    self.discard(async move |storage| storage.discard_pending(&discarded).await);
+                }
+                Command::DiscardState(files) => {
+                    self.discard(async move |storage| storage.discard_files(&files).await);
+                }
+                Command::FailJob { cause, task } => {
+                    effects.push(Effect::FailJob(cause.to_string(), task));
+                }
+                Command::CompleteRequest { request, result } => {
+                    if let Some(answer) = self.answers.remove(&request) {
+                        let result = result.map(|completed| completed.external_pointer.to_string());
+                        // Who asked may have gone.
+                        let _ = answer.send(result.map_err(|e| RpcError::Rejected(e.to_string())));
+                    }
+                }
+                Command::ShutDown => self.shut_down = true,
+            }
+        }
+        if let Some(checkpoint) = triggered {
+            self.release(checkpoint, &mut effects);
+        }
+        effects
+    }
+
+    fn set_timer(&self, timer: CheckpointTimer, delay_ms: u64) {
+        let mailbox = self.mailbox.clone();
+        self.runtimes.control.spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
+            // A job that is over needs no timers.
+            let _ = mailbox.tell(Message::CheckpointTimer(timer)).await;
+        });
+    }
+
+    fn discard<F>(&mut self, delete: impl FnOnce(CheckpointStorage) -> F)
+    where
+        F: Future<Output = Result<(), StorageError>> + Send + 'static,
+    {
+        let deleting = delete(self.storage.clone());
+        self.discards.spawn_on(
+            async move {
+                if let Err(error) = deleting.await {
+                    tracing::warn!(error = describe(&error), "state could not be deleted");
+                }
+            },
+            &self.runtimes.control,
+        );
+        // What has been deleted needs no place any more.
+        while self.discards.try_join_next().is_some() {}
+    }
+
+    /// The job has ended: what does not outlive it is deleted.
+    pub(crate) async fn shut_down(&mut self, status: hurtig_cluster_api::JobStatus, now_ms: i64) {
+        self.on(|coordinator| coordinator.shut_down(status, now_ms));
+        while !self.shut_down && self.writing.is_some() {
+            self.on_metadata(now_ms).await;
+        }
+        while self.discards.join_next().await.is_some() {}
+    }
+}
+
+/// An error with its causes.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
