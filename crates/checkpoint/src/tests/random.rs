@@ -20,8 +20,9 @@ use proptest::prelude::*;
 
 use super::script::{file, snapshot, topology};
 use crate::{
-    AcknowledgeOutcome, CheckpointCoordinator, CheckpointMetadata, CheckpointTimer, Command,
-    RequestId, RestorePoint, SnapshotRequest, pending::PendingPhase, topology::SubtaskRef,
+    AcknowledgeOutcome, CheckpointCommand, CheckpointCoordinator, CheckpointMetadata,
+    CheckpointTimer, RequestId, RestorePoint, SnapshotRequest, pending::PendingPhase,
+    topology::SubtaskRef,
 };
 
 #[derive(Clone, Debug)]
@@ -143,17 +144,17 @@ impl World {
         self.carry_out(commands);
     }
 
-    fn carry_out(&mut self, commands: Vec<Command>) {
+    fn carry_out(&mut self, commands: Vec<CheckpointCommand>) {
         for command in commands {
             match command {
-                Command::SetTimer(timer @ CheckpointTimer::Trigger { .. }, _) => {
+                CheckpointCommand::SetTimer(timer @ CheckpointTimer::Trigger { .. }, _) => {
                     self.timer = Some(timer);
                 }
-                Command::WriteMetadata { metadata, .. } => {
+                CheckpointCommand::WriteMetadata { metadata, .. } => {
                     assert!(self.writing.is_none(), "one write at a time");
                     self.writing = Some(metadata);
                 }
-                Command::NotifyComplete { checkpoint_id, tasks, .. } => {
+                CheckpointCommand::NotifyComplete { checkpoint_id, tasks, .. } => {
                     for attempt in tasks {
                         let subtask = Self::subtask_of(attempt);
                         let named = self.named.get(&(checkpoint_id, subtask));
@@ -162,13 +163,17 @@ impl World {
                         }
                     }
                 }
-                Command::NotifyAborted { checkpoint_id, .. } => {
+                CheckpointCommand::NotifyAborted { checkpoint_id, .. } => {
                     *self.ended.entry(checkpoint_id).or_default() += 1;
                 }
-                Command::DiscardCheckpoint(discarded) => self.deleted.extend(discarded.files),
-                Command::DiscardPending(discarded) => self.deleted.extend(discarded.files),
-                Command::DiscardState(files) => self.deleted.extend(files),
-                Command::CompleteRequest { request, result } => {
+                CheckpointCommand::DiscardCheckpoint(discarded) => {
+                    self.deleted.extend(discarded.files)
+                }
+                CheckpointCommand::DiscardPending(discarded) => {
+                    self.deleted.extend(discarded.files)
+                }
+                CheckpointCommand::DiscardState(files) => self.deleted.extend(files),
+                CheckpointCommand::CompleteRequest { request, result } => {
                     *self.answered.entry(request.0).or_default() += 1;
                     if let Ok(completed) = result
                         && completed.metadata.checkpoint_type.is_savepoint()
@@ -177,7 +182,7 @@ impl World {
                         self.savepoint_files.extend(files);
                     }
                 }
-                Command::ShutDown => self.has_shut_down = true,
+                CheckpointCommand::ShutDown => self.has_shut_down = true,
                 _ => {}
             }
         }
