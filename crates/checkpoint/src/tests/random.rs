@@ -30,7 +30,11 @@ enum Event {
     Advance(u8),
     Tick,
     Timeout(u8),
-    Acknowledge { checkpoint: u8, task: u8, compact: bool },
+    Acknowledge {
+        checkpoint: u8,
+        task: u8,
+        compact: bool,
+    },
     AcknowledgeAll,
     Repeat(u8),
     Stranger(u8),
@@ -41,6 +45,8 @@ enum Event {
     Cancel(u8),
     Restart(u8),
     Finish(u8),
+    /// From now on notifications of completion are lost on the way to `map`, or come again.
+    LoseNotifications(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -61,6 +67,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<u8>().prop_map(Event::Cancel),
         1 => any::<u8>().prop_map(Event::Restart),
         1 => any::<u8>().prop_map(Event::Finish),
+        1 => any::<bool>().prop_map(Event::LoseNotifications),
     ]
 }
 
@@ -85,6 +92,7 @@ struct World {
     deleted: BTreeSet<Arc<str>>,
     savepoint_files: BTreeSet<Arc<str>>,
     has_shut_down: bool,
+    lose_notifications: bool,
 }
 
 impl World {
@@ -116,6 +124,7 @@ impl World {
             deleted: BTreeSet::new(),
             savepoint_files: BTreeSet::new(),
             has_shut_down: false,
+            lose_notifications: false,
         };
         let subtasks: Vec<SubtaskRef> = world.coordinator.topology().subtasks().collect();
         for subtask in subtasks {
@@ -157,6 +166,9 @@ impl World {
                 CheckpointCommand::NotifyComplete { checkpoint_id, tasks, .. } => {
                     for attempt in tasks {
                         let subtask = Self::subtask_of(attempt);
+                        if self.lose_notifications && subtask.vertex == 1 {
+                            continue;
+                        }
                         let named = self.named.get(&(checkpoint_id, subtask));
                         if let (true, Some(named)) = (attempt == self.attempt(subtask), named) {
                             self.chains.insert(subtask, named.clone());
@@ -372,6 +384,7 @@ impl World {
                 let commands = self.coordinator.on_request_cancelled(answer, now);
                 self.carry_out(commands);
             }
+            Event::LoseNotifications(lose) => self.lose_notifications = lose,
             Event::Restart(choice) => self.restart(choice),
             Event::Finish(choice) => {
                 let subtask = SubtaskRef { vertex: 0, subtask: u32::from(choice) % 2 };
