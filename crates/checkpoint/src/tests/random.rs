@@ -35,7 +35,7 @@ enum Event {
         task: u8,
         compact: bool,
     },
-    AcknowledgeAll,
+    AcknowledgeAll(bool),
     Repeat(u8),
     Stranger(u8),
     Decline(u8),
@@ -51,18 +51,18 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        2 => any::<u8>().prop_map(Event::Advance),
-        4 => Just(Event::Tick),
+        4 => any::<u8>().prop_map(Event::Advance),
+        8 => Just(Event::Tick),
         1 => any::<u8>().prop_map(Event::Timeout),
         12 => (any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(checkpoint, task, compact)| {
             Event::Acknowledge { checkpoint, task, compact }
         }),
-        4 => Just(Event::AcknowledgeAll),
+        6 => any::<bool>().prop_map(Event::AcknowledgeAll),
         2 => any::<u8>().prop_map(Event::Repeat),
         1 => any::<u8>().prop_map(Event::Stranger),
         1 => any::<u8>().prop_map(Event::Decline),
-        6 => prop::bool::weighted(0.9).prop_map(Event::Coordinator),
-        6 => prop::bool::weighted(0.9).prop_map(Event::Written),
+        8 => prop::bool::weighted(0.95).prop_map(Event::Coordinator),
+        8 => prop::bool::weighted(0.95).prop_map(Event::Written),
         3 => any::<u8>().prop_map(Event::Request),
         1 => any::<u8>().prop_map(Event::Cancel),
         1 => any::<u8>().prop_map(Event::Restart),
@@ -337,10 +337,10 @@ impl World {
                     }
                 }
             }
-            Event::AcknowledgeAll => {
+            Event::AcknowledgeAll(compact) => {
                 if let Some(id) = self.pick(0) {
                     for attempt in self.awaited(id) {
-                        self.acknowledge(attempt, id, false);
+                        self.acknowledge(attempt, id, compact);
                     }
                 }
             }
@@ -417,7 +417,7 @@ proptest! {
         retained in 1usize..4,
         max_concurrent in 1usize..4,
         has_coordinator: bool,
-        events in prop::collection::vec(event(), 1..150),
+        events in prop::collection::vec(event(), 1..300),
     ) {
         let mut world = World::new(retained, max_concurrent, has_coordinator);
         for event in events {
