@@ -117,6 +117,12 @@ impl CompletedCheckpointStore {
         given_up
     }
 
+    /// Takes one out.
+    pub fn remove(&mut self, id: CheckpointId) -> Option<CompletedCheckpoint> {
+        let position = self.checkpoints.iter().position(|checkpoint| checkpoint.id() == id)?;
+        self.checkpoints.remove(position)
+    }
+
     /// The job has ended in that state: returns the checkpoints that do not outlive it.
     pub fn shut_down(
         &mut self,

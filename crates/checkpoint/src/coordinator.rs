@@ -89,7 +89,7 @@ pub struct DiscardedPending {
 
 /// What the JobMaster is to do.
 #[derive(Clone, Debug)]
-pub enum Command {
+pub enum CheckpointCommand {
     /// Call `on_timer` after this many milliseconds.
     SetTimer(CheckpointTimer, u64),
     /// Ask a coordinator for its snapshot; answer with `on_coordinator_snapshot`.
@@ -127,7 +127,8 @@ pub enum Command {
         /// The attempts.
         tasks: Vec<ExecutionAttemptId>,
     },
-    /// Tell tasks and coordinators that a checkpoint was aborted.
+    /// Tell tasks and coordinators that a checkpoint was aborted. Tasks that stand still for a
+    /// savepoint that was to stop the job go on.
     NotifyAborted {
         /// The checkpoint.
         checkpoint_id: CheckpointId,
@@ -182,7 +183,7 @@ pub struct CheckpointCoordinator {
     /// A savepoint that stops the job was asked for and has not failed.
     stopping: bool,
     shut_down: Option<JobStatus>,
-    commands: Vec<Command>,
+    commands: Vec<CheckpointCommand>,
 }
 
 impl CheckpointCoordinator {
@@ -237,7 +238,7 @@ impl CheckpointCoordinator {
         self.queue.len()
     }
 
-    fn take_commands(&mut self) -> Vec<Command> {
+    fn take_commands(&mut self) -> Vec<CheckpointCommand> {
         std::mem::take(&mut self.commands)
     }
 }

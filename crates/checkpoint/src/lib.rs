@@ -29,7 +29,7 @@ mod tests;
 pub use assign::{RestoreError, StateAssignment, assign_states};
 pub use completed::{CompletedCheckpoint, CompletedCheckpointStore};
 pub use coordinator::{
-    AcknowledgeOutcome, CheckpointCoordinator, CheckpointTimer, Command, RestorePoint,
+    AcknowledgeOutcome, CheckpointCommand, CheckpointCoordinator, CheckpointTimer, RestorePoint,
 };
 pub use model::{CheckpointMetadata, MasterState, OperatorState};
 pub use requests::{RequestId, SnapshotRequest};

@@ -4,5 +4,6 @@
 mod assign;
 mod lifecycle;
 mod random;
+mod retention;
 mod script;
 mod stopping;

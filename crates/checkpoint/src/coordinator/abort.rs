@@ -5,14 +5,14 @@ use hurtig_types::{
     CheckpointException, CheckpointFailureReason, CheckpointId, ExecutionAttemptId,
 };
 
-use super::{CheckpointCoordinator, Command, DiscardedPending};
+use super::{CheckpointCommand, CheckpointCoordinator, DiscardedPending};
 use crate::pending::PendingPhase;
 
 impl CheckpointCoordinator {
     /// The job has ended in that state, or goes on elsewhere (SUSPENDED). Checkpoints that do not
-    /// outlive it are deleted. [`Command::ShutDown`] comes at the end, at once or when the metadata
+    /// outlive it are deleted. [`CheckpointCommand::ShutDown`] comes at the end, at once or when the metadata
     /// that is being written has been.
-    pub fn shut_down(&mut self, status: JobStatus, now_ms: i64) -> Vec<Command> {
+    pub fn shut_down(&mut self, status: JobStatus, now_ms: i64) -> Vec<CheckpointCommand> {
         if self.shut_down.is_none() {
             self.shut_down = Some(status);
             self.periodic.stop();
@@ -32,15 +32,15 @@ impl CheckpointCoordinator {
         for checkpoint in self.completed.shut_down(status, self.config.retention) {
             if checkpoint.owned {
                 self.stats.on_discarded(checkpoint.id());
-                self.commands.push(Command::DiscardCheckpoint(checkpoint.discarded()));
+                self.commands.push(CheckpointCommand::DiscardCheckpoint(checkpoint.discarded()));
             }
         }
         let retained = &self.completed;
         let unused = self.shared.release_all_but(|url| retained.iter().any(|c| c.names(url)));
         if !unused.is_empty() {
-            self.commands.push(Command::DiscardState(unused));
+            self.commands.push(CheckpointCommand::DiscardState(unused));
         }
-        self.commands.push(Command::ShutDown);
+        self.commands.push(CheckpointCommand::ShutDown);
     }
 
     pub(super) fn expire(&mut self, id: CheckpointId, now_ms: i64) {
@@ -71,23 +71,23 @@ impl CheckpointCoordinator {
     ) {
         let Some(pending) = self.pending.remove(&id) else { return };
         self.stats.on_failed(id, cause.clone(), now_ms);
-        self.commands.push(Command::NotifyAborted {
+        self.commands.push(CheckpointCommand::NotifyAborted {
             checkpoint_id: id,
             latest_completed: self.completed.latest().map(|latest| latest.id()),
             tasks: pending.participants().collect(),
         });
-        self.commands.push(Command::DiscardPending(DiscardedPending {
+        self.commands.push(CheckpointCommand::DiscardPending(DiscardedPending {
             checkpoint_id: id,
             target: pending.target.clone(),
             files: pending.own_files().into_iter().collect(),
         }));
         if let Some(request) = pending.answer {
             let result = Err(cause.clone());
-            self.commands.push(Command::CompleteRequest { request, result });
+            self.commands.push(CheckpointCommand::CompleteRequest { request, result });
         }
         let kind = pending.checkpoint_type;
         if let Some(cause) = self.failures.on_failure(Some(id), kind, cause, task) {
-            self.commands.push(Command::FailJob { cause, task });
+            self.commands.push(CheckpointCommand::FailJob { cause, task });
         }
         if kind.is_synchronous() {
             self.stopping = false;

@@ -13,7 +13,7 @@ use hurtig_types::{
     ExecutionAttemptId, StateLocation, TaskStateSnapshot,
 };
 
-use super::{CheckpointCoordinator, Command};
+use super::{CheckpointCommand, CheckpointCoordinator};
 use crate::pending::{PendingPhase, TaskAcknowledgeResult, own_files};
 
 /// What became of an acknowledgement; as Flink 2.3's `TaskAcknowledgeResult`.
@@ -40,7 +40,7 @@ impl CheckpointCoordinator {
         snapshot: TaskStateSnapshot,
         metrics: CheckpointMetrics,
         now_ms: i64,
-    ) -> (AcknowledgeOutcome, Vec<Command>) {
+    ) -> (AcknowledgeOutcome, Vec<CheckpointCommand>) {
         let subtask = (attempt.vertex, attempt.subtask);
         let outcome = match self.pending.get(&checkpoint_id).map(|p| p.classify(attempt)) {
             Some(TaskAcknowledgeResult::Success) => {
@@ -78,7 +78,7 @@ impl CheckpointCoordinator {
         checkpoint_id: CheckpointId,
         cause: &CheckpointException,
         now_ms: i64,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         let takes_part = self.pending.get(&checkpoint_id).is_some_and(|pending| {
             pending.has_participant(attempt) && pending.phase != PendingPhase::Writing
         });
@@ -161,7 +161,7 @@ impl CheckpointCoordinator {
             own.filter(|url| !taken.contains(url) && !self.shared.contains(url)).collect();
         let any = !unused.is_empty();
         if any {
-            self.commands.push(Command::DiscardState(unused));
+            self.commands.push(CheckpointCommand::DiscardState(unused));
         }
         any
     }

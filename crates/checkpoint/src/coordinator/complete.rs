@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hurtig_types::{CheckpointException, CheckpointFailureReason, CheckpointId};
 
-use super::{CheckpointCoordinator, Command, REMEMBERED_SAVEPOINTS};
+use super::{CheckpointCommand, CheckpointCoordinator, REMEMBERED_SAVEPOINTS};
 use crate::{
     completed::CompletedCheckpoint,
     model::CheckpointMetadata,
@@ -21,7 +21,7 @@ impl CheckpointCoordinator {
         metadata: Arc<CheckpointMetadata>,
         external_pointer: Arc<str>,
         now_ms: i64,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         let id = metadata.checkpoint_id;
         if self.pending.get(&id).is_none_or(|p| p.phase != PendingPhase::Writing) {
             return Vec::new();
@@ -40,7 +40,7 @@ impl CheckpointCoordinator {
         checkpoint_id: CheckpointId,
         error: &str,
         now_ms: i64,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         if self.pending.get(&checkpoint_id).is_some_and(|p| p.phase == PendingPhase::Writing) {
             let reason = CheckpointFailureReason::FinalizeCheckpointFailure;
             self.abort(checkpoint_id, &CheckpointException::new(reason, error), None, now_ms);
@@ -69,7 +69,7 @@ impl CheckpointCoordinator {
                 Ok(metadata) => {
                     pending.phase = PendingPhase::Writing;
                     let (metadata, target) = (Arc::new(metadata), pending.target.clone());
-                    self.commands.push(Command::WriteMetadata { metadata, target });
+                    self.commands.push(CheckpointCommand::WriteMetadata { metadata, target });
                 }
                 Err(cause) => {
                     let id = pending.id;
@@ -90,7 +90,10 @@ impl CheckpointCoordinator {
         self.stats.on_completed(id, completed.external_pointer.clone(), now_ms);
         self.last_completion_ms = Some(now_ms);
         if let Some(request) = pending.answer {
-            self.commands.push(Command::CompleteRequest { request, result: Ok(completed.clone()) });
+            self.commands.push(CheckpointCommand::CompleteRequest {
+                request,
+                result: Ok(completed.clone()),
+            });
         }
         if kind.is_savepoint() {
             self.savepoints.push_back(completed);
@@ -107,7 +110,7 @@ impl CheckpointCoordinator {
         }
         let older = self.pending_ids(|p| p.id < id && p.can_be_subsumed());
         self.abort_all(older, &CheckpointFailureReason::CheckpointSubsumed.into(), now_ms);
-        self.commands.push(Command::NotifyComplete {
+        self.commands.push(CheckpointCommand::NotifyComplete {
             checkpoint_id: id,
             timestamp_ms: pending.timestamp_ms,
             tasks: pending.participants().collect(),
@@ -120,7 +123,7 @@ impl CheckpointCoordinator {
         for given_up in self.completed.add(completed) {
             if given_up.owned {
                 self.stats.on_discarded(given_up.id());
-                self.commands.push(Command::DiscardCheckpoint(given_up.discarded()));
+                self.commands.push(CheckpointCommand::DiscardCheckpoint(given_up.discarded()));
             }
         }
         self.release_shared();
@@ -132,7 +135,7 @@ impl CheckpointCoordinator {
         let Some(lowest) = pending.chain(self.completed.lowest()).min() else { return };
         let unused = self.shared.release_before(lowest);
         if !unused.is_empty() {
-            self.commands.push(Command::DiscardState(unused));
+            self.commands.push(CheckpointCommand::DiscardState(unused));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hurtig_types::{CheckpointId, RecoveryClaimMode};
 
-use super::{CheckpointCoordinator, Command};
+use super::{CheckpointCommand, CheckpointCoordinator};
 use crate::{
     completed::CompletedCheckpoint, model::CheckpointMetadata, pending::PendingPhase,
     stats::RestoredCheckpointStats,
@@ -29,7 +29,7 @@ impl CheckpointCoordinator {
         &mut self,
         checkpoints: Vec<CompletedCheckpoint>,
         first_id: CheckpointId,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         self.next_id = self.next_id.max(first_id);
         for checkpoint in checkpoints {
             self.next_id = self.next_id.max(CheckpointId(checkpoint.id().0 + 1));
@@ -44,7 +44,7 @@ impl CheckpointCoordinator {
         metadata: Arc<CheckpointMetadata>,
         external_pointer: Arc<str>,
         mode: RecoveryClaimMode,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         let owned = mode == RecoveryClaimMode::Claim;
         let checkpoint = CompletedCheckpoint { metadata, external_pointer, owned };
         self.next_id = self.next_id.max(CheckpointId(checkpoint.id().0 + 1));
@@ -58,6 +58,13 @@ impl CheckpointCoordinator {
             return RestorePoint::Wait;
         }
         self.completed.latest().map_or(RestorePoint::Nothing, RestorePoint::From)
+    }
+
+    /// A restore has found a file of that checkpoint damaged: earlier ones are used from now on.
+    /// It is left in place, for people to look at, with the files that it names alone; shared ones
+    /// go when no other checkpoint may name them. False if it is not retained.
+    pub fn on_damaged(&mut self, checkpoint_id: CheckpointId) -> bool {
+        self.completed.remove(checkpoint_id).is_some()
     }
 
     /// Tasks have been given the state of the latest checkpoint; for the statistics.

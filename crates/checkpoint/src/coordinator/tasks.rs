@@ -9,7 +9,7 @@ use hurtig_types::{
     CheckpointException, CheckpointFailureReason, CheckpointId, ExecutionAttemptId,
 };
 
-use super::{CheckpointCoordinator, Command};
+use super::{CheckpointCommand, CheckpointCoordinator};
 use crate::{
     pending::PendingPhase,
     topology::{SubtaskRef, Topology},
@@ -77,7 +77,7 @@ impl CheckpointCoordinator {
         attempt: ExecutionAttemptId,
         state: ExecutionState,
         now_ms: i64,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         if self.shut_down.is_some() {
             return Vec::new();
         }
@@ -100,7 +100,7 @@ impl CheckpointCoordinator {
     }
 
     /// Tasks are about to be restarted from the latest checkpoint.
-    pub fn on_restarting(&mut self, now_ms: i64) -> Vec<Command> {
+    pub fn on_restarting(&mut self, now_ms: i64) -> Vec<CheckpointCommand> {
         let all = self.pending_ids(|p| p.phase != PendingPhase::Writing);
         self.abort_all(all, &CheckpointFailureReason::JobFailoverRegion.into(), now_ms);
         self.refuse_all(CheckpointFailureReason::CheckpointCoordinatorSuspend);

@@ -5,7 +5,7 @@ use hurtig_types::{
     CheckpointOptions, CheckpointType, OperatorId,
 };
 
-use super::{CheckpointCoordinator, CheckpointTimer, Command};
+use super::{CheckpointCommand, CheckpointCoordinator, CheckpointTimer};
 use crate::{
     pending::{PendingCheckpoint, PendingPhase, TaskAcknowledgeResult},
     plan::calculate_plan,
@@ -59,16 +59,16 @@ impl PeriodicTrigger {
         self.next_ms = None;
     }
 
-    fn schedule(&mut self, now_ms: i64, delay_ms: u64) -> Command {
+    fn schedule(&mut self, now_ms: i64, delay_ms: u64) -> CheckpointCommand {
         self.round += 1;
         self.next_ms = Some(now_ms.saturating_add_unsigned(delay_ms));
-        Command::SetTimer(CheckpointTimer::Trigger { round: self.round }, delay_ms)
+        CheckpointCommand::SetTimer(CheckpointTimer::Trigger { round: self.round }, delay_ms)
     }
 }
 
 impl CheckpointCoordinator {
     /// A timer that was asked for has fired.
-    pub fn on_timer(&mut self, timer: CheckpointTimer, now_ms: i64) -> Vec<Command> {
+    pub fn on_timer(&mut self, timer: CheckpointTimer, now_ms: i64) -> Vec<CheckpointCommand> {
         if self.shut_down.is_none() {
             match timer {
                 CheckpointTimer::Timeout { checkpoint_id } => self.expire(checkpoint_id, now_ms),
@@ -82,13 +82,13 @@ impl CheckpointCoordinator {
         self.take_commands()
     }
 
-    /// A user asks for a snapshot. Answered by [`Command::CompleteRequest`].
+    /// A user asks for a snapshot. Answered by [`CheckpointCommand::CompleteRequest`].
     pub fn on_request(
         &mut self,
         answer: RequestId,
         request: SnapshotRequest,
         now_ms: i64,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         let terminates = request.checkpoint_type().is_synchronous();
         let queued = QueuedRequest { request, answer: Some(answer) };
         if self.shut_down.is_some() {
@@ -111,7 +111,11 @@ impl CheckpointCoordinator {
     }
 
     /// A user takes a request back. A checkpoint that is being written completes all the same.
-    pub fn on_request_cancelled(&mut self, answer: RequestId, now_ms: i64) -> Vec<Command> {
+    pub fn on_request_cancelled(
+        &mut self,
+        answer: RequestId,
+        now_ms: i64,
+    ) -> Vec<CheckpointCommand> {
         let cause = CheckpointException::from(CheckpointFailureReason::RequestCancelled);
         if let Some(queued) = self.queue.remove(answer) {
             self.request_failed(&queued, cause.clone(), now_ms);
@@ -124,7 +128,12 @@ impl CheckpointCoordinator {
     }
 
     /// A source has begun or ended to process backlog.
-    pub fn on_backlog(&mut self, operator: OperatorId, backlog: bool, now_ms: i64) -> Vec<Command> {
+    pub fn on_backlog(
+        &mut self,
+        operator: OperatorId,
+        backlog: bool,
+        now_ms: i64,
+    ) -> Vec<CheckpointCommand> {
         if backlog {
             self.backlog.insert(operator);
         } else {
@@ -147,7 +156,7 @@ impl CheckpointCoordinator {
         operator: OperatorId,
         state: Result<Vec<u8>, String>,
         now_ms: i64,
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         let Some(pending) = self.pending.get_mut(&checkpoint_id) else { return Vec::new() };
         match state {
             Ok(state) => {
@@ -267,10 +276,11 @@ impl CheckpointCoordinator {
         pending.answer = queued.answer;
         pending.may_name_files_from = self.completed.lowest();
         let timeout = CheckpointTimer::Timeout { checkpoint_id: id };
-        self.commands.push(Command::SetTimer(timeout, self.config.timeout_ms));
+        self.commands.push(CheckpointCommand::SetTimer(timeout, self.config.timeout_ms));
         for operator in pending.awaited_coordinators() {
             let operator = *operator;
-            self.commands.push(Command::SnapshotCoordinator { checkpoint_id: id, operator });
+            self.commands
+                .push(CheckpointCommand::SnapshotCoordinator { checkpoint_id: id, operator });
         }
         self.pending.insert(id, pending);
         self.begin_tasks(id, now_ms);
@@ -299,7 +309,7 @@ impl CheckpointCoordinator {
             target: pending.target.clone(),
         };
         for attempt in pending.take_to_trigger(&self.topology) {
-            self.commands.push(Command::TriggerTask {
+            self.commands.push(CheckpointCommand::TriggerTask {
                 attempt,
                 checkpoint_id: id,
                 timestamp_ms: pending.timestamp_ms,
@@ -313,7 +323,7 @@ impl CheckpointCoordinator {
         self.stats.on_refused();
         let checkpoint_type = queued.request.checkpoint_type();
         if let Some(cause) = self.failures.on_failure(None, checkpoint_type, &cause, None) {
-            self.commands.push(Command::FailJob { cause, task: None });
+            self.commands.push(CheckpointCommand::FailJob { cause, task: None });
         }
         self.refuse(queued, cause);
         if checkpoint_type.is_synchronous() {
@@ -324,7 +334,7 @@ impl CheckpointCoordinator {
 
     fn refuse(&mut self, queued: &QueuedRequest, cause: CheckpointException) {
         if let Some(request) = queued.answer {
-            self.commands.push(Command::CompleteRequest { request, result: Err(cause) });
+            self.commands.push(CheckpointCommand::CompleteRequest { request, result: Err(cause) });
         }
     }
 

@@ -20,8 +20,9 @@ use proptest::prelude::*;
 
 use super::script::{file, snapshot, topology};
 use crate::{
-    AcknowledgeOutcome, CheckpointCoordinator, CheckpointMetadata, CheckpointTimer, Command,
-    RequestId, RestorePoint, SnapshotRequest, pending::PendingPhase, topology::SubtaskRef,
+    AcknowledgeOutcome, CheckpointCommand, CheckpointCoordinator, CheckpointMetadata,
+    CheckpointTimer, RequestId, RestorePoint, SnapshotRequest, pending::PendingPhase,
+    topology::SubtaskRef,
 };
 
 #[derive(Clone, Debug)]
@@ -29,8 +30,12 @@ enum Event {
     Advance(u8),
     Tick,
     Timeout(u8),
-    Acknowledge { checkpoint: u8, task: u8, compact: bool },
-    AcknowledgeAll,
+    Acknowledge {
+        checkpoint: u8,
+        task: u8,
+        compact: bool,
+    },
+    AcknowledgeAll(bool),
     Repeat(u8),
     Stranger(u8),
     Decline(u8),
@@ -40,26 +45,29 @@ enum Event {
     Cancel(u8),
     Restart(u8),
     Finish(u8),
+    /// From now on notifications of completion are lost on the way to `map`, or come again.
+    LoseNotifications(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        2 => any::<u8>().prop_map(Event::Advance),
-        4 => Just(Event::Tick),
+        4 => any::<u8>().prop_map(Event::Advance),
+        8 => Just(Event::Tick),
         1 => any::<u8>().prop_map(Event::Timeout),
         12 => (any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(checkpoint, task, compact)| {
             Event::Acknowledge { checkpoint, task, compact }
         }),
-        4 => Just(Event::AcknowledgeAll),
+        6 => any::<bool>().prop_map(Event::AcknowledgeAll),
         2 => any::<u8>().prop_map(Event::Repeat),
         1 => any::<u8>().prop_map(Event::Stranger),
         1 => any::<u8>().prop_map(Event::Decline),
-        6 => prop::bool::weighted(0.9).prop_map(Event::Coordinator),
-        6 => prop::bool::weighted(0.9).prop_map(Event::Written),
+        8 => prop::bool::weighted(0.95).prop_map(Event::Coordinator),
+        8 => prop::bool::weighted(0.95).prop_map(Event::Written),
         3 => any::<u8>().prop_map(Event::Request),
         1 => any::<u8>().prop_map(Event::Cancel),
         1 => any::<u8>().prop_map(Event::Restart),
         1 => any::<u8>().prop_map(Event::Finish),
+        1 => any::<bool>().prop_map(Event::LoseNotifications),
     ]
 }
 
@@ -84,6 +92,7 @@ struct World {
     deleted: BTreeSet<Arc<str>>,
     savepoint_files: BTreeSet<Arc<str>>,
     has_shut_down: bool,
+    lose_notifications: bool,
 }
 
 impl World {
@@ -115,6 +124,7 @@ impl World {
             deleted: BTreeSet::new(),
             savepoint_files: BTreeSet::new(),
             has_shut_down: false,
+            lose_notifications: false,
         };
         let subtasks: Vec<SubtaskRef> = world.coordinator.topology().subtasks().collect();
         for subtask in subtasks {
@@ -143,32 +153,39 @@ impl World {
         self.carry_out(commands);
     }
 
-    fn carry_out(&mut self, commands: Vec<Command>) {
+    fn carry_out(&mut self, commands: Vec<CheckpointCommand>) {
         for command in commands {
             match command {
-                Command::SetTimer(timer @ CheckpointTimer::Trigger { .. }, _) => {
+                CheckpointCommand::SetTimer(timer @ CheckpointTimer::Trigger { .. }, _) => {
                     self.timer = Some(timer);
                 }
-                Command::WriteMetadata { metadata, .. } => {
+                CheckpointCommand::WriteMetadata { metadata, .. } => {
                     assert!(self.writing.is_none(), "one write at a time");
                     self.writing = Some(metadata);
                 }
-                Command::NotifyComplete { checkpoint_id, tasks, .. } => {
+                CheckpointCommand::NotifyComplete { checkpoint_id, tasks, .. } => {
                     for attempt in tasks {
                         let subtask = Self::subtask_of(attempt);
+                        if self.lose_notifications && subtask.vertex == 1 {
+                            continue;
+                        }
                         let named = self.named.get(&(checkpoint_id, subtask));
                         if let (true, Some(named)) = (attempt == self.attempt(subtask), named) {
                             self.chains.insert(subtask, named.clone());
                         }
                     }
                 }
-                Command::NotifyAborted { checkpoint_id, .. } => {
+                CheckpointCommand::NotifyAborted { checkpoint_id, .. } => {
                     *self.ended.entry(checkpoint_id).or_default() += 1;
                 }
-                Command::DiscardCheckpoint(discarded) => self.deleted.extend(discarded.files),
-                Command::DiscardPending(discarded) => self.deleted.extend(discarded.files),
-                Command::DiscardState(files) => self.deleted.extend(files),
-                Command::CompleteRequest { request, result } => {
+                CheckpointCommand::DiscardCheckpoint(discarded) => {
+                    self.deleted.extend(discarded.files)
+                }
+                CheckpointCommand::DiscardPending(discarded) => {
+                    self.deleted.extend(discarded.files)
+                }
+                CheckpointCommand::DiscardState(files) => self.deleted.extend(files),
+                CheckpointCommand::CompleteRequest { request, result } => {
                     *self.answered.entry(request.0).or_default() += 1;
                     if let Ok(completed) = result
                         && completed.metadata.checkpoint_type.is_savepoint()
@@ -177,7 +194,7 @@ impl World {
                         self.savepoint_files.extend(files);
                     }
                 }
-                Command::ShutDown => self.has_shut_down = true,
+                CheckpointCommand::ShutDown => self.has_shut_down = true,
                 _ => {}
             }
         }
@@ -320,10 +337,10 @@ impl World {
                     }
                 }
             }
-            Event::AcknowledgeAll => {
+            Event::AcknowledgeAll(compact) => {
                 if let Some(id) = self.pick(0) {
                     for attempt in self.awaited(id) {
-                        self.acknowledge(attempt, id, false);
+                        self.acknowledge(attempt, id, compact);
                     }
                 }
             }
@@ -367,6 +384,7 @@ impl World {
                 let commands = self.coordinator.on_request_cancelled(answer, now);
                 self.carry_out(commands);
             }
+            Event::LoseNotifications(lose) => self.lose_notifications = lose,
             Event::Restart(choice) => self.restart(choice),
             Event::Finish(choice) => {
                 let subtask = SubtaskRef { vertex: 0, subtask: u32::from(choice) % 2 };
@@ -399,7 +417,7 @@ proptest! {
         retained in 1usize..4,
         max_concurrent in 1usize..4,
         has_coordinator: bool,
-        events in prop::collection::vec(event(), 1..150),
+        events in prop::collection::vec(event(), 1..300),
     ) {
         let mut world = World::new(retained, max_concurrent, has_coordinator);
         for event in events {

@@ -20,6 +20,7 @@
 //! cancel 7                   takes it back
 //! shutdown CANCELED          the end
 //! start 7 claim|noclaim s7:f the job starts from snapshot 7 with these files
+//! damaged 1                  a restore found checkpoint 1 damaged
 //! point | stats              what would be restored; counters
 //! ```
 
@@ -38,8 +39,8 @@ use hurtig_types::{
 };
 
 use crate::{
-    CheckpointCoordinator, CheckpointMetadata, CheckpointTimer, Command, RequestId, RestorePoint,
-    SnapshotRequest, Topology,
+    CheckpointCommand, CheckpointCoordinator, CheckpointMetadata, CheckpointTimer, RequestId,
+    RestorePoint, SnapshotRequest, Topology,
     coordinator::DiscardedPending,
     pending::PendingCheckpoint,
     plan::CheckpointPlan,
@@ -134,7 +135,7 @@ impl Script {
         }
     }
 
-    fn enter(&mut self, word: &str, state: ExecutionState) -> Vec<Command> {
+    fn enter(&mut self, word: &str, state: ExecutionState) -> Vec<CheckpointCommand> {
         let attempt = self.attempt(task_of(word));
         self.coordinator.on_task_state(attempt, state, self.now_ms)
     }
@@ -208,6 +209,10 @@ impl Script {
                 let metadata = Arc::new(metadata_with(number(id), files));
                 self.coordinator.start_from(metadata, "old".into(), mode)
             }
+            ["damaged", id] => {
+                let known = self.coordinator.on_damaged(number(id));
+                return writeln!(self.output, "  known: {known}").expect("memory");
+            }
             ["point"] => return self.restore_point(),
             ["stats"] => return self.stats(),
             [time] if time.starts_with('@') => {
@@ -219,7 +224,7 @@ impl Script {
         self.print(commands);
     }
 
-    fn acknowledge_all(&mut self, id: CheckpointId) -> Vec<Command> {
+    fn acknowledge_all(&mut self, id: CheckpointId) -> Vec<CheckpointCommand> {
         let pending = self.coordinator.pending().find(|p| p.id == id).expect("it is pending");
         let attempts: Vec<_> = pending.participants().filter(|a| pending.awaits(*a)).collect();
         attempts.into_iter().flat_map(|attempt| self.acknowledge(id, attempt, &[])).collect()
@@ -230,7 +235,7 @@ impl Script {
         id: CheckpointId,
         attempt: ExecutionAttemptId,
         files: &[&str],
-    ) -> Vec<Command> {
+    ) -> Vec<CheckpointCommand> {
         let snapshot = snapshot(id, attempt, files);
         let metrics = CheckpointMetrics { checkpointed_bytes: 10, ..Default::default() };
         let (outcome, commands) =
@@ -270,16 +275,17 @@ impl Script {
         }
     }
 
-    fn print(&mut self, commands: Vec<Command>) {
+    fn print(&mut self, commands: Vec<CheckpointCommand>) {
         for command in commands {
-            if let Command::SetTimer(timer @ CheckpointTimer::Trigger { .. }, _) = command {
+            if let CheckpointCommand::SetTimer(timer @ CheckpointTimer::Trigger { .. }, _) = command
+            {
                 self.timer = Some(timer);
             }
-            if let Command::WriteMetadata { metadata, .. } = &command {
+            if let CheckpointCommand::WriteMetadata { metadata, .. } = &command {
                 self.written.insert(metadata.checkpoint_id, metadata.clone());
             }
             // Each checkpoint has its timeout; only the scripts on timeouts care.
-            if !matches!(command, Command::SetTimer(CheckpointTimer::Timeout { .. }, _)) {
+            if !matches!(command, CheckpointCommand::SetTimer(CheckpointTimer::Timeout { .. }, _)) {
                 writeln!(self.output, "  {}", describe(&command)).expect("memory");
             }
         }
@@ -386,20 +392,22 @@ fn answer(result: &Result<crate::CompletedCheckpoint, CheckpointException>) -> S
     }
 }
 
-fn describe(command: &Command) -> String {
+fn describe(command: &CheckpointCommand) -> String {
     match command {
-        Command::SetTimer(CheckpointTimer::Trigger { .. }, delay) => format!("tick in {delay}"),
-        Command::SetTimer(CheckpointTimer::Timeout { checkpoint_id }, delay) => {
+        CheckpointCommand::SetTimer(CheckpointTimer::Trigger { .. }, delay) => {
+            format!("tick in {delay}")
+        }
+        CheckpointCommand::SetTimer(CheckpointTimer::Timeout { checkpoint_id }, delay) => {
             format!("timeout {checkpoint_id} in {delay}")
         }
-        Command::SnapshotCoordinator { checkpoint_id, operator } => {
+        CheckpointCommand::SnapshotCoordinator { checkpoint_id, operator } => {
             format!("snapshot {checkpoint_id} of coordinator {}", NAMES[operator.0 as usize - 1])
         }
-        Command::TriggerTask { attempt, checkpoint_id, options, .. } => {
+        CheckpointCommand::TriggerTask { attempt, checkpoint_id, options, .. } => {
             let (kind, alignment) = (options.checkpoint_type, options.alignment);
             format!("trigger {checkpoint_id} {} ({kind}, {alignment:?})", tasks(&[*attempt]))
         }
-        Command::WriteMetadata { metadata, target } => {
+        CheckpointCommand::WriteMetadata { metadata, target } => {
             let finished = metadata.operators.values().filter(|o| o.fully_finished);
             let finished: Vec<&str> = finished.map(|o| &*o.name).collect();
             let part = metadata.operators.values().filter(|o| !o.finished_subtasks.is_empty());
@@ -416,22 +424,24 @@ fn describe(command: &Command) -> String {
             }
             text
         }
-        Command::NotifyComplete { checkpoint_id, tasks: attempts, .. } => {
+        CheckpointCommand::NotifyComplete { checkpoint_id, tasks: attempts, .. } => {
             format!("complete {checkpoint_id} -> {}", tasks(attempts))
         }
-        Command::NotifyAborted { checkpoint_id, tasks: attempts, .. } => {
+        CheckpointCommand::NotifyAborted { checkpoint_id, tasks: attempts, .. } => {
             format!("aborted {checkpoint_id} -> {}", tasks(attempts))
         }
-        Command::DiscardCheckpoint(d) => format!("discard {} {:?}", d.external_pointer, d.files),
-        Command::DiscardPending(DiscardedPending { checkpoint_id, target, files }) => {
+        CheckpointCommand::DiscardCheckpoint(d) => {
+            format!("discard {} {:?}", d.external_pointer, d.files)
+        }
+        CheckpointCommand::DiscardPending(DiscardedPending { checkpoint_id, target, files }) => {
             let target = target.as_ref().map(|t| format!(" in {t}")).unwrap_or_default();
             format!("discard pending {checkpoint_id}{target} {files:?}")
         }
-        Command::DiscardState(files) => format!("discard {files:?}"),
-        Command::FailJob { cause, .. } => format!("fail job: {cause}"),
-        Command::CompleteRequest { request, result } => {
+        CheckpointCommand::DiscardState(files) => format!("discard {files:?}"),
+        CheckpointCommand::FailJob { cause, .. } => format!("fail job: {cause}"),
+        CheckpointCommand::CompleteRequest { request, result } => {
             format!("answer {}: {}", request.0, answer(result))
         }
-        Command::ShutDown => "shut down".to_owned(),
+        CheckpointCommand::ShutDown => "shut down".to_owned(),
     }
 }
