@@ -177,6 +177,14 @@ impl DispatcherGateway for DispatcherHandle {
         self.job(job).await?.cancel().await
     }
 
+    async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String> {
+        self.job(job).await?.trigger_checkpoint().await
+    }
+
+    async fn trigger_savepoint(&self, job: JobId, directory: String) -> RpcResult<String> {
+        self.job(job).await?.trigger_savepoint(directory).await
+    }
+
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult> {
         self.job(job).await?.result().await
     }

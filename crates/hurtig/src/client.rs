@@ -74,6 +74,17 @@ impl JobClient {
         self.ask(self.cluster.dispatcher().cancel_job(self.job))
     }
 
+    /// Takes a checkpoint now, and returns the URL of its directory.
+    pub fn trigger_checkpoint(&self) -> Result<String, ExecuteError> {
+        self.ask(self.cluster.dispatcher().trigger_checkpoint(self.job))
+    }
+
+    /// Takes a savepoint beneath a directory (a URL), and returns the URL of its own.
+    pub fn trigger_savepoint(&self, directory: &str) -> Result<String, ExecuteError> {
+        let directory = directory.to_owned();
+        self.ask(self.cluster.dispatcher().trigger_savepoint(self.job, directory))
+    }
+
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.
     pub fn stop_task_executor(&self, index: usize) {
         self.cluster.runtimes().control.block_on(self.cluster.stop_task_executor(index));

@@ -5,6 +5,11 @@
 //! 2. The client asks the coordinator, which hands out what it has and acknowledges it to the
 //!    sinks.
 //! 3. A sink finishes when everything was acknowledged, so a job that has ended has nothing left.
+//!
+//! With checkpoints each record reaches the client once: a batch carries the checkpoint behind
+//! which it was sent, and is handed out when a later one is complete, or when its sink has seen
+//! the end of its input. What was sent behind the checkpoint that a failed sink goes on from is
+//! forgotten, since it will be sent again.
 
 use std::{collections::VecDeque, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -12,10 +17,14 @@ use hurtig_cluster_api::{DispatcherGateway, RpcError};
 use hurtig_graph::OperatorKind;
 use hurtig_minicluster::MiniCluster;
 use hurtig_operator_api::{
-    CoordinatorAction, CoordinatorContext, EventGateway, Operator, OperatorContext,
-    OperatorCoordinator, OperatorFactory, Output, Progress,
+    Captured, CoordinatorAction, CoordinatorContext, EventGateway, ListStateData, Operator,
+    OperatorContext, OperatorCoordinator, OperatorFactory, Output, Progress,
 };
-use hurtig_types::{Batch, BoxedPayload, FlowResult, JobId, OperatorId, Record, codec};
+use hurtig_types::{
+    Batch, BoxedPayload, CheckpointId, FlowResult, JobId, OperatorId, Record, RedistributionMode,
+    codec,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     DataStream, ExecuteError,
@@ -25,12 +34,28 @@ use crate::{
 
 /// Batches of one subtask that may wait for the client.
 const WINDOW: usize = 8;
+/// The same with checkpoints, when they also wait for the next one to complete.
+const WINDOW_WITH_CHECKPOINTS: usize = 1024;
+/// The state that holds batches that were not sent yet.
+const WAITING: &str = "waiting";
 /// Batches that are handed out at once.
 const BATCHES_PER_ANSWER: usize = 64;
 /// Longest pause between two questions of the client.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-struct CollectFactory<T>(PhantomData<fn() -> T>);
+struct CollectFactory<T> {
+    checkpoints: bool,
+    types: PhantomData<fn() -> T>,
+}
+
+/// From a sink to its coordinator.
+#[derive(Serialize, Deserialize)]
+enum ToCoordinator {
+    /// A batch that was sent behind this checkpoint.
+    Batch(CheckpointId, Vec<u8>),
+    /// The sink has seen the end of its input.
+    End,
+}
 
 impl<T: Record> OperatorFactory for CollectFactory<T> {
     fn create(&self, context: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
@@ -38,6 +63,8 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
             events: context.events.clone(),
             waiting: VecDeque::new(),
             under_way: 0,
+            window: if self.checkpoints { WINDOW_WITH_CHECKPOINTS } else { WINDOW },
+            behind: CheckpointId(0),
             finishing: false,
         }))
     }
@@ -50,7 +77,8 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
         &self,
         _: &CoordinatorContext,
     ) -> FlowResult<Option<Box<dyn OperatorCoordinator>>> {
-        Ok(Some(Box::new(CollectCoordinator::default())))
+        let checkpoints = self.checkpoints;
+        Ok(Some(Box::new(CollectCoordinator { checkpoints, ..CollectCoordinator::default() })))
     }
 }
 
@@ -58,16 +86,23 @@ struct CollectOperator {
     events: Arc<dyn EventGateway>,
     waiting: VecDeque<Vec<u8>>,
     under_way: usize,
+    window: usize,
+    /// The last checkpoint that was taken.
+    behind: CheckpointId,
     finishing: bool,
 }
 
 impl CollectOperator {
     fn send(&mut self) -> FlowResult {
-        while self.under_way < WINDOW
+        while self.under_way < self.window
             && let Some(batch) = self.waiting.pop_front()
         {
-            self.events.send_to_coordinator(batch)?;
+            let batch = ToCoordinator::Batch(self.behind, batch);
+            self.events.send_to_coordinator(codec::encode(&batch)?)?;
             self.under_way += 1;
+        }
+        if self.finishing && self.waiting.is_empty() {
+            self.events.send_to_coordinator(codec::encode(&ToCoordinator::End)?)?;
         }
         Ok(())
     }
@@ -78,6 +113,24 @@ impl CollectOperator {
 }
 
 impl Operator for CollectOperator {
+    fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        if let Some(restored) = &context.restored {
+            self.behind = restored.checkpoint_id;
+            self.waiting = restored.list(WAITING).map(<[u8]>::to_vec).collect();
+        }
+        self.send()
+    }
+
+    fn begin_capture(&mut self, checkpoint: CheckpointId, _: Option<u32>) -> FlowResult<Captured> {
+        self.behind = checkpoint;
+        let waiting = ListStateData {
+            name: WAITING.to_owned(),
+            mode: RedistributionMode::SplitDistribute,
+            elements: self.waiting.iter().cloned().collect(),
+        };
+        Ok(Captured { operator_states: vec![waiting], ..Captured::default() })
+    }
+
     fn process(&mut self, _: usize, batch: BoxedPayload, _: &mut dyn Output) -> FlowResult {
         let mut bytes = Vec::new();
         batch.encode(&mut bytes)?;
@@ -97,13 +150,31 @@ impl Operator for CollectOperator {
 
     fn finish(&mut self, _: &mut dyn Output) -> FlowResult<Progress> {
         self.finishing = true;
+        self.send()?;
         Ok(if self.is_empty() { Progress::Done } else { Progress::More })
     }
 }
 
 #[derive(Default)]
 struct CollectCoordinator {
-    batches: VecDeque<(u32, Vec<u8>)>,
+    checkpoints: bool,
+    /// What the client may have.
+    visible: VecDeque<(u32, Vec<u8>)>,
+    /// What waits for a checkpoint: subtask, the checkpoint behind which it was sent, batch.
+    hidden: VecDeque<(u32, CheckpointId, Vec<u8>)>,
+}
+
+impl CollectCoordinator {
+    fn show(&mut self, may_be_seen: impl Fn(u32, CheckpointId) -> bool) {
+        let hidden = std::mem::take(&mut self.hidden);
+        for (subtask, behind, batch) in hidden {
+            if may_be_seen(subtask, behind) {
+                self.visible.push_back((subtask, batch));
+            } else {
+                self.hidden.push_back((subtask, behind, batch));
+            }
+        }
+    }
 }
 
 impl OperatorCoordinator for CollectCoordinator {
@@ -117,12 +188,36 @@ impl OperatorCoordinator for CollectCoordinator {
         event: &[u8],
         _: &mut Vec<CoordinatorAction>,
     ) -> FlowResult {
-        self.batches.push_back((subtask, event.to_vec()));
+        match codec::decode(event)? {
+            ToCoordinator::Batch(behind, batch) if self.checkpoints => {
+                self.hidden.push_back((subtask, behind, batch));
+            }
+            ToCoordinator::Batch(_, batch) => self.visible.push_back((subtask, batch)),
+            ToCoordinator::End => self.show(|of, _| of == subtask),
+        }
         Ok(())
     }
 
-    fn subtask_reset(&mut self, subtask: u32, _: &mut Vec<CoordinatorAction>) -> FlowResult {
-        self.batches.retain(|(from, _)| *from != subtask);
+    fn subtask_reset(
+        &mut self,
+        subtask: u32,
+        restored: Option<CheckpointId>,
+        _: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        match restored {
+            None => {
+                self.visible.retain(|(from, _)| *from != subtask);
+                self.hidden.retain(|(from, ..)| *from != subtask);
+            }
+            Some(restored) => {
+                self.hidden.retain(|(from, behind, _)| *from != subtask || *behind < restored);
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        self.show(|_, behind| behind < checkpoint);
         Ok(())
     }
 
@@ -131,8 +226,8 @@ impl OperatorCoordinator for CollectCoordinator {
         _: &[u8],
         actions: &mut Vec<CoordinatorAction>,
     ) -> FlowResult<Vec<u8>> {
-        let count = self.batches.len().min(BATCHES_PER_ANSWER);
-        let taken: Vec<(u32, Vec<u8>)> = self.batches.drain(..count).collect();
+        let count = self.visible.len().min(BATCHES_PER_ANSWER);
+        let taken: Vec<(u32, Vec<u8>)> = self.visible.drain(..count).collect();
         for (subtask, _) in &taken {
             let event = codec::encode(&1u32)?;
             actions.push(CoordinatorAction::SendToSubtask { subtask: *subtask, event });
@@ -158,7 +253,8 @@ impl<T: Record> DataStream<T> {
     ) -> Result<crate::JobExecutionResult, ExecuteError> {
         let name = "Collect";
         let spec = OperatorSpec { kind: OperatorKind::Sink, ..OperatorSpec::operator(name) };
-        let factory = Arc::new(CollectFactory::<T>(PhantomData));
+        let checkpoints = self.env.settings.lock().job.checkpoints.interval_ms.is_some();
+        let factory = Arc::new(CollectFactory::<T> { checkpoints, types: PhantomData });
         let sink: DataStream<()> = self.add_operator(spec, factory);
         let position = sink.upstream[0].source.0 as usize;
         let stream_graph = self.env.stream_graph(job_name)?;

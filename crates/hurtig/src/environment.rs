@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use hurtig_connector_api::{Boundedness, Source};
 use hurtig_connectors::{collection::CollectionSource, sequence::SequenceSource};
 use hurtig_graph::{
-    JobConfig, JobGraph, OperatorKind, RestartStrategyConfig, StreamGraph, StreamGraphSettings,
-    build_job_graph, build_stream_graph,
+    JobConfig, JobGraph, OperatorKind, RestartStrategyConfig, RestoreFrom, StreamGraph,
+    StreamGraphSettings, build_job_graph, build_stream_graph,
 };
 use hurtig_minicluster::MiniClusterConfig;
 use hurtig_operator_api::Program;
 use hurtig_operators::{source::SourceFactory, time::WatermarkStrategy};
-use hurtig_types::{JobId, Record};
+use hurtig_types::{CheckpointConfig, JobId, Record, RecoveryClaimMode};
 use parking_lot::Mutex;
 
 use crate::{
@@ -80,6 +80,36 @@ impl StreamExecutionEnvironment {
     /// What happens after a failure.
     pub fn set_restart_strategy(&self, strategy: RestartStrategyConfig) -> &Self {
         self.settings.lock().job.restart_strategy = strategy;
+        self
+    }
+
+    /// Takes a checkpoint every so many milliseconds; state then survives failures.
+    pub fn enable_checkpointing(&self, interval_ms: u64) -> &Self {
+        self.settings.lock().job.checkpoints.interval_ms = Some(interval_ms);
+        self
+    }
+
+    /// All settings of checkpoints.
+    pub fn set_checkpoint_config(&self, config: CheckpointConfig) -> &Self {
+        self.settings.lock().job.checkpoints = config;
+        self
+    }
+
+    /// Keeps checkpoints beneath a directory (`execution.checkpointing.dir`, a URL) instead of the
+    /// JobManager's memory.
+    pub fn set_checkpoint_directory(&self, url: &str) -> &Self {
+        self.settings.lock().job.checkpoint_directory = Some(url.to_owned());
+        self
+    }
+
+    /// Starts from a checkpoint or savepoint: the URL of its directory. Without
+    /// `allow_non_restored_state`, state that no operator of the program takes is an error.
+    pub fn restore_from(&self, pointer: &str, allow_non_restored_state: bool) -> &Self {
+        self.settings.lock().job.restore_from = Some(RestoreFrom {
+            pointer: pointer.to_owned(),
+            allow_non_restored_state,
+            claim_mode: RecoveryClaimMode::NoClaim,
+        });
         self
     }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox, JobDetails, JobMasterGateway,
     JobResult, JobStatus, Mailbox, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
@@ -20,12 +21,16 @@ use hurtig_graph::JobGraph;
 use hurtig_metrics::{AccumulatorValue, Accumulators};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
+use hurtig_storage::Stores;
 use hurtig_types::{
-    AllocationId, ErrorClass, ExecutionAttemptId, FlowError, JobVertexId, OperatorId, ResourceId,
+    AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
+    ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
+    SavepointFormat, TaskStateSnapshot,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    checkpoints::{Checkpoints, Effect, HeldEvent},
     coordinators::Coordinators,
     details,
     executors::{ExecutorLink, Order},
@@ -48,6 +53,8 @@ pub struct JobMasterServices {
     pub seed: u64,
     /// How often TaskExecutors are asked for metrics.
     pub heartbeat_interval: Duration,
+    /// Where checkpoints are kept.
+    pub stores: Arc<Stores>,
 }
 
 pub(crate) enum Message {
@@ -71,6 +78,17 @@ pub(crate) enum Message {
         event: Vec<u8>,
     },
     CoordinatorFailed(FlowError),
+    CoordinatorSnapshot {
+        checkpoint: CheckpointId,
+        operator: OperatorId,
+        state: Result<Vec<u8>, String>,
+    },
+    Acknowledge(ExecutionAttemptId, CheckpointId, Box<TaskStateSnapshot>, CheckpointMetrics),
+    Decline(ExecutionAttemptId, CheckpointId, CheckpointException),
+    CheckpointTimer(CheckpointTimer),
+    MetadataWritten,
+    TriggerCheckpoint(oneshot::Sender<RpcResult<String>>),
+    TriggerSavepoint(String, oneshot::Sender<RpcResult<String>>),
     Timer(SchedulerTimer),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
@@ -82,6 +100,7 @@ pub(crate) enum Message {
 pub struct JobMaster {
     scheduler: JobScheduler,
     coordinators: Coordinators,
+    checkpoints: Checkpoints,
     executors: HashMap<ResourceId, ExecutorLink>,
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
@@ -103,24 +122,32 @@ impl JobMaster {
         let (status, status_seen) = watch::channel(JobStatus::Initializing);
         let (ended, ended_seen) = watch::channel(None);
         let runtimes = services.runtimes.clone();
-        let coordinators = Coordinators::start(&graph, &services.program, &runtimes, &mailbox);
+        let checkpoints = Checkpoints::new(
+            &graph,
+            services.stores.clone(),
+            services.seed,
+            runtimes.clone(),
+            mailbox.clone(),
+        );
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let handle =
             JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
-        let (coordinators, failure) = match coordinators {
-            Ok(coordinators) => (coordinators, None),
-            Err(error) => (Coordinators::default(), Some(error)),
+        let master = Self {
+            scheduler,
+            coordinators: Coordinators::default(),
+            checkpoints,
+            executors: HashMap::new(),
+            services,
+            mailbox,
+            status,
         };
-        let master =
-            Self { scheduler, coordinators, executors: HashMap::new(), services, mailbox, status };
-        runtimes.control.spawn(master.run(inbox, failure, handle.clone(), ended));
+        runtimes.control.spawn(master.run(inbox, handle.clone(), ended));
         handle
     }
 
     async fn run(
         mut self,
         mut inbox: Inbox<Message>,
-        failure: Option<FlowError>,
         handle: JobMasterHandle,
         ended: watch::Sender<Option<Arc<(JobResult, JobDetails)>>>,
     ) {
@@ -128,7 +155,10 @@ impl JobMaster {
         let manager = self.services.resource_manager.clone();
         let registered =
             manager.register_job_master(job, self.services.token, Arc::new(handle)).await;
-        let failure = failure.or(registered.err().map(FlowError::external));
+        let failure = match registered {
+            Ok(()) => self.prepare().await.err(),
+            Err(error) => Some(FlowError::external(error)),
+        };
         let mut over = match failure {
             Some(error) => {
                 let mut commands = Vec::new();
@@ -157,11 +187,26 @@ impl JobMaster {
         for link in self.executors.values() {
             link.send(Order::Disconnect);
         }
+        self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
         // If the ResourceManager has gone, the slots have gone with it.
         let _ = manager.disconnect_job_master(job).await;
         let end = (details::result(&self.scheduler), details::details(&self.scheduler));
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(self.scheduler.status());
+    }
+
+    /// What comes before the first task: the snapshot to start from, and the coordinators.
+    async fn prepare(&mut self) -> FlowResult {
+        let graph = &self.scheduler.graph().graph;
+        graph.config.checkpoints.validate().map_err(FlowError::fatal)?;
+        let restored = match &graph.config.restore_from {
+            Some(from) => Some(self.checkpoints.start_from(from).await?),
+            None => None,
+        };
+        let (program, runtimes) = (&self.services.program, &self.services.runtimes);
+        self.coordinators =
+            Coordinators::start(graph, program, runtimes, &self.mailbox, restored.as_ref())?;
+        Ok(())
     }
 
     fn now(&self) -> i64 {
@@ -204,7 +249,57 @@ impl JobMaster {
                 let _ = reply.send(accepted);
                 commands
             }
-            Message::TaskState(update) => self.scheduler.on_task_state(update, now),
+            Message::TaskState(update) => {
+                let (attempt, state) = (update.attempt, update.state);
+                let mut commands = self.scheduler.on_task_state(update, now);
+                let effects = self.checkpoints.on(|c| c.on_task_state(attempt, state, now));
+                self.take_effect(effects, &mut commands);
+                commands
+            }
+            Message::Acknowledge(attempt, checkpoint, snapshot, metrics) => {
+                let effects = self.checkpoints.on(|coordinator| {
+                    let (outcome, commands) =
+                        coordinator.on_acknowledge(attempt, checkpoint, *snapshot, metrics, now);
+                    tracing::debug!(%attempt, %checkpoint, ?outcome, "acknowledged");
+                    commands
+                });
+                self.effects_alone(effects)
+            }
+            Message::Decline(attempt, checkpoint, reason) => {
+                tracing::info!(%attempt, %checkpoint, %reason, "checkpoint declined");
+                let effects =
+                    self.checkpoints.on(|c| c.on_decline(attempt, checkpoint, &reason, now));
+                self.effects_alone(effects)
+            }
+            Message::CheckpointTimer(timer) => {
+                let effects = self.checkpoints.on(|c| c.on_timer(timer, now));
+                self.effects_alone(effects)
+            }
+            Message::MetadataWritten => {
+                let effects = self.checkpoints.on_metadata(now).await;
+                self.effects_alone(effects)
+            }
+            Message::CoordinatorSnapshot { checkpoint, operator, state } => {
+                let effects =
+                    self.checkpoints.on_coordinator_snapshot(checkpoint, operator, state, now);
+                self.effects_alone(effects)
+            }
+            Message::TriggerCheckpoint(reply) => {
+                let request = SnapshotRequest::Checkpoint { full: false };
+                let effects = self.checkpoints.request(request, reply, now);
+                self.effects_alone(effects)
+            }
+            Message::TriggerSavepoint(base, reply) => {
+                // Unique as long as no two savepoints of a job begin in one microsecond.
+                let unique = self.services.clock.monotonic().as_micros() as u64 ^ now as u64;
+                let request = SnapshotRequest::Savepoint {
+                    format: SavepointFormat::Canonical,
+                    terminate: None,
+                    directory: self.checkpoints.savepoint_directory(&base, unique),
+                };
+                let effects = self.checkpoints.request(request, reply, now);
+                self.effects_alone(effects)
+            }
             Message::OperatorEvent(attempt, operator, event) => {
                 // Events of superseded attempts are dropped here.
                 match self.scheduler.graph().current(attempt) {
@@ -248,7 +343,10 @@ impl JobMaster {
                 Vec::new()
             }
             Message::CoordinatorEvent { vertex, operator, subtask, event } => {
-                self.send_to_subtask(vertex, operator, subtask, event);
+                let event = HeldEvent { vertex, operator, subtask, event };
+                if let Some(event) = self.checkpoints.hold(event) {
+                    self.send_to_subtask(event);
+                }
                 Vec::new()
             }
             Message::CoordinatorFailed(error) => self.fail(error),
@@ -278,13 +376,89 @@ impl JobMaster {
         commands
     }
 
-    fn send_to_subtask(
-        &self,
-        vertex: JobVertexId,
-        operator: OperatorId,
-        subtask: u32,
-        event: Vec<u8>,
-    ) {
+    fn effects_alone(&mut self, effects: Vec<Effect>) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.take_effect(effects, &mut commands);
+        commands
+    }
+
+    /// Does what checkpoints need done; what the scheduler makes of it is added to `commands`.
+    fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
+        for effect in effects {
+            let told = match effect {
+                Effect::Trigger(attempt, barrier) => {
+                    self.order(attempt, Order::TriggerCheckpoint(attempt, barrier));
+                    Ok(())
+                }
+                Effect::Complete(checkpoint, attempts) => {
+                    for attempt in attempts {
+                        self.order(attempt, Order::CheckpointComplete(attempt, checkpoint));
+                    }
+                    self.coordinators.checkpoint_complete(checkpoint)
+                }
+                Effect::Aborted(checkpoint, attempts) => {
+                    for attempt in attempts {
+                        self.order(attempt, Order::CheckpointAborted(attempt, checkpoint));
+                    }
+                    Ok(())
+                }
+                Effect::SnapshotCoordinator(checkpoint, operator) => {
+                    self.coordinators.snapshot(operator, checkpoint)
+                }
+                Effect::Deliver(events) => {
+                    events.into_iter().for_each(|event| self.send_to_subtask(event));
+                    Ok(())
+                }
+                Effect::FailJob(cause, task) => {
+                    commands.extend(self.fail_running(&cause, task));
+                    Ok(())
+                }
+            };
+            if let Err(reason) = told {
+                commands.extend(self.fail(FlowError::internal(reason)));
+            }
+        }
+    }
+
+    /// Sends an order to the TaskExecutor of an attempt, if it is there.
+    fn order(&self, attempt: ExecutionAttemptId, order: Order) {
+        let graph = self.scheduler.graph();
+        let Some(index) = graph.current(attempt) else { return };
+        let link = graph.execution(index).allocation.and_then(|slot| self.link_of(slot));
+        if let Some(link) = link {
+            link.send(order);
+        }
+    }
+
+    /// Fails a task, or any that runs, so that the restart strategy decides what follows.
+    fn fail_running(&mut self, cause: &str, task: Option<ExecutionAttemptId>) -> Vec<Command> {
+        let graph = self.scheduler.graph();
+        let running = |index: &usize| !graph.execution(*index).state.is_terminal();
+        let named = task.and_then(|attempt| graph.current(attempt)).filter(running);
+        let any = || (0..graph.executions().len()).find(running);
+        let Some(index) = named.or_else(any) else {
+            return Vec::new();
+        };
+        let attempt = graph.execution(index).attempt;
+        let failure = FailureInfo {
+            class: FailureClass::External,
+            message: cause.to_owned(),
+            task: Some(graph.task_name(index)),
+            timestamp_ms: self.now(),
+        };
+        self.order(attempt, Order::Cancel(attempt));
+        let update = TaskStateUpdate {
+            attempt,
+            state: ExecutionState::Failed,
+            failure: Some(failure),
+            metrics: TaskIoMetrics::default(),
+            accumulators: BTreeMap::new(),
+        };
+        self.scheduler.on_task_state(update, self.now())
+    }
+
+    fn send_to_subtask(&self, event: HeldEvent) {
+        let HeldEvent { vertex, operator, subtask, event } = event;
         let graph = self.scheduler.graph();
         let Some(index) = graph.index_of(vertex, subtask) else {
             return;
@@ -297,6 +471,21 @@ impl JobMaster {
         {
             link.send(Order::Event(execution.attempt, operator, event));
         }
+    }
+
+    /// Tasks are about to start over: gives up checkpoints under way, and finds the one that they
+    /// start from.
+    async fn prepare_restart(
+        &mut self,
+        commands: &mut Vec<Command>,
+    ) -> Result<Option<CheckpointId>, FlowError> {
+        let now = self.now();
+        let effects = self.checkpoints.on(|coordinator| coordinator.on_restarting(now));
+        self.take_effect(effects, commands);
+        let mut effects = Vec::new();
+        let restored = self.checkpoints.restore_point(now, &mut effects).await;
+        self.take_effect(effects, commands);
+        restored
     }
 
     fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
@@ -317,8 +506,11 @@ impl JobMaster {
                         tracing::warn!(%error, "cannot declare the slots that the job needs");
                     }
                 }
-                Command::Deploy(deployment) => match self.link_of(deployment.allocation) {
-                    Some(link) => link.send(Order::Deploy(deployment)),
+                Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
+                    Some(link) => {
+                        deployment.restore = self.checkpoints.restore_of(deployment.attempt);
+                        link.send(Order::Deploy(deployment));
+                    }
                     None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
                 },
                 Command::Cancel { attempt, allocation } => {
@@ -327,10 +519,16 @@ impl JobMaster {
                     }
                 }
                 Command::ResetSubtask { vertex, subtask } => {
-                    if let Err(reason) = self.coordinators.reset(vertex, subtask) {
-                        let failing = self.fail(FlowError::internal(reason));
-                        over |= Box::pin(self.carry_out(failing)).await;
+                    let mut commands = Vec::new();
+                    let restored = self.prepare_restart(&mut commands).await;
+                    let reset = restored.and_then(|restored| {
+                        let reset = self.coordinators.reset(vertex, subtask, restored);
+                        reset.map_err(FlowError::internal)
+                    });
+                    if let Err(error) = reset {
+                        commands.extend(self.fail(error));
                     }
+                    over |= Box::pin(self.carry_out(commands)).await;
                 }
                 Command::SetTimer(timer, delay_ms) => {
                     let mailbox = self.mailbox.clone();
@@ -379,6 +577,34 @@ impl JobMasterGateway for JobMasterHandle {
         event: Vec<u8>,
     ) -> RpcResult<()> {
         self.mailbox.tell(Message::OperatorEvent(attempt, operator, event)).await
+    }
+
+    async fn acknowledge_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        snapshot: TaskStateSnapshot,
+        metrics: CheckpointMetrics,
+    ) -> RpcResult<()> {
+        let snapshot = Box::new(snapshot);
+        self.mailbox.tell(Message::Acknowledge(attempt, checkpoint, snapshot, metrics)).await
+    }
+
+    async fn decline_checkpoint(
+        &self,
+        attempt: ExecutionAttemptId,
+        checkpoint: CheckpointId,
+        reason: CheckpointException,
+    ) -> RpcResult<()> {
+        self.mailbox.tell(Message::Decline(attempt, checkpoint, reason)).await
+    }
+
+    async fn trigger_checkpoint(&self) -> RpcResult<String> {
+        self.mailbox.ask(Message::TriggerCheckpoint).await?
+    }
+
+    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String> {
+        self.mailbox.ask(|reply| Message::TriggerSavepoint(directory, reply)).await?
     }
 
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {

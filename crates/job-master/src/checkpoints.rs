@@ -17,7 +17,9 @@ use std::{
 use hurtig_checkpoint::{
     CheckpointMetadata,
     assign::{StateAssignment, assign_states},
-    coordinator::{CheckpointCoordinator, CheckpointTimer, Command, RestorePoint},
+    coordinator::{
+        CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, RestorePoint,
+    },
     requests::{RequestId, SnapshotRequest},
     topology::Topology,
 };
@@ -26,8 +28,8 @@ use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
 use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores};
 use hurtig_types::{
-    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore,
-    JobVertexId, OperatorId,
+    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
+    JobManagerTaskRestore, JobVertexId, OperatorId,
 };
 use tokio::sync::oneshot;
 
@@ -119,11 +121,8 @@ impl Checkpoints {
                 .map_err(|error| FlowError::fatal(describe(&error)))?;
         let coordinators = assignment.coordinators.clone();
         self.assignment = Some((id, assignment));
-        let commands = self.coordinator.start_from(
-            stored.metadata,
-            stored.external_pointer,
-            from.claim_mode,
-        );
+        let commands =
+            self.coordinator.start_from(stored.metadata, stored.external_pointer, from.claim_mode);
         // Nothing runs yet that could be told of anything.
         let effects = self.carry_out(commands);
         debug_assert!(effects.is_empty(), "a job that has not started has no effects");
@@ -247,7 +246,8 @@ impl Checkpoints {
 
     /// Events that were held for a checkpoint.
     fn release(&mut self, checkpoint: CheckpointId, effects: &mut Vec<Effect>) {
-        let of_checkpoint = |(_, (known, _)): &(&OperatorId, &(CheckpointId, _))| *known == checkpoint;
+        let of_checkpoint =
+            |(_, (known, _)): &(&OperatorId, &(CheckpointId, _))| *known == checkpoint;
         let operators: Vec<OperatorId> =
             self.held.iter().filter(of_checkpoint).map(|(operator, _)| *operator).collect();
         for operator in operators {

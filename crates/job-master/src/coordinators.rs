@@ -132,9 +132,9 @@ impl Coordinators {
         restored: Option<CheckpointId>,
     ) -> Result<(), String> {
         let of_vertex = self.links.iter().filter(|(_, link)| link.vertex == vertex);
-        of_vertex
-            .map(|(operator, _)| *operator)
-            .try_for_each(|operator| self.post(operator, ToCoordinator::Reset { subtask, restored }))
+        of_vertex.map(|(operator, _)| *operator).try_for_each(|operator| {
+            self.post(operator, ToCoordinator::Reset { subtask, restored })
+        })
     }
 
     pub(crate) fn request(

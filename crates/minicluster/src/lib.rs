@@ -28,6 +28,7 @@ use hurtig_network::{
 };
 use hurtig_operator_api::{Program, ProgramStore};
 use hurtig_resource_manager::{ResourceManager, ResourceManagerHandle};
+use hurtig_storage::{Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
 use hurtig_types::{JobId, ResourceId};
 
@@ -93,6 +94,7 @@ struct Launcher {
     seed: u64,
     launched: AtomicU64,
     heartbeat_interval: Duration,
+    stores: Arc<Stores>,
 }
 
 #[async_trait]
@@ -112,6 +114,7 @@ impl JobMasterLauncher for Launcher {
             token: FencingToken(number),
             seed: self.seed.wrapping_add(number),
             heartbeat_interval: self.heartbeat_interval,
+            stores: self.stores.clone(),
         };
         Ok(Arc::new(JobMaster::start(graph, services)))
     }
@@ -156,6 +159,7 @@ impl MiniCluster {
             config.heartbeat_interval,
             config.heartbeat_timeout,
         );
+        let stores = Arc::new(memory_stores());
         let mut executors = Vec::new();
         for number in 0..config.task_executors {
             let resource = ResourceId((u128::from(config.seed) << 64) | u128::from(number));
@@ -176,6 +180,7 @@ impl MiniCluster {
                 Arc::new(manager.clone()),
                 programs.clone(),
                 metrics.clone(),
+                stores.clone(),
                 &runtimes,
                 clock,
             );
@@ -189,6 +194,7 @@ impl MiniCluster {
             seed: config.seed,
             launched: AtomicU64::new(0),
             heartbeat_interval: config.heartbeat_interval,
+            stores,
         };
         let manager: Arc<dyn ResourceManagerGateway> = Arc::new(manager);
         let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &runtimes);

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use hurtig_operator_api::{Operator, OperatorContext, Output};
-use hurtig_types::{Batch, BoxError, BoxedPayload, FlowError, FlowResult, Record};
+use hurtig_types::{Batch, BoxError, BoxedPayload, CheckpointId, FlowError, FlowResult, Record};
 
 use crate::{Collector, RuntimeContext};
 
@@ -16,6 +16,11 @@ pub trait MapFunction<I, O>: Send {
     }
     /// Maps a record.
     fn map(&mut self, value: I) -> Result<O, BoxError>;
+    /// A checkpoint that this subtask has taken part in is complete.
+    fn notify_checkpoint_complete(&mut self, checkpoint: CheckpointId) -> Result<(), BoxError> {
+        let _ = checkpoint;
+        Ok(())
+    }
     /// Called once after the last record, also after a failure.
     fn close(&mut self) -> Result<(), BoxError> {
         Ok(())
@@ -84,6 +89,10 @@ impl<I, O, F> MapFunctionOperator<I, O, F> {
 impl<I: Record, O: Record, F: MapFunction<I, O>> Operator for MapFunctionOperator<I, O, F> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
         self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
+    }
+
+    fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        self.function.notify_checkpoint_complete(checkpoint).map_err(FlowError::user)
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {

@@ -12,10 +12,11 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::MetricRegistry;
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
-use hurtig_task::{TaskHandle, TaskServices, spawn_task};
 use hurtig_storage::Stores;
+use hurtig_task::{TaskHandle, TaskServices, spawn_task};
 use hurtig_types::{
-    AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId, ResourceId,
+    AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
+    ResourceId,
 };
 use tokio::sync::oneshot;
 

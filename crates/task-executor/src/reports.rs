@@ -10,8 +10,8 @@ use std::{collections::HashMap, sync::Arc};
 use hurtig_cluster_api::{JobMasterGateway, TaskStateUpdate};
 use hurtig_task::TaskListener;
 use hurtig_types::{
-    CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId, FlowError, FlowResult,
-    JobId, OperatorId, TaskStateSnapshot,
+    CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId, FlowError,
+    FlowResult, JobId, OperatorId, TaskStateSnapshot,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;

@@ -189,90 +189,145 @@ mod tests {
 
     #[test]
     fn aligned_barriers_block_until_the_last_has_come() {
-        check(3, Alignment::Aligned, "0@1, 2@1, 1@1, 1@2, 0@2, 2@2", expect![[r#"
+        check(
+            3,
+            Alignment::Aligned,
+            "0@1, 2@1, 1@1, 1@2, 0@2, 2@2",
+            expect![[r#"
             0@1: block 0
             2@1: block 2
             1@1: block 1 take 1 after 2 ms
             1@2: block 1
             0@2: block 0
             2@2: block 2 take 2 after 2 ms
-        "#]]);
-        check(1, Alignment::Aligned, "0@1, 0@2", expect![[r#"
+        "#]],
+        );
+        check(
+            1,
+            Alignment::Aligned,
+            "0@1, 0@2",
+            expect![[r#"
             0@1: block 0 take 1 after 0 ms
             0@2: block 0 take 2 after 0 ms
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn ended_channels_do_not_hold_a_checkpoint_up() {
-        check(3, Alignment::Aligned, "0@1, end 1, 2@1, end 0, 2@2", expect![[r#"
+        check(
+            3,
+            Alignment::Aligned,
+            "0@1, end 1, 2@1, end 0, 2@2",
+            expect![[r#"
             0@1: block 0
             end 1:
             2@1: block 2 take 1 after 2 ms
             end 0:
             2@2: block 2 take 2 after 0 ms
-        "#]]);
-        check(2, Alignment::Aligned, "0@1, end 1, 0@2", expect![[r#"
+        "#]],
+        );
+        check(
+            2,
+            Alignment::Aligned,
+            "0@1, end 1, 0@2",
+            expect![[r#"
             0@1: block 0
             end 1: take 1 after 1 ms
             0@2: block 0 take 2 after 0 ms
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_later_checkpoint_supersedes_the_one_under_way() {
-        check(2, Alignment::Aligned, "0@1, 1@2, 1@1, 0@2", expect![[r#"
+        check(
+            2,
+            Alignment::Aligned,
+            "0@1, 1@2, 1@1, 0@2",
+            expect![[r#"
             0@1: block 0
             1@2: decline 1 unblock block 1
             1@1:
             0@2: block 0 take 2 after 2 ms
-        "#]]);
-        check(3, Alignment::Aligned, "0@1, 1@3, 2@2, 0@3, 2@3", expect![[r#"
+        "#]],
+        );
+        check(
+            3,
+            Alignment::Aligned,
+            "0@1, 1@3, 2@2, 0@3, 2@3",
+            expect![[r#"
             0@1: block 0
             1@3: decline 1 unblock block 1
             2@2:
             0@3: block 0
             2@3: block 2 take 3 after 3 ms
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn an_aborted_checkpoint_opens_its_channels() {
-        check(2, Alignment::Aligned, "0@1, abort 1, 1@1, 0@2, 1@2", expect![[r#"
+        check(
+            2,
+            Alignment::Aligned,
+            "0@1, abort 1, 1@1, 0@2, 1@2",
+            expect![[r#"
             0@1: block 0
             abort 1: unblock
             1@1:
             0@2: block 0
             1@2: block 1 take 2 after 1 ms
-        "#]]);
-        check(2, Alignment::Aligned, "abort 1, 0@1, 1@1, 0@2", expect![[r#"
+        "#]],
+        );
+        check(
+            2,
+            Alignment::Aligned,
+            "abort 1, 0@1, 1@1, 0@2",
+            expect![[r#"
             abort 1:
             0@1:
             1@1:
             0@2: block 0
-        "#]]);
-        check(2, Alignment::Aligned, "0@2, abort 1, 1@2", expect![[r#"
+        "#]],
+        );
+        check(
+            2,
+            Alignment::Aligned,
+            "0@2, abort 1, 1@2",
+            expect![[r#"
             0@2: block 0
             abort 1:
             1@2: block 1 take 2 after 2 ms
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn at_least_once_blocks_nothing() {
-        check(2, Alignment::AtLeastOnce, "0@1, 1@1, 0@2, 0@3, 1@2, 1@3", expect![[r#"
+        check(
+            2,
+            Alignment::AtLeastOnce,
+            "0@1, 1@1, 0@2, 0@3, 1@2, 1@3",
+            expect![[r#"
             0@1:
             1@1: take 1 after 1 ms
             0@2:
             0@3:
             1@2: take 2 after 2 ms
             1@3: take 3 after 2 ms
-        "#]]);
-        check(2, Alignment::AtLeastOnce, "0@1, 0@2, 1@2, 1@1", expect![[r#"
+        "#]],
+        );
+        check(
+            2,
+            Alignment::AtLeastOnce,
+            "0@1, 0@2, 1@2, 1@1",
+            expect![[r#"
             0@1:
             0@2:
             1@2: decline 1 take 2 after 1 ms
             1@1:
-        "#]]);
+        "#]],
+        );
     }
 }

@@ -20,8 +20,8 @@ use hurtig_operator_api::{
     Captured, Operator, OperatorContext, OperatorRestore, Output, Program, Progress, SourcePoll,
 };
 use hurtig_types::{
-    BoxedPayload, CheckpointBarrier, CheckpointId, FlowError, FlowResult, LatencyMarker, OperatorId, SideTag, StreamStatus,
-    Watermark, element::ControlElement,
+    BoxedPayload, CheckpointBarrier, CheckpointId, FlowError, FlowResult, LatencyMarker,
+    OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
 };
 
 use crate::{edge_check::EdgeCheck, metrics::TaskMetrics, writer::RecordWriter};

@@ -177,16 +177,8 @@ impl TaskCheckpoints {
             ..CheckpointMetrics::default()
         };
         let uploads = captured.iter().map(|_| Upload::default()).collect();
-        let mut running = Running {
-            barrier,
-            began_ms,
-            metrics,
-            captured,
-            base,
-            at: 0,
-            pieces: None,
-            uploads,
-        };
+        let mut running =
+            Running { barrier, began_ms, metrics, captured, base, at: 0, pieces: None, uploads };
         for index in 0..running.captured.len() {
             let lists = std::mem::take(&mut running.captured[index].operator_states);
             if !lists.is_empty() {
@@ -347,7 +339,8 @@ impl TaskCheckpoints {
             }
         }
         let took_ms = self.services.clock.now_ms() - running.began_ms;
-        metrics.async_duration_ms = (took_ms.max(0) as u64).saturating_sub(metrics.sync_duration_ms);
+        metrics.async_duration_ms =
+            (took_ms.max(0) as u64).saturating_sub(metrics.sync_duration_ms);
         Some(CheckpointReport::Acknowledge(id, Box::new(snapshot), metrics))
     }
 

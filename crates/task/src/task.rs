@@ -35,17 +35,17 @@ use hurtig_operator_api::{EventGateway, OperatorContext, PartitionContext, Progr
 use hurtig_storage::{StorageOptions, Stores};
 use hurtig_types::{
     CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore,
-    KeyGroupRange, OperatorId, ResultPartitionId, TaskStateSnapshot,
+    ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore, KeyGroupRange, OperatorId,
+    ResultPartitionId, TaskStateSnapshot,
 };
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
     chain::OperatorChain,
+    checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
     input::InputProcessor,
     metrics::TaskMetrics,
-    checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
     restore,
     stream_task::{Mail, StreamTask, TaskInput},
     writer::RecordWriter,
@@ -250,7 +250,8 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     let future = async move {
         let result = match built {
             Ok(mut task) => {
-                let ran = AssertUnwindSafe(drive(&mut task, restoring, &reporter)).catch_unwind().await;
+                let ran =
+                    AssertUnwindSafe(drive(&mut task, restoring, &reporter)).catch_unwind().await;
                 let ran = ran.unwrap_or_else(|panic| {
                     let current = reporter.handle.metrics.current_operator.load(Relaxed);
                     Err(panicked(&*panic, operators.get(current)))

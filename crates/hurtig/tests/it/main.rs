@@ -8,6 +8,7 @@ mod examples;
 mod failures;
 mod keyed;
 mod programs;
+mod recovery;
 mod scale;
 mod topology;
 mod word_count;
