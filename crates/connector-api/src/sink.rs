@@ -33,6 +33,9 @@ pub struct WriterContext {
     pub metrics: MetricGroup,
     /// The user's accumulators.
     pub accumulators: SharedAccumulators,
+    /// What the writers of a checkpoint gave in [`SinkWriter::snapshot`], if the job goes on from
+    /// one: of all subtasks, whatever their number was.
+    pub restored: Option<Vec<Vec<u8>>>,
 }
 
 /// A sink.
@@ -67,6 +70,11 @@ pub trait SinkWriter<T, C>: Send {
     /// What is to be committed for all records since the last call.
     fn prepare_commit(&mut self) -> Result<Vec<C>, BoxError> {
         Ok(Vec::new())
+    }
+    /// What a writer needs to go on from a checkpoint; called after
+    /// [`SinkWriter::prepare_commit`].
+    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(None)
     }
     /// False while it cannot take more.
     fn is_available(&self) -> bool {

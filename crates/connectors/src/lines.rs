@@ -9,6 +9,9 @@
 //! 3. The committer renames it to `part-<subtask>-<n>`. A file that has been renamed before is left
 //!    alone, so committing again changes nothing.
 //! 4. A writer that is closed in between removes the file that it was writing.
+//! 5. With checkpoints, files end at every checkpoint, and are committed when it is complete. A
+//!    writer that goes on from a checkpoint numbers its files on from there, and removes hidden
+//!    files of its own that came later: they belong to no checkpoint.
 //!
 //! So a reader of the directory sees whole files, and only what was committed.
 //!
@@ -31,7 +34,7 @@ use std::{
 };
 
 use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext};
-use hurtig_types::{Batch, BoxError, Record};
+use hurtig_types::{Batch, BoxError, Record, codec};
 use serde::{Deserialize, Serialize};
 
 /// Bytes that a writer keeps before it writes them.
@@ -137,12 +140,22 @@ where
             return Err(LineFileError::PathNotUtf8 { path }.into());
         };
         claim(&self.directory, &context, self.overwrite)?;
+        let number = match &context.restored {
+            None => 0,
+            Some(states) => {
+                let numbers = states.iter().map(|state| codec::decode::<u64>(state));
+                let numbers: Vec<u64> = numbers.collect::<Result<_, _>>()?;
+                let number = numbers.into_iter().max().unwrap_or(0);
+                remove_abandoned(&self.directory, context.subtask, number)?;
+                number
+            }
+        };
         Ok(Box::new(LineFileWriter::<F> {
             directory: directory.to_owned(),
             format: self.format.clone(),
             subtask: context.subtask,
             attempt: context.attempt,
-            number: 0,
+            number,
             file: None,
             buffer: Vec::new(),
         }))
@@ -187,6 +200,24 @@ fn claim(directory: &Path, context: &WriterContext, overwrite: bool) -> Result<(
     }
     let mark = mark_of(directory, mine);
     fs::write(&mark, job).map_err(LineFileError::io("write", &mark))
+}
+
+/// Removes the hidden files of a subtask from number `first` on.
+fn remove_abandoned(directory: &Path, subtask: u32, first: u64) -> Result<(), LineFileError> {
+    let prefix = format!(".part-{subtask}-");
+    let entries = fs::read_dir(directory).map_err(LineFileError::io("list", directory))?;
+    for entry in entries {
+        let path = entry.map_err(LineFileError::io("list", directory))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name
+            .and_then(|name| name.strip_prefix(&prefix))
+            .and_then(|rest| rest.split('.').next())
+            .and_then(|number| number.parse::<u64>().ok());
+        if number.is_some_and(|number| number >= first) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), LineFileError> {
@@ -286,6 +317,10 @@ where
         self.file = None;
         self.number += 1;
         Ok(vec![pending])
+    }
+
+    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(Some(codec::encode(&self.number)?))
     }
 
     fn close(&mut self) -> Result<(), BoxError> {

@@ -46,6 +46,8 @@ pub struct OperatorContext {
     pub accumulators: hurtig_metrics::SharedAccumulators,
     /// Event-time progress is announced at this interval, in milliseconds of processing time.
     pub auto_watermark_interval_ms: u64,
+    /// The job takes checkpoints from time to time.
+    pub checkpoints: bool,
     /// The state to start from, if the operator is restored.
     pub restored: Option<Arc<OperatorRestore>>,
 }

@@ -170,6 +170,11 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// True if it has finished, but what it has prepared needs one more checkpoint to complete.
+    fn awaits_checkpoint(&self) -> bool {
+        false
+    }
+
     /// Input `input` has ended.
     fn end_input(&mut self, input: usize, out: &mut dyn Output) -> FlowResult<Progress> {
         let _ = (input, out);

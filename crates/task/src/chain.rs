@@ -283,6 +283,11 @@ impl OperatorChain {
         self.call(index, |operator, _| operator.next_capture(max_bytes, out))
     }
 
+    /// True if an operator needs one more checkpoint to complete before the task may end.
+    pub fn awaits_checkpoint(&self) -> bool {
+        self.nodes.iter().any(|node| node.operator.awaits_checkpoint())
+    }
+
     /// The captures under way are not wanted any more.
     pub fn cancel_captures(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.operator.cancel_capture());

@@ -127,6 +127,7 @@ pub(crate) struct TaskCheckpoints {
     services: CheckpointServices,
     operators: Vec<Operator>,
     running: Option<Running>,
+    progress: SnapshotProgress,
     /// Written, but not known to be complete: kept until the files are.
     writing: BTreeMap<CheckpointId, Running>,
 }
@@ -134,7 +135,18 @@ pub(crate) struct TaskCheckpoints {
 impl TaskCheckpoints {
     pub(crate) fn new(services: CheckpointServices, operators: usize) -> Self {
         let operators = (0..operators).map(|_| Operator::default()).collect();
-        Self { services, operators, running: None, writing: BTreeMap::new() }
+        Self {
+            services,
+            operators,
+            running: None,
+            progress: SnapshotProgress::Running,
+            writing: BTreeMap::new(),
+        }
+    }
+
+    /// Later snapshots are of operators that have seen the end of their input.
+    pub(crate) fn operators_have_finished(&mut self) {
+        self.progress = SnapshotProgress::OperatorsFinished;
     }
 
     /// True while a checkpoint is not acknowledged yet.
@@ -309,8 +321,7 @@ impl TaskCheckpoints {
             }
         };
         let mut metrics = running.metrics;
-        let mut snapshot =
-            TaskStateSnapshot { progress: SnapshotProgress::Running, ..Default::default() };
+        let mut snapshot = TaskStateSnapshot { progress: self.progress, ..Default::default() };
         let parts = running.captured.into_iter().zip(running.base).zip(files);
         for (index, ((captured, base), files)) in parts.enumerate() {
             let mut keyed = base.unwrap_or_default();

@@ -291,6 +291,16 @@ impl StreamTask {
         TaskMetrics::add_time(counter, self.clock.monotonic() - began);
     }
 
+    /// Instead of [`StreamTask::run`]: the task had finished when its checkpoint was taken.
+    pub async fn run_finished(&mut self) -> FlowResult {
+        self.chain.send_end_of_input()?;
+        while !self.chain.all_consumed() {
+            self.check_cancelled()?;
+            self.signal.wait().await;
+        }
+        Ok(())
+    }
+
     /// Finishes the operators from head to tail, ends the outputs and waits until they are read.
     async fn finish(&mut self) -> FlowResult {
         self.settle().await?;
@@ -303,15 +313,21 @@ impl StreamTask {
             self.settle().await?;
             self.chain.mark_ended(index);
         }
+        self.checkpoints.operators_have_finished();
         self.chain.send_end_of_input()?;
         loop {
             self.check_cancelled()?;
             let worked = self.housekeeping()?;
+            let awaits = self.chain.awaits_checkpoint();
             if let Some(barrier) = self.triggered.take() {
+                if awaits {
+                    self.take_checkpoint(barrier, 0)?;
+                    continue;
+                }
                 let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
                 self.decline(barrier.checkpoint_id, reason);
             }
-            if self.chain.all_consumed() && !self.checkpoints.is_busy() {
+            if self.chain.all_consumed() && !self.checkpoints.is_busy() && !awaits {
                 return Ok(());
             }
             if !worked {

@@ -301,6 +301,12 @@ async fn drive(
     restoring: Option<(Box<JobManagerTaskRestore>, Arc<Stores>)>,
     reporter: &Reporter,
 ) -> FlowResult {
+    if let Some((restore, _)) = &restoring
+        && restore.finished
+    {
+        reporter.report(ExecutionState::Running, None);
+        return task.run_finished().await;
+    }
     if let Some((restore, stores)) = restoring {
         task.chain.restore(restore::read_state(&restore, &stores).await?);
     }
@@ -398,6 +404,7 @@ fn build(
             .group(&operator.name),
         accumulators: handle.accumulators.clone(),
         auto_watermark_interval_ms: deployment.config.auto_watermark_interval_ms,
+        checkpoints: deployment.config.checkpoints.interval_ms.is_some(),
         restored: None,
     };
     let metrics = handle.metrics.clone();

@@ -34,6 +34,7 @@ pub fn writer_context(job: JobId, subtask: u32, parallelism: u32, attempt: u32) 
         runtimes: reader.runtimes,
         metrics: reader.metrics,
         accumulators: SharedAccumulators::default(),
+        restored: None,
     }
 }
 

@@ -230,3 +230,64 @@ fn a_savepoint_resumes_at_another_parallelism() {
 fn counted(numbers: &DataStream<i64>) -> DataStream<(i64, i64, i64)> {
     numbers.key_by(|n| n % 7).process(CountsUntilTheEnd(None)).uid("counts")
 }
+
+/// Fails at every few thousandth record of its life, the first attempts.
+#[derive(Clone)]
+struct FailsAtRandom {
+    attempt: u32,
+    left: u64,
+    seed: u64,
+}
+
+impl MapFunction<(i64, i64, i64), (i64, i64, i64)> for FailsAtRandom {
+    fn open(&mut self, context: &RuntimeContext) -> Result<(), BoxError> {
+        self.attempt = context.attempt();
+        let mixed = (u64::from(self.attempt) << 8 | u64::from(context.subtask()) | self.seed << 20)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.left = 20 + (mixed >> 40) % 120;
+        Ok(())
+    }
+
+    fn map(&mut self, value: (i64, i64, i64)) -> Result<(i64, i64, i64), BoxError> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 && self.attempt < 4 {
+            return Err("at random".into());
+        }
+        Ok(value)
+    }
+}
+
+#[test]
+fn a_file_sink_writes_each_record_once_whatever_fails() {
+    for (seed, parallelism, task_executors) in [(1, 1, 1), (2, 2, 1), (3, 3, 2)] {
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("output");
+        let env = env(parallelism);
+        env.set_task_executors(task_executors);
+        env.set_checkpoint_directory(&format!("file://{}/state", directory.path().display()));
+        sums(&numbers(&env))
+            .map_with(FailsAtRandom { attempt: 0, left: 0, seed })
+            .rebalance()
+            .sink_to(hurtig::connectors::LineFileSink::new(
+                &output,
+                |(key, end, sum): &(i64, i64, i64), line: &mut Vec<u8>| {
+                    line.extend_from_slice(format!("{key} {end} {sum}").as_bytes());
+                },
+            ));
+        let result = env.execute("exactly once").unwrap();
+        let mut lines = Vec::new();
+        for path in walk(&output) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(!name.ends_with(".inprogress"), "{name} belongs to nothing");
+            if !name.starts_with('.') {
+                lines.extend(std::fs::read_to_string(path).unwrap().lines().map(str::to_owned));
+            }
+        }
+        lines.sort();
+        let expected = expected().into_iter().map(|(key, end, sum)| format!("{key} {end} {sum}"));
+        let mut expected: Vec<_> = expected.collect();
+        expected.sort();
+        assert_eq!(lines, expected, "seed {seed}");
+        assert!(result.restarts > 0, "seed {seed} has not failed");
+    }
+}

@@ -131,6 +131,7 @@ impl<Op: Operator> Harness<Op> {
             metrics: MetricGroup::detached(),
             accumulators: SharedAccumulators::default(),
             auto_watermark_interval_ms: 200,
+            checkpoints: false,
             restored: restored.map(Arc::new),
         };
         operator.open(&context).unwrap();
