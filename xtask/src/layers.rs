@@ -26,7 +26,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-graph", 1),
     ("hurtig-cluster-api", 1),
     ("hurtig-scheduler", 2),
+    ("hurtig-checkpoint", 2),
     ("hurtig-network", 3),
+    ("hurtig-storage", 3),
     ("hurtig-state-heap", 3),
     ("hurtig-task", 4),
     ("hurtig-operators", 4),
@@ -66,11 +68,18 @@ const OWNERS: &[(&str, &str)] = &[
     ("tonic", "hurtig-rpc"),
     ("axum", "hurtig-rest"),
     ("kube", "hurtig-deploy-kubernetes"),
+    ("object_store", "hurtig-storage"),
 ];
 
 /// Crates that decide without running anything: no executor may come near them.
-const PURE: &[&str] =
-    &["hurtig-config", "hurtig-graph", "hurtig-scheduler", "hurtig-types", "hurtig-state-api"];
+const PURE: &[&str] = &[
+    "hurtig-config",
+    "hurtig-graph",
+    "hurtig-scheduler",
+    "hurtig-checkpoint",
+    "hurtig-types",
+    "hurtig-state-api",
+];
 
 fn layer_of(name: &str) -> Option<u8> {
     LAYERS.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)

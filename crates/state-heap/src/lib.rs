@@ -5,16 +5,20 @@
 //! - [`KeyedStateStore`]: all states of one operator by name, with the current key.
 //! - [`TimerQueue`]: timers by time, deduplicated by (time, key, namespace).
 //!
-//! Owned by one operator of one subtask; nothing here is shared or locked. Deliberately absent:
-//! snapshots, which will walk the tables key group by key group.
+//! - [`capture`]: writing tables down while they go on changing.
+//!
+//! Owned by one operator of one subtask; nothing here is shared or locked.
 
+pub mod capture;
 mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
 
+pub use capture::{Block, BlockKind};
 pub use store::{
     AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
+    keyed_state_meta,
 };
 pub use table::{IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};

@@ -4,15 +4,25 @@
 //! knows the type of its values; the store knows the key. Access costs one table look-up with a
 //! hash that was computed for the record.
 
-use std::{any::Any, collections::HashMap, hash::Hash, marker::PhantomData, sync::Arc};
+use std::{
+    any::{Any, type_name},
+    collections::HashMap,
+    hash::Hash,
+    marker::PhantomData,
+    sync::Arc,
+};
 
 use hurtig_state_api::{
     AggregateFunction, AggregatingStateDescriptor, Key, ListStateDescriptor, MapStateDescriptor,
     ReducingStateDescriptor, ValueStateDescriptor,
 };
-use hurtig_types::{KeyGroupRange, Record};
+use hurtig_types::{
+    KeyGroupRange, Record,
+    codec::CodecError,
+    snapshot::{StateDifference, StateKind, StateMeta, state_checksum},
+};
 
-use crate::table::KeyedTable;
+use crate::{capture::Block, table::KeyedTable};
 
 /// Misuse of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +36,20 @@ pub enum StateError {
     ForeignHandle,
     /// There is no current key.
     NoKey,
+    /// The snapshot's state cannot be read as the program declares it.
+    Changed {
+        /// The name.
+        name: String,
+        /// How they differ.
+        difference: Box<StateDifference>,
+    },
+    /// The snapshot's state is damaged.
+    Unreadable {
+        /// The name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl std::fmt::Display for StateError {
@@ -36,6 +60,12 @@ impl std::fmt::Display for StateError {
             }
             Self::ForeignHandle => f.write_str("a state handle of another operator was used"),
             Self::NoKey => f.write_str("keyed state was used outside of a keyed call"),
+            Self::Changed { name, difference } => {
+                write!(f, "state {name:?} cannot be restored: {difference}")
+            }
+            Self::Unreadable { name, reason } => {
+                write!(f, "state {name:?} cannot be restored: {reason}")
+            }
         }
     }
 }
@@ -94,9 +124,60 @@ impl<I, A> Clone for AggregatingState<I, A> {
 }
 
 struct Slot {
-    name: String,
-    table: Box<dyn Any + Send>,
+    meta: StateMeta,
+    table: Box<dyn StateTable>,
 }
+
+/// A table whose types are known only to its handles.
+trait StateTable: Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn begin_capture(&mut self, since: Option<u32>);
+    fn cancel_capture(&mut self);
+    fn forget_removals_before(&mut self, capture: u32);
+    fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError>;
+    fn is_empty(&self) -> bool;
+}
+
+impl<K: Key, V: Record> StateTable for KeyedTable<K, V> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn begin_capture(&mut self, since: Option<u32>) {
+        KeyedTable::begin_capture(self, since);
+    }
+
+    fn cancel_capture(&mut self) {
+        KeyedTable::cancel_capture(self);
+    }
+
+    fn forget_removals_before(&mut self, capture: u32) {
+        KeyedTable::forget_removals_before(self, capture);
+    }
+
+    fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError> {
+        KeyedTable::next_block(self, max_bytes)
+    }
+
+    fn is_empty(&self) -> bool {
+        KeyedTable::is_empty(self)
+    }
+}
+
+/// Describes a keyed state for snapshots.
+pub fn keyed_state_meta<K: 'static, V: 'static>(name: &str, kind: StateKind) -> StateMeta {
+    let schema = format!("{} by {}", type_name::<V>(), type_name::<K>());
+    StateMeta {
+        name: name.to_owned(),
+        kind,
+        codec: CODEC.to_owned(),
+        fingerprint: state_checksum(schema.as_bytes()),
+        schema,
+    }
+}
+
+/// The codec of keyed state and its version.
+const CODEC: &str = "postcard-1";
 
 /// All states of one operator.
 pub struct KeyedStateStore<K> {
@@ -104,12 +185,94 @@ pub struct KeyedStateStore<K> {
     range: KeyGroupRange,
     max_parallelism: u32,
     current: Option<(u64, K)>,
+    /// Number of the last capture, or 1.
+    epoch: u32,
+    /// Blocks of a snapshot whose state has not been registered yet, in their order.
+    restored: Vec<(StateMeta, Vec<Block>)>,
+    /// The slot that the capture under way is at.
+    capturing: Option<usize>,
 }
 
 impl<K: Key> KeyedStateStore<K> {
     /// A store for a range of key groups.
     pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
-        Self { slots: Vec::new(), range, max_parallelism, current: None }
+        Self {
+            slots: Vec::new(),
+            range,
+            max_parallelism,
+            current: None,
+            epoch: 1,
+            restored: Vec::new(),
+            capturing: None,
+        }
+    }
+
+    /// Takes a block of a snapshot; it is decoded when its state is registered.
+    pub fn restore(&mut self, meta: &StateMeta, block: Block) {
+        match self.restored.iter_mut().find(|(known, _)| known.name == meta.name) {
+            Some((_, blocks)) => blocks.push(block),
+            None => self.restored.push((meta.clone(), vec![block])),
+        }
+    }
+
+    /// Describes the states that are registered.
+    pub fn metas(&self) -> impl Iterator<Item = &StateMeta> {
+        let unread = self.restored.iter().map(|(meta, _)| meta);
+        self.slots.iter().map(|slot| &slot.meta).chain(unread)
+    }
+
+    /// Begins a capture of all states; see [`KeyedTable::begin_capture`].
+    pub fn begin_capture(&mut self, since: Option<u32>) -> u32 {
+        self.epoch += 1;
+        self.slots.iter_mut().for_each(|slot| slot.table.begin_capture(since));
+        self.capturing = Some(0);
+        self.epoch
+    }
+
+    /// Gives up the capture that is under way, if any.
+    pub fn cancel_capture(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.table.cancel_capture());
+        self.capturing = None;
+    }
+
+    /// See [`KeyedTable::forget_removals_before`].
+    pub fn forget_removals_before(&mut self, capture: u32) {
+        self.slots.iter_mut().for_each(|slot| slot.table.forget_removals_before(capture));
+    }
+
+    /// The next piece of the capture, with the state that it is of; `None` when it is complete.
+    /// States of the snapshot that the program has not registered are passed on as they are.
+    pub fn next_block(
+        &mut self,
+        max_bytes: usize,
+    ) -> Result<Option<(&StateMeta, Block)>, CodecError> {
+        while let Some(index) = self.capturing {
+            let unread = index.checked_sub(self.slots.len());
+            match unread {
+                None => match self.slots[index].table.next_block(max_bytes)? {
+                    Some(block) => return Ok(Some((&self.slots[index].meta, block))),
+                    None => self.capturing = Some(index + 1),
+                },
+                Some(nth) => {
+                    let all = self.restored.iter();
+                    let mut blocks =
+                        all.flat_map(|(meta, blocks)| blocks.iter().map(move |b| (meta, b)));
+                    match blocks.nth(nth) {
+                        Some((meta, block)) => {
+                            self.capturing = Some(index + 1);
+                            return Ok(Some((meta, block.clone())));
+                        }
+                        None => self.capturing = None,
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// True if no state holds anything.
+    pub fn is_empty(&self) -> bool {
+        self.slots.iter().all(|slot| slot.table.is_empty()) && self.restored.is_empty()
     }
 
     /// Sets the current key.
@@ -124,26 +287,42 @@ impl<K: Key> KeyedStateStore<K> {
         self.current.as_ref().map(|(hash, key)| (*hash, key))
     }
 
-    fn register<V: Send + 'static>(&mut self, name: &str) -> Result<usize, StateError> {
-        if let Some(slot) = self.slots.iter().position(|slot| slot.name == name) {
-            if self.slots[slot].table.is::<KeyedTable<K, V>>() {
+    fn register<V: Record>(&mut self, name: &str, kind: StateKind) -> Result<usize, StateError> {
+        if let Some(slot) = self.slots.iter().position(|slot| slot.meta.name == name) {
+            if self.slots[slot].table.as_any().is::<KeyedTable<K, V>>() {
                 return Ok(slot);
             }
             return Err(StateError::Mismatch { name: name.to_owned() });
         }
+        let meta = keyed_state_meta::<K, V>(name, kind);
         let table = KeyedTable::<K, V>::new(self.range, self.max_parallelism);
-        self.slots.push(Slot { name: name.to_owned(), table: Box::new(table) });
+        let mut table = table.at_epoch(self.epoch);
+        table.track_removals();
+        if let Some(index) = self.restored.iter().position(|(known, _)| known.name == name) {
+            let (restored, blocks) = self.restored.swap_remove(index);
+            meta.check_restorable_from(&restored).map_err(|difference| StateError::Changed {
+                name: name.to_owned(),
+                difference: Box::new(difference),
+            })?;
+            for block in &blocks {
+                table.restore(block).map_err(|error| StateError::Unreadable {
+                    name: name.to_owned(),
+                    reason: error.to_string(),
+                })?;
+            }
+        }
+        self.slots.push(Slot { meta, table: Box::new(table) });
         Ok(self.slots.len() - 1)
     }
 
     /// The table of a slot with the current key.
     #[inline]
-    fn access<V: Send + 'static>(
+    fn access<V: Record>(
         &mut self,
         slot: usize,
     ) -> Result<(&mut KeyedTable<K, V>, u64, &K), StateError> {
         let slot = self.slots.get_mut(slot).ok_or(StateError::ForeignHandle)?;
-        let table = slot.table.downcast_mut().ok_or(StateError::ForeignHandle)?;
+        let table = slot.table.as_any().downcast_mut().ok_or(StateError::ForeignHandle)?;
         let (hash, key) = self.current.as_ref().ok_or(StateError::NoKey)?;
         Ok((table, *hash, key))
     }
@@ -153,7 +332,8 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ValueStateDescriptor<V>,
     ) -> Result<ValueState<V>, StateError> {
-        Ok(ValueState { slot: self.register::<V>(descriptor.name())?, types: PhantomData })
+        let slot = self.register::<V>(descriptor.name(), StateKind::Value)?;
+        Ok(ValueState { slot, types: PhantomData })
     }
 
     /// Registers a list per key.
@@ -161,7 +341,8 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ListStateDescriptor<V>,
     ) -> Result<ListState<V>, StateError> {
-        Ok(ListState { slot: self.register::<Vec<V>>(descriptor.name())?, types: PhantomData })
+        let slot = self.register::<Vec<V>>(descriptor.name(), StateKind::List)?;
+        Ok(ListState { slot, types: PhantomData })
     }
 
     /// Registers a map per key.
@@ -169,7 +350,7 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &MapStateDescriptor<UK, UV>,
     ) -> Result<MapState<UK, UV>, StateError> {
-        let slot = self.register::<HashMap<UK, UV>>(descriptor.name())?;
+        let slot = self.register::<HashMap<UK, UV>>(descriptor.name(), StateKind::Map)?;
         Ok(MapState { slot, types: PhantomData })
     }
 
@@ -178,7 +359,7 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ReducingStateDescriptor<V>,
     ) -> Result<ReducingState<V>, StateError> {
-        let slot = self.register::<V>(descriptor.name())?;
+        let slot = self.register::<V>(descriptor.name(), StateKind::Reducing)?;
         Ok(ReducingState { slot, reduce: descriptor.reduce.clone() })
     }
 
@@ -187,7 +368,7 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &AggregatingStateDescriptor<A>,
     ) -> Result<AggregatingState<I, A>, StateError> {
-        let slot = self.register::<A::Accumulator>(descriptor.name())?;
+        let slot = self.register::<A::Accumulator>(descriptor.name(), StateKind::Aggregating)?;
         Ok(AggregatingState { slot, aggregate: descriptor.aggregate.clone(), types: PhantomData })
     }
 }

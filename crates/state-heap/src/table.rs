@@ -1,14 +1,22 @@
 //! A table of keyed values.
+//!
+//! One hash table per key group. Each entry carries the epoch in which it was last changed; a
+//! capture (see [`crate::capture`]) begins a new epoch, so that what it is of can be told from what
+//! has changed since, without stopping and without copying the table.
 
 use hashbrown::{HashTable, hash_table::Entry as RawEntry};
 use hurtig_state_api::Key;
-use hurtig_types::{KeyGroupRange, key_group_of};
+use hurtig_types::{KeyGroupRange, Record, codec::CodecError, key_group_of};
+
+use crate::capture::{Block, BlockKind, Capture, Removals};
 
 #[derive(Clone, Debug)]
-struct Entry<K, V> {
+pub(crate) struct Entry<K, V> {
     hash: u64,
-    key: K,
-    value: V,
+    pub(crate) key: K,
+    pub(crate) value: V,
+    /// The epoch of the last change.
+    pub(crate) epoch: u32,
 }
 
 /// Spreads a stable hash over the bits that a hash table looks at: within a key group the low bits
@@ -22,19 +30,33 @@ fn spread(hash: u64) -> u64 {
 ///
 /// Hashes must be those of `hurtig_types::stable_hash`; a key whose key group is not in the range is a fault of
 /// the caller, checked in debug builds.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct KeyedTable<K, V> {
     groups: Vec<HashTable<Entry<K, V>>>,
     range: KeyGroupRange,
     max_parallelism: u32,
     len: usize,
+    epoch: u32,
+    removals: Option<Removals>,
+    capture: Option<Box<Capture>>,
 }
 
-impl<K: Key, V> KeyedTable<K, V> {
+impl<K: Key, V: Record> KeyedTable<K, V> {
     /// An empty table for a range of key groups.
     pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
         let groups = (0..range.len()).map(|_| HashTable::new()).collect();
-        Self { groups, range, max_parallelism, len: 0 }
+        Self { groups, range, max_parallelism, len: 0, epoch: 1, removals: None, capture: None }
+    }
+
+    /// An empty table whose next capture has the number after `epoch`.
+    pub(crate) fn at_epoch(mut self, epoch: u32) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// From now on remembers which keys are removed, so that captures can be of changes alone.
+    pub fn track_removals(&mut self) {
+        self.removals.get_or_insert_with(|| Removals::new(self.range.len()));
     }
 
     #[inline]
@@ -70,7 +92,9 @@ impl<K: Key, V> KeyedTable<K, V> {
     pub fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
         let index = self.group_index(hash);
         let group = &mut self.groups[index];
-        group.find_mut(spread(hash), |e| e.hash == hash && e.key == *key).map(|e| &mut e.value)
+        let entry = group.find_mut(spread(hash), |e| e.hash == hash && e.key == *key)?;
+        touch(entry, self.epoch, index, &mut self.capture);
+        Some(&mut entry.value)
     }
 
     /// The value of a key, made by `fresh` if there is none. True if it was made.
@@ -82,15 +106,23 @@ impl<K: Key, V> KeyedTable<K, V> {
         fresh: impl FnOnce() -> V,
     ) -> (&mut V, bool) {
         let index = self.group_index(hash);
+        if self.capture.is_some() {
+            self.capture_before_rehash(index);
+        }
         let group = &mut self.groups[index];
         let found =
             group.entry(spread(hash), |e| e.hash == hash && e.key == *key, |e| spread(e.hash));
         match found {
-            RawEntry::Occupied(entry) => (&mut entry.into_mut().value, false),
+            RawEntry::Occupied(entry) => {
+                let entry = entry.into_mut();
+                touch(entry, self.epoch, index, &mut self.capture);
+                (&mut entry.value, false)
+            }
             RawEntry::Vacant(entry) => {
                 self.len += 1;
-                let inserted = entry.insert(Entry { hash, key: key.clone(), value: fresh() });
-                (&mut inserted.into_mut().value, true)
+                let epoch = self.epoch;
+                let fresh = Entry { hash, key: key.clone(), value: fresh(), epoch };
+                (&mut entry.insert(fresh).into_mut().value, true)
             }
         }
     }
@@ -112,11 +144,16 @@ impl<K: Key, V> KeyedTable<K, V> {
     #[inline]
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let index = self.group_index(hash);
-        let found = self.groups[index]
+        let mut found = self.groups[index]
             .find_entry(spread(hash), |e| e.hash == hash && e.key == *key)
             .ok()?;
+        touch(found.get_mut(), self.epoch, index, &mut self.capture);
         self.len -= 1;
-        Some(found.remove().0.value)
+        let (entry, _) = found.remove();
+        if let Some(removals) = &mut self.removals {
+            removals.add(self.epoch, index, &entry.key);
+        }
+        Some(entry.value)
     }
 
     /// All keys with hash and value, key group by key group.
@@ -124,20 +161,126 @@ impl<K: Key, V> KeyedTable<K, V> {
         self.groups.iter().flat_map(|g| g.iter()).map(|e| (e.hash, &e.key, &e.value))
     }
 
-    /// Takes all keys with hash and value out.
-    pub fn drain(&mut self) -> impl Iterator<Item = (u64, K, V)> + '_ {
-        self.len = 0;
-        self.groups.iter_mut().flat_map(|g| g.drain()).map(|e| (e.hash, e.key, e.value))
-    }
-
-    /// Takes all keys with hash and value out, owning them.
+    /// Takes all keys with hash and value out, owning them. A capture that is under way ends.
     pub fn into_entries(self) -> IntoEntries<K, V> {
         IntoEntries { groups: self.groups.into_iter(), current: None }
     }
 
     /// An empty table for the same key groups.
-    pub fn empty_like<W>(&self) -> KeyedTable<K, W> {
+    pub fn empty_like<W: Record>(&self) -> KeyedTable<K, W> {
         KeyedTable::new(self.range, self.max_parallelism)
+    }
+
+    /// Begins a capture of the table as it is now, and with it a new epoch; a capture under way is
+    /// given up. With `since`, only what has changed since that capture's epoch.
+    ///
+    /// Returns the number of the new capture, to be passed as `since` of a later one.
+    pub fn begin_capture(&mut self, since: Option<u32>) -> u32 {
+        self.epoch += 1;
+        self.capture = Some(Box::new(Capture::new(self.epoch, since, self.groups.len())));
+        self.epoch
+    }
+
+    /// Gives up the capture that is under way, if any.
+    pub fn cancel_capture(&mut self) {
+        self.capture = None;
+    }
+
+    /// True while a capture is under way.
+    pub fn is_capturing(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// Removals before this capture will not be asked for again.
+    pub fn forget_removals_before(&mut self, capture: u32) {
+        if let Some(removals) = &mut self.removals {
+            removals.forget_before(capture);
+        }
+    }
+
+    /// The next piece of the capture, of about `max_bytes`; `None` when it is complete.
+    pub fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError> {
+        let Some(capture) = &mut self.capture else {
+            return Ok(None);
+        };
+        while let Some(group) = self.groups.get(capture.group) {
+            let key_group = self.range.start + capture.group as u32;
+            if let Some(removals) = &self.removals
+                && let Some(block) = capture.take_removals(key_group, removals)
+            {
+                return Ok(Some(block));
+            }
+            let mut block = capture.take_changed(key_group)?;
+            while capture.bucket < group.num_buckets() && block.bytes.len() < max_bytes {
+                if let Some(entry) = group.get_bucket(capture.bucket)
+                    && capture.is_part(entry.epoch)
+                {
+                    block.push(&entry.key, &entry.value)?;
+                }
+                capture.bucket += 1;
+            }
+            if capture.bucket >= group.num_buckets() {
+                capture.next_group();
+            }
+            if block.count > 0 {
+                return Ok(Some(block));
+            }
+        }
+        self.capture = None;
+        Ok(None)
+    }
+
+    /// An insertion that makes the key group's table move its entries would lose the place of a
+    /// capture in it: the rest of the key group is captured first.
+    fn capture_before_rehash(&mut self, index: usize) {
+        let group = &self.groups[index];
+        let Some(capture) = &mut self.capture else { return };
+        if capture.group != index || capture.bucket == 0 || group.len() < group.capacity() {
+            return;
+        }
+        while capture.bucket < group.num_buckets() {
+            if let Some(entry) = group.get_bucket(capture.bucket) {
+                capture.changed(index, entry);
+            }
+            capture.bucket += 1;
+        }
+        // Whatever the size of the table will be, all of it has been visited.
+        capture.bucket = usize::MAX;
+    }
+
+    /// Applies a block of a capture. Entries of key groups of others are skipped.
+    pub fn restore(&mut self, block: &Block) -> Result<(), CodecError> {
+        if !self.range.contains(block.key_group) {
+            return Ok(());
+        }
+        let max_parallelism = self.max_parallelism;
+        match block.kind {
+            BlockKind::EventTimers | BlockKind::ProcessingTimers => {
+                Err(CodecError::Malformed("timers where keyed state should be".to_owned()))
+            }
+            BlockKind::Entries => block.each_entry(max_parallelism, |hash, key: K, value: V| {
+                self.insert(hash, &key, value);
+            }),
+            BlockKind::Removals => block.each_key(max_parallelism, |hash, key: K| {
+                self.remove(hash, &key);
+            }),
+        }
+    }
+}
+
+/// Marks an entry as changed; if a capture still needs it as it was, it is written there first.
+#[inline]
+fn touch<K: Key, V: Record>(
+    entry: &mut Entry<K, V>,
+    epoch: u32,
+    group: usize,
+    capture: &mut Option<Box<Capture>>,
+) {
+    if entry.epoch != epoch {
+        if let Some(capture) = capture {
+            capture.changed(group, entry);
+        }
+        entry.epoch = epoch;
     }
 }
 
@@ -193,8 +336,78 @@ mod tests {
             }
             let seen: HashMap<u16, i32> = table.iter().map(|(_, k, v)| (*k, *v)).collect();
             prop_assert_eq!(&seen, &model);
-            prop_assert_eq!(table.drain().count(), model.len());
-            prop_assert!(table.is_empty());
+            prop_assert_eq!(table.into_entries().count(), model.len());
+        }
+
+        /// Captures, whole and of changes, taken in slices while the table changes, restore what
+        /// it was when they began.
+        #[test]
+        fn captures_are_of_the_moment_in_which_they_begin(
+            steps in prop::collection::vec((0u8..12, 0u16..400, any::<u16>()), 0..1200),
+        ) {
+            let range = KeyGroupRange { start: 0, end: 6 };
+            let mut table = KeyedTable::<u16, u16>::new(range, 7);
+            table.track_removals();
+            let mut model = HashMap::new();
+            // Blocks of the last whole capture and the changes since, with what they amount to.
+            let mut chain: Vec<Block> = Vec::new();
+            let mut last = None;
+            let mut under_way: Option<(u32, Vec<Block>, HashMap<u16, u16>)> = None;
+            for (what, key, value) in steps {
+                let hash = hurtig_types::stable_hash(&key).unwrap();
+                match what {
+                    0..=4 => {
+                        table.insert(hash, &key, value);
+                        model.insert(key, value);
+                    }
+                    5 => prop_assert_eq!(table.remove(hash, &key), model.remove(&key)),
+                    6 => {
+                        if let Some(known) = table.get_mut(hash, &key) {
+                            *known ^= value;
+                        }
+                        if let Some(known) = model.get_mut(&key) {
+                            *known ^= value;
+                        }
+                    }
+                    7 if under_way.is_none() => {
+                        let since = last.filter(|_| value % 4 > 0);
+                        if since.is_none() {
+                            chain.clear();
+                        }
+                        let number = table.begin_capture(since);
+                        under_way = Some((number, Vec::new(), model.clone()));
+                    }
+                    8 if value % 16 == 0 => {
+                        // Given up: the next capture reaches back further.
+                        table.cancel_capture();
+                        under_way = None;
+                        last = None;
+                    }
+                    _ => {
+                        let Some((number, mut blocks, expected)) = under_way.take() else {
+                            continue;
+                        };
+                        match table.next_block(usize::from(value) % 200 + 1).unwrap() {
+                            Some(block) => {
+                                blocks.push(block);
+                                under_way = Some((number, blocks, expected));
+                            }
+                            None => {
+                                chain.extend(blocks);
+                                last = Some(number);
+                                table.forget_removals_before(number);
+                                let mut restored = KeyedTable::<u16, u16>::new(range, 7);
+                                for block in &chain {
+                                    restored.restore(block).unwrap();
+                                }
+                                let restored: HashMap<u16, u16> =
+                                    restored.iter().map(|(_, k, v)| (*k, *v)).collect();
+                                prop_assert_eq!(restored, expected);
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }

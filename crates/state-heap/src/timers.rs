@@ -3,11 +3,18 @@
 //! Three views of the same timers: `slots` holds them, `index` finds one by (time, key, namespace)
 //! so that each exists once, `order` gives the earliest. A deleted timer leaves its entry in the
 //! order; the entry is dropped when its turn comes, or when there are more of them than timers.
+//!
+//! A capture visits the slots as that of a table visits its entries: a timer that goes before it
+//! was visited is written down first, one that is registered meanwhile is not part of it.
 
 use hashbrown::HashTable;
 use hurtig_state_api::Key;
+use hurtig_types::{KeyGroupRange, Record, codec, codec::CodecError, key_group_of, stable_hash};
 
-use crate::radix_heap::{Place, RadixHeap};
+use crate::{
+    capture::{Block, BlockKind},
+    radix_heap::{Place, RadixHeap},
+};
 
 /// A timer that has become due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +33,19 @@ pub struct Timer<K, N> {
 struct Slot<K, N> {
     /// Tells a timer from an earlier one in the same slot.
     generation: u32,
+    /// The epoch in which it was registered.
+    epoch: u32,
     timer: Option<Timer<K, N>>,
+}
+
+/// A capture under way.
+#[derive(Debug, Default)]
+struct TimerCapture {
+    next_slot: usize,
+    count: u32,
+    /// Timers that went before they were visited.
+    bytes: Vec<u8>,
+    error: Option<CodecError>,
 }
 
 /// Timers, at most one per (time, key, namespace). Due timers come in order of time; those of one
@@ -37,6 +56,8 @@ pub struct TimerQueue<K, N> {
     free: Vec<u32>,
     index: HashTable<u32>,
     order: RadixHeap,
+    epoch: u32,
+    capture: Option<TimerCapture>,
 }
 
 impl<K, N> Default for TimerQueue<K, N> {
@@ -46,6 +67,8 @@ impl<K, N> Default for TimerQueue<K, N> {
             free: Vec::new(),
             index: HashTable::new(),
             order: RadixHeap::default(),
+            epoch: 0,
+            capture: None,
         }
     }
 }
@@ -57,7 +80,7 @@ fn index_hash(time: i64, hash: u64) -> u64 {
     mixed ^ (mixed >> 32)
 }
 
-impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
+impl<K: Key, N: Record + Eq> TimerQueue<K, N> {
     /// Registers a timer; false if it was registered already.
     pub fn register(&mut self, time: i64, hash: u64, key: &K, namespace: &N) -> bool {
         let slots = &mut self.slots;
@@ -79,11 +102,12 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
         let generation = match slots.get_mut(slot as usize) {
             Some(place) => {
                 place.timer = timer;
+                place.epoch = self.epoch;
                 place.generation = place.generation.wrapping_add(1);
                 place.generation
             }
             None => {
-                slots.push(Slot { generation: 0, timer });
+                slots.push(Slot { generation: 0, epoch: self.epoch, timer });
                 0
             }
         };
@@ -101,7 +125,9 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
             return false;
         };
         let (slot, _) = found.remove();
-        slots[slot as usize].timer = None;
+        let gone = &mut slots[slot as usize];
+        capture_going(&mut self.capture, self.epoch, slot, gone);
+        gone.timer = None;
         self.free.push(slot);
         if self.order.len() > 2 * self.index.len() + 64 {
             let slots = &self.slots;
@@ -117,7 +143,9 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
             if !exists(&self.slots, &place) {
                 continue;
             }
-            let timer = self.slots[place.slot as usize].timer.take()?;
+            let gone = &mut self.slots[place.slot as usize];
+            capture_going(&mut self.capture, self.epoch, place.slot, gone);
+            let timer = gone.timer.take()?;
             let hash = index_hash(timer.time, timer.hash);
             if let Ok(found) = self.index.find_entry(hash, |slot| *slot == place.slot) {
                 found.remove();
@@ -137,6 +165,67 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
         self.slots.iter().filter_map(|slot| slot.timer.as_ref())
     }
 
+    /// Begins a capture of all timers as they are now.
+    pub fn begin_capture(&mut self) {
+        self.epoch += 1;
+        self.capture = Some(TimerCapture::default());
+    }
+
+    /// Gives up the capture that is under way, if any.
+    pub fn cancel_capture(&mut self) {
+        self.capture = None;
+    }
+
+    /// The next piece of the capture, of about `max_bytes`; `None` when it is complete.
+    pub fn next_block(
+        &mut self,
+        kind: BlockKind,
+        max_bytes: usize,
+    ) -> Result<Option<Block>, CodecError> {
+        let Some(capture) = &mut self.capture else {
+            return Ok(None);
+        };
+        if let Some(error) = capture.error.take() {
+            return Err(error);
+        }
+        let mut block = Block::new(0, kind);
+        block.count = std::mem::take(&mut capture.count);
+        block.bytes = std::mem::take(&mut capture.bytes);
+        while capture.next_slot < self.slots.len() && block.bytes.len() < max_bytes {
+            let slot = &self.slots[capture.next_slot];
+            if slot.epoch < self.epoch
+                && let Some(timer) = &slot.timer
+            {
+                encode_timer(timer, &mut block.bytes)?;
+                block.count += 1;
+            }
+            capture.next_slot += 1;
+        }
+        if block.count == 0 {
+            // All slots were visited.
+            self.capture = None;
+            return Ok(None);
+        }
+        Ok(Some(block))
+    }
+
+    /// Registers the timers of a block that belong to the key groups of `range`.
+    pub fn restore(
+        &mut self,
+        block: &Block,
+        range: KeyGroupRange,
+        max_parallelism: u32,
+    ) -> Result<(), CodecError> {
+        block.each(|(time, key, namespace): (i64, K, N)| {
+            let hash =
+                stable_hash(&key).map_err(|error| CodecError::Malformed(error.to_string()))?;
+            if range.contains(key_group_of(hash, max_parallelism)) {
+                self.register(time, hash, &key, &namespace);
+            }
+            Ok(())
+        })
+    }
+
     /// Number of timers.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -145,6 +234,33 @@ impl<K: Key, N: Eq + Clone> TimerQueue<K, N> {
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+}
+
+fn encode_timer<K: Key, N: Record>(
+    timer: &Timer<K, N>,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    codec::encode_into(&(timer.time, &timer.key, &timer.namespace), out)
+}
+
+/// A timer goes: if a capture has not come to it yet, it is written down.
+#[inline]
+fn capture_going<K: Key, N: Record>(
+    capture: &mut Option<TimerCapture>,
+    epoch: u32,
+    number: u32,
+    slot: &Slot<K, N>,
+) {
+    if let Some(capture) = capture
+        && slot.epoch < epoch
+        && number as usize >= capture.next_slot
+        && let Some(timer) = &slot.timer
+    {
+        match encode_timer(timer, &mut capture.bytes) {
+            Ok(()) => capture.count += 1,
+            Err(error) => capture.error = Some(error),
+        }
     }
 }
 
@@ -200,6 +316,8 @@ mod tests {
         ) {
             let mut timers = TimerQueue::<u8, u8>::default();
             let mut model = BTreeSet::new();
+            let mut capture: Option<(BTreeSet<_>, TimerQueue<u8, u8>)> = None;
+            let all = KeyGroupRange { start: 0, end: 6 };
             for (what, time, key, namespace) in steps {
                 let timer = (time, key, namespace);
                 match what {
@@ -221,6 +339,26 @@ mod tests {
                                 prop_assert!(model.remove(&timer));
                             }
                             None => prop_assert!(earliest.is_none_or(|earliest| earliest > time)),
+                        }
+                    }
+                }
+                match capture.take() {
+                    None if time % 3 == 0 => {
+                        timers.begin_capture();
+                        capture = Some((model.clone(), TimerQueue::default()));
+                    }
+                    None => {}
+                    Some((expected, mut restored)) => {
+                        match timers.next_block(BlockKind::EventTimers, 5).unwrap() {
+                            Some(block) => {
+                                restored.restore(&block, all, 7).unwrap();
+                                capture = Some((expected, restored));
+                            }
+                            None => {
+                                let restored: BTreeSet<_> =
+                                    restored.iter().map(|t| (t.time, t.key, t.namespace)).collect();
+                                prop_assert_eq!(restored, expected);
+                            }
                         }
                     }
                 }

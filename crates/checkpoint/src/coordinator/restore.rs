@@ -1,0 +1,74 @@
+//! What the job is restored from: its own checkpoints after a restart, those of a former JobMaster,
+//! or a snapshot that the user names.
+
+use std::sync::Arc;
+
+use hurtig_types::{CheckpointId, RecoveryClaimMode};
+
+use super::{CheckpointCoordinator, Command};
+use crate::{
+    completed::CompletedCheckpoint, model::CheckpointMetadata, pending::PendingPhase,
+    stats::RestoredCheckpointStats,
+};
+
+/// What tasks are to be restored from now.
+#[derive(Clone, Debug)]
+pub enum RestorePoint<'a> {
+    /// A metadata file is being written: ask again when it has been.
+    Wait,
+    /// From nothing.
+    Nothing,
+    /// From a checkpoint.
+    From(&'a CompletedCheckpoint),
+}
+
+impl CheckpointCoordinator {
+    /// A new JobMaster goes on with the checkpoints of a former one, oldest first. `first_id` is a
+    /// number that was never used, also not for checkpoints that came to nothing.
+    pub fn recover(
+        &mut self,
+        checkpoints: Vec<CompletedCheckpoint>,
+        first_id: CheckpointId,
+    ) -> Vec<Command> {
+        self.next_id = self.next_id.max(first_id);
+        for checkpoint in checkpoints {
+            self.next_id = self.next_id.max(CheckpointId(checkpoint.id().0 + 1));
+            self.retain(checkpoint);
+        }
+        self.take_commands()
+    }
+
+    /// The job starts from a snapshot that the user names.
+    pub fn start_from(
+        &mut self,
+        metadata: Arc<CheckpointMetadata>,
+        external_pointer: Arc<str>,
+        mode: RecoveryClaimMode,
+    ) -> Vec<Command> {
+        let owned = mode == RecoveryClaimMode::Claim;
+        let checkpoint = CompletedCheckpoint { metadata, external_pointer, owned };
+        self.next_id = self.next_id.max(CheckpointId(checkpoint.id().0 + 1));
+        self.retain(checkpoint);
+        self.take_commands()
+    }
+
+    /// What tasks that start now are to be restored from.
+    pub fn restore_point(&self) -> RestorePoint<'_> {
+        if self.pending.values().any(|p| p.phase == PendingPhase::Writing) {
+            return RestorePoint::Wait;
+        }
+        self.completed.latest().map_or(RestorePoint::Nothing, RestorePoint::From)
+    }
+
+    /// Tasks have been given the state of the latest checkpoint; for the statistics.
+    pub fn on_restored(&mut self, now_ms: i64) {
+        let Some(latest) = self.completed.latest() else { return };
+        self.stats.on_restored(RestoredCheckpointStats {
+            id: latest.id(),
+            checkpoint_type: latest.metadata.checkpoint_type,
+            restore_timestamp_ms: now_ms,
+            external_path: latest.external_pointer.clone(),
+            state_size_bytes: latest.metadata.state_size_bytes(),
+        });
+    }
+}

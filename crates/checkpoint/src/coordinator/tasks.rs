@@ -1,0 +1,134 @@
+//! Events of tasks: running, finished, failed, restarted.
+//!
+//! The table knows each subtask's current attempt and state. Periodic checkpoints run while every
+//! subtask is running or has finished. A failed task aborts the checkpoints that still wait for it;
+//! the restart that follows aborts the others.
+
+use hurtig_cluster_api::ExecutionState;
+use hurtig_types::{
+    CheckpointException, CheckpointFailureReason, CheckpointId, ExecutionAttemptId,
+};
+
+use super::{CheckpointCoordinator, Command};
+use crate::{
+    pending::PendingPhase,
+    topology::{SubtaskRef, Topology},
+};
+
+/// Current attempt and state of each subtask.
+#[derive(Clone, Debug)]
+pub struct TaskTable {
+    vertices: Vec<Vec<(ExecutionAttemptId, ExecutionState)>>,
+}
+
+impl TaskTable {
+    /// All created, in attempt 0.
+    pub fn new(topology: &Topology) -> Self {
+        let job = topology.job;
+        let vertices = topology.vertices.iter().map(|info| {
+            let attempts = (0..info.parallelism).map(|subtask| {
+                let attempt = ExecutionAttemptId { job, vertex: info.id, subtask, attempt: 0 };
+                (attempt, ExecutionState::Created)
+            });
+            attempts.collect()
+        });
+        Self { vertices: vertices.collect() }
+    }
+
+    /// State of a subtask.
+    pub fn state(&self, subtask: SubtaskRef) -> ExecutionState {
+        self.vertices[subtask.vertex][subtask.subtask as usize].1
+    }
+
+    /// Current attempt of a subtask.
+    pub fn attempt(&self, subtask: SubtaskRef) -> ExecutionAttemptId {
+        self.vertices[subtask.vertex][subtask.subtask as usize].0
+    }
+
+    /// Every subtask runs or has finished.
+    pub fn all_started(&self) -> bool {
+        let mut states = self.vertices.iter().flatten().map(|(_, state)| *state);
+        states.all(|state| matches!(state, ExecutionState::Running | ExecutionState::Finished))
+    }
+
+    /// Takes over a state. False if it is of a superseded attempt or of an unknown subtask.
+    fn update(
+        &mut self,
+        topology: &Topology,
+        attempt: ExecutionAttemptId,
+        state: ExecutionState,
+    ) -> bool {
+        let entry = topology
+            .position(attempt.vertex)
+            .and_then(|vertex| self.vertices[vertex].get_mut(attempt.subtask as usize));
+        let Some((current, old)) = entry else { return false };
+        if attempt.job != current.job || attempt.attempt < current.attempt {
+            return false;
+        }
+        let changed = *current != attempt || *old != state;
+        (*current, *old) = (attempt, state);
+        changed
+    }
+}
+
+impl CheckpointCoordinator {
+    /// A task has entered a state. A later attempt takes the place of an earlier one.
+    pub fn on_task_state(
+        &mut self,
+        attempt: ExecutionAttemptId,
+        state: ExecutionState,
+        now_ms: i64,
+    ) -> Vec<Command> {
+        if self.shut_down.is_some() || !self.tasks.update(&self.topology, attempt, state) {
+            return Vec::new();
+        }
+        match state {
+            ExecutionState::Finished => self.task_finished(attempt, now_ms),
+            ExecutionState::Failed | ExecutionState::Canceled | ExecutionState::Canceling => {
+                let waiting = self.pending_ids(|p| p.awaits(attempt));
+                let cause = CheckpointException::new(
+                    CheckpointFailureReason::TaskFailure,
+                    format!("{attempt} is {state:?}"),
+                );
+                self.abort_all(waiting, &cause, now_ms);
+            }
+            _ => {}
+        }
+        self.refresh_periodic(now_ms);
+        self.run_queue(now_ms);
+        self.take_commands()
+    }
+
+    /// Tasks are about to be restarted from the latest checkpoint.
+    pub fn on_restarting(&mut self, now_ms: i64) -> Vec<Command> {
+        let all = self.pending_ids(|p| p.phase != PendingPhase::Writing);
+        self.abort_all(all, &CheckpointFailureReason::JobFailoverRegion.into(), now_ms);
+        self.refuse_all(CheckpointFailureReason::CheckpointCoordinatorSuspend);
+        self.stopping = false;
+        self.periodic.stop();
+        self.take_commands()
+    }
+
+    fn task_finished(&mut self, attempt: ExecutionAttemptId, now_ms: i64) {
+        let waiting = self.pending_ids(|p| p.awaits(attempt));
+        if !self.config.after_tasks_finish {
+            let cause = CheckpointFailureReason::CheckpointDeclinedTaskClosing.into();
+            self.abort_all(waiting, &cause, now_ms);
+            return;
+        }
+        for id in waiting {
+            if let Some(pending) = self.pending.get_mut(&id) {
+                pending.on_finished(attempt);
+            }
+            self.trigger_tasks(id);
+        }
+        self.write_next(now_ms);
+    }
+
+    pub(super) fn pending_ids(
+        &self,
+        which: impl Fn(&crate::pending::PendingCheckpoint) -> bool,
+    ) -> Vec<CheckpointId> {
+        self.pending.values().filter(|pending| which(pending)).map(|pending| pending.id).collect()
+    }
+}

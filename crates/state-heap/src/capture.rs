@@ -1,0 +1,234 @@
+//! Captures: writing a table down while it goes on changing.
+//!
+//! 1. `begin_capture` begins a new epoch. Nothing is copied: every entry that is older than the
+//!    epoch is as it was at this moment.
+//! 2. Between two batches the owner asks for blocks. Each visits some entries, key group by key
+//!    group, and encodes those that are part of the capture.
+//! 3. An entry that is about to change, and that has not been visited yet, is encoded first, into
+//!    the buffer of its key group. It then belongs to the new epoch, and the visit passes it over.
+//!
+//! An entry may be written twice (it changes in the key group that is being visited, after the
+//! visit); both are the same, so that does no harm.
+//!
+//! A capture *since* an earlier one leaves out what has not changed since that began. For it the
+//! table remembers the keys that were removed, by epoch. Within one capture removals apply before
+//! entries.
+
+use hurtig_state_api::Key;
+use hurtig_types::{Record, codec, codec::CodecError, key_group_of, stable_hash};
+use serde::{Deserialize, Serialize};
+
+use crate::table::Entry;
+
+/// What a block holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockKind {
+    /// Keys with values.
+    Entries,
+    /// Keys that are no more.
+    Removals,
+    /// Timers of event time, of any key group.
+    EventTimers,
+    /// Timers of the wall clock, of any key group.
+    ProcessingTimers,
+}
+
+/// A piece of a capture: some entries of one key group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The key group; 0 for timers.
+    pub key_group: u32,
+    /// What it holds.
+    pub kind: BlockKind,
+    /// Which of several tables of one state it is of: the slice of a window, else 0.
+    pub namespace: i64,
+    /// How many.
+    pub count: u32,
+    /// Keys and values, one after the other, in the record codec.
+    pub bytes: Vec<u8>,
+}
+
+impl Block {
+    pub(crate) fn new(key_group: u32, kind: BlockKind) -> Self {
+        Self { key_group, kind, namespace: 0, count: 0, bytes: Vec::new() }
+    }
+
+    pub(crate) fn push<K: Serialize, V: Serialize>(
+        &mut self,
+        key: &K,
+        value: &V,
+    ) -> Result<(), CodecError> {
+        codec::encode_into(key, &mut self.bytes)?;
+        codec::encode_into(value, &mut self.bytes)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    pub(crate) fn each<T: Record>(
+        &self,
+        mut f: impl FnMut(T) -> Result<(), CodecError>,
+    ) -> Result<(), CodecError> {
+        let total = self.bytes.len();
+        let mut rest = &self.bytes[..];
+        for _ in 0..self.count {
+            let (item, left) = codec::decode_prefix::<T>(rest, total)?;
+            rest = left;
+            f(item)?;
+        }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(CodecError::Malformed(format!(
+                "{} bytes follow the last entry of a block",
+                rest.len()
+            )))
+        }
+    }
+
+    fn hash_of<K: Key>(&self, key: &K, max_parallelism: u32) -> Result<u64, CodecError> {
+        let hash = stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))?;
+        if key_group_of(hash, max_parallelism) != self.key_group {
+            let problem = format!("a key does not belong to key group {}", self.key_group);
+            return Err(CodecError::Malformed(problem));
+        }
+        Ok(hash)
+    }
+
+    /// Calls `f` with hash, key and value of each entry.
+    pub(crate) fn each_entry<K: Key, V: Record>(
+        &self,
+        max_parallelism: u32,
+        mut f: impl FnMut(u64, K, V),
+    ) -> Result<(), CodecError> {
+        self.each(|(key, value): (K, V)| {
+            f(self.hash_of(&key, max_parallelism)?, key, value);
+            Ok(())
+        })
+    }
+
+    /// Calls `f` with hash and key of each removal.
+    pub(crate) fn each_key<K: Key>(
+        &self,
+        max_parallelism: u32,
+        mut f: impl FnMut(u64, K),
+    ) -> Result<(), CodecError> {
+        self.each(|key: K| {
+            f(self.hash_of(&key, max_parallelism)?, key);
+            Ok(())
+        })
+    }
+}
+
+/// A capture under way.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    /// Entries of this epoch or later are not part of it.
+    epoch: u32,
+    /// Entries of an epoch before this one are not part of it.
+    since: u32,
+    /// The key group that is being visited, and the next bucket in it.
+    pub(crate) group: usize,
+    pub(crate) bucket: usize,
+    removals_taken: bool,
+    /// What was about to change, by key group.
+    changed: Vec<Changed>,
+}
+
+#[derive(Debug, Default)]
+struct Changed {
+    count: u32,
+    bytes: Vec<u8>,
+    error: Option<CodecError>,
+}
+
+impl Capture {
+    pub(crate) fn new(epoch: u32, since: Option<u32>, groups: usize) -> Self {
+        let changed = (0..groups).map(|_| Changed::default()).collect();
+        let since = since.unwrap_or(0);
+        Self { epoch, since, group: 0, bucket: 0, removals_taken: since == 0, changed }
+    }
+
+    #[inline]
+    pub(crate) fn is_part(&self, epoch: u32) -> bool {
+        self.since <= epoch && epoch < self.epoch
+    }
+
+    /// An entry is about to change or to go.
+    pub(crate) fn changed<K: Key, V: Record>(&mut self, group: usize, entry: &Entry<K, V>) {
+        if group < self.group || !self.is_part(entry.epoch) {
+            return;
+        }
+        let Some(changed) = self.changed.get_mut(group) else { return };
+        let encoded = codec::encode_into(&entry.key, &mut changed.bytes)
+            .and_then(|()| codec::encode_into(&entry.value, &mut changed.bytes));
+        match encoded {
+            Ok(()) => changed.count += 1,
+            Err(error) => changed.error = Some(error),
+        }
+    }
+
+    /// What had to be written of the key group before its turn.
+    pub(crate) fn take_changed(&mut self, key_group: u32) -> Result<Block, CodecError> {
+        let changed = self.changed.get_mut(self.group).map(std::mem::take).unwrap_or_default();
+        match changed.error {
+            Some(error) => Err(error),
+            None => {
+                let Changed { count, bytes, .. } = changed;
+                Ok(Block { count, bytes, ..Block::new(key_group, BlockKind::Entries) })
+            }
+        }
+    }
+
+    /// The removals of the key group, once.
+    pub(crate) fn take_removals(&mut self, key_group: u32, removals: &Removals) -> Option<Block> {
+        if std::mem::replace(&mut self.removals_taken, true) {
+            return None;
+        }
+        let mut block = Block::new(key_group, BlockKind::Removals);
+        for (epoch, of_epoch) in &removals.epochs {
+            if self.is_part(*epoch) {
+                let (count, bytes) = &of_epoch[self.group];
+                block.count += count;
+                block.bytes.extend_from_slice(bytes);
+            }
+        }
+        (block.count > 0).then_some(block)
+    }
+
+    pub(crate) fn next_group(&mut self) {
+        self.group += 1;
+        self.bucket = 0;
+        self.removals_taken = self.since == 0;
+    }
+}
+
+/// Keys that were removed, by epoch and key group, encoded. As long as captures succeed it holds
+/// the removals of one interval.
+#[derive(Debug)]
+pub(crate) struct Removals {
+    groups: usize,
+    epochs: Vec<(u32, Vec<(u32, Vec<u8>)>)>,
+}
+
+impl Removals {
+    pub(crate) fn new(groups: usize) -> Self {
+        Self { groups, epochs: Vec::new() }
+    }
+
+    pub(crate) fn add<K: Serialize>(&mut self, epoch: u32, group: usize, key: &K) {
+        if self.epochs.last().is_none_or(|(last, _)| *last != epoch) {
+            self.epochs.push((epoch, vec![(0, Vec::new()); self.groups]));
+        }
+        if let Some((_, groups)) = self.epochs.last_mut() {
+            let (count, bytes) = &mut groups[group];
+            // A key that has been hashed can be encoded.
+            if codec::encode_into(key, bytes).is_ok() {
+                *count += 1;
+            }
+        }
+    }
+
+    pub(crate) fn forget_before(&mut self, epoch: u32) {
+        self.epochs.retain(|(known, _)| *known >= epoch);
+    }
+}
