@@ -127,7 +127,9 @@ pub enum ConfigError {
 }
 
 /// All mistakes of a configuration, at least one and at most twenty.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` reads like `Display`, because it is what a `main` that returns the error shows.
+#[derive(thiserror::Error)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
@@ -160,6 +162,12 @@ impl fmt::Display for ConfigErrors {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

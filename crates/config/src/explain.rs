@@ -6,10 +6,11 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::{
-    Configuration,
-    catalogue::{self, Known},
+    ConfigValue, Configuration,
+    catalogue::{self, Known, restart},
     error::{ConfigError, ConfigOrigin, shown},
     option::{OptionSpec, OptionStatus},
+    value::RestartStrategyType,
 };
 
 /// One key of a configuration.
@@ -85,9 +86,20 @@ impl Configuration {
             if explanation.status != OptionStatus::Effective {
                 let status = explanation.status.as_str();
                 warnings.push(format!("{}: {key} is {status}", setting.origin));
+            } else if let Some(strategy) = self.unused_strategy(key) {
+                let of = restart::RESTART_STRATEGY.key();
+                let origin = &setting.origin;
+                warnings.push(format!("{origin}: {key} is not used: {of} is not {strategy}"));
             }
         }
         warnings
+    }
+
+    /// The restart strategy that a key belongs to, if another one is chosen.
+    fn unused_strategy<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let (strategy, _) = key.strip_prefix("restart-strategy.")?.split_once('.')?;
+        let chosen = self.get(&restart::RESTART_STRATEGY).ok()?;
+        (chosen != RestartStrategyType::parse(strategy).ok()).then_some(strategy)
     }
 
     fn explain_option(&self, spec: &OptionSpec) -> Explanation {

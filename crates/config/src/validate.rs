@@ -5,7 +5,7 @@ use std::time::Duration;
 use hurtig_types::CheckpointingMode;
 
 use crate::{
-    ConfigOption, ConfigValue, Configuration,
+    ConfigOption, ConfigValue, Configuration, MemorySize,
     catalogue::{checkpointing, cluster, job_manager, pipeline, restart, task_manager},
     error::{ConfigError, ConfigErrors, ConfigOrigin},
     value::{CheckpointStorageKind, HighAvailabilityType},
@@ -16,6 +16,16 @@ const MOST_KEY_GROUPS: i32 = 1 << 15;
 
 /// Checkpoints more frequent or shorter than this are a mistake of units; as Flink.
 const LEAST_CHECKPOINT_TIME: Duration = Duration::from_millis(10);
+
+/// Smaller batches cost more than they carry; as Flink.
+const LEAST_SEGMENT: MemorySize = MemorySize::of_bytes(4 << 10);
+/// Largest target size of a batch.
+const MOST_SEGMENT: MemorySize = MemorySize::of_mebibytes(256);
+/// Most buffers of a channel or a gate.
+const MOST_BUFFERS: u32 = 1 << 16;
+
+/// Longest time that anything waits: far from what clocks can count.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 struct Rules<'a> {
     configuration: &'a Configuration,
@@ -59,6 +69,15 @@ impl Rules<'_> {
         {
             let (key, value, least) = (option.key(), value.to_text(), least.to_text());
             self.contradiction(&[key], format!("{key} is {value}, but must be at least {least}"));
+        }
+    }
+
+    fn at_most<T: ConfigValue + PartialOrd>(&mut self, option: &ConfigOption<T>, most: T) {
+        if let Some(value) = self.get(option)
+            && value > most
+        {
+            let (key, value, most) = (option.key(), value.to_text(), most.to_text());
+            self.contradiction(&[key], format!("{key} is {value}, but must be at most {most}"));
         }
     }
 
@@ -121,12 +140,36 @@ impl Rules<'_> {
         self.ordered(&NETWORK_MEMORY_MIN, &NETWORK_MEMORY_MAX);
         self.ordered(&MEMORY_SEGMENT_SIZE, &NETWORK_MEMORY_MAX);
         self.ordered(&MIN_MEMORY_SEGMENT_SIZE, &MEMORY_SEGMENT_SIZE);
+        self.at_least(&MEMORY_SEGMENT_SIZE, LEAST_SEGMENT);
+        // Products of these are numbers of bytes: far from overflowing.
+        self.at_most(&MEMORY_SEGMENT_SIZE, MOST_SEGMENT);
+        self.at_most(&NETWORK_BUFFERS_PER_CHANNEL, MOST_BUFFERS);
+        self.at_most(&NETWORK_EXTRA_BUFFERS_PER_GATE, MOST_BUFFERS);
         let floating = self.get(&NETWORK_EXTRA_BUFFERS_PER_GATE);
         let exclusive = self.get(&NETWORK_BUFFERS_PER_CHANNEL);
         if floating == Some(0) && exclusive == Some(0) {
             let keys = [NETWORK_BUFFERS_PER_CHANNEL.key(), NETWORK_EXTRA_BUFFERS_PER_GATE.key()];
             let text = format!("{} and {} must not both be 0", keys[0], keys[1]);
             self.contradiction(&keys, text);
+        }
+    }
+
+    fn waits(&mut self) {
+        for option in [
+            &pipeline::BUFFER_TIMEOUT,
+            &pipeline::AUTO_WATERMARK_INTERVAL,
+            &cluster::HEARTBEAT_INTERVAL,
+            &cluster::HEARTBEAT_TIMEOUT,
+            &cluster::SLOT_REQUEST_TIMEOUT,
+            &restart::FIXED_DELAY_DELAY,
+            &restart::EXPONENTIAL_DELAY_INITIAL_BACKOFF,
+            &restart::EXPONENTIAL_DELAY_MAX_BACKOFF,
+            &restart::EXPONENTIAL_DELAY_RESET_THRESHOLD,
+            &restart::FAILURE_RATE_INTERVAL,
+            &restart::FAILURE_RATE_DELAY,
+            &task_manager::NETWORK_PARTITION_REQUEST_TIMEOUT,
+        ] {
+            self.at_most(option, LONGEST_WAIT);
         }
     }
 
@@ -160,6 +203,7 @@ impl Configuration {
         rules.checkpointing();
         rules.restart_strategy();
         rules.task_manager();
+        rules.waits();
         rules.roles();
         ConfigErrors::check(rules.errors)
     }

@@ -95,4 +95,9 @@ fn settings_that_change_nothing_are_warned_of() {
         c.yaml:1: execution.checkpointing.dir is accepted, without effect yet
         c.yaml:2: rest.port is accepted, without effect yet"#]]
     .assert_eq(&warnings);
+    let mut configuration = Configuration::new();
+    configuration.add_dynamic("restart-strategy.fixed-delay.attempts=3").unwrap();
+    expect!["-D: restart-strategy.fixed-delay.attempts is not used: restart-strategy.type is not fixed-delay"].assert_eq(&configuration.warnings().join("\n"));
+    configuration.add_dynamic("restart-strategy.type=fixeddelay").unwrap();
+    assert_eq!(configuration.warnings(), [""; 0]);
 }

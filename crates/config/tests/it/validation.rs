@@ -115,4 +115,33 @@ fn contradictions_name_both_settings_and_their_places() {
             c.yaml:1: taskmanager.network.memory.buffers-per-channel and taskmanager.network.memory.floating-buffers-per-gate must not both be 0
         "#]],
     );
+    check(
+        "taskmanager.memory.segment-size: 100",
+        "",
+        expect![[r#"
+        default and c.yaml:1: taskmanager.memory.min-segment-size (256 bytes) is above taskmanager.memory.segment-size (100 bytes)
+        c.yaml:1: taskmanager.memory.segment-size is 100 bytes, but must be at least 4 kb
+    "#]],
+    );
+    check(
+        "taskmanager.memory.segment-size: 1g",
+        "",
+        expect![[r#"
+        c.yaml:1: taskmanager.memory.segment-size is 1 gb, but must be at most 256 mb
+    "#]],
+    );
+    check(
+        "taskmanager.network.memory.buffers-per-channel: 65537",
+        "",
+        expect![[r#"
+        c.yaml:1: taskmanager.network.memory.buffers-per-channel is 65537, but must be at most 65536
+    "#]],
+    );
+    check(
+        "slot.request.timeout: 366 d",
+        "",
+        expect![[r#"
+        c.yaml:1: slot.request.timeout is 366 d, but must be at most 365 d
+    "#]],
+    );
 }
