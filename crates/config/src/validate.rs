@@ -168,8 +168,17 @@ impl Rules<'_> {
             &restart::FAILURE_RATE_INTERVAL,
             &restart::FAILURE_RATE_DELAY,
             &task_manager::NETWORK_PARTITION_REQUEST_TIMEOUT,
+            &checkpointing::CHECKPOINTING_TIMEOUT,
+            &checkpointing::MIN_PAUSE_BETWEEN_CHECKPOINTS,
+            &checkpointing::ALIGNED_CHECKPOINT_TIMEOUT,
         ] {
             self.at_most(option, LONGEST_WAIT);
+        }
+        for option in [
+            &checkpointing::CHECKPOINTING_INTERVAL,
+            &checkpointing::CHECKPOINTING_INTERVAL_DURING_BACKLOG,
+        ] {
+            self.at_most(option, Some(LONGEST_WAIT));
         }
     }
 

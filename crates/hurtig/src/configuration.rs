@@ -30,6 +30,10 @@ use hurtig_types::key_group::MAX_PARALLELISM_LIMIT;
 
 use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, parameters};
 
+mod checkpoints;
+
+pub use checkpoints::checkpoint_config;
+
 /// The environment variable that names the directory of `config.yaml`; Flink's `FLINK_CONF_DIR`.
 pub const CONF_DIR_VARIABLE: &str = "HURTIG_CONF_DIR";
 

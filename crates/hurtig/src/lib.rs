@@ -40,7 +40,9 @@ mod stream;
 mod windowed;
 
 pub use client::JobClient;
-pub use configuration::{CONF_DIR_VARIABLE, ConfigureError, conf_dir, configuration_of};
+pub use configuration::{
+    CONF_DIR_VARIABLE, ConfigureError, checkpoint_config, conf_dir, configuration_of,
+};
 pub use connected::{ConnectedStreams, KeyedConnectedStreams};
 pub use environment::StreamExecutionEnvironment;
 pub use execution::{ExecuteError, JobExecutionResult};
