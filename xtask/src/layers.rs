@@ -48,6 +48,7 @@ const LAYERS: &[(&str, u8)] = &[
 
 /// Dependencies within a layer, with the reason.
 const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
+    ("hurtig-config", "hurtig-types", "values that are words of the vocabulary: CheckpointingMode"),
     ("hurtig-operator-api", "hurtig-env", "operators get their clock and signal from it"),
     ("hurtig-connector-api", "hurtig-env", "readers get their clock and signal from it"),
     ("hurtig-cluster-api", "hurtig-graph", "a job is submitted as a JobGraph"),
@@ -71,8 +72,14 @@ const OWNERS: &[(&str, &str)] = &[
 ];
 
 /// Crates that decide without running anything: no executor may come near them.
-const PURE: &[&str] =
-    &["hurtig-graph", "hurtig-scheduler", "hurtig-checkpoint", "hurtig-types", "hurtig-state-api"];
+const PURE: &[&str] = &[
+    "hurtig-config",
+    "hurtig-graph",
+    "hurtig-scheduler",
+    "hurtig-checkpoint",
+    "hurtig-types",
+    "hurtig-state-api",
+];
 
 fn layer_of(name: &str) -> Option<u8> {
     LAYERS.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)

@@ -1,6 +1,8 @@
 //! Counts words in text files and writes lines `word count`.
 //!
-//!     cargo run --release --example word_count -- --input PATH --output DIR [--parallelism P] [--taskmanagers N]
+//!     cargo run --release --example word_count -- --input PATH --output DIR [-p P] [-D key=value]
+//!
+//! `config.yaml` of the directory that `HURTIG_CONF_DIR` names is read too, if that is set.
 //!
 //! `PATH` is a file, a directory or a glob; `.gz` files are read too. A word is a run of ASCII
 //! letters and digits, in lower case. The window over the whole stream counts and emits once, when
@@ -13,13 +15,12 @@ use hurtig::{
 };
 
 fn main() -> Result<(), BoxError> {
-    run(&ParameterTool::from_env()?)
+    let (env, parameters) = StreamExecutionEnvironment::from_args(std::env::args().skip(1))?;
+    run(&env, &parameters)
 }
 
 /// Counts the words of `--input` into `--output`.
-pub fn run(parameters: &ParameterTool) -> Result<(), BoxError> {
-    let env = StreamExecutionEnvironment::new();
-    parameters.apply_to(&env)?;
+pub fn run(env: &StreamExecutionEnvironment, parameters: &ParameterTool) -> Result<(), BoxError> {
     env.show_progress(true);
 
     let lines = env.from_source(

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use hurtig_config::Configuration;
 use hurtig_connector_api::{Boundedness, Source};
 use hurtig_connectors::{collection::CollectionSource, sequence::SequenceSource};
 use hurtig_graph::{
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) slots: Option<u32>,
     pub(crate) cluster: MiniClusterConfig,
     pub(crate) show_progress: bool,
+    /// What the settings were taken from, before the program changed them.
+    pub(crate) configuration: Configuration,
 }
 
 /// Builds and executes one job. Cloning gives another handle to the same job.

@@ -28,6 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod builder;
 mod client;
 mod collect;
+mod configuration;
 mod connected;
 mod environment;
 mod execution;
@@ -39,6 +40,9 @@ mod stream;
 mod windowed;
 
 pub use client::JobClient;
+pub use configuration::{
+    CONF_DIR_VARIABLE, ConfigureError, checkpoint_config, conf_dir, configuration_of,
+};
 pub use connected::{ConnectedStreams, KeyedConnectedStreams};
 pub use environment::StreamExecutionEnvironment;
 pub use execution::{ExecuteError, JobExecutionResult};
@@ -48,6 +52,7 @@ pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
 pub use hurtig_cluster_api::{JobDetails, JobStatus};
+pub use hurtig_config as config;
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;
 pub use hurtig_graph as graph;

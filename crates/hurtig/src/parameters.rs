@@ -80,8 +80,8 @@ impl ParameterTool {
         }
     }
 
-    /// Applies `--parallelism`, `--taskmanagers` and `--slots` to an environment, and shows the
-    /// parameters with its job. The parallelism is the client's (`flink run -p`): one that the
+    /// Applies `--parallelism`, `--taskmanagers` and `--slots` to an environment, and adds the
+    /// parameters to those that are shown with its job. The parallelism is the client's (`flink run -p`): one that the
     /// program sets in its environment wins over it.
     pub fn apply_to(&self, env: &StreamExecutionEnvironment) -> Result<(), ParameterError> {
         if self.get("parallelism").is_some() {
@@ -93,7 +93,7 @@ impl ParameterTool {
         if self.get("slots").is_some() {
             env.set_task_slots(self.parse_or("slots", 1)?);
         }
-        env.set_global_parameters(self.values.clone());
+        env.settings.lock().job.global_parameters.extend(self.values.clone());
         Ok(())
     }
 }

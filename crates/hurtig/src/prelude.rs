@@ -2,6 +2,7 @@
 
 pub use std::time::Duration;
 
+pub use hurtig_config::Configuration;
 pub use hurtig_operators::{
     Collector, OutputTag, RuntimeContext,
     keyed::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, OpenContext, TimeDomain},

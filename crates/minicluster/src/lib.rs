@@ -29,7 +29,9 @@ use hurtig_network::{
 use hurtig_operator_api::{Program, ProgramStore};
 use hurtig_resource_manager::{ResourceManager, ResourceManagerHandle};
 use hurtig_storage::{Stores, checkpoints::memory_stores};
-use hurtig_task_executor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
+use hurtig_task_executor::{
+    TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
+};
 use hurtig_types::{JobId, ResourceId};
 
 /// Settings of an embedded cluster.
@@ -176,11 +178,13 @@ impl MiniCluster {
                     slot_timeout: Duration::from_secs(10),
                     heartbeat_interval: config.heartbeat_interval,
                 },
-                network.clone(),
                 Arc::new(manager.clone()),
-                programs.clone(),
-                metrics.clone(),
-                stores.clone(),
+                TaskExecutorServices {
+                    network: network.clone(),
+                    programs: programs.clone(),
+                    metrics: metrics.clone(),
+                    stores: stores.clone(),
+                },
                 &runtimes,
                 clock,
             );

@@ -241,3 +241,41 @@ fn the_execution_graph_can_be_read() {
     let json = graph.to_json();
     assert_eq!(json["vertices"][1]["subtasks"][0]["status"], "DEPLOYING");
 }
+
+#[test]
+fn a_job_can_be_read_with_its_state_and_locations() {
+    let restart = RestartStrategyConfig::FixedDelay { attempts: 1, delay_ms: 10 };
+    let mut scheduler = scheduler(DistributionPattern::Pointwise, restart);
+    scheduler.start(5);
+    offer(&mut scheduler, &[1, 2], 6);
+    run_all(&mut scheduler, 7);
+    report(&mut scheduler, 1, ExecutionState::Failed, 8);
+    report(&mut scheduler, 3, ExecutionState::Canceled, 9);
+    scheduler.on_timer(SchedulerTimer::Restart, 18);
+    expect_test::expect![[r#"
+        Job "job" Running, 1 restarts
+            Created since 0
+            Running since 5
+            Restarting since 8
+            Running since 18
+        v1 parallelism 2/128
+            v1 (1/2)#0 region 0 Running since 7 slot 00000000000000000000000000000001 at here
+            v1 (2/2)#1 region 1 Deploying since 18 slot 00000000000000000000000000000002 at here
+        v2 parallelism 2/128
+            v2 (1/2)#0 region 0 Running since 7 slot 00000000000000000000000000000001 at here
+            v2 (2/2)#1 region 1 Deploying since 18 slot 00000000000000000000000000000002 at here
+    "#]]
+    .assert_eq(&scheduler.to_text());
+    let json = scheduler.to_json();
+    assert_eq!(json["state"], "RUNNING");
+    assert_eq!(json["restarts"], 1);
+    let subtask = &json["vertices"][0]["subtasks"][0];
+    assert_eq!(subtask["location"], "here");
+    assert_eq!(subtask["attempt"], 0);
+    assert_eq!(
+        subtask["timestamps"],
+        serde_json::json!({
+            "CREATED": 0, "SCHEDULED": 5, "DEPLOYING": 6, "INITIALIZING": 7, "RUNNING": 7
+        })
+    );
+}

@@ -257,8 +257,7 @@ impl CheckpointStorage {
 
     /// Deletes files.
     pub async fn discard_files(&self, files: &[Arc<str>]) -> Result<(), StorageError> {
-        let deletions =
-            files.to_vec().into_iter().map(|url| async move { self.delete(&url).await });
+        let deletions = files.iter().cloned().map(|url| async move { self.delete(&url).await });
         let mut deletions = futures::stream::iter(deletions).buffer_unordered(REQUESTS_IN_FLIGHT);
         let mut first = Ok(());
         while let Some(result) = deletions.next().await {

@@ -60,6 +60,18 @@ enum CheckpointNews {
     Aborted(CheckpointId),
 }
 
+/// What a TaskExecutor hands on to its tasks.
+pub struct TaskExecutorServices {
+    /// The data plane.
+    pub network: NetworkEnvironment,
+    /// The programs this process can run.
+    pub programs: ProgramStore,
+    /// Where tasks register metrics.
+    pub metrics: MetricRegistry,
+    /// The stores of checkpoints.
+    pub stores: Arc<Stores>,
+}
+
 /// The actor.
 pub struct TaskExecutor {
     resource: ResourceId,
@@ -90,14 +102,12 @@ impl TaskExecutor {
     /// Starts the actor; it registers with the ResourceManager.
     pub fn start(
         config: TaskExecutorConfig,
-        network: NetworkEnvironment,
         resource_manager: Arc<dyn ResourceManagerGateway>,
-        programs: ProgramStore,
-        metrics: MetricRegistry,
-        stores: Arc<Stores>,
+        services: TaskExecutorServices,
         runtimes: &Runtimes,
         clock: Clock,
     ) -> TaskExecutorHandle {
+        let TaskExecutorServices { network, programs, metrics, stores } = services;
         let resource = network.address().resource;
         let (mailbox, inbox) = Mailbox::new("TaskExecutor");
         let job_masters = JobMasters::default();

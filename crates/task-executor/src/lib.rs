@@ -7,5 +7,5 @@ pub mod actor;
 mod reports;
 pub mod slot_table;
 
-pub use actor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
+pub use actor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices};
 pub use slot_table::TaskSlotTable;

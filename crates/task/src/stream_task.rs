@@ -67,7 +67,7 @@ pub enum TaskInput {
     /// The head of the chain is a source.
     Source,
     /// Gates.
-    Gates(InputProcessor),
+    Gates(Box<InputProcessor>),
 }
 
 /// What a task works with.

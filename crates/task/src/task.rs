@@ -412,7 +412,11 @@ fn build(
     let input = if vertex.inputs.is_empty() {
         TaskInput::Source
     } else {
-        TaskInput::Gates(InputProcessor::new(gates, services.clock, handle.metrics.clone()))
+        TaskInput::Gates(Box::new(InputProcessor::new(
+            gates,
+            services.clock,
+            handle.metrics.clone(),
+        )))
     };
     let timeouts = vertex.outputs.iter().map(|output| output.buffer_timeout_ms);
     let buffer_timeout = timeouts.filter(|timeout| *timeout >= 0).min();

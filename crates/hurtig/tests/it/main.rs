@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)] // some tests look at how long the caller waited
 
 mod cancellation;
+mod configuration;
 mod examples;
 mod failures;
 mod keyed;

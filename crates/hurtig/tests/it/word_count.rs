@@ -35,7 +35,9 @@ fn words_of_files_are_counted_whatever_the_parallelism() {
             ("taskmanagers", task_executors.to_string()),
         ];
         let arguments = arguments.into_iter().map(|(name, value)| format!("--{name}={value}"));
-        example::run(&ParameterTool::from_args(arguments).unwrap()).unwrap();
+        let (env, parameters) =
+            StreamExecutionEnvironment::from_args_and_conf_dir(arguments, None).unwrap();
+        example::run(&env, &parameters).unwrap();
         let mut counts = BTreeMap::new();
         for file in fs::read_dir(&output).unwrap() {
             let file = file.unwrap();

@@ -1,0 +1,67 @@
+//! Options of all processes of a cluster: heartbeats, slots, directories, blobs.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use crate::option::options;
+
+options! {
+    /// Time between two heartbeats. Not set, the embedded cluster takes 1 s.
+    Effective HEARTBEAT_INTERVAL: Duration = "heartbeat.interval", default "10 s";
+
+    /// A process that is silent for this long is lost.
+    Effective HEARTBEAT_TIMEOUT: Duration = "heartbeat.timeout", default "50 s";
+
+    /// Heartbeats that may fail in a row before a process is lost. -1 counts silence only.
+    Planned HEARTBEAT_RPC_FAILURE_THRESHOLD: i32 = "heartbeat.rpc-failure-threshold",
+        default "2";
+
+    /// How long a job waits for slots before it fails.
+    Effective SLOT_REQUEST_TIMEOUT: Duration = "slot.request.timeout", default "5 min";
+
+    /// A job returns slots that it has not used for this long.
+    Planned SLOT_IDLE_TIMEOUT: Duration = "slot.idle.timeout", default "50 s",
+        else ["heartbeat.timeout"];
+
+    /// Number of TaskManagers of the embedded cluster.
+    Effective MINI_CLUSTER_TASK_MANAGERS: NonZeroU32 = "minicluster.number-of-taskmanagers",
+        default "1", was ["local.number-taskmanager"];
+
+    /// Jobs are spread over all TaskManagers instead of filling one after the other.
+    Planned EVENLY_SPREAD_OUT_SLOTS: bool = "cluster.evenly-spread-out-slots", default "false";
+
+    /// What a process does with an error that nobody caught: LOG or FAIL.
+    Planned UNCAUGHT_EXCEPTION_HANDLING: String = "cluster.uncaught-exception-handling",
+        default "LOG";
+
+    /// Threads for reading and writing of a process. Not set, four per core.
+    Planned IO_POOL_SIZE: Option<NonZeroU32> = "cluster.io-pool.size";
+
+    /// A process that has met a fatal error exits at once.
+    Planned HALT_ON_FATAL_ERROR: bool = "cluster.processes.halt-on-fatal-error", default "false";
+
+    /// How long services may take to end.
+    Planned CLUSTER_SERVICES_SHUTDOWN_TIMEOUT: Duration = "cluster.services.shutdown-timeout",
+        default "30 s";
+
+    /// Longest wait before a refused registration is tried again.
+    Planned REFUSED_REGISTRATION_DELAY: Duration = "cluster.registration.refused-registration-delay",
+        default "30 s";
+
+    /// Directories for temporary files.
+    Planned TMP_DIRS: Option<String> = "io.tmp.dirs", was ["taskmanager.tmp.dirs"];
+
+    /// Working directory of processes.
+    Planned PROCESS_WORKING_DIR_BASE: Option<String> = "process.working-dir";
+
+    /// Port of the server that hands out programs; a number, a list or a range.
+    Planned BLOB_SERVER_PORT: String = "blob.server.port", default "0";
+
+    /// Directory of programs and other blobs.
+    Planned BLOB_STORAGE_DIRECTORY: Option<String> = "blob.storage.directory";
+
+    /// Times that fetching a blob is tried again.
+    Planned BLOB_FETCH_RETRIES: u32 = "blob.fetch.retries", default "5";
+
+    /// Scheme of paths that have none.
+    Planned DEFAULT_FILESYSTEM_SCHEME: Option<String> = "fs.default-scheme";
+}

@@ -1,0 +1,64 @@
+//! Options of the JobManager and of high availability.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use crate::{option::options, value::HighAvailabilityType};
+
+options! {
+    /// Address under which the JobManager is reached.
+    Planned ADDRESS: Option<String> = "jobmanager.rpc.address";
+
+    /// Port under which the JobManager is reached.
+    Planned RPC_PORT: u16 = "jobmanager.rpc.port", default "6123";
+
+    /// Address on which the JobManager listens.
+    Planned BIND_HOST: Option<String> = "jobmanager.bind-host";
+
+    /// Port on which the JobManager listens.
+    Planned RPC_BIND_PORT: Option<u16> = "jobmanager.rpc.bind-port";
+
+    /// Name of the JobManager among the processes of the cluster.
+    Planned RESOURCE_ID: Option<String> = "jobmanager.resource-id";
+
+    /// Failures that a job remembers.
+    Planned MAX_EXCEPTION_HISTORY_SIZE: u32 = "web.exception-history-size", default "16",
+        was ["jobmanager.execution.attempts-history-size"];
+
+    /// How jobs are scheduled: Default or Adaptive.
+    Planned SCHEDULER: String = "jobmanager.scheduler", default "Default";
+
+    /// Jobs that have ended and are still shown.
+    Planned JOB_STORE_MAX_CAPACITY: Option<NonZeroU32> = "jobstore.max-capacity";
+
+    /// Seconds after which an ended job is no longer shown.
+    Planned JOB_STORE_EXPIRATION_TIME: u64 = "jobstore.expiration-time", default "3600";
+
+    /// How leaders are elected and jobs survive the end of a JobManager.
+    Planned HA_MODE: HighAvailabilityType = "high-availability.type", default "NONE",
+        was ["high-availability", "recovery.mode"];
+
+    /// Name of this cluster among those that share a service of high availability.
+    Planned HA_CLUSTER_ID: String = "high-availability.cluster-id", default "/default",
+        was ["high-availability.zookeeper.path.namespace", "recovery.zookeeper.path.namespace"];
+
+    /// Directory or URL of what a new leader needs to know.
+    Planned HA_STORAGE_PATH: Option<String> = "high-availability.storageDir",
+        was ["high-availability.zookeeper.storageDir", "recovery.zookeeper.storageDir"];
+
+    /// Port of the JobManager under high availability; a number, a list or a range.
+    Planned HA_JOB_MANAGER_PORT_RANGE: String = "high-availability.jobmanager.port",
+        default "0", was ["recovery.jobmanager.port"];
+
+    /// Addresses of ZooKeeper, separated by commas.
+    Planned HA_ZOOKEEPER_QUORUM: Option<String> = "high-availability.zookeeper.quorum",
+        was ["recovery.zookeeper.quorum"];
+
+    /// Node of ZooKeeper below which everything is kept.
+    Planned HA_ZOOKEEPER_ROOT: String = "high-availability.zookeeper.path.root",
+        default "/flink", was ["recovery.zookeeper.path.root"];
+
+    /// ZooKeeper forgets a process that is silent for this long.
+    Planned HA_ZOOKEEPER_SESSION_TIMEOUT: Duration =
+        "high-availability.zookeeper.client.session-timeout", default "1 min",
+        was ["recovery.zookeeper.client.session-timeout"];
+}

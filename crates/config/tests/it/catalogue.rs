@@ -1,0 +1,122 @@
+//! The tables: every option is what it says it is.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+use hurtig_config::{OptionStatus, catalogue};
+
+#[test]
+fn every_default_is_a_value() {
+    for spec in catalogue::options() {
+        if let Some(default) = spec.default {
+            assert_eq!(spec.check(default), Ok(()), "{}: {default}", spec.key);
+        }
+    }
+}
+
+#[test]
+fn every_key_leads_to_one_option() {
+    let mut owners = BTreeMap::new();
+    for spec in catalogue::options() {
+        for key in [&spec.key].into_iter().chain(spec.deprecated) {
+            let other = owners.insert(*key, spec.key);
+            assert_eq!(other, None, "{key} belongs to {} too", spec.key);
+        }
+    }
+    for spec in catalogue::options() {
+        for key in spec.fallback {
+            let known = owners.contains_key(key) || catalogue::lookup(key).is_some();
+            assert!(known, "{} falls back to the unknown {key}", spec.key);
+        }
+    }
+}
+
+#[test]
+fn every_option_has_a_description_of_whole_sentences() {
+    for spec in catalogue::options() {
+        let text = spec.description();
+        assert!(text.len() > 10 && text.ends_with('.'), "{}: {text:?}", spec.key);
+        assert!(!text.contains("  "), "{}: {text:?}", spec.key);
+    }
+}
+
+#[test]
+fn fallbacks_have_the_type_of_what_falls_back() {
+    for spec in catalogue::options() {
+        for key in spec.fallback {
+            let Some(other) = catalogue::option(key) else {
+                continue;
+            };
+            if let Some(default) = other.default {
+                assert_eq!(spec.check(default), Ok(()), "{} from {key}", spec.key);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_options_that_change_something_are_known() {
+    let effective = catalogue::options().filter(|spec| spec.status == OptionStatus::Effective);
+    let keys: String = effective.map(|spec| format!("{}\n", spec.key)).collect();
+    expect![[r#"
+        parallelism.default
+        pipeline.max-parallelism
+        pipeline.operator-chaining.enabled
+        pipeline.auto-watermark-interval
+        pipeline.global-job-parameters
+        execution.buffer-timeout.interval
+        execution.buffer-timeout.enabled
+        execution.checkpointing.interval
+        execution.checkpointing.interval-during-backlog
+        execution.checkpointing.mode
+        execution.checkpointing.timeout
+        execution.checkpointing.min-pause
+        execution.checkpointing.max-concurrent-checkpoints
+        execution.checkpointing.tolerable-failed-checkpoints
+        execution.checkpointing.externalized-checkpoint-retention
+        execution.checkpointing.num-retained
+        execution.checkpointing.dir
+        execution.checkpointing.checkpoints-after-tasks-finish
+        execution.state-recovery.path
+        execution.state-recovery.ignore-unclaimed-state
+        restart-strategy.type
+        restart-strategy.fixed-delay.attempts
+        restart-strategy.fixed-delay.delay
+        restart-strategy.exponential-delay.initial-backoff
+        restart-strategy.exponential-delay.max-backoff
+        restart-strategy.exponential-delay.backoff-multiplier
+        restart-strategy.exponential-delay.reset-backoff-threshold
+        restart-strategy.exponential-delay.jitter-factor
+        restart-strategy.exponential-delay.attempts-before-reset-backoff
+        restart-strategy.failure-rate.max-failures-per-interval
+        restart-strategy.failure-rate.failure-rate-interval
+        restart-strategy.failure-rate.delay
+        heartbeat.interval
+        heartbeat.timeout
+        slot.request.timeout
+        minicluster.number-of-taskmanagers
+        taskmanager.numberOfTaskSlots
+        taskmanager.memory.process.size
+        taskmanager.memory.flink.size
+        taskmanager.memory.network.fraction
+        taskmanager.memory.network.min
+        taskmanager.memory.network.max
+        taskmanager.memory.segment-size
+        taskmanager.network.memory.buffers-per-channel
+        taskmanager.network.memory.floating-buffers-per-gate
+        taskmanager.network.partition-request-timeout
+        taskmanager.network.retries
+    "#]]
+    .assert_eq(&keys);
+}
+
+#[test]
+fn the_nearest_key_is_named_only_if_it_is_near() {
+    let nearest = catalogue::nearest;
+    assert_eq!(nearest("paralelism.default"), Some("parallelism.default"));
+    assert_eq!(nearest("taskmanager.numberoftaskslots"), Some("taskmanager.numberOfTaskSlots"));
+    assert_eq!(nearest("checkpointing.interval"), Some("execution.checkpointing.interval"));
+    assert_eq!(nearest("restart-strategy.typ"), Some("restart-strategy.type"));
+    assert_eq!(nearest("my.own.setting"), None);
+    assert_eq!(nearest(&"x".repeat(1_000_000)), None);
+}

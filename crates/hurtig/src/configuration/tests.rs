@@ -1,0 +1,169 @@
+//! Each option that counts, and what it does to the settings.
+
+use expect_test::{Expect, expect};
+use hurtig_config::{OptionStatus, catalogue};
+
+use super::*;
+
+fn settings(yaml: &str) -> Settings {
+    let mut configuration = Configuration::new();
+    configuration.add_yaml(yaml, "config.yaml").unwrap();
+    let env = StreamExecutionEnvironment::from_configuration(configuration).unwrap();
+    let mut settings = env.settings.lock().clone();
+    settings.configuration = Configuration::new();
+    settings
+}
+
+/// The lines of the settings that a configuration changes.
+fn changes(yaml: &str) -> String {
+    let (before, after) = (format!("{:#?}", settings("")), format!("{:#?}", settings(yaml)));
+    let before: Vec<&str> = before.lines().collect();
+    let changed = after.lines().filter(|line| !before.contains(line));
+    changed.map(|line| line.trim().to_owned() + "\n").collect()
+}
+
+fn check(yaml: &str, expected: Expect) {
+    expected.assert_eq(&changes(yaml));
+}
+
+#[test]
+fn programs() {
+    check(
+        "parallelism.default: 3\npipeline: {max-parallelism: 64, operator-chaining.enabled: false, \
+         auto-watermark-interval: 1 s}\nexecution.buffer-timeout.interval: 7\n",
+        expect![[r#"
+            cluster_parallelism: 3,
+            max_parallelism: Some(
+            64,
+            ),
+            buffer_timeout_ms: 7,
+            chaining_enabled: false,
+            auto_watermark_interval_ms: 1000,
+        "#]],
+    );
+    check(
+        "execution.buffer-timeout: {enabled: false, interval: 5}",
+        expect![[r#"
+        buffer_timeout_ms: -1,
+    "#]],
+    );
+    check(
+        "pipeline.global-job-parameters: {a: 1, b: 2}",
+        expect![[r#"
+        global_parameters: {
+        "a": "1",
+        "b": "2",
+    "#]],
+    );
+    check(
+        "slot.request.timeout: 1 min",
+        expect![[r#"
+        slot_request_timeout_ms: 60000,
+    "#]],
+    );
+}
+
+#[test]
+fn restart_strategies() {
+    check("restart-strategy.type: none", expect![""]);
+    check(
+        "restart-strategy: {type: fixed-delay, fixed-delay: {attempts: 7, delay: 2 s}}",
+        expect![[r#"
+            restart_strategy: FixedDelay {
+            attempts: 7,
+            delay_ms: 2000,
+        "#]],
+    );
+    check(
+        "restart-strategy.type: exponential-delay",
+        expect![[r#"
+        restart_strategy: ExponentialDelay {
+        initial_ms: 1000,
+        max_ms: 60000,
+        multiplier: 1.5,
+        reset_threshold_ms: 3600000,
+        jitter: 0.1,
+        max_attempts: None,
+    "#]],
+    );
+    check(
+        "restart-strategy: {type: failure-rate, failure-rate.max-failures-per-interval: 4}",
+        expect![[r#"
+            restart_strategy: FailureRate {
+            max_failures: 4,
+            interval_ms: 60000,
+            delay_ms: 1000,
+        "#]],
+    );
+}
+
+#[test]
+fn clusters() {
+    check(
+        "minicluster.number-of-taskmanagers: 2\ntaskmanager.numberOfTaskSlots: 4\n\
+         heartbeat: {interval: 3 s, timeout: 30 s}\n",
+        expect![[r#"
+            task_executors: 2,
+            slots: Some(
+            4,
+            ),
+            heartbeat_interval: 3s,
+            heartbeat_timeout: 30s,
+        "#]],
+    );
+    check(
+        "taskmanager.network: {memory: {buffers-per-channel: 3, floating-buffers-per-gate: 9}, \
+         partition-request-timeout: 2 s, retries: 4}\ntaskmanager.memory.segment-size: 64kb\n",
+        expect![[r#"
+            buffer_bytes: 65536,
+            buffers_per_channel: 3,
+            floating_buffers_per_gate: 9,
+            partition_request_timeout: 2s,
+            connect_attempts: 5,
+        "#]],
+    );
+}
+
+#[test]
+fn network_memory_is_a_share_or_a_bound() {
+    let mebibytes = |yaml: &str| settings(yaml).cluster.network.total_bytes >> 20;
+    assert_eq!(mebibytes(""), 64);
+    assert_eq!(mebibytes("taskmanager.memory.network.min: 32m"), 32);
+    assert_eq!(mebibytes("taskmanager.memory.network.max: 128m"), 128);
+    assert_eq!(mebibytes("taskmanager.memory.network: {min: 1m, max: 8m}"), 8);
+    assert_eq!(mebibytes("taskmanager.memory.flink.size: 2000m"), 200);
+    assert_eq!(mebibytes("taskmanager.memory.process.size: 2000m"), 200, "without a JVM the same");
+    assert_eq!(mebibytes("taskmanager.memory: {flink.size: 2000m, network.fraction: 0.5}"), 1000);
+    assert_eq!(mebibytes("taskmanager.memory: {flink.size: 2000m, network.max: 150m}"), 150);
+    assert_eq!(mebibytes("taskmanager.memory.flink.size: 100m"), 64, "not below the minimum");
+    assert_eq!(mebibytes("taskmanager.network.memory.max: 90m"), 90, "the old key");
+}
+
+/// Options whose default in Flink is not what the embedded cluster does; their texts say so.
+const OWN_DEFAULTS: &[&str] =
+    &["heartbeat.interval", "taskmanager.numberOfTaskSlots", "taskmanager.network.retries"];
+
+#[test]
+fn setting_an_option_to_its_default_changes_nothing() {
+    for spec in catalogue::options().filter(|spec| spec.status == OptionStatus::Effective) {
+        let (Some(default), false) = (spec.default, OWN_DEFAULTS.contains(&spec.key)) else {
+            continue;
+        };
+        // Asking for no bound is not the same as asking for none in particular.
+        if spec.key != task_manager::NETWORK_MEMORY_MAX.key() {
+            assert_eq!(changes(&format!("{}: '{default}'", spec.key)), "", "{}", spec.key);
+        }
+    }
+}
+
+#[test]
+fn contradictions_change_nothing() {
+    let env = StreamExecutionEnvironment::new();
+    let mut configuration = Configuration::new();
+    configuration.add_dynamic("parallelism.default=9").unwrap();
+    configuration.add_dynamic("pipeline.max-parallelism=8").unwrap();
+    let error = env.configure(configuration).err().unwrap().to_string();
+    assert!(error.contains("parallelism.default (9) is above"), "{error}");
+    assert_eq!(env.settings.lock().graph.client_parallelism, None);
+    assert_eq!(env.configuration(), Configuration::new());
+}
