@@ -14,6 +14,7 @@ pub mod chain;
 pub mod edge_check;
 pub mod input;
 pub mod metrics;
+mod panics;
 pub mod stream_task;
 pub mod task;
 pub mod valve;

@@ -11,7 +11,6 @@
 //! `catch_unwind`, and everything it owns is dropped with it.
 
 use std::{
-    any::Any,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -42,6 +41,7 @@ use crate::{
     chain::OperatorChain,
     input::InputProcessor,
     metrics::TaskMetrics,
+    panics::{caught, panicked},
     stream_task::{OperatorEvent, StreamTask, TaskInput},
     writer::RecordWriter,
 };
@@ -198,10 +198,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     };
     reporter.report(ExecutionState::Initializing, None);
     // Building creates user code's operators: a panic in there must be caught as well.
-    let built = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        build(&deployment, &services, &handle, mailbox)
-    }))
-    .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
+    let built = caught(|| build(&deployment, &services, &handle, mailbox));
     let blocking = deployment.vertex.blocking;
     let operators: Vec<String> =
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
@@ -211,15 +208,18 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
                 let ran = AssertUnwindSafe(drive(&mut task, &reporter)).catch_unwind().await;
                 let ran = ran.unwrap_or_else(|panic| {
                     let current = reporter.handle.metrics.current_operator.load(Relaxed);
-                    Err(panicked(&*panic, operators.get(current)))
+                    let error = panicked(&*panic);
+                    Err(match operators.get(current) {
+                        Some(name) => error.at_operator(name),
+                        None => error,
+                    })
                 });
-                let closed = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    let closed = task.chain.close();
+                let closed = task.chain.close();
+                let dropped = caught(|| {
                     drop(task);
-                    closed
-                }))
-                .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
-                ran.and(closed)
+                    Ok(())
+                });
+                ran.and(closed).and(dropped)
             }
             Err(error) => Err(error),
         };
@@ -257,19 +257,6 @@ async fn drive(task: &mut StreamTask, reporter: &Reporter) -> FlowResult {
     task.chain.open()?;
     reporter.report(ExecutionState::Running, None);
     task.run().await
-}
-
-fn panicked(panic: &(dyn Any + Send), operator: Option<&String>) -> FlowError {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is not text".to_owned());
-    let error = FlowError::user(format!("panicked: {text}"));
-    match operator {
-        Some(name) => error.at_operator(name),
-        None => error,
-    }
 }
 
 fn build(
