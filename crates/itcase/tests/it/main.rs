@@ -2,5 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cancellation;
+mod connector_failures;
 mod failures;
+mod restarts;
 mod support;

@@ -62,6 +62,16 @@ pub fn assert_another_job_runs() {
     assert_eq!(*seen.lock(), [2, 4, 6]);
 }
 
+/// Waits until something holds; panics if it never does.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    while !holds() {
+        assert!(clock.monotonic() - began < PATIENCE, "still not: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// How long something takes.
 pub fn timed<R>(f: impl FnOnce() -> R) -> (R, Duration) {
     let clock = Clock::system();
