@@ -203,6 +203,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     let operators: Vec<String> =
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
     let future = async move {
+        let mut cancelled = false;
         let result = match built {
             Ok(mut task) => {
                 let ran = AssertUnwindSafe(drive(&mut task, &reporter)).catch_unwind().await;
@@ -214,6 +215,9 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
                         None => error,
                     })
                 });
+                // From here on consumers see that the task is gone, and their failures have it
+                // cancelled: what it failed of before that is told all the same.
+                cancelled = reporter.handle.cancelled.load(Acquire);
                 let closed = task.chain.close();
                 let dropped = caught(|| {
                     drop(task);
@@ -223,7 +227,6 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
             }
             Err(error) => Err(error),
         };
-        let cancelled = reporter.handle.cancelled.load(Acquire);
         match result {
             Ok(()) => reporter.report(ExecutionState::Finished, None),
             Err(error) if cancelled || error.class == ErrorClass::Cancelled => {

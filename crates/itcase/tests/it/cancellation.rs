@@ -96,11 +96,7 @@ fn a_job_whose_sources_have_nothing() {
     env.set_parallelism(3);
     let (numbers, _gate) = GatedSource::stream(&env, 30);
     let watched = Watched::default();
-    numbers
-        .map(|n| n as u64)
-        .rebalance()
-        .map_with(watched.clone())
-        .sink_to(BlackHoleSink::new());
+    numbers.map(|n| n as u64).rebalance().map_with(watched.clone()).sink_to(BlackHoleSink::new());
     let client = env.execute_async("job").unwrap();
     eventually("all is read", || watched.seen.load(SeqCst) == 30);
     cancel_in_time(&client);
@@ -162,11 +158,7 @@ fn a_job_under_back_pressure_of_a_sink_that_takes_no_more() {
         env.set_parallelism(2).set_task_executors(task_executors);
         env.set_network_memory_bytes(NETWORK_BYTES);
         let sink = BusySink::default();
-        endless(&env, None)
-            .rebalance()
-            .map(|n| n)
-            .disable_chaining()
-            .sink_to(sink.clone());
+        endless(&env, None).rebalance().map(|n| n).disable_chaining().sink_to(sink.clone());
         let client = env.execute_async("job").unwrap();
         eventually("both sinks are busy", || sink.0.load(SeqCst) == 2);
         let usage = || client.cluster().network_usage();

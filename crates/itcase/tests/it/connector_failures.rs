@@ -129,10 +129,7 @@ impl Source for Plan {
         Ok(Box::new(*self))
     }
 
-    fn create_reader(
-        &self,
-        _: ReaderContext,
-    ) -> Result<Box<dyn SourceReader<i64, All>>, BoxError> {
+    fn create_reader(&self, _: ReaderContext) -> Result<Box<dyn SourceReader<i64, All>>, BoxError> {
         self.call("create_reader")?;
         Ok(Box::new(*self))
     }

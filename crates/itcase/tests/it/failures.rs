@@ -255,7 +255,12 @@ fn one_failure_of_many_is_told_and_ends_all_subtasks() {
     let function = FailsIn { call: "process", ..FailsIn::default() };
     let (opened, closed) = (function.opened.clone(), function.closed.clone());
     // Everybody gets the number that everybody fails with.
-    env.from_sequence(0, 99).broadcast().process(function).rebalance().map(|n| n).sink_to(BlackHoleSink::new());
+    env.from_sequence(0, 99)
+        .broadcast()
+        .process(function)
+        .rebalance()
+        .map(|n| n)
+        .sink_to(BlackHoleSink::new());
     let found = failure(execute(&env));
     assert!(found.message.ends_with("failed in process"), "{found}");
     assert_eq!(opened.load(SeqCst), closed.load(SeqCst));
