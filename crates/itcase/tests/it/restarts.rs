@@ -196,8 +196,10 @@ fn tasks_that_have_finished_run_again_if_their_region_fails() {
     let numbers = env.from_sequence(0, 99).rebalance().map(|n| n);
     let ending = numbers.process(FailsAtTheEnd(Flaky::new(0, 2))).set_parallelism(1);
     let windows = ending.window_all(GlobalWindows::create_with_end_of_stream_trigger());
-    let sums = windows.reduce(|sum, n| *sum += n).execute_and_collect("fails at the end");
-    assert_eq!(sums.unwrap(), [(0..100).sum::<i64>()]);
+    let sums = windows.reduce(|sum, n| *sum += n).execute_and_collect("fails at the end").unwrap();
+    // Event time ends before the input does: attempts that fail then may have given their sum.
+    let exact = |sum: &i64| *sum == (0..100).sum::<i64>();
+    assert!((1..=3).contains(&sums.len()) && sums.iter().all(exact), "{sums:?}");
 }
 
 /// Accumulators are those of the attempts that finished.
