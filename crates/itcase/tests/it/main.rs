@@ -4,6 +4,8 @@
 
 mod cancellation;
 mod connector_failures;
+mod failover;
 mod failures;
 mod restarts;
+mod scale;
 mod support;
