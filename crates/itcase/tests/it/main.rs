@@ -6,6 +6,8 @@ mod cancellation;
 mod connector_failures;
 mod failover;
 mod failures;
+mod partitioners;
 mod restarts;
 mod scale;
 mod support;
+mod topology;
