@@ -127,6 +127,8 @@ pub enum FailureClass {
     User,
     /// Something outside failed.
     External,
+    /// The producer of a task's input is gone; why may be told by another failure.
+    InputLost,
     /// The engine is at fault.
     Internal,
     /// Restarting cannot help.
@@ -139,6 +141,7 @@ impl FailureInfo {
         let class = match error.class {
             ErrorClass::User => FailureClass::User,
             ErrorClass::External => FailureClass::External,
+            ErrorClass::InputLost => FailureClass::InputLost,
             ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
             ErrorClass::Fatal => FailureClass::Fatal,
         };

@@ -217,6 +217,7 @@ impl JobMaster {
         let class = match error.class {
             ErrorClass::User => FailureClass::User,
             ErrorClass::External => FailureClass::External,
+            ErrorClass::InputLost => FailureClass::InputLost,
             ErrorClass::Fatal => FailureClass::Fatal,
             ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
         };

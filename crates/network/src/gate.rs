@@ -19,7 +19,7 @@ use hurtig_cluster_api::PeerAddress;
 use hurtig_env::Signal;
 use hurtig_operator_api::EdgeFactory;
 use hurtig_types::{
-    FlowError, FlowResult, ResultPartitionId, StreamElement, element::ControlElement,
+    ErrorClass, FlowError, FlowResult, ResultPartitionId, StreamElement, element::ControlElement,
 };
 use parking_lot::Mutex;
 
@@ -221,7 +221,7 @@ impl InputGate {
         loop {
             if self.shared.failed.load(Acquire) && self.open > 0 {
                 let reason = self.shared.failure.lock().clone().unwrap_or_default();
-                return Err(FlowError::external(reason));
+                return Err(FlowError::new(ErrorClass::InputLost, reason));
             }
             let Some(number) = self.shared.ready.lock().pop_front() else {
                 return Ok(None);

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use hurtig_env::Clock;
+use hurtig_env::{Clock, Pace};
 use hurtig_operator_api::{Operator, OperatorContext, Output, Progress};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{Block, KeyedStateStore, KeyedTable, TimerQueue, keyed_state_meta};
@@ -287,7 +287,7 @@ pub trait KeyedCoProcessFunction<K: Key, A, B, O: Record>: Send {
     }
 }
 
-/// Timers fired between two looks at the output.
+/// Most timers fired between two looks at the output.
 pub(crate) const TIMERS_PER_LOOK: usize = 256;
 
 /// State, timers and unfinished work of a keyed operator, whatever its function.
@@ -295,6 +295,8 @@ pub(crate) struct KeyedCore<K> {
     store: KeyedStateStore<K>,
     timers: Timers<K, ()>,
     clock: Clock,
+    /// Timers per call: however many are due, the task gets its turn in between.
+    pace: Pace,
     /// The watermark whose timers are being fired.
     firing_watermark: Option<Watermark>,
     /// The wall time whose timers are being fired.
@@ -346,6 +348,7 @@ impl<K: Key> KeyedCore<K> {
             store: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
             timers: Timers::default(),
             clock: context.clock,
+            pace: Pace::new(TIMERS_PER_LOOK),
             firing_watermark: None,
             firing_wall_ms: None,
             key_groups: context.key_groups(),
@@ -384,7 +387,7 @@ impl<K: Key> KeyedCore<K> {
         collector.finish()
     }
 
-    /// Fires due timers until there are none or the output is full.
+    /// Fires due timers, as many as the pace allows.
     fn fire<O: Record>(
         &mut self,
         out: &mut dyn Output,
@@ -396,8 +399,13 @@ impl<K: Key> KeyedCore<K> {
         ) -> Result<(), BoxError>,
     ) -> FlowResult<Progress> {
         let mut collector = Collector::new(out);
-        let mut fired = 0;
-        loop {
+        let began = self.clock.monotonic();
+        for fired in 0.. {
+            if fired == self.pace.limit() {
+                collector.finish()?;
+                self.pace.note(self.clock.monotonic() - began);
+                return Ok(Progress::More);
+            }
             let wall = self.firing_wall_ms.and_then(|now| self.timers.processing.pop_due(now));
             let (timer, domain) = match wall {
                 Some(timer) => (timer, TimeDomain::ProcessingTime),
@@ -422,11 +430,6 @@ impl<K: Key> KeyedCore<K> {
                 clock: self.clock,
             };
             f(timer.time, domain, &mut context, &mut collector).map_err(FlowError::user)?;
-            fired += 1;
-            if fired % TIMERS_PER_LOOK == 0 && collector.is_blocked() {
-                collector.finish()?;
-                return Ok(Progress::More);
-            }
         }
         collector.finish()?;
         if let Some(watermark) = self.firing_watermark.take() {

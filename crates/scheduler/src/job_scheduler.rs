@@ -10,7 +10,8 @@
 //!    cancelled, then it is FAILED. A user's cancellation goes through CANCELLING to CANCELED.
 //! 5. When all subtasks are FINISHED, so is the job.
 //!
-//! Messages of old attempts are ignored. Slots that do not come in time fail the subtasks that
+//! A lost input may be told before the failure that it follows from; the latter, when it comes,
+//! becomes the job's reason. Messages of old attempts are ignored. Slots that do not come in time fail the subtasks that
 //! wait for them.
 
 use std::collections::BTreeSet;
@@ -308,10 +309,9 @@ impl JobScheduler {
         commands: &mut Vec<Command>,
     ) {
         let region = self.graph.execution(index).region;
-        if !matches!(self.status, JobStatus::Running | JobStatus::Restarting)
-            || self.restarting.contains(&region)
-        {
-            // A consequence of a failure that is being handled.
+        let restarting = self.restarting.contains(&region);
+        if restarting || !matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
+            self.handle_further_failure(restarting, failure, now_ms, commands);
             return;
         }
         self.remember(failure.clone());
@@ -332,7 +332,36 @@ impl JobScheduler {
         commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
     }
 
-    /// Fails the job; the first reason is kept.
+    /// A subtask has failed whose region is being cancelled for a failure that was told before: a
+    /// consequence, or, if that one was only that an input was lost, the cause.
+    fn handle_further_failure(
+        &mut self,
+        restarting: bool,
+        failure: FailureInfo,
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
+        if failure.class == FailureClass::InputLost {
+            return;
+        }
+        if restarting {
+            if failure.class == FailureClass::Fatal {
+                self.remember(failure.clone());
+                self.fail_job(failure, now_ms, commands);
+            } else if self.failures.last().is_some_and(|f| f.class == FailureClass::InputLost) {
+                self.remember(failure);
+            }
+        } else if let Some(root) = &mut self.root_failure
+            && self.status == JobStatus::Failing
+            && root.class == FailureClass::InputLost
+        {
+            *root = failure.clone();
+            self.remember(failure);
+        }
+    }
+
+    /// Fails the job; the first reason is kept, unless it is that an input was lost and the reason
+    /// for that comes before the end.
     pub fn fail_job(&mut self, failure: FailureInfo, now_ms: i64, commands: &mut Vec<Command>) {
         if self.status.is_globally_terminal() || self.status == JobStatus::Failing {
             return;

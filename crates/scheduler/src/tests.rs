@@ -75,6 +75,24 @@ fn report(
         .on_task_state(TaskStateUpdate { attempt, state, failure, metrics, accumulators }, now_ms)
 }
 
+/// A subtask fails for a reason of that class, with the class as message.
+fn fail(scheduler: &mut JobScheduler, index: usize, class: FailureClass, now_ms: i64) {
+    let failure =
+        FailureInfo { class, message: format!("{class:?}"), task: None, timestamp_ms: now_ms };
+    let update = TaskStateUpdate {
+        attempt: scheduler.graph().execution(index).attempt,
+        state: ExecutionState::Failed,
+        failure: Some(failure),
+        metrics: TaskIoMetrics::default(),
+        accumulators: Default::default(),
+    };
+    scheduler.on_task_state(update, now_ms);
+}
+
+fn messages(scheduler: &JobScheduler) -> Vec<&str> {
+    scheduler.failures().iter().map(|failure| failure.message.as_str()).collect()
+}
+
 fn run_all(scheduler: &mut JobScheduler, now_ms: i64) {
     for index in 0..4 {
         report(scheduler, index, ExecutionState::Initializing, now_ms);
@@ -158,6 +176,55 @@ fn a_job_fails_when_restarts_are_used_up() {
     assert_eq!(count(&commands, |c| matches!(c, Command::Ended)), 1);
     assert_eq!(scheduler.status(), JobStatus::Failed);
     assert_eq!(scheduler.root_failure().unwrap().message, "boom");
+}
+
+#[test]
+fn the_cause_of_a_lost_input_becomes_the_reason_of_the_job() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, RestartStrategyConfig::None);
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    // A consumer sees that its producer is gone before the producer has told why.
+    fail(&mut scheduler, 2, FailureClass::InputLost, 3);
+    fail(&mut scheduler, 3, FailureClass::InputLost, 3);
+    assert_eq!(scheduler.root_failure().unwrap().message, "InputLost");
+    fail(&mut scheduler, 0, FailureClass::User, 4);
+    assert_eq!(scheduler.root_failure().unwrap().message, "User");
+    fail(&mut scheduler, 1, FailureClass::External, 5);
+    assert_eq!(scheduler.status(), JobStatus::Failed);
+    assert_eq!(scheduler.root_failure().unwrap().message, "User");
+    assert_eq!(messages(&scheduler), ["InputLost", "User"]);
+}
+
+#[test]
+fn the_cause_of_a_lost_input_is_remembered_and_counted_once() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    fail(&mut scheduler, 2, FailureClass::InputLost, 3);
+    fail(&mut scheduler, 0, FailureClass::User, 4);
+    fail(&mut scheduler, 1, FailureClass::User, 4);
+    report(&mut scheduler, 3, ExecutionState::Canceled, 4);
+    assert_eq!(deployed(&scheduler.on_timer(SchedulerTimer::Restart, 13)), 4);
+    assert_eq!((scheduler.restarts(), scheduler.status()), (1, JobStatus::Running));
+    assert_eq!(messages(&scheduler), ["InputLost", "User"]);
+}
+
+#[test]
+fn a_fatal_cause_of_a_lost_input_ends_the_restart() {
+    let mut scheduler = scheduler(DistributionPattern::AllToAll, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 1);
+    run_all(&mut scheduler, 2);
+    fail(&mut scheduler, 2, FailureClass::InputLost, 3);
+    fail(&mut scheduler, 0, FailureClass::Fatal, 4);
+    assert_eq!(scheduler.status(), JobStatus::Failing);
+    for index in [1, 3] {
+        report(&mut scheduler, index, ExecutionState::Canceled, 5);
+    }
+    assert_eq!(scheduler.status(), JobStatus::Failed);
+    assert_eq!(scheduler.root_failure().unwrap().message, "Fatal");
 }
 
 #[test]

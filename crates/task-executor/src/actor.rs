@@ -342,6 +342,9 @@ impl TaskExecutor {
     }
 
     fn shut_down(&mut self, done: oneshot::Sender<()>) {
+        // Without a farewell, as when a process has gone: the end of a task that is cancelled here
+        // would look like that of one that goes on elsewhere.
+        self.job_masters.lock().clear();
         for task in self.tasks.values() {
             task.cancel();
         }
@@ -356,7 +359,7 @@ impl TaskExecutorHandle {
         self.resource
     }
 
-    /// Ends it: tasks are cancelled, connections closed.
+    /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
     pub async fn shutdown(&self) {
         // One that has ended already needs no more.
         let _ = self.mailbox.ask(Message::Shutdown).await;

@@ -24,7 +24,10 @@ use hurtig_types::{
     OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
 };
 
-use crate::{edge_check::EdgeCheck, metrics::TaskMetrics, writer::RecordWriter};
+use crate::{edge_check::EdgeCheck, metrics::TaskMetrics, panics::caught, writer::RecordWriter};
+
+#[cfg(test)]
+mod tests;
 
 struct Node {
     operator: Box<dyn Operator>,
@@ -81,7 +84,8 @@ impl OperatorChain {
                 ))
             })?;
             let context = contexts(chained);
-            let operator = factory.create(&context).map_err(|e| e.at_operator(&chained.name))?;
+            let operator = caught(|| factory.create(&context));
+            let operator = operator.map_err(|e| e.at_operator(&chained.name))?;
             nodes.push(Node {
                 operator,
                 context,
@@ -121,13 +125,14 @@ impl OperatorChain {
         Ok(())
     }
 
-    /// Closes all operators, the head first; the first error is returned, all are closed.
+    /// Closes all operators, the head first; the first error is returned, all are closed, also if
+    /// one of them panics.
     pub fn close(&mut self) -> FlowResult {
         let mut result = Ok(());
         for (index, node) in self.nodes.iter_mut().enumerate().filter(|(_, n)| n.opened) {
             self.metrics.current_operator.store(index, Relaxed);
             node.opened = false;
-            let closed = node.operator.close();
+            let closed = caught(|| node.operator.close());
             result = result.and(closed.map_err(|e| e.at_operator(&node.context.operator_name)));
         }
         result

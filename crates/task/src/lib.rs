@@ -17,6 +17,7 @@ mod checkpoint;
 pub mod edge_check;
 pub mod input;
 pub mod metrics;
+mod panics;
 mod restore;
 pub mod stream_task;
 pub mod task;

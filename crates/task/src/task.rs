@@ -11,7 +11,6 @@
 //! `catch_unwind`, and everything it owns is dropped with it.
 
 use std::{
-    any::Any,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -46,6 +45,7 @@ use crate::{
     checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
     input::InputProcessor,
     metrics::TaskMetrics,
+    panics::{caught, panicked},
     restore,
     stream_task::{Mail, StreamTask, TaskInput},
     writer::RecordWriter,
@@ -239,34 +239,37 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     };
     reporter.report(ExecutionState::Initializing, None);
     // Building creates user code's operators: a panic in there must be caught as well.
-    let built = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        build(&deployment, &services, &handle, mailbox)
-    }))
-    .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
+    let built = caught(|| build(&deployment, &services, &handle, mailbox));
     let blocking = deployment.vertex.blocking;
     let operators: Vec<String> =
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
     let restoring = deployment.restore.map(|restore| (restore, services.stores.clone()));
     let future = async move {
+        let mut cancelled = false;
         let result = match built {
             Ok(mut task) => {
                 let ran =
                     AssertUnwindSafe(drive(&mut task, restoring, &reporter)).catch_unwind().await;
                 let ran = ran.unwrap_or_else(|panic| {
                     let current = reporter.handle.metrics.current_operator.load(Relaxed);
-                    Err(panicked(&*panic, operators.get(current)))
+                    let error = panicked(&*panic);
+                    Err(match operators.get(current) {
+                        Some(name) => error.at_operator(name),
+                        None => error,
+                    })
                 });
-                let closed = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    let closed = task.chain.close();
+                // From here on consumers see that the task is gone, and their failures have it
+                // cancelled: what it failed of before that is told all the same.
+                cancelled = reporter.handle.cancelled.load(Acquire);
+                let closed = task.chain.close();
+                let dropped = caught(|| {
                     drop(task);
-                    closed
-                }))
-                .unwrap_or_else(|panic| Err(panicked(&*panic, None)));
-                ran.and(closed)
+                    Ok(())
+                });
+                ran.and(closed).and(dropped)
             }
             Err(error) => Err(error),
         };
-        let cancelled = reporter.handle.cancelled.load(Acquire);
         match result {
             Ok(()) => reporter.report(ExecutionState::Finished, None),
             Err(error) if cancelled || error.class == ErrorClass::Cancelled => {
@@ -313,19 +316,6 @@ async fn drive(
     task.chain.open()?;
     reporter.report(ExecutionState::Running, None);
     task.run().await
-}
-
-fn panicked(panic: &(dyn Any + Send), operator: Option<&String>) -> FlowError {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is not text".to_owned());
-    let error = FlowError::user(format!("panicked: {text}"));
-    match operator {
-        Some(name) => error.at_operator(name),
-        None => error,
-    }
 }
 
 fn build(

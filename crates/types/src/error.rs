@@ -18,6 +18,9 @@ pub enum ErrorClass {
     User,
     /// Something outside failed (a file, a peer, a disk): the region restarts.
     External,
+    /// The producer of a task's input is gone: the region restarts. What ended the producer is the
+    /// better reason, and takes the place of this one if it becomes known.
+    InputLost,
     /// An invariant of the engine does not hold: the region restarts; please report it.
     Internal,
     /// Restarting cannot help (a bad program or configuration): the job fails at once.

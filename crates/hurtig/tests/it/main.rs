@@ -3,13 +3,9 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods)] // some tests look at how long the caller waited
 
-mod cancellation;
 mod configuration;
 mod examples;
-mod failures;
 mod keyed;
 mod programs;
 mod recovery;
-mod scale;
-mod topology;
 mod word_count;

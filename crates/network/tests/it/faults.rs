@@ -25,7 +25,7 @@ async fn a_lost_connection_fails_consumers_and_releases_producers(kind: Kind) {
     }
     cluster.probe.cut_all();
     let error = consumer.failure().await;
-    assert_eq!(error.class, ErrorClass::External);
+    assert_eq!(error.class, ErrorClass::InputLost);
     let peer = cluster.address(0).address;
     assert!(error.to_string().contains(&peer), "{error}");
     producer.all_consumed().await;
@@ -54,7 +54,7 @@ async fn a_peer_that_cannot_be_reached_fails_the_gate(kind: Kind) {
     cluster.stacks[0].shutdown();
     let mut consumer = cluster.consumer(1, &[(0, 0, 0)]);
     let error = consumer.failure().await;
-    assert_eq!(error.class, ErrorClass::External);
+    assert_eq!(error.class, ErrorClass::InputLost);
     assert!(error.to_string().contains(&cluster.address(0).address));
 }
 
@@ -65,7 +65,7 @@ async fn shutdown_fails_what_is_open_and_what_comes_later(kind: Kind) {
     producer.partition.push(0, Blob::boxed(10, 1)).unwrap();
     consumer.next().await;
     cluster.stacks[1].shutdown();
-    assert_eq!(consumer.failure().await.class, ErrorClass::External);
+    assert_eq!(consumer.failure().await.class, ErrorClass::InputLost);
     let mut late = cluster.consumer(1, &[(0, 0, 1)]);
-    assert_eq!(late.failure().await.class, ErrorClass::External);
+    assert_eq!(late.failure().await.class, ErrorClass::InputLost);
 }

@@ -131,7 +131,7 @@ async fn a_producer_that_goes_away_fails_its_consumer() {
     let mut consumer = cluster.consumer(0, &[(0, 0, 0)]);
     drop(producer);
     let error = consumer.failure().await;
-    assert_eq!(error.class, hurtig_types::ErrorClass::External);
+    assert_eq!(error.class, hurtig_types::ErrorClass::InputLost);
 }
 
 #[tokio::test]

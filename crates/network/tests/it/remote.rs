@@ -113,7 +113,7 @@ async fn a_request_for_a_partition_that_never_comes_fails(kind: Kind) {
     for stack in [0, 1] {
         let mut consumer = cluster.consumer(stack, &[(0, 0, 0)]);
         let error = consumer.failure().await;
-        assert_eq!(error.class, ErrorClass::External);
+        assert_eq!(error.class, ErrorClass::InputLost);
         assert!(error.to_string().contains("was not found"), "{error}");
     }
     // It can be asked for again.
@@ -128,7 +128,7 @@ async fn a_request_for_a_subpartition_that_is_not_there_fails(kind: Kind) {
     let _producer = cluster.producer(0, 0, 2);
     let mut consumer = cluster.consumer(1, &[(0, 0, 2)]);
     let error = consumer.failure().await;
-    assert_eq!(error.class, ErrorClass::External);
+    assert_eq!(error.class, ErrorClass::InputLost);
     assert!(error.to_string().contains("2 subpartitions"), "{error}");
 }
 
@@ -237,7 +237,7 @@ async fn a_dropped_producer_fails_its_consumer(kind: Kind) {
     consumer.next().await;
     drop(producer);
     let error = consumer.failure().await;
-    assert_eq!(error.class, ErrorClass::External);
+    assert_eq!(error.class, ErrorClass::InputLost);
     assert!(error.to_string().contains("gone away"), "{error}");
 }
 

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+mod timers;
 mod window_model;
 mod windows;

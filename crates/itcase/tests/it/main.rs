@@ -1,0 +1,13 @@
+//! Whole jobs in an embedded cluster, and what becomes of them.
+
+#![allow(clippy::unwrap_used)]
+
+mod cancellation;
+mod connector_failures;
+mod failover;
+mod failures;
+mod partitioners;
+mod restarts;
+mod scale;
+mod support;
+mod topology;
