@@ -141,6 +141,7 @@ pub(crate) struct TaskCheckpoints {
     services: CheckpointServices,
     operators: Vec<Operator>,
     running: Option<Running>,
+    latest: CheckpointId,
     progress: SnapshotProgress,
     /// Written, but not known to be complete: kept until the files are.
     writing: BTreeMap<CheckpointId, Running>,
@@ -153,6 +154,7 @@ impl TaskCheckpoints {
             services,
             operators,
             running: None,
+            latest: CheckpointId(0),
             progress: SnapshotProgress::Running,
             writing: BTreeMap::new(),
         }
@@ -161,6 +163,11 @@ impl TaskCheckpoints {
     /// Later snapshots are of operators that have seen the end of their input.
     pub(crate) fn operators_have_finished(&mut self) {
         self.progress = SnapshotProgress::OperatorsFinished;
+    }
+
+    /// The last checkpoint that was taken here.
+    pub(crate) fn latest(&self) -> CheckpointId {
+        self.latest
     }
 
     /// The task was deployed as finished: its operators have neither state nor a say.
@@ -191,6 +198,7 @@ impl TaskCheckpoints {
             CheckpointReport::Decline(running.barrier.checkpoint_id, reason.into())
         });
         let id = barrier.checkpoint_id;
+        self.latest = id;
         let began_ms = self.services.clock.now_ms();
         if !self.is_finished_on_restore() {
             chain.prepare_barrier(id)?;

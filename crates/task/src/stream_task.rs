@@ -187,6 +187,8 @@ impl StreamTask {
     fn on_mail(&mut self, mail: Mail) -> FlowResult {
         match mail {
             Mail::Event { operator, event } => self.chain.on_event(operator, &event),
+            // The barrier of the same checkpoint may have come first.
+            Mail::Trigger(barrier) if barrier.checkpoint_id <= self.checkpoints.latest() => Ok(()),
             Mail::Trigger(barrier) => {
                 if let Some(earlier) = self.triggered.replace(barrier) {
                     self.decline(
