@@ -33,7 +33,7 @@ use std::{
     sync::Arc,
 };
 
-use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext};
+use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 use hurtig_types::{Batch, BoxError, Record, codec};
 use serde::{Deserialize, Serialize};
 
@@ -142,8 +142,8 @@ where
         claim(&self.directory, &context, self.overwrite)?;
         let number = match &context.restored {
             None => 0,
-            Some(states) => {
-                let numbers = states.iter().map(|state| codec::decode::<u64>(state));
+            Some(state) => {
+                let numbers = state.union.iter().map(|state| codec::decode::<u64>(state));
                 let numbers: Vec<u64> = numbers.collect::<Result<_, _>>()?;
                 let number = numbers.into_iter().max().unwrap_or(0);
                 remove_abandoned(&self.directory, context.subtask, number)?;
@@ -319,8 +319,8 @@ where
         Ok(vec![pending])
     }
 
-    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
-        Ok(Some(codec::encode(&self.number)?))
+    fn snapshot(&mut self) -> Result<WriterState, BoxError> {
+        Ok(WriterState { union: vec![codec::encode(&self.number)?], ..WriterState::default() })
     }
 
     fn close(&mut self) -> Result<(), BoxError> {

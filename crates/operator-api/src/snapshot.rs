@@ -1,6 +1,7 @@
 //! How an operator's state gets into a checkpoint and back.
 //!
-//! 1. The barrier reaches the operator: `prepare_barrier`, where it may still emit.
+//! 1. The barrier reaches the operator: `prepare_barrier`, where it may still emit, and may begin
+//!    what must be over before the state counts; the barrier waits for `is_prepared`.
 //! 2. `begin_capture`: the state as it is now is what counts. This must be quick, whatever the
 //!    size of the state: operator state, which is small, is returned at once; keyed state is only
 //!    marked.

@@ -262,6 +262,11 @@ impl OperatorChain {
         })
     }
 
+    /// True once what operators have begun for the barrier is over.
+    pub fn is_prepared(&self) -> bool {
+        self.nodes.iter().all(|node| node.operator.is_prepared())
+    }
+
     /// Sends a barrier to all consumers, behind everything that was emitted.
     pub fn send_barrier(&mut self, barrier: &CheckpointBarrier) -> FlowResult {
         let barrier = ControlElement::Barrier(barrier.clone());

@@ -1,7 +1,8 @@
 //! A task's part in checkpoints, from the barrier to the acknowledgement.
 //!
-//! 1. The last barrier has come: operators emit what belongs before it, the barrier goes out, and
-//!    every operator marks its state (`begin_capture`). This is all that stops the processing.
+//! 1. The last barrier has come: operators emit what belongs before it and the loop waits until all
+//!    are prepared. Then the barrier goes out, and every operator marks its state
+//!    (`begin_capture`). This is all that stops the processing.
 //! 2. Between batches the loop asks the operators for pieces of their keyed state, one operator
 //!    after the other ([`TaskCheckpoints::write_some`]), and hands them to an uploader on the
 //!    control executor. At most [`CHUNKS_IN_FLIGHT`] pieces wait for it.
@@ -154,7 +155,8 @@ impl TaskCheckpoints {
         self.running.is_some() || !self.writing.is_empty()
     }
 
-    /// Step 1: the barrier has come on all inputs, after `alignment_ms`.
+    /// Step 1: the barrier has come on all inputs, after `alignment_ms`, and the operators are
+    /// prepared.
     pub(crate) fn take(
         &mut self,
         barrier: CheckpointBarrier,
@@ -168,7 +170,6 @@ impl TaskCheckpoints {
         });
         let id = barrier.checkpoint_id;
         let began_ms = self.services.clock.now_ms();
-        chain.prepare_barrier(id)?;
         chain.send_barrier(&barrier)?;
         let shares = barrier.options.checkpoint_type.may_share_files();
         let mut captured = Vec::with_capacity(chain.len());

@@ -6,7 +6,7 @@
 //!    checkpoint is being written, write a piece of it.
 //! 2. Call the operators whose processing-time timers are due.
 //! 3. If an operator has unfinished work and the outputs have room: resume it.
-//! 4. Otherwise, if a checkpoint was triggered: take it.
+//! 4. Otherwise, if a checkpoint was triggered: take it, once the operators are prepared.
 //! 5. Otherwise, if outputs and operators take more: poll the source or the input.
 //! 6. If none of this did anything: flush the writers, then wait for the signal (input has
 //!    arrived, an output has room, mail), the next timer, or the source's own wish.
@@ -117,7 +117,7 @@ impl StreamTask {
         let mut turns = 0;
         loop {
             self.check_cancelled()?;
-            let turn = self.turn()?;
+            let turn = self.turn().await?;
             turns += 1;
             match turn {
                 Turn::Worked => {
@@ -216,19 +216,29 @@ impl StreamTask {
         (self.report)(CheckpointReport::Decline(id, reason.into()));
     }
 
-    fn take_checkpoint(&mut self, barrier: CheckpointBarrier, alignment_ms: i64) -> FlowResult {
+    async fn take_checkpoint(
+        &mut self,
+        barrier: CheckpointBarrier,
+        alignment_ms: i64,
+    ) -> FlowResult {
+        self.chain.prepare_barrier(barrier.checkpoint_id)?;
+        // Nothing is processed meanwhile: what comes now does not belong to the checkpoint.
+        while !self.chain.is_prepared() {
+            self.check_cancelled()?;
+            self.signal.wait().await;
+        }
         if let Some(report) = self.checkpoints.take(barrier, alignment_ms, &mut self.chain)? {
             (self.report)(report);
         }
         Ok(())
     }
 
-    fn turn(&mut self) -> FlowResult<Turn> {
+    async fn turn(&mut self) -> FlowResult<Turn> {
         let worked = self.housekeeping()?;
         if !self.chain.has_more()
             && let Some(barrier) = self.triggered.take()
         {
-            self.take_checkpoint(barrier, 0)?;
+            self.take_checkpoint(barrier, 0).await?;
             return Ok(Turn::Worked);
         }
         if !self.chain.is_available() {
@@ -251,7 +261,7 @@ impl StreamTask {
             TaskInput::Gates(processor) => match processor.step(&mut self.chain)? {
                 InputStep::Checkpoint(barrier, alignment_ms) => {
                     let superseded = processor.take_superseded();
-                    self.take_checkpoint(*barrier, alignment_ms)?;
+                    self.take_checkpoint(*barrier, alignment_ms).await?;
                     if let TaskInput::Gates(processor) = &mut self.input {
                         processor.unblock();
                     }
@@ -321,7 +331,7 @@ impl StreamTask {
             let awaits = self.chain.awaits_checkpoint();
             if let Some(barrier) = self.triggered.take() {
                 if awaits {
-                    self.take_checkpoint(barrier, 0)?;
+                    self.take_checkpoint(barrier, 0).await?;
                     continue;
                 }
                 let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
