@@ -13,15 +13,16 @@
 //! |---|---|---|
 //! | [`PrintSink`] | to standard output or error | yes |
 //! | [`BlackHoleSink`] | nowhere | |
+//! | [`FileSink`] | part files on a disk or object store | no: visible when committed |
 //! | [`LineFileSink`] | part files in a directory | no: renamed when committed |
 //!
 //! [`splits`] holds the enumerators that they share, for other connectors to use.
 //!
-//! Deliberately absent: connectors with heavy dependencies (message queues, object stores,
-//! databases), which are crates of their own, and formats other than lines.
+//! Deliberately absent: connectors with heavy dependencies (message queues, databases), which are crates of their own, and formats other than lines.
 
 pub mod black_hole;
 pub mod collection;
+pub mod file_sink;
 pub mod generator;
 pub mod lines;
 pub mod nexmark;
@@ -33,6 +34,7 @@ pub mod text_files;
 
 pub use black_hole::BlackHoleSink;
 pub use collection::CollectionSource;
+pub use file_sink::FileSink;
 pub use generator::DataGeneratorSource;
 pub use lines::LineFileSink;
 pub use nexmark::{NexmarkSource, NexmarkViewSource};

@@ -24,8 +24,6 @@ use crate::{
     },
 };
 
-/// Bytes that are worth a write.
-const WRITE_BYTES: usize = 256 << 10;
 /// Attempts to create a file in a directory that others may remove when it is empty.
 const CREATE_ATTEMPTS: u32 = 8;
 
@@ -58,7 +56,6 @@ impl LocalRecoverableWriter {
             path,
             file,
             written: length,
-            buffer: Vec::new(),
             directory_synced: false,
         }
     }
@@ -210,41 +207,26 @@ struct LocalFile {
     file: File,
     /// Bytes in the file.
     written: u64,
-    buffer: Vec<u8>,
     /// The directory knows the file, also after a power failure.
     directory_synced: bool,
 }
 
-impl LocalFile {
-    fn write_buffer(&mut self) -> Result<(), FileSystemError> {
-        self.file.write_all(&self.buffer).map_err(FileSystemError::io("write", &self.path))?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-}
-
 impl PartFile for LocalFile {
-    fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
-    }
-
-    fn drain(&mut self) -> Result<(), FileSystemError> {
-        if self.buffer.len() >= WRITE_BYTES { self.write_buffer() } else { Ok(()) }
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FileSystemError> {
+        self.file.write_all(bytes).map_err(FileSystemError::io("write", &self.path))?;
+        self.written += bytes.len() as u64;
+        Ok(())
     }
 
     fn length(&self) -> u64 {
-        self.written + self.buffer.len() as u64
+        self.written
     }
 
     fn buffered_bytes(&self) -> usize {
-        self.buffer.capacity()
+        0
     }
 
     fn flush(&mut self) -> Result<(), FileSystemError> {
-        self.write_buffer()?;
-        // Few bytes at the beginning of a file need no room for many until the next flush.
-        self.buffer = Vec::new();
         self.file.sync_data().map_err(FileSystemError::io("sync", &self.path))?;
         if !self.directory_synced
             && let Some(directory) = self.path.parent()

@@ -401,6 +401,19 @@ impl ObjectFile {
         Ok(())
     }
 
+    /// Sends full parts.
+    fn drain(&mut self) -> Result<(), FileSystemError> {
+        if let Some(failure) = self.failure.lock().take() {
+            return Err(failure);
+        }
+        while self.buffer.len() >= self.shared.part_bytes {
+            let rest = self.buffer.split_off(self.shared.part_bytes);
+            let part = std::mem::replace(&mut self.buffer, rest);
+            self.send(part)?;
+        }
+        Ok(())
+    }
+
     /// Takes what the last mark has told.
     fn settle(&mut self) -> Result<(), FileSystemError> {
         if let Some(mut marked) = self.marked.take() {
@@ -412,20 +425,9 @@ impl ObjectFile {
 }
 
 impl PartFile for ObjectFile {
-    fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
-    }
-
-    fn drain(&mut self) -> Result<(), FileSystemError> {
-        if let Some(failure) = self.failure.lock().take() {
-            return Err(failure);
-        }
-        while self.buffer.len() >= self.shared.part_bytes {
-            let rest = self.buffer.split_off(self.shared.part_bytes);
-            let part = std::mem::replace(&mut self.buffer, rest);
-            self.send(part)?;
-        }
-        Ok(())
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FileSystemError> {
+        self.buffer.extend_from_slice(bytes);
+        self.drain()
     }
 
     fn length(&self) -> u64 {

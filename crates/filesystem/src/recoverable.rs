@@ -4,8 +4,8 @@
 //!
 //! 1. [`RecoverableWriter::create`]: the file has a name while it is written, and a target, where
 //!    it is to appear. Nobody sees it there.
-//! 2. Bytes are put into [`PartFile::buffer`]; [`PartFile::drain`] takes from it what is enough to
-//!    be worth a request.
+//! 2. [`PartFile::write`] takes bytes, best many at a time. An object store gets them when they are
+//!    enough for a part.
 //! 3. At a checkpoint: [`PartFile::flush`], then, once [`PartFile::is_flushed`],
 //!    [`PartFile::persist`] gives a [`ResumableFile`], from which the file can be resumed at
 //!    exactly this length, whatever is written later.
@@ -80,11 +80,9 @@ pub struct ResumableFile {
 
 /// One file that is being written.
 pub trait PartFile: Send {
-    /// Where bytes are to be appended.
-    fn buffer(&mut self) -> &mut Vec<u8>;
-    /// Takes from the buffer what is worth a request.
-    fn drain(&mut self) -> Result<(), FileSystemError>;
-    /// Bytes so far, with those in the buffer.
+    /// Appends bytes.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FileSystemError>;
+    /// Bytes so far.
     fn length(&self) -> u64;
     /// Bytes that it holds in memory, without those on their way to the store.
     fn buffered_bytes(&self) -> usize;
