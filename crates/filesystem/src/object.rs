@@ -8,6 +8,8 @@
 //! 3. To persist a file is to wait for its parts; what is less than a part is the tail, which goes
 //!    into the checkpoint. A resumed file goes on behind the parts of the checkpoint; later ones of
 //!    the attempt that failed are replaced, or not named when the upload is completed.
+//!    (An attempt that is cut off, but still alive, could replace a part of the next one. Completing
+//!    the upload then fails: stores compare what a part was when it was named.)
 //! 4. To close it is to upload the tail as the last part.
 //! 5. To commit it is to complete the upload. If that fails, and the object is there with the right
 //!    length, it has been completed before.
@@ -28,7 +30,10 @@ use object_store::{
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+};
 
 use crate::{
     error::FileSystemError,
@@ -350,6 +355,22 @@ fn cause(failure: &Failure, target: &str) -> FileSystemError {
     told.unwrap_or_else(|| FileSystemError::Interrupted { path: target.to_owned() })
 }
 
+/// The task that uploads parts. It ends with the file: parts of an attempt that has failed must
+/// not take the place of those of the next.
+struct Uploader {
+    commands: mpsc::UnboundedSender<Command>,
+    task: AbortHandle,
+    outlives_file: bool,
+}
+
+impl Drop for Uploader {
+    fn drop(&mut self) {
+        if !self.outlives_file {
+            self.task.abort();
+        }
+    }
+}
+
 struct ObjectFile {
     shared: Arc<Shared>,
     name: String,
@@ -359,7 +380,7 @@ struct ObjectFile {
     sent: u64,
     /// The upload when it was last looked at.
     known: Option<Upload>,
-    uploader: Option<mpsc::UnboundedSender<Command>>,
+    uploader: Option<Uploader>,
     failure: Failure,
     marked: Option<Background<Marked>>,
 }
@@ -369,29 +390,30 @@ impl ObjectFile {
         FileSystemError::Interrupted { path: self.target.clone() }
     }
 
-    fn uploader(&mut self) -> &mpsc::UnboundedSender<Command> {
-        self.uploader.get_or_insert_with(|| {
+    fn commands(&mut self) -> &mpsc::UnboundedSender<Command> {
+        let uploader = self.uploader.get_or_insert_with(|| {
             let (sender, commands) = mpsc::unbounded_channel();
             let names = (self.name.clone(), self.target.clone());
             let (shared, failure) = (self.shared.clone(), self.failure.clone());
             let run = run_uploader(shared, names, self.known.clone(), failure, commands);
-            self.shared.surroundings.runtimes.control.spawn(run);
-            sender
-        })
+            let task = self.shared.surroundings.runtimes.control.spawn(run).abort_handle();
+            Uploader { commands: sender, task, outlives_file: false }
+        });
+        &uploader.commands
     }
 
     fn send(&mut self, part: Vec<u8>) -> Result<(), FileSystemError> {
         let length = part.len();
         self.shared.in_flight.fetch_add(length, SeqCst);
         self.sent += length as u64;
-        let sent = self.uploader().send(Command::Part(part));
+        let sent = self.commands().send(Command::Part(part));
         sent.map_err(|_| self.interrupted())
     }
 
     fn mark(&mut self) -> Result<(), FileSystemError> {
         let Some(uploader) = &self.uploader else { return Ok(()) };
         let (reply, marked) = oneshot::channel();
-        uploader.send(Command::Mark(reply)).map_err(|_| self.interrupted())?;
+        uploader.commands.send(Command::Mark(reply)).map_err(|_| self.interrupted())?;
         let target = self.target.clone();
         let Surroundings { runtimes, signal } = &self.shared.surroundings;
         self.marked = Some(Background::spawn(&runtimes.control, signal, async move {
@@ -483,9 +505,10 @@ impl PartFile for ObjectFile {
     }
 
     fn discard(mut self: Box<Self>) {
-        if let Some(uploader) = self.uploader.take() {
+        if let Some(mut uploader) = self.uploader.take() {
+            uploader.outlives_file = true;
             // An uploader that has gone has nothing to abort.
-            let _ = uploader.send(Command::Discard);
+            let _ = uploader.commands.send(Command::Discard);
         } else if let Some(upload) = self.known.take() {
             let (shared, name, target) = (self.shared.clone(), self.name, self.target);
             self.shared.surroundings.runtimes.control.spawn(async move {

@@ -110,9 +110,9 @@ async fn a_memory_url_is_a_store_with_uploads_and_a_read_only_one_is_refused() {
     let bytes = store.store.get(&store.path).await.unwrap().bytes().await.unwrap();
     assert_eq!(bytes, "content");
 
-    stores.register("memory://plain", Arc::new(InMemory::new()));
-    let error = open(&stores, "memory://plain/out", surroundings.clone()).err().unwrap();
-    assert!(error.to_string().contains("memory://plain/out has no multipart"), "{error}");
+    stores.register("s3://plain", Arc::new(InMemory::new()));
+    let error = open(&stores, "s3://plain/out", surroundings.clone()).err().unwrap();
+    assert!(error.to_string().contains("s3://plain/out has no multipart"), "{error}");
     let error = open(&stores, "nonsense://x", surroundings).err().unwrap();
     assert!(error.to_string().contains("nonsense://x"), "{error}");
 }
