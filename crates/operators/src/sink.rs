@@ -195,11 +195,11 @@ impl<S: Sink> Operator for SinkOperator<S> {
     }
 
     fn is_prepared(&self) -> bool {
-        self.end != End::NotYet || self.is_flushed()
+        matches!(self.end, End::Committing | End::Finished) || self.is_flushed()
     }
 
     fn begin_capture(&mut self, checkpoint: CheckpointId, _: Option<u32>) -> FlowResult<Captured> {
-        if self.end == End::NotYet {
+        if matches!(self.end, End::NotYet | End::Flushing) {
             self.prepare()?;
         }
         let prepared = std::mem::take(&mut self.prepared);

@@ -321,7 +321,13 @@ fn files_of_a_savepoint_go_on_at_another_parallelism() {
     let first = build(3, seen.clone()).execute_async("first").unwrap();
     crate::support::eventually("a fifth was read", || seen.load(SeqCst));
     let savepoint = format!("file://{}/savepoint", directory.path().display());
-    let savepoint = first.trigger_savepoint(&savepoint).unwrap();
+    let mut taken = None;
+    // Not before all tasks run.
+    crate::support::eventually("a savepoint", || {
+        taken = first.trigger_savepoint(&savepoint).ok();
+        taken.is_some()
+    });
+    let savepoint = taken.unwrap();
     first.cancel().unwrap();
     first.wait().unwrap_err();
     assert!(!output.read_dir().unwrap().any(|f| f.unwrap().file_type().unwrap().is_file()));
