@@ -1,5 +1,5 @@
 //! The file sink, as the sink operator drives it.
 
-mod cluster;
+pub mod cluster;
 mod local;
 mod random;

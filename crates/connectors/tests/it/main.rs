@@ -5,6 +5,7 @@
 mod driver;
 mod file_sink;
 mod line_files;
+mod sink_bases;
 mod sockets;
 mod text_files;
 mod values;
