@@ -164,17 +164,15 @@ impl<T, B, A, P> FileSink<T, BulkFormat<B, T>, A, P> {
 
 impl<T, F, A, P> FileSink<T, F, A, P> {
     fn replace_policy<Q>(self, policy: Q) -> FileSink<T, F, A, Q> {
-        let Self { base, format, assigner, names, check_interval, limits, stores, types, .. } = self;
+        let Self { base, format, assigner, names, check_interval, limits, stores, types, .. } =
+            self;
         let policy = Arc::new(policy);
         FileSink { base, format, assigner, policy, names, check_interval, limits, stores, types }
     }
 
     /// Where records go; [`DateTimeBucketAssigner`] if not given.
     #[must_use]
-    pub fn with_bucket_assigner<B: BucketAssigner<T>>(
-        self,
-        assigner: B,
-    ) -> FileSink<T, F, B, P> {
+    pub fn with_bucket_assigner<B: BucketAssigner<T>>(self, assigner: B) -> FileSink<T, F, B, P> {
         let Self { base, format, policy, names, check_interval, limits, stores, types, .. } = self;
         FileSink { base, format, assigner, policy, names, check_interval, limits, stores, types }
     }

@@ -38,8 +38,8 @@ use tokio::{
 use crate::{
     error::FileSystemError,
     recoverable::{
-        Surroundings, IN_PROGRESS_DIRECTORY, PartFile, PendingFile, RecoverableWriter,
-        ResumableFile, Upload, hidden, unhidden,
+        IN_PROGRESS_DIRECTORY, PartFile, PendingFile, RecoverableWriter, ResumableFile,
+        Surroundings, Upload, hidden, unhidden,
     },
 };
 
@@ -140,7 +140,8 @@ impl Shared {
             Some(upload) => upload,
             none => {
                 let id = self.multipart.create_multipart(&path).await;
-                let id = id.map_err(FileSystemError::store("begin the upload of", path.as_ref()))?;
+                let id =
+                    id.map_err(FileSystemError::store("begin the upload of", path.as_ref()))?;
                 let note = Note { target: target.to_owned(), upload: id.clone() };
                 let begun = none.insert(Upload { id, parts: Vec::new() });
                 let note_path = self.note(name);
@@ -199,7 +200,9 @@ impl Shared {
             // Stores differ in what they say of an upload that has been completed.
             Err(error) => {
                 if self.store.head(&path).await.is_err() {
-                    return Err(FileSystemError::store("abort the upload of", path.as_ref())(error));
+                    return Err(FileSystemError::store("abort the upload of", path.as_ref())(
+                        error,
+                    ));
                 }
             }
         }
@@ -333,7 +336,8 @@ async fn run_uploader(
                 shared.surroundings.signal.post();
             }
             Command::Mark(reply) => {
-                let marked = if failed { Err(cause(&failure, &target)) } else { Ok(upload.clone()) };
+                let marked =
+                    if failed { Err(cause(&failure, &target)) } else { Ok(upload.clone()) };
                 // A file that was dropped asks no more.
                 let _ = reply.send(marked);
             }

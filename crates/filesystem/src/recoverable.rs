@@ -111,7 +111,8 @@ pub trait RecoverableWriter: Send + Sync {
     /// Makes a file visible; one that is already is left alone.
     fn commit(&self, file: PendingFile) -> BoxFuture<'static, Result<(), FileSystemError>>;
     /// Names of files that are not visible yet and begin with `prefix`.
-    fn in_progress(&self, prefix: &str) -> BoxFuture<'static, Result<Vec<String>, FileSystemError>>;
+    fn in_progress(&self, prefix: &str)
+    -> BoxFuture<'static, Result<Vec<String>, FileSystemError>>;
     /// Removes a file that is not visible; one that is gone is no error.
     fn discard(&self, name: &str) -> BoxFuture<'static, Result<(), FileSystemError>>;
     /// Removes visible files whose path relative to the base `is_obsolete`, by the last segment.

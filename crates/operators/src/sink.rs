@@ -107,7 +107,8 @@ impl<S: Sink> SinkOperator<S> {
             }
             if !self.commits.again.is_empty() {
                 let left = self.commits.again.len();
-                let problem = format!("{left} committables were refused, and no checkpoint follows");
+                let problem =
+                    format!("{left} committables were refused, and no checkpoint follows");
                 return Err(FlowError::external(problem));
             }
             self.end = End::Finished;

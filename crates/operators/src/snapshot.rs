@@ -5,9 +5,7 @@
 
 use std::any::type_name;
 
-use hurtig_operator_api::{
-    Captured, KeyedFile, ListStateData, OperatorContext, OperatorRestore,
-};
+use hurtig_operator_api::{Captured, KeyedFile, ListStateData, OperatorContext, OperatorRestore};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{
     Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,

@@ -13,7 +13,6 @@ use futures::{StreamExt, TryStreamExt};
 use hurtig_checkpoint::{
     CheckpointMetadata, completed::DiscardedCheckpoint, coordinator::DiscardedPending,
 };
-use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
 use hurtig_filesystem::{
     Location, Stores,
     object_store::{
@@ -21,6 +20,7 @@ use hurtig_filesystem::{
         memory::InMemory,
     },
 };
+use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
 
 use crate::{
     error::StorageError,

@@ -3,11 +3,11 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
-use hurtig_types::{StateFile, StateLocation, snapshot::state_checksum};
 use hurtig_filesystem::{
     Stores,
     object_store::{self, ObjectStoreExt},
 };
+use hurtig_types::{StateFile, StateLocation, snapshot::state_checksum};
 
 use crate::{
     error::StorageError,

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use hurtig_types::{CheckpointId, JobId, StateFile, StateLocation, StateScope};
 use hurtig_filesystem::{
     Location, Stores,
     object_store::{self, MultipartUpload, ObjectStoreExt, UploadPart},
 };
+use hurtig_types::{CheckpointId, JobId, StateFile, StateLocation, StateScope};
 
 use crate::{
     error::StorageError,

@@ -77,9 +77,9 @@ impl Work {
     pub(crate) fn outcome(&mut self, what: &str) -> Outcome {
         match std::mem::take(self) {
             Self::Done(outcome) => outcome.unwrap_or(Ok(())),
-            Self::UnderWay(mut work) => work.take().unwrap_or_else(|| {
-                Err(FileSystemError::Interrupted { path: what.to_owned() })
-            }),
+            Self::UnderWay(mut work) => work
+                .take()
+                .unwrap_or_else(|| Err(FileSystemError::Interrupted { path: what.to_owned() })),
         }
     }
 }

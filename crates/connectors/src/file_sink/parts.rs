@@ -104,7 +104,11 @@ impl<F> Parts<F> {
     }
 
     /// Ends what the policy wants to have ended at a checkpoint; everything, `if_all`.
-    pub fn on_checkpoint<T, P: RollingPolicy<T>>(&mut self, policy: &P, if_all: bool) -> Vec<Part<F>> {
+    pub fn on_checkpoint<T, P: RollingPolicy<T>>(
+        &mut self,
+        policy: &P,
+        if_all: bool,
+    ) -> Vec<Part<F>> {
         self.end_if(|info| if_all || policy.should_roll_on_checkpoint(info))
     }
 
@@ -119,11 +123,8 @@ impl<F> Parts<F> {
 
     /// Ends files until no more than the limit is in memory; `held` says what one holds.
     pub fn relieve(&mut self, limits: &Limits, held: impl Fn(&F) -> usize) -> Vec<Part<F>> {
-        let mut sizes: Vec<_> = self
-            .open
-            .iter()
-            .map(|part| (held(&part.file), part.info.bucket.clone()))
-            .collect();
+        let mut sizes: Vec<_> =
+            self.open.iter().map(|part| (held(&part.file), part.info.bucket.clone())).collect();
         let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
         sizes.sort_unstable();
         let mut ended = Vec::new();

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use hurtig_connector_api::{SinkWriter, WriterContext, WriterState};
 use hurtig_env::Clock;
-use hurtig_filesystem::{
-    FileSystemError, PartFile, PendingFile, RecoverableWriter, ResumableFile,
-};
+use hurtig_filesystem::{FileSystemError, PartFile, PendingFile, RecoverableWriter, ResumableFile};
 use hurtig_types::{Batch, BoxError, Record, codec, snapshot::state_checksum};
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use hurtig_connectors::{
     CheckpointCommitter, TwoPhaseCommit, TwoPhaseCommitSink, WriteAheadSink, WriteAheadTarget,
     write_ahead::{Connected, Segment, SegmentId},
 };
-use hurtig_types::BoxError;
+use hurtig_types::{BoxError, JobId};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
@@ -265,7 +265,7 @@ fn a_segment_that_is_refused_is_sent_later_and_nothing_overtakes_it() {
         assert_eq!(client.0.lock().rows, [1, 2, 3, 4]);
         // Without checkpoints there is no later.
         let mut job = Cluster::idle(write_ahead(&client));
-        job.checkpoints = false;
+        (job.job, job.checkpoints) = (JobId(2), false);
         job.open(1, None).unwrap();
         job.write(0, vec![5]).unwrap();
         client.0.lock().refuses = 1;

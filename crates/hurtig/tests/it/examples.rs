@@ -120,7 +120,8 @@ fn sales_are_written_once_though_the_job_fails() {
     for sale in (0..SALES).map(made_up_sale) {
         *expected.entry((sale.shop, sale.time / 3_600_000 * 3_600_000)).or_default() += sale.cents;
     }
-    let expected = expected.into_iter().map(|((shop, hour), cents)| format!("{shop},{hour},{cents}"));
+    let expected =
+        expected.into_iter().map(|((shop, hour), cents)| format!("{shop},{hour},{cents}"));
     let mut expected: Vec<_> = expected.collect();
     expected.sort();
     let directory = tempfile::tempdir().unwrap();

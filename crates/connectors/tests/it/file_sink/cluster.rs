@@ -74,10 +74,11 @@ impl Snapshot {
                 }
             }
         }
-        let mut shares = vec![
-            OperatorRestore { checkpoint_id: CheckpointId(self.id), ..Default::default() };
-            parallelism
-        ];
+        let mut shares =
+            vec![
+                OperatorRestore { checkpoint_id: CheckpointId(self.id), ..Default::default() };
+                parallelism
+            ];
         for ((_, subtask), list) in lists {
             shares[subtask].operator_states.push(list);
         }

@@ -112,9 +112,8 @@ fn open_files_are_spread_over_more_and_merged_into_fewer_writers() {
 fn files_end_by_size_and_by_time() {
     let base = tempfile::tempdir().unwrap();
     block_on(async {
-        let policy = never()
-            .with_max_part_size(5)
-            .with_inactivity_interval(Duration::from_millis(10));
+        let policy =
+            never().with_max_part_size(5).with_inactivity_interval(Duration::from_millis(10));
         let sink = FileSink::for_row_format(base.path().display().to_string(), SimpleStringEncoder)
             .with_bucket_assigner(BasePathBucketAssigner)
             .with_bucket_check_interval(Duration::from_millis(4))
