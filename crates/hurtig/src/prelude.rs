@@ -3,6 +3,11 @@
 pub use std::time::Duration;
 
 pub use hurtig_config::Configuration;
+pub use hurtig_connectors::file_sink::{
+    BasePathBucketAssigner, BucketAssigner, BucketContext, BulkWriter, BulkWriterFactory,
+    DateTimeBucketAssigner, DefaultRollingPolicy, Encoder, FileSink, GzipWriterFactory,
+    OnCheckpointRollingPolicy, OutputFileConfig, SimpleStringEncoder,
+};
 pub use hurtig_operators::{
     Collector, OutputTag, RuntimeContext,
     keyed::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, OpenContext, TimeDomain},

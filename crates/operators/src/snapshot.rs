@@ -5,7 +5,7 @@
 
 use std::any::type_name;
 
-use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore};
+use hurtig_operator_api::{Captured, KeyedFile, ListStateData, OperatorContext, OperatorRestore};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{
     Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,
@@ -110,9 +110,13 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
         return Ok(());
     };
     let OperatorRestore { keyed, checkpoint_id, .. } = &**restored;
-    for content in keyed {
+    for KeyedFile { content, is_latest } in keyed {
         let mut failure = None;
         let read = read_blocks(content, |meta, block| {
+            if !is_latest && block.kind.is_timers() {
+                // Gone off or deleted since, or in the later file too.
+                return Ok(());
+            }
             parts.restore(meta, block).map_err(|error| {
                 let text = error.to_string();
                 failure = Some(error);

@@ -33,6 +33,13 @@ pub enum BlockKind {
     ProcessingTimers,
 }
 
+impl BlockKind {
+    /// True for blocks of timers. A capture writes all of them, whatever has changed.
+    pub fn is_timers(self) -> bool {
+        matches!(self, Self::EventTimers | Self::ProcessingTimers)
+    }
+}
+
 /// A piece of a capture: some entries of one key group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {

@@ -4,7 +4,6 @@
 //! - [`format`]: the bytes of a file, checksummed frame by frame; pure.
 //! - [`metadata`]: the bytes of a metadata file; pure.
 //! - [`layout`]: names of directories and files, as Flink's; pure.
-//! - [`stores`]: from URLs to object stores.
 //! - [`writer`], [`reader`]: state files, for tasks.
 //! - [`checkpoints`]: metadata, recovery and deletion, for the JobMaster.
 //!
@@ -21,7 +20,6 @@ pub mod format;
 pub mod layout;
 pub mod metadata;
 pub mod reader;
-pub mod stores;
 pub mod writer;
 
 #[cfg(test)]
@@ -30,5 +28,5 @@ mod tests;
 pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification};
 pub use error::StorageError;
 pub use format::{Compression, FormatError};
-pub use stores::Stores;
+pub use hurtig_filesystem::Stores;
 pub use writer::{StateTarget, StateWriter, StorageOptions};

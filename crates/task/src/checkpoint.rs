@@ -1,7 +1,8 @@
 //! A task's part in checkpoints, from the barrier to the acknowledgement.
 //!
-//! 1. The last barrier has come: operators emit what belongs before it, the barrier goes out, and
-//!    every operator marks its state (`begin_capture`). This is all that stops the processing.
+//! 1. The last barrier has come: operators emit what belongs before it and the loop waits until all
+//!    are prepared. Then the barrier goes out, and every operator marks its state
+//!    (`begin_capture`). This is all that stops the processing.
 //! 2. Between batches the loop asks the operators for pieces of their keyed state, one operator
 //!    after the other ([`TaskCheckpoints::write_some`]), and hands them to an uploader on the
 //!    control executor. At most [`CHUNKS_IN_FLIGHT`] pieces wait for it.
@@ -176,7 +177,7 @@ impl TaskCheckpoints {
         self.operators.clear();
     }
 
-    fn is_finished_on_restore(&self) -> bool {
+    pub(crate) fn is_finished_on_restore(&self) -> bool {
         self.progress == SnapshotProgress::FinishedOnRestore
     }
 
@@ -185,7 +186,8 @@ impl TaskCheckpoints {
         self.running.is_some() || !self.writing.is_empty()
     }
 
-    /// Step 1: the barrier has come on all inputs, or overtakes what is in flight on them.
+    /// Step 1: the barrier has come on all inputs, or overtakes what is in flight on them; the
+    /// operators are prepared.
     pub(crate) fn take(
         &mut self,
         due: DueCheckpoint,
@@ -200,9 +202,6 @@ impl TaskCheckpoints {
         let id = barrier.checkpoint_id;
         self.latest = id;
         let began_ms = self.services.clock.now_ms();
-        if !self.is_finished_on_restore() {
-            chain.prepare_barrier(id)?;
-        }
         let outputs = chain.send_barrier(&barrier)?;
         let shares = barrier.options.checkpoint_type.may_share_files();
         let mut captured = Vec::with_capacity(chain.len());
