@@ -15,12 +15,14 @@ mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
+mod ttl;
 
 pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use store::{
-    AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
-    keyed_state_meta,
+    AggregatingState, KeyedStateHandle, KeyedStateStore, ListState, MapEntries, MapState,
+    ReducingState, StateError, ValueState, keyed_state_meta,
 };
 pub use table::{IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};
+pub use ttl::StateMap;
