@@ -1,6 +1,6 @@
 //! What can be wrong with the use of state.
 
-use hurtig_types::snapshot::StateDifference;
+use hurtig_types::snapshot::{RedistributionMode, StateDifference};
 
 /// Misuse of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub enum StateError {
         /// How they differ.
         difference: Box<StateDifference>,
     },
+    /// The snapshot's list was spread over the subtasks in another way.
+    Redistributed {
+        /// The name.
+        name: String,
+        /// In the snapshot.
+        restored: RedistributionMode,
+        /// In the program.
+        declared: RedistributionMode,
+    },
+    /// Operator state cannot have a time to live.
+    TimeToLive {
+        /// The name.
+        name: String,
+    },
     /// The snapshot's state is damaged.
     Unreadable {
         /// The name.
@@ -40,6 +54,16 @@ impl std::fmt::Display for StateError {
             Self::NoKey => f.write_str("keyed state was used outside of a keyed call"),
             Self::Changed { name, difference } => {
                 write!(f, "state {name:?} cannot be restored: {difference}")
+            }
+            Self::Redistributed { name, restored, declared } => {
+                write!(
+                    f,
+                    "state {name:?} cannot be restored: it was spread by {restored:?} and is by \
+                     {declared:?} now"
+                )
+            }
+            Self::TimeToLive { name } => {
+                write!(f, "state {name:?} is operator state, which has no time to live")
             }
             Self::Unreadable { name, reason } => {
                 write!(f, "state {name:?} cannot be restored: {reason}")
