@@ -20,7 +20,10 @@ use hurtig_types::{
     Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, codec,
 };
 
-use crate::{keyed::not_open, snapshot::list_state_meta};
+use crate::{
+    keyed::not_open,
+    snapshot::{check_list, list_state_meta},
+};
 
 /// The state that holds what is to be committed.
 const COMMITTABLES: &str = "committables";
@@ -73,6 +76,8 @@ impl<S: Sink> SinkOperator<S> {
 
 impl<S: Sink> Operator for SinkOperator<S> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let mode = RedistributionMode::SplitDistribute;
+        check_list::<S::Committable>(context, COMMITTABLES, mode)?;
         let restored = context.restored.as_deref();
         let writers = restored.map(|state| state.list(WRITER).map(<[u8]>::to_vec).collect());
         let writer_context = WriterContext {

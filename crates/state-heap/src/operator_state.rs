@@ -192,10 +192,8 @@ impl OperatorStateStore {
                 &data.elements
             }
         };
-        let state = decode(elements).map_err(|error| StateError::Unreadable {
-            name: name(),
-            reason: error.to_string(),
-        })?;
+        let state = decode(elements)
+            .map_err(|error| StateError::Unreadable { name: name(), reason: error.to_string() })?;
         self.slots.push(Slot { meta, mode, state: Box::new(state) });
         Ok(self.slots.len() - 1)
     }
@@ -217,9 +215,8 @@ impl OperatorStateStore {
             let (name, mode) = (slot.meta.name.clone(), slot.mode);
             Ok(ListStateData { name, mode, elements: slot.state.encode()? })
         });
-        let passed_on = |data: &&ListStateData| {
-            data.mode != RedistributionMode::Union || self.subtask == 0
-        };
+        let passed_on =
+            |data: &&ListStateData| data.mode != RedistributionMode::Union || self.subtask == 0;
         let unread = self.restored.iter().map(|(_, data)| data).filter(passed_on);
         registered.chain(unread.map(|data| Ok(data.clone()))).collect()
     }

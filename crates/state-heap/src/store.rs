@@ -544,8 +544,7 @@ impl<K: Key> KeyedStateStore<K> {
         descriptor: &AggregatingStateDescriptor<A>,
     ) -> Result<AggregatingState<I, A>, StateError> {
         let (name, ttl) = (descriptor.name(), descriptor.ttl());
-        let place =
-            self.register::<Stamped<A::Accumulator>>(name, StateKind::Aggregating, ttl)?;
+        let place = self.register::<Stamped<A::Accumulator>>(name, StateKind::Aggregating, ttl)?;
         Ok(AggregatingState::new(place, descriptor.aggregate.clone()))
     }
 }

@@ -240,10 +240,10 @@ impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
         self.states.forget_before(capture);
     }
 
-    fn operator_states(&self) -> Vec<ListStateData> {
-        let elements = codec::encode(&self.watermark).into_iter().collect();
+    fn operator_states(&self) -> Result<Vec<ListStateData>, CodecError> {
+        let elements = vec![codec::encode(&self.watermark)?];
         let mode = RedistributionMode::Union;
-        vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }]
+        Ok(vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }])
     }
 
     fn metas(&self) -> Vec<StateMeta> {

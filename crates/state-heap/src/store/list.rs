@@ -110,10 +110,7 @@ impl<V: Record> ListState<V> {
 }
 
 /// Reads a list with times. Elements that have expired are removed, and may be returned this once.
-fn read<'a, K: Key, V: Record>(
-    mut timed: TimedAccess<'a, K, StampedList<V>>,
-    ttl: Ttl,
-) -> &'a [V] {
+fn read<'a, K: Key, V: Record>(mut timed: TimedAccess<'a, K, StampedList<V>>, ttl: Ttl) -> &'a [V] {
     let horizon_ms = ttl.horizon_ms(timed.now_ms);
     let expired = timed.get().map_or(Expired::Nothing, |list| list.expired(horizon_ms));
     let all = (ttl.return_expired && expired != Expired::Nothing)

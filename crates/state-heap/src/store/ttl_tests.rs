@@ -64,9 +64,7 @@ impl States {
             list: store
                 .list_state(&ListStateDescriptor::new("list").enable_time_to_live(ttl))
                 .unwrap(),
-            map: store
-                .map_state(&MapStateDescriptor::new("map").enable_time_to_live(ttl))
-                .unwrap(),
+            map: store.map_state(&MapStateDescriptor::new("map").enable_time_to_live(ttl)).unwrap(),
             sum: store.reducing_state(&sum.enable_time_to_live(ttl)).unwrap(),
             average: store.aggregating_state(&average.enable_time_to_live(ttl)).unwrap(),
         }

@@ -153,9 +153,8 @@ impl Tracer {
     /// The variant to go into: one of which something is not known yet, else one that can be made.
     fn choose(&mut self, node: usize, building: bool) -> Option<usize> {
         let Node::Enum(variants) = &self.nodes[node] else { return None };
-        let open = |variant: &&VariantNode| {
-            variant.tries < MAX_TRIES && !self.is_done(variant.content)
-        };
+        let open =
+            |variant: &&VariantNode| variant.tries < MAX_TRIES && !self.is_done(variant.content);
         let open = variants.iter().filter(open).min_by_key(|variant| variant.tries);
         let built = || variants.iter().position(|variant| variant.built);
         let index = match open.filter(|_| !building) {
@@ -479,11 +478,7 @@ impl<'de> de::Deserializer<'de> for At<'_> {
         result
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Stop> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Stop> {
         self.tuple(len, visitor)
     }
 
