@@ -20,6 +20,10 @@ mod top_n;
 #[path = "../../examples/stream_join.rs"]
 mod stream_join;
 
+#[allow(dead_code)]
+#[path = "../../examples/broadcast_rules.rs"]
+mod broadcast_rules;
+
 #[test]
 fn clicks_are_counted_in_every_window_that_holds_them() {
     use windowed_click_counts::{PageCount, click_counts, made_up_clicks};
@@ -107,4 +111,30 @@ fn orders_meet_their_payments_whichever_comes_first() {
         Outcome::PaymentWithoutOrder(7),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn rules_reach_every_sensor_wherever_it_is() {
+    use broadcast_rules::{
+        Alarm, alarms, in_order, made_up_changes, made_up_readings, parse_change, parse_reading,
+    };
+    for parallelism in [1, 3] {
+        let env = StreamExecutionEnvironment::new();
+        env.set_parallelism(parallelism);
+        let readings = CollectionSource::new(made_up_readings()).unwrap();
+        let readings =
+            env.from_source(readings, in_order(|r: &broadcast_rules::Reading| r.time), "Readings");
+        let changes = CollectionSource::new(made_up_changes()).unwrap();
+        let changes =
+            env.from_source(changes, in_order(|c: &broadcast_rules::RuleChange| c.time), "Rules");
+        let found = alarms(&readings, &changes).execute_and_collect("rules").unwrap();
+        let alarm = |sensor: &str, rule: &str, time| Alarm {
+            sensor: sensor.to_owned(),
+            rule: rule.to_owned(),
+            time,
+        };
+        assert_eq!(found, [alarm("oven", "hot", 15_000)]);
+    }
+    assert!(parse_reading("1,oven").unwrap_err().to_string().contains("oven"));
+    assert_eq!(parse_change("7,hot").unwrap().bound, None);
 }

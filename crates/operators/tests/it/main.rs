@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod broadcast;
 mod harness;
+mod state;
 mod timers;
 mod window_model;
 mod windows;

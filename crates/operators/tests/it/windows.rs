@@ -775,3 +775,27 @@ fn slices_stop_at_a_full_output_and_go_on() {
     assert_eq!(after.matches("sum 1").count(), 904);
     assert!(after.ends_with("  wm 20\n") && !before.contains("  wm 20"));
 }
+
+#[test]
+fn state_per_window_and_per_key_is_restored() {
+    let create = || {
+        let windows = TumblingEventTimeWindows::of(ms(10));
+        let trigger = WindowAssigner::<Event>::default_trigger(&windows);
+        let contents = RecordContents::new(Numbered::default());
+        WindowOperator::new(by_key(), windows, trigger, contents, 5, None)
+    };
+    let mut before = Harness::open(create());
+    before.run("@1 a:1 @2 b:1 @3 c:1\nwm 9\n@11 a:1 @12 b:1");
+    let mut after = Harness::open_restored(create(), Some(before.snapshot()));
+    expect![[r#"
+        wm 9
+          wm 9
+        @4 a:1
+          @9 a [0, 10): window 1, firing 2, 2 records, watermark 9
+        end
+          @19 b [10, 20): window 2, firing 1, 1 records, watermark 9223372036854775807
+          @19 a [10, 20): window 2, firing 1, 1 records, watermark 9223372036854775807
+          wm end
+    "#]]
+    .assert_eq(&after.run("wm 9\n@4 a:1\nend"));
+}
