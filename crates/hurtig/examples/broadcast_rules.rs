@@ -142,14 +142,16 @@ impl KeyedBroadcastProcessFunction<String, Reading, RuleChange, Alarm> for Apply
     }
 }
 
-/// Event time for readings and changes, each in its order.
-pub fn in_order<T: 'static>(
-    time: impl Fn(&T) -> i64 + Send + Sync + 'static,
-) -> WatermarkStrategy<T>
-where
-    T: Clone + Send + Serialize + for<'de> Deserialize<'de>,
-{
-    WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(time)
+/// Event time for readings, which come in its order.
+pub fn readings_in_order() -> WatermarkStrategy<Reading> {
+    WatermarkStrategy::for_monotonous_timestamps()
+        .with_timestamp_assigner(|reading: &Reading| reading.time)
+}
+
+/// Event time for changes of rules, which come in its order.
+pub fn changes_in_order() -> WatermarkStrategy<RuleChange> {
+    WatermarkStrategy::for_monotonous_timestamps()
+        .with_timestamp_assigner(|change: &RuleChange| change.time)
 }
 
 /// The alarms of readings under changing rules.
@@ -204,19 +206,19 @@ fn main() -> Result<(), BoxError> {
     let readings = match parameters.get("readings") {
         Some(path) => lines(path)
             .try_map(|line: String| parse_reading(&line))
-            .assign_timestamps_and_watermarks(in_order(|reading: &Reading| reading.time)),
+            .assign_timestamps_and_watermarks(readings_in_order()),
         None => {
             let source = CollectionSource::new(made_up_readings())?;
-            env.from_source(source, in_order(|reading: &Reading| reading.time), "Readings")
+            env.from_source(source, readings_in_order(), "Readings")
         }
     };
     let changes = match parameters.get("rules") {
         Some(path) => lines(path)
             .try_map(|line: String| parse_change(&line))
-            .assign_timestamps_and_watermarks(in_order(|change: &RuleChange| change.time)),
+            .assign_timestamps_and_watermarks(changes_in_order()),
         None => {
             let source = CollectionSource::new(made_up_changes())?;
-            env.from_source(source, in_order(|change: &RuleChange| change.time), "Rules")
+            env.from_source(source, changes_in_order(), "Rules")
         }
     };
     alarms(&readings, &changes)

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 
 use hurtig_env::Clock;
 use hurtig_state_api::Key;
-use hurtig_state_heap::{KeyedStateHandle, KeyedStateStore, OperatorStateStore};
+use hurtig_state_heap::{KeyedState, KeyedStateStore, OperatorStateStore};
 use hurtig_types::{BoxError, Record};
 
 use crate::{
@@ -140,7 +140,7 @@ impl<K: Key> KeyedBroadcastContext<'_, K> {
     /// for that key: handles read and write its states.
     pub fn apply_to_keyed_state(
         &mut self,
-        state: &impl KeyedStateHandle,
+        state: &impl KeyedState,
         f: impl FnMut(&K, &mut KeyedStateStore<K>) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
         self.state.for_each_key(state, f)

@@ -23,8 +23,8 @@ pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use operator_state::{BroadcastState, OperatorListState, OperatorStateStore};
 pub use store::{
-    AggregatingState, KeyedStateHandle, KeyedStateStore, ListState, MapEntries, MapState,
-    ReducingState, StateError, ValueState, keyed_state_meta,
+    AggregatingState, KeyedState, KeyedStateStore, ListState, MapEntries, MapState, ReducingState,
+    StateError, ValueState, keyed_state_meta,
 };
 pub use table::{IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};

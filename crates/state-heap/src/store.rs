@@ -12,17 +12,18 @@ mod error;
 mod folding;
 mod list;
 mod map;
+mod slot;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod ttl_tests;
 mod value;
 
-use std::{any::Any, hash::Hash};
+use std::hash::Hash;
 
 use hurtig_state_api::{
-    AggregateFunction, AggregatingStateDescriptor, IncrementalCleanup, Key, ListStateDescriptor,
-    MapStateDescriptor, ReducingStateDescriptor, StateTtlConfig, ValueStateDescriptor,
+    AggregateFunction, AggregatingStateDescriptor, Key, ListStateDescriptor, MapStateDescriptor,
+    ReducingStateDescriptor, StateTtlConfig, ValueStateDescriptor,
 };
 use hurtig_types::{
     KeyGroupRange, Record,
@@ -33,8 +34,8 @@ use hurtig_types::{
 
 use crate::{
     capture::Block,
-    table::{HashOf, KeyedTable, sweep},
-    ttl::{Expired, Expiring, Stamped, StampedList, StateMap, Ttl, unexpired},
+    table::{HashOf, KeyedTable},
+    ttl::{Expired, Expiring, Stamped, StampedList, StateMap, Ttl},
 };
 
 pub use error::StateError;
@@ -42,6 +43,8 @@ pub use folding::{AggregatingState, ReducingState};
 pub use list::ListState;
 pub use map::{MapEntries, MapState};
 pub use value::ValueState;
+
+use slot::{PlainTable, Slot, StateTable, TimedAccess, TimedSlot, TimedTable, keep};
 
 /// Most buckets that are looked at per batch and state for what has expired.
 const MAX_SWEEP: usize = 16_384;
@@ -54,8 +57,8 @@ struct Place {
 }
 
 /// A handle of a keyed state of any kind.
-pub trait KeyedStateHandle: sealed::HasPlace {}
-impl<T: sealed::HasPlace> KeyedStateHandle for T {}
+pub trait KeyedState: sealed::HasPlace {}
+impl<T: sealed::HasPlace> KeyedState for T {}
 
 mod sealed {
     /// Says which state of its store a handle is of.
@@ -65,143 +68,11 @@ mod sealed {
 }
 use sealed::HasPlace;
 
-struct Slot<K> {
-    meta: StateMeta,
-    table: Box<dyn StateTable<K>>,
-    timed: Option<Box<TimedSlot>>,
-}
-
-/// What a state with a time to live has beside its table.
-struct TimedSlot {
-    config: StateTtlConfig,
-    cleanup: Option<IncrementalCleanup>,
-    /// Entries that the accesses of this batch allow to be looked at.
-    earned: usize,
-    /// The last expired value that was returned: it is in the table no more.
-    spare: Option<Box<dyn Any + Send>>,
-}
-
-/// A table whose values' type is known only to its handles.
-trait StateTable<K>: Send {
-    fn as_any(&mut self) -> &mut dyn Any;
-    fn begin_capture(&mut self, since: Option<u32>, now_ms: i64);
-    fn cancel_capture(&mut self);
-    fn forget_removals_before(&mut self, capture: u32);
-    fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError>;
-    fn is_empty(&self) -> bool;
-    fn keys(&self) -> Vec<(u64, K)>;
-    fn sweep(&mut self, buckets: usize, now_ms: i64);
-}
-
-/// What every table does in the same way.
-macro_rules! state_table {
-    ($($table:tt)+) => {
-        fn as_any(&mut self) -> &mut dyn Any {
-            &mut self$($table)+
-        }
-
-        fn cancel_capture(&mut self) {
-            self$($table)+.cancel_capture();
-        }
-
-        fn forget_removals_before(&mut self, capture: u32) {
-            self$($table)+.forget_removals_before(capture);
-        }
-
-        fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError> {
-            self$($table)+.next_block(max_bytes)
-        }
-
-        fn is_empty(&self) -> bool {
-            self$($table)+.is_empty()
-        }
-
-        fn keys(&self) -> Vec<(u64, K)> {
-            self$($table)+.iter().map(|(hash, key, _)| (hash, key.clone())).collect()
-        }
-    };
-}
-
-/// A table of plain values.
-struct PlainTable<K, V>(KeyedTable<K, V>);
-
-impl<K: Key, V: Record> StateTable<K> for PlainTable<K, V> {
-    state_table!(.0);
-
-    fn begin_capture(&mut self, since: Option<u32>, _: i64) {
-        self.0.begin_capture(since);
-    }
-
-    fn sweep(&mut self, _: usize, _: i64) {}
-}
-
-/// A table of values with times.
-struct TimedTable<K, S> {
-    table: KeyedTable<K, S>,
-    ttl: Ttl,
-    /// Full captures leave out what has expired. One of changes must not: what it left out, an
-    /// earlier capture could bring back.
-    filtered: bool,
-}
-
-impl<K: Key, S: Expiring> StateTable<K> for TimedTable<K, S> {
-    state_table!(.table);
-
-    fn begin_capture(&mut self, since: Option<u32>, now_ms: i64) {
-        let filtered = self.filtered && since.is_none();
-        let filter = filtered.then(|| unexpired(self.ttl.horizon_ms(now_ms)));
-        self.table.begin_filtered_capture(since, filter);
-    }
-
-    fn sweep(&mut self, buckets: usize, now_ms: i64) {
-        sweep(&mut self.table, buckets, self.ttl.horizon_ms(now_ms));
-    }
-}
-
 /// A state of a snapshot that has not been registered yet. Files of one chain may have been written
 /// by programs that described it differently.
 struct Restored {
     metas: Vec<StateMeta>,
     blocks: Vec<(usize, Block)>,
-}
-
-/// A state with a time to live, at the current key.
-struct TimedAccess<'a, K, S> {
-    table: &'a mut KeyedTable<K, S>,
-    hash: u64,
-    key: &'a K,
-    now_ms: i64,
-    spare: &'a mut Option<Box<dyn Any + Send>>,
-}
-
-impl<K: Key, S: Expiring> TimedAccess<'_, K, S> {
-    fn get(&self) -> Option<&S> {
-        self.table.get(self.hash, self.key)
-    }
-
-    /// Drops what has expired. True if there is something left.
-    fn drop_expired(&mut self, ttl: Ttl) -> bool {
-        let horizon_ms = ttl.horizon_ms(self.now_ms);
-        match self.get().map(|value| value.expired(horizon_ms)) {
-            None => false,
-            Some(Expired::Nothing) => true,
-            Some(Expired::All) => {
-                self.table.remove(self.hash, self.key);
-                false
-            }
-            Some(Expired::Part) => {
-                if let Some(value) = self.table.get_mut(self.hash, self.key) {
-                    value.drop_expired(horizon_ms);
-                }
-                true
-            }
-        }
-    }
-}
-
-/// Keeps a value that is in the table no more, to be looked at once.
-fn keep<V: Send + 'static>(spare: &mut Option<Box<dyn Any + Send>>, value: V) -> Option<&V> {
-    spare.insert(Box::new(value)).downcast_ref()
 }
 
 /// Describes a keyed state for snapshots.
@@ -367,7 +238,7 @@ impl<K: Key> KeyedStateStore<K> {
     /// Calls `f` for each key that a state has something for, with that key current.
     pub fn for_each_key<E: From<StateError>>(
         &mut self,
-        state: &impl KeyedStateHandle,
+        state: &impl KeyedState,
         mut f: impl FnMut(&K, &mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
         let slot = self.slots.get(state.slot()).ok_or(StateError::ForeignHandle)?;

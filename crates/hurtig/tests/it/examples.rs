@@ -116,17 +116,16 @@ fn orders_meet_their_payments_whichever_comes_first() {
 #[test]
 fn rules_reach_every_sensor_wherever_it_is() {
     use broadcast_rules::{
-        Alarm, alarms, in_order, made_up_changes, made_up_readings, parse_change, parse_reading,
+        Alarm, alarms, changes_in_order, made_up_changes, made_up_readings, parse_change,
+        parse_reading, readings_in_order,
     };
     for parallelism in [1, 3] {
         let env = StreamExecutionEnvironment::new();
         env.set_parallelism(parallelism);
         let readings = CollectionSource::new(made_up_readings()).unwrap();
-        let readings =
-            env.from_source(readings, in_order(|r: &broadcast_rules::Reading| r.time), "Readings");
+        let readings = env.from_source(readings, readings_in_order(), "Readings");
         let changes = CollectionSource::new(made_up_changes()).unwrap();
-        let changes =
-            env.from_source(changes, in_order(|c: &broadcast_rules::RuleChange| c.time), "Rules");
+        let changes = env.from_source(changes, changes_in_order(), "Rules");
         let found = alarms(&readings, &changes).execute_and_collect("rules").unwrap();
         let alarm = |sensor: &str, rule: &str, time| Alarm {
             sensor: sensor.to_owned(),

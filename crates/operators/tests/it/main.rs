@@ -7,4 +7,5 @@ mod harness;
 mod state;
 mod timers;
 mod window_model;
+mod window_state;
 mod windows;

@@ -1,3 +1,5 @@
+//! Lists and maps through snapshots.
+
 use super::*;
 
 fn restore(states: Vec<ListStateData>, metas: Vec<StateMeta>) -> OperatorRestore {

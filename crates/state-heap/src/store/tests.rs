@@ -1,3 +1,5 @@
+//! Every kind of keyed state, without times to live.
+
 use super::*;
 
 fn store() -> KeyedStateStore<u32> {

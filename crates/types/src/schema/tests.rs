@@ -1,3 +1,5 @@
+//! What types are traced to, and what is told of changes.
+
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16};
 
 use proptest::prelude::*;
