@@ -60,9 +60,16 @@ pub struct OperatorRestore {
     pub keyed: Vec<KeyedFile>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,
+    /// Describes all states as they were written.
+    pub metas: Vec<StateMeta>,
 }
 
 impl OperatorRestore {
+    /// How a state was described when it was written.
+    pub fn meta(&self, name: &str) -> Option<&StateMeta> {
+        self.metas.iter().find(|meta| meta.name == name)
+    }
+
     /// The elements of a list state.
     pub fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let state = self.operator_states.iter().filter(move |state| state.name == name);

@@ -23,7 +23,10 @@ use hurtig_types::{
     Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, codec,
 };
 
-use crate::{keyed::not_open, snapshot::list_state_meta};
+use crate::{
+    keyed::not_open,
+    snapshot::{check_list, list_state_meta},
+};
 
 /// The state that holds what is to be committed.
 const COMMITTABLES: &str = "committables";
@@ -119,6 +122,8 @@ impl<S: Sink> SinkOperator<S> {
 
 impl<S: Sink> Operator for SinkOperator<S> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let mode = RedistributionMode::SplitDistribute;
+        check_list::<S::Committable>(context, COMMITTABLES, mode)?;
         let restored = context.restored.as_deref();
         let elements = |name| -> Vec<Vec<u8>> {
             restored.into_iter().flat_map(|state| state.list(name)).map(<[u8]>::to_vec).collect()

@@ -17,8 +17,11 @@ pub(crate) async fn read_state(
 ) -> FlowResult<HashMap<OperatorId, Arc<OperatorRestore>>> {
     let mut states = HashMap::new();
     for (operator, state) in &restore.operators {
-        let mut read =
-            OperatorRestore { checkpoint_id: restore.checkpoint_id, ..Default::default() };
+        let mut read = OperatorRestore {
+            checkpoint_id: restore.checkpoint_id,
+            metas: state.states.clone(),
+            ..Default::default()
+        };
         for chain in state.keyed.iter().map(|handle| &handle.chain) {
             for (index, file) in chain.iter().enumerate() {
                 let content = read_file(stores, file).await?.into();
