@@ -116,6 +116,13 @@ impl StreamExecutionEnvironment {
         self
     }
 
+    /// As [`StreamExecutionEnvironment::restore_from`], with all that can be said of it: also whose
+    /// the snapshot is from then on ([`RecoveryClaimMode`]).
+    pub fn restore_with(&self, restore: RestoreFrom) -> &Self {
+        self.settings.lock().job.restore_from = Some(restore);
+        self
+    }
+
     /// Milliseconds of processing time between two watermarks.
     pub fn set_auto_watermark_interval_ms(&self, interval_ms: u64) -> &Self {
         self.settings.lock().job.auto_watermark_interval_ms = interval_ms;

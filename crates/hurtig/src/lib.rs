@@ -51,11 +51,13 @@ pub use parameters::ParameterTool;
 pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
-pub use hurtig_cluster_api::{JobDetails, JobStatus};
+pub use hurtig_cluster_api::{
+    CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus, JobDetails, JobStatus,
+};
 pub use hurtig_config as config;
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;
 pub use hurtig_graph as graph;
 pub use hurtig_operators as operators;
 pub use hurtig_state_api as state;
-pub use hurtig_types::Batch;
+pub use hurtig_types::{Batch, RecoveryClaimMode, SavepointFormat};

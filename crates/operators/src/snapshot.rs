@@ -3,35 +3,17 @@
 //! An operator's keyed state consists of parts: stores of named states, tables, timers. They are
 //! captured and restored in one order, always the same, into one file.
 
-use std::any::type_name;
-
 use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{
     Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,
 };
+pub(crate) use hurtig_state_heap::list_state_meta;
 use hurtig_types::{
-    FlowError, FlowResult, KeyGroupRange, Record, RedistributionMode, StateKind, StateMeta,
-    codec::CodecError, snapshot::state_checksum,
+    FlowError, FlowResult, KeyGroupRange, Record, StateKind, StateMeta, codec::CodecError,
 };
 
 use crate::keyed::Timers;
-
-/// Describes a list state for snapshots.
-pub(crate) fn list_state_meta<T: 'static>(name: &str, mode: RedistributionMode) -> StateMeta {
-    let kind = match mode {
-        RedistributionMode::Broadcast => StateKind::Broadcast,
-        RedistributionMode::SplitDistribute | RedistributionMode::Union => StateKind::OperatorList,
-    };
-    let schema = type_name::<T>().to_owned();
-    StateMeta {
-        name: name.to_owned(),
-        kind,
-        codec: "postcard-1".to_owned(),
-        fingerprint: state_checksum(schema.as_bytes()),
-        schema,
-    }
-}
 
 /// The keyed state of an operator.
 pub(crate) trait KeyedParts {

@@ -20,7 +20,7 @@ pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use store::{
     AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
-    keyed_state_meta,
+    keyed_state_meta, list_state_meta,
 };
 pub use table::{IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};

@@ -19,7 +19,7 @@ use hurtig_state_api::{
 use hurtig_types::{
     KeyGroupRange, Record,
     codec::CodecError,
-    snapshot::{StateDifference, StateKind, StateMeta, state_checksum},
+    snapshot::{RedistributionMode, StateDifference, StateKind, StateMeta, state_checksum},
 };
 
 use crate::{capture::Block, table::KeyedTable};
@@ -136,6 +136,8 @@ trait StateTable: Send {
     fn forget_removals_before(&mut self, capture: u32);
     fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError>;
     fn is_empty(&self) -> bool;
+    /// Calls `f` with hash and key of each entry.
+    fn each_key(&self, f: &mut dyn FnMut(u64, &dyn Any));
 }
 
 impl<K: Key, V: Record> StateTable for KeyedTable<K, V> {
@@ -162,6 +164,10 @@ impl<K: Key, V: Record> StateTable for KeyedTable<K, V> {
     fn is_empty(&self) -> bool {
         KeyedTable::is_empty(self)
     }
+
+    fn each_key(&self, f: &mut dyn FnMut(u64, &dyn Any)) {
+        self.iter().for_each(|(hash, key, _)| f(hash, key));
+    }
 }
 
 /// Describes a keyed state for snapshots.
@@ -176,7 +182,23 @@ pub fn keyed_state_meta<K: 'static, V: 'static>(name: &str, kind: StateKind) -> 
     }
 }
 
-/// The codec of keyed state and its version.
+/// Describes a list or broadcast state of an operator for snapshots.
+pub fn list_state_meta<T: 'static>(name: &str, mode: RedistributionMode) -> StateMeta {
+    let kind = match mode {
+        RedistributionMode::Broadcast => StateKind::Broadcast,
+        RedistributionMode::SplitDistribute | RedistributionMode::Union => StateKind::OperatorList,
+    };
+    let schema = type_name::<T>().to_owned();
+    StateMeta {
+        name: name.to_owned(),
+        kind,
+        codec: CODEC.to_owned(),
+        fingerprint: state_checksum(schema.as_bytes()),
+        schema,
+    }
+}
+
+/// The codec of state and its version.
 const CODEC: &str = "postcard-1";
 
 /// All states of one operator.
@@ -268,6 +290,18 @@ impl<K: Key> KeyedStateStore<K> {
             }
         }
         Ok(None)
+    }
+
+    /// Hash and key of every key that a registered state holds something for, state by state: a key
+    /// comes once per state.
+    pub fn each_key(&self, mut f: impl FnMut(u64, &K)) {
+        for slot in &self.slots {
+            slot.table.each_key(&mut |hash, key| {
+                if let Some(key) = key.downcast_ref() {
+                    f(hash, key);
+                }
+            });
+        }
     }
 
     /// True if no state holds anything.

@@ -277,11 +277,11 @@ fn state_of_an_operator_that_is_gone_is_left_behind_only_on_demand() {
         &metadata,
         &topology,
         expect![[
-            r#"checkpoint 5 has state ["count"] of operator "map" (00000000000000000000000000000002), which the job does not have; allow non-restored state to leave it behind"#
+            r#"checkpoint 5 has state of operators that the job does not have: "map" (00000000000000000000000000000002) with state ["count"], 20 bytes; to go on without that state allow non-restored state (execution.state-recovery.ignore-unclaimed-state, --allow-non-restored-state)"#
         ]],
     );
     let assignment = assign_states(&metadata, &topology, true).unwrap();
-    assert_eq!(assignment.left_behind, [MAP]);
+    assert_eq!(assignment.left_behind[0].operator, MAP);
 }
 
 #[test]
