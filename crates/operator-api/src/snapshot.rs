@@ -44,11 +44,21 @@ pub struct ListStateData {
 pub struct OperatorRestore {
     /// The checkpoint.
     pub checkpoint_id: CheckpointId,
-    /// Contents of keyed state files, in the order in which they apply. They may hold key groups
-    /// of other subtasks, which are to be skipped.
-    pub keyed: Vec<Arc<[u8]>>,
+    /// Keyed state files, in the order in which they apply.
+    pub keyed: Vec<RestoredFile>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,
+}
+
+/// One keyed state file of a restore. It may hold key groups of other subtasks, which are to be
+/// skipped.
+#[derive(Clone, Debug)]
+pub struct RestoredFile {
+    /// Its content.
+    pub content: Arc<[u8]>,
+    /// Nothing follows in its chain of base and deltas. Deltas hold all timers, not changes, so
+    /// the timers of the last file alone are those that there were.
+    pub ends_chain: bool,
 }
 
 impl OperatorRestore {

@@ -3,7 +3,7 @@
 //! An operator's keyed state consists of parts: stores of named states, tables, timers. They are
 //! captured and restored in one order, always the same, into one file.
 
-use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore};
+use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore, RestoredFile};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{
     Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,
@@ -92,9 +92,12 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
         return Ok(());
     };
     let OperatorRestore { keyed, checkpoint_id, .. } = &**restored;
-    for content in keyed {
+    for RestoredFile { content, ends_chain } in keyed {
         let mut failure = None;
         let read = read_blocks(content, |meta, block| {
+            if is_timers(&block) && !ends_chain {
+                return Ok(());
+            }
             parts.restore(meta, block).map_err(|error| {
                 let text = error.to_string();
                 failure = Some(error);
@@ -109,6 +112,10 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
         })?;
     }
     Ok(())
+}
+
+fn is_timers(block: &Block) -> bool {
+    matches!(block.kind, BlockKind::EventTimers | BlockKind::ProcessingTimers)
 }
 
 /// A block could not be read.

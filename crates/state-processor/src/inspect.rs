@@ -237,8 +237,8 @@ async fn files(
     }
     if verify {
         let unread = named.iter().filter(|(url, _)| !intact.contains_key(*url));
-        let unread = unread.map(|(_, file)| *file).chain(inline);
-        let checks = unread.map(async |file| (file, snapshot.read(file).await.err()));
+        let unread: Vec<&StateFile> = unread.map(|(_, file)| *file).chain(inline).collect();
+        let checks = unread.into_iter().map(async |file| (file, snapshot.read(file).await.err()));
         let mut checks = futures::stream::iter(checks).buffer_unordered(FILES_IN_FLIGHT);
         while let Some((file, error)) = checks.next().await {
             if let Some(url) = file.url() {

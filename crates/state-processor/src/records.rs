@@ -46,7 +46,7 @@ impl<T: Record> SavepointRecords<T> {
     }
 }
 
-impl<T> Iterator for SavepointRecords<T> {
+impl<T: Record> Iterator for SavepointRecords<T> {
     type Item = Result<T, StateProcessorError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hurtig_operator_api::{ListStateData, OperatorRestore};
+use hurtig_operator_api::{ListStateData, OperatorRestore, RestoredFile};
 use hurtig_storage::{Stores, reader::read_all};
 use hurtig_types::{
     FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle, StateFile,
@@ -19,8 +19,11 @@ pub(crate) async fn read_state(
     for (operator, state) in &restore.operators {
         let mut read =
             OperatorRestore { checkpoint_id: restore.checkpoint_id, ..Default::default() };
-        for file in state.keyed.iter().flat_map(|handle| &handle.chain) {
-            read.keyed.push(read_file(stores, file).await?.into());
+        for chain in state.keyed.iter().map(|handle| &handle.chain) {
+            for (position, file) in chain.iter().enumerate() {
+                let content = read_file(stores, file).await?.into();
+                read.keyed.push(RestoredFile { content, ends_chain: position + 1 == chain.len() });
+            }
         }
         for handle in &state.operator {
             let content = read_file(stores, &handle.file).await?;

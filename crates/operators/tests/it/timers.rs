@@ -1,5 +1,6 @@
 //! Timers of keyed functions.
 
+use hurtig_operator_api::{OperatorRestore, RestoredFile};
 use hurtig_operators::{
     Collector, KeySelector,
     keyed::{KeyedContext, KeyedProcessFunction, KeyedProcessOperator, TimeDomain},
@@ -47,4 +48,32 @@ fn many_timers_are_fired_in_several_calls_in_order() {
     let expected = (1..=10_000).map(|time| format!("  @{time} timer {time}"));
     assert!(timers.iter().copied().eq(expected.collect::<Vec<_>>()));
     assert!(transcript.ends_with("  wm 20000\n"), "the watermark follows what it has caused");
+}
+
+/// A delta holds all timers: those of its base that have fired since must not come back.
+#[test]
+fn timers_that_fired_between_a_base_and_its_delta_stay_gone() {
+    let create = || {
+        let selector = KeySelector::new(|(key, _): &Event| key.clone());
+        KeyedProcessOperator::new(selector, EveryMillisecond)
+    };
+    let mut harness = Harness::open(create());
+    harness.run("a:5 b:3");
+    let base = harness.begin_snapshot(None);
+    let mut files = vec![harness.finish_snapshot(20)];
+    harness.run("wm 3");
+    harness.begin_snapshot(base.number);
+    files.push(harness.finish_snapshot(20));
+    let restored = |files: Vec<Vec<u8>>| {
+        let last = files.len() - 1;
+        let keyed = files.into_iter().enumerate().map(|(position, content)| RestoredFile {
+            content: content.into(),
+            ends_chain: position == last,
+        });
+        let restore = OperatorRestore { keyed: keyed.collect(), ..OperatorRestore::default() };
+        let transcript = Harness::open_restored(create(), Some(restore)).run("wm 9");
+        transcript.lines().filter(|line| line.contains("timer")).count()
+    };
+    assert_eq!(restored(files[..1].to_vec()), 8, "the base alone has all");
+    assert_eq!(restored(files), 2, "only @4 and @5 of a are left");
 }
