@@ -90,8 +90,7 @@ impl Block {
         }
     }
 
-    fn hash_of<K: Key>(&self, key: &K, max_parallelism: u32) -> Result<u64, CodecError> {
-        let hash = stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))?;
+    fn checked(&self, hash: u64, max_parallelism: u32) -> Result<u64, CodecError> {
         if key_group_of(hash, max_parallelism) != self.key_group {
             let problem = format!("a key does not belong to key group {}", self.key_group);
             return Err(CodecError::Malformed(problem));
@@ -99,29 +98,39 @@ impl Block {
         Ok(hash)
     }
 
-    /// Calls `f` with hash, key and value of each entry.
-    pub(crate) fn each_entry<K: Key, V: Record>(
-        &self,
-        max_parallelism: u32,
-        mut f: impl FnMut(u64, K, V),
-    ) -> Result<(), CodecError> {
-        self.each(|(key, value): (K, V)| {
-            f(self.hash_of(&key, max_parallelism)?, key, value);
-            Ok(())
-        })
-    }
-
     /// Calls `f` with hash and key of each removal.
     pub(crate) fn each_key<K: Key>(
         &self,
+        hash_of: KeyHash<K>,
         max_parallelism: u32,
         mut f: impl FnMut(u64, K),
     ) -> Result<(), CodecError> {
         self.each(|key: K| {
-            f(self.hash_of(&key, max_parallelism)?, key);
+            f(self.checked(hash_of(&key)?, max_parallelism)?, key);
             Ok(())
         })
     }
+
+    /// Calls `f` with hash, key and value of each entry.
+    pub(crate) fn each_entry<K: Key, V: Record>(
+        &self,
+        hash_of: KeyHash<K>,
+        max_parallelism: u32,
+        mut f: impl FnMut(u64, K, V),
+    ) -> Result<(), CodecError> {
+        self.each(|(key, value): (K, V)| {
+            f(self.checked(hash_of(&key)?, max_parallelism)?, key, value);
+            Ok(())
+        })
+    }
+}
+
+/// Finds the hash of a key that was read: that with which it was put into its table.
+pub type KeyHash<K> = fn(&K) -> Result<u64, CodecError>;
+
+/// The stable hash of the whole key, as it is with nearly all tables.
+pub(crate) fn hash_of_key<K: Key>(key: &K) -> Result<u64, CodecError> {
+    stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))
 }
 
 /// A capture under way.

@@ -11,12 +11,14 @@
 
 pub mod capture;
 pub mod file;
+#[cfg(test)]
+mod hostile;
 mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
 
-pub use capture::{Block, BlockKind};
+pub use capture::{Block, BlockKind, KeyHash};
 pub use file::{CaptureWriter, read_blocks};
 pub use store::{
     AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,

@@ -22,7 +22,10 @@ use hurtig_types::{
     snapshot::{RedistributionMode, StateDifference, StateKind, StateMeta, state_checksum},
 };
 
-use crate::{capture::Block, table::KeyedTable};
+use crate::{
+    capture::{Block, KeyHash, hash_of_key},
+    table::KeyedTable,
+};
 
 /// Misuse of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +209,7 @@ pub struct KeyedStateStore<K> {
     slots: Vec<Slot>,
     range: KeyGroupRange,
     max_parallelism: u32,
+    hash_of: KeyHash<K>,
     current: Option<(u64, K)>,
     /// Number of the last capture, or 1.
     epoch: u32,
@@ -222,11 +226,18 @@ impl<K: Key> KeyedStateStore<K> {
             slots: Vec::new(),
             range,
             max_parallelism,
+            hash_of: hash_of_key,
             current: None,
             epoch: 1,
             restored: Vec::new(),
             capturing: None,
         }
+    }
+
+    /// A store whose keys have that hash, and not their own; see [`KeyedTable::hashed_by`].
+    pub fn hashed_by(mut self, hash_of: KeyHash<K>) -> Self {
+        self.hash_of = hash_of;
+        self
     }
 
     /// Takes a block of a snapshot; it is decoded when its state is registered.
@@ -330,7 +341,7 @@ impl<K: Key> KeyedStateStore<K> {
         }
         let meta = keyed_state_meta::<K, V>(name, kind);
         let table = KeyedTable::<K, V>::new(self.range, self.max_parallelism);
-        let mut table = table.at_epoch(self.epoch);
+        let mut table = table.at_epoch(self.epoch).hashed_by(self.hash_of);
         table.track_removals();
         if let Some(index) = self.restored.iter().position(|(known, _)| known.name == name) {
             let (restored, blocks) = self.restored.swap_remove(index);

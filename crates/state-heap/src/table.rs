@@ -8,7 +8,7 @@ use hashbrown::{HashTable, hash_table::Entry as RawEntry};
 use hurtig_state_api::Key;
 use hurtig_types::{KeyGroupRange, Record, codec::CodecError, key_group_of};
 
-use crate::capture::{Block, BlockKind, Capture, Removals};
+use crate::capture::{Block, BlockKind, Capture, KeyHash, Removals, hash_of_key};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<K, V> {
@@ -39,13 +39,30 @@ pub struct KeyedTable<K, V> {
     epoch: u32,
     removals: Option<Removals>,
     capture: Option<Box<Capture>>,
+    hash_of: KeyHash<K>,
 }
 
 impl<K: Key, V: Record> KeyedTable<K, V> {
     /// An empty table for a range of key groups.
     pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
         let groups = (0..range.len()).map(|_| HashTable::new()).collect();
-        Self { groups, range, max_parallelism, len: 0, epoch: 1, removals: None, capture: None }
+        Self {
+            groups,
+            range,
+            max_parallelism,
+            len: 0,
+            epoch: 1,
+            removals: None,
+            capture: None,
+            hash_of: hash_of_key,
+        }
+    }
+
+    /// An empty table whose keys have that hash, and not their own: keys with something attached
+    /// that must not change their key group.
+    pub fn hashed_by(mut self, hash_of: KeyHash<K>) -> Self {
+        self.hash_of = hash_of;
+        self
     }
 
     /// An empty table whose next capture has the number after `epoch`.
@@ -168,7 +185,7 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
 
     /// An empty table for the same key groups.
     pub fn empty_like<W: Record>(&self) -> KeyedTable<K, W> {
-        KeyedTable::new(self.range, self.max_parallelism)
+        KeyedTable::new(self.range, self.max_parallelism).hashed_by(self.hash_of)
     }
 
     /// Begins a capture of the table as it is now, and with it a new epoch; a capture under way is
@@ -253,15 +270,15 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
         if !self.range.contains(block.key_group) {
             return Ok(());
         }
-        let max_parallelism = self.max_parallelism;
+        let (hash_of, max_parallelism) = (self.hash_of, self.max_parallelism);
         match block.kind {
             BlockKind::EventTimers | BlockKind::ProcessingTimers => {
                 Err(CodecError::Malformed("timers where keyed state should be".to_owned()))
             }
-            BlockKind::Entries => block.each_entry(max_parallelism, |hash, key: K, value: V| {
+            BlockKind::Entries => block.each_entry(hash_of, max_parallelism, |hash, key: K, value: V| {
                 self.insert(hash, &key, value);
             }),
-            BlockKind::Removals => block.each_key(max_parallelism, |hash, key: K| {
+            BlockKind::Removals => block.each_key(hash_of, max_parallelism, |hash, key: K| {
                 self.remove(hash, &key);
             }),
         }

@@ -3,9 +3,8 @@
 use std::io;
 
 use hurtig_checkpoint::RestoreError;
-use hurtig_state_heap::StateError;
 use hurtig_storage::StorageError;
-use hurtig_types::{BoxError, CodecError, StateKind, snapshot::StateDifference};
+use hurtig_types::{BoxError, CodecError, snapshot::StateDifference};
 
 /// Why a snapshot, or something of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +52,15 @@ pub enum StateProcessorError {
         #[source]
         difference: Box<StateDifference>,
     },
-    /// State of one kind was asked for as that of another.
-    #[error("state {state:?} of operator {operator:?} is {kind:?} state, not {wanted}")]
-    Kind {
+    /// Operator state is spread over subtasks in another way.
+    #[error("state {state:?} of operator {operator:?} cannot be read so: it is {found}, not {wanted}")]
+    Redistribution {
         /// The operator.
         operator: String,
         /// The state.
         state: String,
         /// What it is.
-        kind: StateKind,
+        found: &'static str,
         /// What was asked for.
         wanted: &'static str,
     },
@@ -75,15 +74,6 @@ pub enum StateProcessorError {
         /// The codec's words.
         #[source]
         source: CodecError,
-    },
-    /// A reader function asked for state that cannot be had.
-    #[error("state of operator {operator:?} cannot be read")]
-    State {
-        /// The operator.
-        operator: String,
-        /// Why.
-        #[source]
-        source: StateError,
     },
     /// A reader function failed.
     #[error("the reader function for operator {operator:?} failed")]

@@ -29,6 +29,9 @@ pub mod snapshot;
 pub mod source;
 pub mod windows;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::StateProcessorError;
 pub use function::{KeyedStateReaderContext, KeyedStateReaderFunction};
 pub use inspect::{InspectOptions, inspect};

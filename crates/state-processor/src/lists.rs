@@ -68,13 +68,11 @@ impl<T: Record> ListRecords<T> {
             .map_err(|difference| files.incompatible(&restored, difference))?;
         let mut modes = files.state().into_iter().flat_map(|state| handles(state, name));
         if let Some((_, _, other)) = modes.find(|(_, _, state)| state.mode != mode) {
-            return Err(StateProcessorError::Incompatible {
+            return Err(StateProcessorError::Redistribution {
                 operator: files.label.clone(),
-                state: format!("{name} ({}, not {})", mode_name(other.mode), mode_name(mode)),
-                difference: Box::new(hurtig_types::snapshot::StateDifference::Kind {
-                    restored: restored.kind,
-                    declared: declared.kind,
-                }),
+                state: name.to_owned(),
+                found: mode_name(other.mode),
+                wanted: mode_name(mode),
             });
         }
         drop(modes);

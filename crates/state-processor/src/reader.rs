@@ -60,8 +60,17 @@ impl SavepointReader {
     /// # Errors
     /// If there is none, or its metadata is damaged or contradicts itself.
     pub fn load_from(path: &str, stores: Arc<Stores>) -> Result<Self, StateProcessorError> {
-        let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let snapshot = runtime.block_on(OpenSnapshot::open(path, &stores))?;
+        Ok(Self { snapshot, runtime: Arc::new(runtime) })
+    }
+
+    /// Reads a snapshot that was opened.
+    ///
+    /// # Errors
+    /// If there are no means to read.
+    pub fn of(snapshot: OpenSnapshot) -> Result<Self, StateProcessorError> {
+        let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
         Ok(Self { snapshot, runtime })
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 mod driver;
+mod hostile;
 mod line_files;
 mod sockets;
 mod text_files;

@@ -8,4 +8,5 @@ mod examples;
 mod keyed;
 mod programs;
 mod recovery;
+mod savepoints;
 mod word_count;

@@ -8,7 +8,9 @@ use hurtig_env::Clock;
 use hurtig_operator_api::OperatorContext;
 use hurtig_state_api::{AggregateFunction, Key};
 use hurtig_state_heap::{Block, KeyedStateStore};
-use hurtig_types::{BoxError, MIN_TIMESTAMP, Record, StateMeta, TimeWindow, codec::CodecError};
+use hurtig_types::{
+    BoxError, MIN_TIMESTAMP, Record, StateMeta, TimeWindow, codec::CodecError, stable_hash,
+};
 
 use crate::{Collector, RuntimeContext, snapshot::next_of_store};
 
@@ -133,7 +135,11 @@ impl<K: Key> WindowFunctionState<K> {
     pub(crate) fn new(context: &OperatorContext, merging: bool) -> Self {
         Self {
             global: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
-            per_window: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
+            // A window's state goes where its key goes.
+            per_window: KeyedStateStore::new(context.key_groups(), context.max_parallelism)
+                .hashed_by(|(key, _)| {
+                    stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))
+                }),
             watermark: MIN_TIMESTAMP,
             merging,
             clock: context.clock,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod harness;
+mod restored;
 mod timers;
 mod window_model;
 mod windows;

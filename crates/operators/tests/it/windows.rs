@@ -633,7 +633,7 @@ fn an_aggregate_over_an_evictor_sees_what_is_left() {
 
 /// Numbers the windows of a key, and counts the firings of each window.
 #[derive(Clone, Default)]
-struct Numbered {
+pub struct Numbered {
     windows: Option<ValueState<u32>>,
     firings: Option<ValueState<u32>>,
 }

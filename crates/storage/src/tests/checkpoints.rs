@@ -20,14 +20,14 @@ use crate::{
     writer::write_all,
 };
 
-struct Local {
-    directory: TempDir,
+pub(super) struct Local {
+    pub(super) directory: TempDir,
     stores: Arc<Stores>,
-    options: StorageOptions,
-    storage: CheckpointStorage,
+    pub(super) options: StorageOptions,
+    pub(super) storage: CheckpointStorage,
 }
 
-fn local() -> Local {
+pub(super) fn local() -> Local {
     let directory = TempDir::new().unwrap();
     let url = url::Url::from_directory_path(directory.path()).unwrap();
     let options = StorageOptions { directory: Some(url.into()), ..StorageOptions::default() };
@@ -37,7 +37,7 @@ fn local() -> Local {
 }
 
 impl Local {
-    async fn state(&self, target: StateTarget, name: &str, content: &[u8]) -> StateFile {
+    pub(super) async fn state(&self, target: StateTarget, name: &str, content: &[u8]) -> StateFile {
         let stores = &self.stores;
         let mut writer = StateWriter::new(stores, &self.options, JOB, &target, name).unwrap();
         writer.write(content).await.unwrap();
@@ -62,7 +62,7 @@ impl Local {
 }
 
 /// 100 kB that do not compress.
-fn big(seed: u64) -> Vec<u8> {
+pub(super) fn big(seed: u64) -> Vec<u8> {
     let mut x = seed + 1;
     let mut next = || {
         x ^= x << 13;
