@@ -6,7 +6,7 @@ use hurtig_state_api::{ListStateDescriptor, MapStateDescriptor, ValueStateDescri
 use hurtig_types::{StateFile, StateLocation};
 use proptest::prelude::*;
 
-use super::sample::snapshot;
+use super::sample::{snapshot, wait};
 use crate::{InspectOptions, SavepointReader, inspect};
 
 /// Changes bytes of every file, and makes their checksums fit.
@@ -34,7 +34,7 @@ proptest! {
         let snapshot = changed(&changes);
         let bytes = snapshot.metadata.state_size_bytes() as usize;
         let options = InspectOptions { contents: true, verify: true };
-        futures::executor::block_on(inspect(&snapshot, options)).unwrap();
+        wait(inspect(&snapshot, options)).unwrap();
         let reader = SavepointReader::of(snapshot).unwrap();
         let value = ValueStateDescriptor::<u64>::new("value");
         let records = reader.read_keyed_state::<u32, u64>("all", &value).unwrap();
@@ -57,7 +57,7 @@ fn changed_bytes_without_their_checksum_are_a_problem_of_the_report() {
     }
     snapshot.metadata = Arc::new(metadata);
     let options = InspectOptions { contents: false, verify: true };
-    let report = futures::executor::block_on(inspect(&snapshot, options)).unwrap();
+    let report = wait(inspect(&snapshot, options)).unwrap();
     assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
     let value = ValueStateDescriptor::<u64>::new("value");
     let reader = SavepointReader::of(snapshot).unwrap();

@@ -6,7 +6,7 @@ use hurtig_state_api::{ListStateDescriptor, MapStateDescriptor, ValueStateDescri
 use hurtig_state_heap::{KeyedStateStore, ListState, ValueState};
 use hurtig_types::BoxError;
 
-use super::sample::{KEYS, snapshot};
+use super::sample::{KEYS, snapshot, wait};
 use crate::{
     InspectOptions, KeyedStateReaderContext, KeyedStateReaderFunction, SavepointReader,
     StateProcessorError, inspect,
@@ -38,7 +38,7 @@ fn keyed_state_comes_once_however_it_is_cut() {
     for at_least in [1, 2, 4, 7, 100] {
         let parts = records.parts(at_least);
         assert!(parts.len() >= at_least.min(16) as usize, "{parts:?}");
-        let loaded = |part| futures::executor::block_on(records.load(part)).unwrap();
+        let loaded = |part| wait(records.load(part)).unwrap();
         let mut seen: Vec<(u32, u64)> = parts.into_iter().flat_map(loaded).collect();
         seen.sort_unstable();
         assert_eq!(seen, expected, "in {at_least}");
@@ -122,7 +122,7 @@ fn what_cannot_be_read_is_named_with_the_difference() {
 #[test]
 fn a_report_counts_what_is_inside() {
     let options = InspectOptions { contents: true, verify: true };
-    let report = futures::executor::block_on(inspect(&snapshot(), options)).unwrap();
+    let report = wait(inspect(&snapshot(), options)).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     let operator = &report.operators[0];
     assert_eq!((operator.keyed.count, operator.operator.count), (3, 3));

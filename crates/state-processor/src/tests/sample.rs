@@ -135,3 +135,8 @@ pub(crate) fn snapshot() -> OpenSnapshot {
     let (metadata, stores) = (Arc::new(metadata), Arc::new(Stores::default()));
     OpenSnapshot { metadata, pointer: "memory:///s".into(), stores }
 }
+
+/// Waits for what is read.
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
