@@ -60,4 +60,4 @@ pub use hurtig_connectors as connectors;
 pub use hurtig_graph as graph;
 pub use hurtig_operators as operators;
 pub use hurtig_state_api as state;
-pub use hurtig_types::{Batch, RecoveryClaimMode, SavepointFormat};
+pub use hurtig_types::{Batch, CheckpointRetentionPolicy, RecoveryClaimMode, SavepointFormat};

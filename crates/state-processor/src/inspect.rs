@@ -80,9 +80,23 @@ pub async fn inspect(
         }
     }
     files(snapshot, options.verify, &mut intact, &mut report).await?;
+    if metadata.checkpoint_type.is_canonical() {
+        canonical(&mut report);
+    }
     report.problems.sort();
     report.problems.dedup();
     Ok(report)
+}
+
+/// A canonical savepoint has one base for each part of keyed state, and nothing that changes it.
+fn canonical(report: &mut SnapshotReport) {
+    for operator in &report.operators {
+        let contents = || operator.states.iter().filter_map(|state| state.contents);
+        if operator.longest_chain > 1 || contents().any(|contents| contents.removals > 0) {
+            let name = &operator.name;
+            report.problems.push(format!("operator {name:?} has deltas in a canonical savepoint"));
+        }
+    }
 }
 
 fn pieces<'a>(files: impl Iterator<Item = &'a StateFile>) -> PieceCount {

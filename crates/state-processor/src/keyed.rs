@@ -8,10 +8,10 @@ use hurtig_state_api::{
     AggregateFunction, AggregatingStateDescriptor, Key, ListStateDescriptor, MapStateDescriptor,
     ReducingStateDescriptor, ValueStateDescriptor,
 };
-use hurtig_state_heap::{Block, BlockKind, KeyedTable, keyed_state_meta, read_blocks};
+use hurtig_state_heap::{Block, BlockKind, KeyHash, KeyedTable, keyed_state_meta, read_blocks};
 use hurtig_types::{
     CodecError, KeyGroupRange, OperatorId, Record, StateKind, StateMeta,
-    snapshot::StateDifference,
+    snapshot::StateDifference, stable_hash,
 };
 
 use crate::{
@@ -184,7 +184,8 @@ pub(crate) fn key_groups(part: &RangeInclusive<u32>) -> KeyGroupRange {
 pub(crate) struct KeyedRecords<K, V> {
     files: Arc<KeyedFiles>,
     declared: StateMeta,
-    types: PhantomData<fn() -> (K, V)>,
+    hash_of: KeyHash<K>,
+    types: PhantomData<fn() -> V>,
 }
 
 impl<K: Key, V: Record> KeyedRecords<K, V> {
@@ -197,8 +198,17 @@ impl<K: Key, V: Record> KeyedRecords<K, V> {
         declared
             .check_restorable_from(restored)
             .map_err(|difference| files.incompatible(restored, difference))?;
-        Ok(Self { files: Arc::new(files), declared, types: PhantomData })
+        Ok(Self { files: Arc::new(files), declared, hash_of: hash_of_key, types: PhantomData })
     }
+
+    /// The keys are in the key groups of that hash, and not of their own.
+    pub(crate) fn hashed_by(self, hash_of: KeyHash<K>) -> Self {
+        Self { hash_of, ..self }
+    }
+}
+
+pub(crate) fn hash_of_key<K: Key>(key: &K) -> Result<u64, CodecError> {
+    stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))
 }
 
 impl<K: Key, V: Record> StateRecords<(K, V)> for KeyedRecords<K, V> {
@@ -208,9 +218,11 @@ impl<K: Key, V: Record> StateRecords<(K, V)> for KeyedRecords<K, V> {
 
     fn load(&self, part: RangeInclusive<u32>) -> BoxFuture<'static, LoadedRecords<(K, V)>> {
         let (files, declared) = (self.files.clone(), self.declared.clone());
+        let hash_of = self.hash_of;
         async move {
             let range = key_groups(&part);
-            let mut table = KeyedTable::<K, V>::new(range, files.max_parallelism);
+            let table = KeyedTable::<K, V>::new(range, files.max_parallelism);
+            let mut table = table.hashed_by(hash_of);
             let apply = |meta: &StateMeta, block: Block, _| {
                 if meta.name != declared.name {
                     return Ok(());

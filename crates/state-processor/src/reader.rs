@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use hurtig_state_api::{ListStateDescriptor, Key, MapStateDescriptor};
 use hurtig_storage::Stores;
-use hurtig_types::{Record, RedistributionMode};
+use hurtig_types::{Record, RedistributionMode, TimeWindow};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     error::StateProcessorError,
     function::{FunctionRecords, KeyedStateReaderFunction},
     inspect::{InspectOptions, inspect},
-    keyed::{KeyedFiles, KeyedRecords, KeyedStateSpec},
+    keyed::{KeyedFiles, KeyedRecords, KeyedStateSpec, hash_of_key},
     lists::ListRecords,
     records::{SavepointRecords, StateRecords},
     report::SnapshotReport,
     snapshot::OpenSnapshot,
-    windows::{SliceRecords, WindowSlice},
+    windows::{PER_WINDOW, SliceRecords, WindowSlice},
 };
 
 /// Reads a checkpoint or savepoint, as records.
@@ -168,5 +168,22 @@ impl SavepointReader {
     ) -> Result<SavepointRecords<WindowSlice<K, C>>, StateProcessorError> {
         let files = KeyedFiles::new(&self.snapshot, uid)?;
         Ok(self.records(SliceRecords::new(files)?))
+    }
+
+    /// State that a window function keeps per key and window (`window_state` of its context).
+    ///
+    /// # Errors
+    /// If there is no such operator or state, or it is of another kind or type.
+    pub fn read_window_state<K: Key, V: Record>(
+        &self,
+        uid: &str,
+        state: impl Into<KeyedStateSpec<V>>,
+    ) -> Result<SavepointRecords<((K, TimeWindow), V)>, StateProcessorError> {
+        let mut spec = state.into();
+        spec.name.insert_str(0, PER_WINDOW);
+        let files = KeyedFiles::new(&self.snapshot, uid)?;
+        let records = KeyedRecords::<(K, TimeWindow), V>::new(files, &spec)?;
+        // A window's state is where its key is.
+        Ok(self.records(records.hashed_by(|(key, _)| hash_of_key(key))))
     }
 }

@@ -26,6 +26,8 @@ use crate::{
 
 /// The name under which slices are kept.
 const SLICES: &str = "_slices";
+/// Names of states per key and window begin with this.
+pub(crate) const PER_WINDOW: &str = "_window/";
 
 /// What one key has in one slice of event time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

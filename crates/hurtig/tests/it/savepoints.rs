@@ -13,7 +13,7 @@ use std::{
 
 use hurtig::{
     CheckpointStatsStatus, JobClient, RecoveryClaimMode, SavepointFormat,
-    connectors::BlackHoleSink, graph::RestoreFrom, prelude::*,
+    CheckpointRetentionPolicy, connectors::BlackHoleSink, graph::RestoreFrom, prelude::*,
 };
 
 use crate::recovery::{RECORDS, counted, env, numbers, walk};
@@ -141,6 +141,45 @@ fn a_claimed_savepoint_is_deleted_once_it_is_subsumed() {
     assert!(left.is_empty(), "{left:?}");
     let left = walk(checkpoints.path());
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A retained checkpoint shares files with the ones before it, which lie beside it.
+#[test]
+fn a_retained_checkpoint_is_the_jobs_if_claimed_and_untouched_if_not() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let env_in = |directory: &Path| {
+        let env = env(2);
+        env.set_checkpoint_config(CheckpointConfig {
+            interval_ms: Some(20),
+            retention: CheckpointRetentionPolicy::RetainOnCancellation,
+            ..CheckpointConfig::default()
+        });
+        env.set_checkpoint_directory(&url(directory));
+        env
+    };
+    let client = half_way(&env_in(first.path()));
+    client.trigger_checkpoint().unwrap();
+    client.trigger_checkpoint().unwrap();
+    stop(&client);
+    let pointer = client.checkpoint_stats().unwrap().latest_completed.unwrap().external_path.unwrap();
+    let before = walk(first.path());
+    assert!(before.iter().any(|path| path.ends_with("_metadata")), "{before:?}");
+    assert!(before.iter().any(|path| path.to_string_lossy().contains("/shared/")), "{before:?}");
+    for claim_mode in [RecoveryClaimMode::NoClaim, RecoveryClaimMode::Claim] {
+        let env = env_in(second.path());
+        env.restore_with(RestoreFrom {
+            pointer: pointer.to_string(),
+            allow_non_restored_state: false,
+            claim_mode,
+        });
+        finish(&env);
+        assert_eq!(walk(second.path()), Vec::<std::path::PathBuf>::new());
+        let left = walk(first.path());
+        match claim_mode {
+            RecoveryClaimMode::NoClaim => assert_eq!(left, before),
+            RecoveryClaimMode::Claim => assert!(left.is_empty(), "{left:?}"),
+        }
+    }
 }
 
 #[test]
