@@ -12,7 +12,7 @@ use std::{
 };
 
 use hurtig::{
-    CheckpointStatsStatus, JobClient, RecoveryClaimMode, SavepointFormat,
+    CheckpointStatsStatus, JobClient, JobDetails, RecoveryClaimMode, SavepointFormat,
     CheckpointRetentionPolicy, connectors::BlackHoleSink, graph::RestoreFrom, prelude::*,
 };
 
@@ -52,6 +52,14 @@ fn half_way(env: &StreamExecutionEnvironment) -> JobClient {
     all(&numbered).sink_to(BlackHoleSink::new());
     let client = env.execute_async("first half").unwrap();
     seen.recv_timeout(Duration::from_secs(60)).unwrap();
+    // Records come out of the source while others are still being restored.
+    let all_run = |details: JobDetails| {
+        let states = details.overview.tasks;
+        states.keys().all(|state| format!("{state:?}") == "Running")
+    };
+    while !all_run(client.details().unwrap()) {
+        std::thread::yield_now();
+    }
     client
 }
 

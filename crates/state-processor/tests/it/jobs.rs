@@ -74,12 +74,12 @@ fn savepoint(directory: &Path, format: SavepointFormat) -> String {
     env.set_parallelism(3).enable_checkpointing(15);
     env.set_checkpoint_directory(&url(&directory.join("checkpoints")));
     let (running, seen) = std::sync::mpsc::sync_channel(1);
-    let source = DataGeneratorSource::new(|n| n as i64, None, Some(50_000.0));
+    let source = DataGeneratorSource::new(|n| n as i64, None, Some(200_000.0));
     let strategy =
         WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|n: &i64| *n);
     let numbers = env.from_source(source, strategy, "Numbers").set_parallelism(1).uid("numbers");
     let numbers = numbers.map(move |n| {
-        if n > 10_000 {
+        if n > 60_000 {
             let _ = running.try_send(());
         }
         n
@@ -202,7 +202,7 @@ fn state_is_a_source_of_a_job() {
             damaged += 1;
         }
     }
-    assert!(damaged > 0, "windows over ten thousand records fill files");
+    assert!(damaged > 0, "windows over so many records fill files");
     let source = reader.read_window_slices::<i64, Vec<i64>>("windows").unwrap().into_source();
     let env = StreamExecutionEnvironment::new();
     let slices = env.from_source(source, WatermarkStrategy::no_watermarks(), "State");
