@@ -41,11 +41,8 @@ fn dispose_snapshot(command: &DisposeCommand) -> CommandResult {
     let texts = |files: &[Arc<str>]| files.iter().map(ToString::to_string).collect();
     let disposed = Disposed { deleted: texts(&disposal.deleted), kept: texts(&disposal.kept) };
     Outcome::of(&disposed, command.json, |disposed| {
-        let mut text = format!(
-            "disposed of {} and {} files of state\n",
-            command.path,
-            disposed.deleted.len()
-        );
+        let mut text =
+            format!("disposed of {} and {} files of state\n", command.path, disposed.deleted.len());
         if !disposed.kept.is_empty() {
             text.push_str("left, as other checkpoints name them or they lie elsewhere:\n");
         }

@@ -9,9 +9,9 @@ use std::{
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway, JobMasterLauncher, JobOverview,
-    JobResult, JobStatus, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    TaskExecutorOverview,
+    CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
+    JobMasterLauncher, JobOverview, JobResult, JobStatus, Mailbox, ResourceManagerGateway,
+    RpcError, RpcResult, TaskExecutorOverview,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;

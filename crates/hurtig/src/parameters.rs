@@ -122,8 +122,8 @@ impl ParameterTool {
             pointer.clone_into(&mut restore.pointer);
         }
         let Some(restore) = &mut job.restore_from else {
-            let without = [ALLOW_NON_RESTORED_STATE, CLAIM_MODE].into_iter();
-            return match without.filter(|name| self.get(name).is_some()).next() {
+            let mut without = [ALLOW_NON_RESTORED_STATE, CLAIM_MODE].into_iter();
+            return match without.find(|name| self.get(name).is_some()) {
                 Some(name) => Err(ParameterError(format!("--{name} needs --{FROM_SAVEPOINT}"))),
                 None => Ok(()),
             };

@@ -12,9 +12,10 @@ use std::{
 use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox, JobDetails, JobMasterGateway,
-    JobResult, JobStatus, Mailbox, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
-    SlotOffer, TaskExecutorGateway, TaskIoMetrics, TaskStateUpdate,
+    CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
+    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, PeerAddress,
+    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
+    TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{
-    CheckpointStatsCounts, ExecutionState, JobDetails, JobOverview, JobResult, SubtaskDetails, TaskIoMetrics,
-    VertexDetails,
+    CheckpointStatsCounts, ExecutionState, JobDetails, JobOverview, JobResult, SubtaskDetails,
+    TaskIoMetrics, VertexDetails,
 };
 use hurtig_scheduler::JobScheduler;
 
@@ -56,10 +56,7 @@ pub(crate) fn vertices(scheduler: &JobScheduler) -> Vec<VertexDetails> {
     vertices
 }
 
-pub(crate) fn details(
-    scheduler: &JobScheduler,
-    checkpoints: CheckpointStatsCounts,
-) -> JobDetails {
+pub(crate) fn details(scheduler: &JobScheduler, checkpoints: CheckpointStatsCounts) -> JobDetails {
     let graph = &scheduler.graph().graph;
     let transitions = scheduler.transitions().to_vec();
     let start_time_ms = transitions.first().map_or(0, |(_, at)| *at);

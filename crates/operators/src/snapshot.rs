@@ -3,12 +3,14 @@
 //! An operator's keyed state consists of parts: stores of named states, tables, timers. They are
 //! captured and restored in one order, always the same, into one file.
 
-use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore, RestoredFile};
+use hurtig_operator_api::{
+    Captured, ListStateData, OperatorContext, OperatorRestore, RestoredFile,
+};
 use hurtig_state_api::Key;
+pub(crate) use hurtig_state_heap::list_state_meta;
 use hurtig_state_heap::{
     Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,
 };
-pub(crate) use hurtig_state_heap::list_state_meta;
 use hurtig_types::{
     FlowError, FlowResult, KeyGroupRange, Record, StateKind, StateMeta, codec::CodecError,
 };

@@ -15,10 +15,10 @@
 //! entries.
 
 use hurtig_state_api::Key;
-use hurtig_types::{Record, codec, codec::CodecError, key_group_of, stable_hash};
+use hurtig_types::{Record, codec, codec::CodecError, key_group_of};
 use serde::{Deserialize, Serialize};
 
-use crate::table::Entry;
+use crate::table::{Entry, HashOf};
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,13 @@ impl Block {
         }
     }
 
-    fn checked(&self, hash: u64, max_parallelism: u32) -> Result<u64, CodecError> {
+    fn hash_of<K: Key>(
+        &self,
+        key: &K,
+        max_parallelism: u32,
+        hash_of: HashOf<K>,
+    ) -> Result<u64, CodecError> {
+        let hash = hash_of(key).map_err(|error| CodecError::Malformed(error.to_string()))?;
         if key_group_of(hash, max_parallelism) != self.key_group {
             let problem = format!("a key does not belong to key group {}", self.key_group);
             return Err(CodecError::Malformed(problem));
@@ -98,39 +104,31 @@ impl Block {
         Ok(hash)
     }
 
-    /// Calls `f` with hash and key of each removal.
-    pub(crate) fn each_key<K: Key>(
-        &self,
-        hash_of: KeyHash<K>,
-        max_parallelism: u32,
-        mut f: impl FnMut(u64, K),
-    ) -> Result<(), CodecError> {
-        self.each(|key: K| {
-            f(self.checked(hash_of(&key)?, max_parallelism)?, key);
-            Ok(())
-        })
-    }
-
     /// Calls `f` with hash, key and value of each entry.
     pub(crate) fn each_entry<K: Key, V: Record>(
         &self,
-        hash_of: KeyHash<K>,
         max_parallelism: u32,
+        hash_of: HashOf<K>,
         mut f: impl FnMut(u64, K, V),
     ) -> Result<(), CodecError> {
         self.each(|(key, value): (K, V)| {
-            f(self.checked(hash_of(&key)?, max_parallelism)?, key, value);
+            f(self.hash_of(&key, max_parallelism, hash_of)?, key, value);
             Ok(())
         })
     }
-}
 
-/// Finds the hash of a key that was read: that with which it was put into its table.
-pub type KeyHash<K> = fn(&K) -> Result<u64, CodecError>;
-
-/// The stable hash of the whole key, as it is with nearly all tables.
-pub(crate) fn hash_of_key<K: Key>(key: &K) -> Result<u64, CodecError> {
-    stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))
+    /// Calls `f` with hash and key of each removal.
+    pub(crate) fn each_key<K: Key>(
+        &self,
+        max_parallelism: u32,
+        hash_of: HashOf<K>,
+        mut f: impl FnMut(u64, K),
+    ) -> Result<(), CodecError> {
+        self.each(|key: K| {
+            f(self.hash_of(&key, max_parallelism, hash_of)?, key);
+            Ok(())
+        })
+    }
 }
 
 /// A capture under way.

@@ -18,11 +18,11 @@ pub mod store;
 pub mod table;
 pub mod timers;
 
-pub use capture::{Block, BlockKind, KeyHash};
+pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use store::{
     AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
     keyed_state_meta, list_state_meta,
 };
-pub use table::{IntoEntries, KeyedTable};
+pub use table::{HashOf, IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};

@@ -20,11 +20,12 @@ use hurtig_types::{
     KeyGroupRange, Record,
     codec::CodecError,
     snapshot::{RedistributionMode, StateDifference, StateKind, StateMeta, state_checksum},
+    stable_hash,
 };
 
 use crate::{
-    capture::{Block, KeyHash, hash_of_key},
-    table::KeyedTable,
+    capture::Block,
+    table::{HashOf, KeyedTable},
 };
 
 /// Misuse of state.
@@ -209,7 +210,7 @@ pub struct KeyedStateStore<K> {
     slots: Vec<Slot>,
     range: KeyGroupRange,
     max_parallelism: u32,
-    hash_of: KeyHash<K>,
+    hash_of: HashOf<K>,
     current: Option<(u64, K)>,
     /// Number of the last capture, or 1.
     epoch: u32,
@@ -226,7 +227,7 @@ impl<K: Key> KeyedStateStore<K> {
             slots: Vec::new(),
             range,
             max_parallelism,
-            hash_of: hash_of_key,
+            hash_of: stable_hash::<K>,
             current: None,
             epoch: 1,
             restored: Vec::new(),
@@ -235,7 +236,7 @@ impl<K: Key> KeyedStateStore<K> {
     }
 
     /// A store whose keys have that hash, and not their own; see [`KeyedTable::hashed_by`].
-    pub fn hashed_by(mut self, hash_of: KeyHash<K>) -> Self {
+    pub fn hashed_by(mut self, hash_of: HashOf<K>) -> Self {
         self.hash_of = hash_of;
         self
     }

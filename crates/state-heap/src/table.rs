@@ -6,9 +6,14 @@
 
 use hashbrown::{HashTable, hash_table::Entry as RawEntry};
 use hurtig_state_api::Key;
-use hurtig_types::{KeyGroupRange, Record, codec::CodecError, key_group_of};
+use hurtig_types::{
+    KeyGroupRange, KeyHashError, Record, codec::CodecError, key_group_of, stable_hash,
+};
 
-use crate::capture::{Block, BlockKind, Capture, KeyHash, Removals, hash_of_key};
+use crate::capture::{Block, BlockKind, Capture, Removals};
+
+/// How the keys of a table are hashed.
+pub type HashOf<K> = fn(&K) -> Result<u64, KeyHashError>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<K, V> {
@@ -39,7 +44,7 @@ pub struct KeyedTable<K, V> {
     epoch: u32,
     removals: Option<Removals>,
     capture: Option<Box<Capture>>,
-    hash_of: KeyHash<K>,
+    hash_of: HashOf<K>,
 }
 
 impl<K: Key, V: Record> KeyedTable<K, V> {
@@ -54,13 +59,13 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
             epoch: 1,
             removals: None,
             capture: None,
-            hash_of: hash_of_key,
+            hash_of: stable_hash::<K>,
         }
     }
 
     /// An empty table whose keys have that hash, and not their own: keys with something attached
     /// that must not change their key group.
-    pub fn hashed_by(mut self, hash_of: KeyHash<K>) -> Self {
+    pub fn hashed_by(mut self, hash_of: HashOf<K>) -> Self {
         self.hash_of = hash_of;
         self
     }
@@ -275,10 +280,12 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
             BlockKind::EventTimers | BlockKind::ProcessingTimers => {
                 Err(CodecError::Malformed("timers where keyed state should be".to_owned()))
             }
-            BlockKind::Entries => block.each_entry(hash_of, max_parallelism, |hash, key: K, value: V| {
-                self.insert(hash, &key, value);
-            }),
-            BlockKind::Removals => block.each_key(hash_of, max_parallelism, |hash, key: K| {
+            BlockKind::Entries => {
+                block.each_entry(max_parallelism, hash_of, |hash, key: K, value: V| {
+                    self.insert(hash, &key, value);
+                })
+            }
+            BlockKind::Removals => block.each_key(max_parallelism, hash_of, |hash, key: K| {
                 self.remove(hash, &key);
             }),
         }

@@ -19,7 +19,7 @@ pub enum StateProcessorError {
         pointer: String,
         /// What is wrong.
         #[source]
-        source: RestoreError,
+        source: Box<RestoreError>,
     },
     /// No operator has that uid or id.
     #[error("{pointer} has no operator {wanted:?}; it has {}", names(known))]
@@ -53,7 +53,9 @@ pub enum StateProcessorError {
         difference: Box<StateDifference>,
     },
     /// Operator state is spread over subtasks in another way.
-    #[error("state {state:?} of operator {operator:?} cannot be read so: it is {found}, not {wanted}")]
+    #[error(
+        "state {state:?} of operator {operator:?} cannot be read so: it is {found}, not {wanted}"
+    )]
     Redistribution {
         /// The operator.
         operator: String,
@@ -73,7 +75,7 @@ pub enum StateProcessorError {
         state: String,
         /// The codec's words.
         #[source]
-        source: CodecError,
+        source: Box<CodecError>,
     },
     /// A reader function failed.
     #[error("the reader function for operator {operator:?} failed")]

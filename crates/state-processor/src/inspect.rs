@@ -13,15 +13,11 @@ use futures::StreamExt;
 use hurtig_checkpoint::OperatorState;
 use hurtig_state_heap::{BlockKind, read_blocks};
 use hurtig_storage::StorageError;
-use hurtig_types::{
-    CheckpointType, OperatorId, SavepointFormat, StateFile, StateMeta, StateScope,
-};
+use hurtig_types::{CheckpointType, OperatorId, SavepointFormat, StateFile, StateMeta, StateScope};
 
 use crate::{
     error::StateProcessorError,
-    report::{
-        FileReport, KeyedContents, OperatorReport, PieceCount, SnapshotReport, StateReport,
-    },
+    report::{FileReport, KeyedContents, OperatorReport, PieceCount, SnapshotReport, StateReport},
     snapshot::OpenSnapshot,
 };
 

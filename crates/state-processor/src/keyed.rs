@@ -8,10 +8,10 @@ use hurtig_state_api::{
     AggregateFunction, AggregatingStateDescriptor, Key, ListStateDescriptor, MapStateDescriptor,
     ReducingStateDescriptor, ValueStateDescriptor,
 };
-use hurtig_state_heap::{Block, BlockKind, KeyHash, KeyedTable, keyed_state_meta, read_blocks};
+use hurtig_state_heap::{Block, BlockKind, HashOf, KeyedTable, keyed_state_meta, read_blocks};
 use hurtig_types::{
-    CodecError, KeyGroupRange, OperatorId, Record, StateKind, StateMeta,
-    snapshot::StateDifference, stable_hash,
+    CodecError, KeyGroupRange, OperatorId, Record, StateKind, StateMeta, snapshot::StateDifference,
+    stable_hash,
 };
 
 use crate::{
@@ -119,7 +119,7 @@ impl KeyedFiles {
 
     pub(crate) fn unreadable(&self, state: &str, source: CodecError) -> StateProcessorError {
         let (operator, state) = (self.label.clone(), state.to_owned());
-        StateProcessorError::Unreadable { operator, state, source }
+        StateProcessorError::Unreadable { operator, state, source: Box::new(source) }
     }
 
     /// Ranges of key groups that have state, at least about so many. Each lies within those of one
@@ -184,7 +184,7 @@ pub(crate) fn key_groups(part: &RangeInclusive<u32>) -> KeyGroupRange {
 pub(crate) struct KeyedRecords<K, V> {
     files: Arc<KeyedFiles>,
     declared: StateMeta,
-    hash_of: KeyHash<K>,
+    hash_of: HashOf<K>,
     types: PhantomData<fn() -> V>,
 }
 
@@ -198,17 +198,13 @@ impl<K: Key, V: Record> KeyedRecords<K, V> {
         declared
             .check_restorable_from(restored)
             .map_err(|difference| files.incompatible(restored, difference))?;
-        Ok(Self { files: Arc::new(files), declared, hash_of: hash_of_key, types: PhantomData })
+        Ok(Self { files: Arc::new(files), declared, hash_of: stable_hash::<K>, types: PhantomData })
     }
 
     /// The keys are in the key groups of that hash, and not of their own.
-    pub(crate) fn hashed_by(self, hash_of: KeyHash<K>) -> Self {
+    pub(crate) fn hashed_by(self, hash_of: HashOf<K>) -> Self {
         Self { hash_of, ..self }
     }
-}
-
-pub(crate) fn hash_of_key<K: Key>(key: &K) -> Result<u64, CodecError> {
-    stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))
 }
 
 impl<K: Key, V: Record> StateRecords<(K, V)> for KeyedRecords<K, V> {

@@ -44,9 +44,10 @@ fn handles<'a>(
     state: &'a OperatorState,
     name: &'a str,
 ) -> impl Iterator<Item = (u32, &'a OperatorStateHandle, &'a PartitionedState)> {
-    let handles = state.subtasks.iter().flat_map(|(index, subtask)| {
-        subtask.operator.iter().map(move |handle| (*index, handle))
-    });
+    let handles = state
+        .subtasks
+        .iter()
+        .flat_map(|(index, subtask)| subtask.operator.iter().map(move |handle| (*index, handle)));
     handles.flat_map(move |(index, handle)| {
         let states = handle.states.iter().filter(move |state| state.name == name);
         states.map(move |state| (index, handle, state))

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use hurtig_state_api::{ListStateDescriptor, Key, MapStateDescriptor};
+use hurtig_state_api::{Key, ListStateDescriptor, MapStateDescriptor};
 use hurtig_storage::Stores;
-use hurtig_types::{Record, RedistributionMode, TimeWindow};
+use hurtig_types::{Record, RedistributionMode, TimeWindow, stable_hash};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     error::StateProcessorError,
     function::{FunctionRecords, KeyedStateReaderFunction},
     inspect::{InspectOptions, inspect},
-    keyed::{KeyedFiles, KeyedRecords, KeyedStateSpec, hash_of_key},
+    keyed::{KeyedFiles, KeyedRecords, KeyedStateSpec},
     lists::ListRecords,
     records::{SavepointRecords, StateRecords},
     report::SnapshotReport,
@@ -184,6 +184,6 @@ impl SavepointReader {
         let files = KeyedFiles::new(&self.snapshot, uid)?;
         let records = KeyedRecords::<(K, TimeWindow), V>::new(files, &spec)?;
         // A window's state is where its key is.
-        Ok(self.records(records.hashed_by(|(key, _)| hash_of_key(key))))
+        Ok(self.records(records.hashed_by(|(key, _)| stable_hash(key))))
     }
 }

@@ -221,7 +221,10 @@ impl Display for StateReport {
         let Some(contents) = self.contents else { return Ok(()) };
         if contents.event_timers + contents.processing_timers > 0 || kind == "Timers" {
             let (event, processing) = (contents.event_timers, contents.processing_timers);
-            return writeln!(f, "    {event} event-time timers, {processing} processing-time timers");
+            return writeln!(
+                f,
+                "    {event} event-time timers, {processing} processing-time timers"
+            );
         }
         writeln!(
             f,

@@ -65,7 +65,7 @@ impl OpenSnapshot {
         let stored = storage(stores).load(&location_url(path)?).await?;
         check_metadata(&stored.metadata).map_err(|source| StateProcessorError::Unsound {
             pointer: stored.external_pointer.to_string(),
-            source,
+            source: Box::new(source),
         })?;
         let (metadata, pointer) = (stored.metadata, stored.external_pointer);
         Ok(Self { metadata, pointer, stores: stores.clone() })
@@ -83,10 +83,7 @@ impl OpenSnapshot {
     ///
     /// # Errors
     /// If there is none; the error names those that are there.
-    pub fn operator(
-        &self,
-        uid: &str,
-    ) -> Result<(OperatorId, &OperatorState), StateProcessorError> {
+    pub fn operator(&self, uid: &str) -> Result<(OperatorId, &OperatorState), StateProcessorError> {
         let operators = || self.metadata.operators.iter();
         let by_uid = operators().find(|(_, state)| state.uid.as_deref() == Some(uid));
         let found = by_uid.or_else(|| operators().find(|(id, _)| id.to_string() == uid));

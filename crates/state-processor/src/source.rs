@@ -149,9 +149,7 @@ impl<T: Record> SourceReader<T, SavepointSplit> for SavepointSourceReader<T> {
                     self.current = Current::Loaded(records);
                     Ok(ReadStatus::More)
                 }
-                Err(oneshot::error::TryRecvError::Empty) => {
-                    Ok(ReadStatus::Wait { until_ms: None })
-                }
+                Err(oneshot::error::TryRecvError::Empty) => Ok(ReadStatus::Wait { until_ms: None }),
                 Err(oneshot::error::TryRecvError::Closed) => {
                     Err("loading state of a snapshot was given up".into())
                 }

@@ -5,12 +5,7 @@
 //! slices from its start to its end. Windows with triggers, evictors or lateness are kept by the
 //! general operator, in a form of its own that is not offered here.
 
-use std::{
-    collections::BTreeMap,
-    marker::PhantomData,
-    ops::RangeInclusive,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, marker::PhantomData, ops::RangeInclusive, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 use hurtig_state_api::Key;
@@ -84,9 +79,11 @@ impl<K: Key, C: Record> StateRecords<WindowSlice<K, C>> for SliceRecords<K, C> {
             };
             files.each_block(range, apply).await?;
             let records = slices.into_iter().flat_map(|(start, table)| {
-                table
-                    .into_entries()
-                    .map(move |(_, key, accumulator)| WindowSlice { key, start, accumulator })
+                table.into_entries().map(move |(_, key, accumulator)| WindowSlice {
+                    key,
+                    start,
+                    accumulator,
+                })
             });
             Ok(records.collect())
         }

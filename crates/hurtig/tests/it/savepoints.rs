@@ -12,8 +12,8 @@ use std::{
 };
 
 use hurtig::{
-    CheckpointStatsStatus, JobClient, JobDetails, RecoveryClaimMode, SavepointFormat,
-    CheckpointRetentionPolicy, connectors::BlackHoleSink, graph::RestoreFrom, prelude::*,
+    CheckpointRetentionPolicy, CheckpointStatsStatus, JobClient, JobDetails, RecoveryClaimMode,
+    SavepointFormat, connectors::BlackHoleSink, graph::RestoreFrom, prelude::*,
 };
 
 use crate::recovery::{RECORDS, counted, env, numbers, walk};
@@ -68,7 +68,11 @@ fn stop(client: &JobClient) {
     client.wait().unwrap_err();
 }
 
-fn savepoint(env: &StreamExecutionEnvironment, directory: &Path, format: SavepointFormat) -> String {
+fn savepoint(
+    env: &StreamExecutionEnvironment,
+    directory: &Path,
+    format: SavepointFormat,
+) -> String {
     let client = half_way(env);
     let savepoint = client.trigger_savepoint_with(&url(directory), format).unwrap();
     stop(&client);
@@ -169,7 +173,8 @@ fn a_retained_checkpoint_is_the_jobs_if_claimed_and_untouched_if_not() {
     client.trigger_checkpoint().unwrap();
     client.trigger_checkpoint().unwrap();
     stop(&client);
-    let pointer = client.checkpoint_stats().unwrap().latest_completed.unwrap().external_path.unwrap();
+    let pointer =
+        client.checkpoint_stats().unwrap().latest_completed.unwrap().external_path.unwrap();
     let before = walk(first.path());
     assert!(before.iter().any(|path| path.ends_with("_metadata")), "{before:?}");
     assert!(before.iter().any(|path| path.to_string_lossy().contains("/shared/")), "{before:?}");

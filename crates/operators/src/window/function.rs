@@ -137,9 +137,7 @@ impl<K: Key> WindowFunctionState<K> {
             global: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
             // A window's state goes where its key goes.
             per_window: KeyedStateStore::new(context.key_groups(), context.max_parallelism)
-                .hashed_by(|(key, _)| {
-                    stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))
-                }),
+                .hashed_by(|(key, _)| stable_hash(key)),
             watermark: MIN_TIMESTAMP,
             merging,
             clock: context.clock,

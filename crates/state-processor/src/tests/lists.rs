@@ -84,10 +84,12 @@ fn a_function_sees_all_states_and_timers_of_a_key() {
 #[test]
 fn operator_state_and_slices_are_read() {
     let reader = reader();
-    let split = all(reader.read_list_state("all", &ListStateDescriptor::<String>::new("split")).unwrap());
+    let split =
+        all(reader.read_list_state("all", &ListStateDescriptor::<String>::new("split")).unwrap());
     assert_eq!(split[..4], ["0/0", "0/1", "0/2", "1/0"]);
     assert_eq!(split.len(), 9);
-    let union = all(reader.read_union_state("all", &ListStateDescriptor::<String>::new("union")).unwrap());
+    let union =
+        all(reader.read_union_state("all", &ListStateDescriptor::<String>::new("union")).unwrap());
     assert_eq!(union, ["of 0", "of 1", "of 2"]);
     let rules = MapStateDescriptor::<u8, bool>::new("rules");
     let rules = all(reader.read_broadcast_state("all", &rules).unwrap());

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use hurtig_checkpoint::{
-    CheckpointMetadata, OperatorState, model::METADATA_FORMAT_VERSION,
-};
+use hurtig_checkpoint::{CheckpointMetadata, OperatorState, model::METADATA_FORMAT_VERSION};
 use hurtig_state_api::{ListStateDescriptor, ValueStateDescriptor};
 use hurtig_state_heap::{
     BlockKind, CaptureWriter, KeyedStateStore, KeyedTable, TimerQueue, keyed_state_meta,

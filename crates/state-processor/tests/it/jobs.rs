@@ -85,15 +85,17 @@ fn savepoint(directory: &Path, format: SavepointFormat) -> String {
         n
     });
     let numbers = numbers.set_parallelism(1);
-    numbers.key_by(|n| n % KEYS).process(Keeps::default()).uid("keeps").sink_to(BlackHoleSink::new());
+    numbers
+        .key_by(|n| n % KEYS)
+        .process(Keeps::default())
+        .uid("keeps")
+        .sink_to(BlackHoleSink::new());
     numbers
         .key_by(|n| n % KEYS)
         .window(TumblingEventTimeWindows::of(Duration::from_secs(1_000_000)))
-        .process(
-            |_: &i64, _: TimeWindow, records: &[i64], out: &mut Collector<'_, i64>| {
-                out.collect(records.iter().sum());
-            },
-        )
+        .process(|_: &i64, _: TimeWindow, records: &[i64], out: &mut Collector<'_, i64>| {
+            out.collect(records.iter().sum());
+        })
         .uid("windows")
         .sink_to(BlackHoleSink::new());
     let client = env.execute_async("takes a savepoint").unwrap();
@@ -149,7 +151,8 @@ fn a_savepoint_reads_back_as_one_moment() {
             assert_eq!(largest % KEYS, *key);
             assert!(newest - largest < KEYS, "all keys are of one moment");
         }
-        let parity = reader.read_keyed_state::<i64, HashMap<bool, i64>>("keeps", &parity()).unwrap();
+        let parity =
+            reader.read_keyed_state::<i64, HashMap<bool, i64>>("keeps", &parity()).unwrap();
         for (key, counted) in parity.map(Result::unwrap) {
             assert_eq!(counted.values().sum::<i64>(), counts[&key].0);
         }

@@ -70,7 +70,8 @@ async fn files_elsewhere_are_not_a_snapshots_own_whatever_it_says() {
     let local = local();
     let elsewhere = local.directory.path().join("precious");
     std::fs::write(&elsewhere, b"precious").unwrap();
-    let location = StateLocation::Absolute(url::Url::from_file_path(&elsewhere).unwrap().as_str().into());
+    let location =
+        StateLocation::Absolute(url::Url::from_file_path(&elsewhere).unwrap().as_str().into());
     let foreign = StateFile { location, scope: StateScope::Exclusive, length: 8, checksum: 0 };
     let pointer = checkpoint(&local, 3, &[&foreign]).await;
     let disposal = local.storage.dispose(&pointer, true).await.unwrap();
