@@ -28,7 +28,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
-use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores};
+use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
 use hurtig_types::{
     CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
     JobManagerTaskRestore, JobVertexId, OperatorId,
@@ -115,8 +115,9 @@ impl Checkpoints {
         from: &RestoreFrom,
         now_ms: i64,
     ) -> FlowResult<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
-        let stored = self.storage.load(&from.pointer).await;
-        let stored = stored.map_err(|error| FlowError::fatal(describe(&error)))?;
+        let fail = |error: StorageError| FlowError::fatal(describe(&error));
+        let pointer = location_url(&from.pointer).map_err(fail)?;
+        let stored = self.storage.load(&pointer).await.map_err(fail)?;
         self.allow_non_restored_state = from.allow_non_restored_state;
         let id = stored.metadata.checkpoint_id;
         let assignment =

@@ -285,6 +285,25 @@ fn state_of_an_operator_that_is_gone_is_left_behind_only_on_demand() {
 }
 
 #[test]
+fn every_operator_that_would_be_left_behind_is_named() {
+    let mut src = operator(0, 1);
+    src.coordinator_state = Some(vec![1, 2, 3]);
+    let metadata = metadata([src, keyed(2)]);
+    let mut topology = job(1, 1, ShipStrategy::Forward);
+    for vertex in &mut topology.vertices {
+        vertex.operators[0].id = OperatorId(vertex.id.0 + 10);
+    }
+    let error = assign_states(&metadata, &topology, false).expect_err("two are gone");
+    let crate::RestoreError::NonRestoredState { operators, .. } = &error else {
+        panic!("{error}");
+    };
+    let named: Vec<(&str, u64)> = operators.iter().map(|o| (&*o.label, o.bytes)).collect();
+    assert_eq!(named, [("src", 3), ("map", 20)]);
+    let text = error.to_string();
+    assert!(text.contains("\"src\"") && text.contains("\"map\""), "{text}");
+}
+
+#[test]
 fn the_number_of_key_groups_is_fixed_by_keyed_state_alone() {
     let mut topology = job(1, 2, ShipStrategy::KeyGroup);
     topology.vertices[1].max_parallelism = 16;
