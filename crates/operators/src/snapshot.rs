@@ -43,15 +43,24 @@ pub(crate) trait KeyedParts {
 }
 
 /// A capture of an operator's keyed state under way.
+///
+/// The timers of a chain of files are those of its last one. A delta that is empty makes no file,
+/// so when the last timers have gone it says so by a declaration without content.
 #[derive(Default)]
 pub(crate) struct Capturing {
     writer: Option<CaptureWriter>,
+    number: Option<u32>,
+    since: Option<u32>,
+    is_empty: bool,
+    /// The latest capture that had timers.
+    with_timers: Option<u32>,
 }
 
 impl Capturing {
     pub(crate) fn begin(&mut self, parts: &mut dyn KeyedParts, since: Option<u32>) -> Captured {
         self.writer = Some(CaptureWriter::default());
         let number = parts.begin(since);
+        (self.number, self.since, self.is_empty) = (number, since, true);
         Captured {
             keyed: true,
             number,
@@ -66,14 +75,24 @@ impl Capturing {
         max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> FlowResult<bool> {
-        let Some(writer) = &mut self.writer else {
+        let Self { writer: Some(writer), number, since, is_empty, with_timers } = self else {
             return Ok(false);
         };
         let end = out.len().saturating_add(max_bytes);
         while out.len() < end {
             let left = end - out.len();
-            let more = parts.next(left, &mut |meta, block| writer.append(meta, &block, out))?;
+            let more = parts.next(left, &mut |meta, block| {
+                *is_empty = false;
+                if is_timers(&block) {
+                    *with_timers = *number;
+                }
+                writer.append(meta, &block, out)
+            })?;
             if !more {
+                let timers_gone = since.is_some() && *with_timers >= *since;
+                if let (true, true, Some(meta)) = (*is_empty, timers_gone, parts.metas().first()) {
+                    writer.declare(meta, out)?;
+                }
                 self.writer = None;
                 return Ok(false);
             }

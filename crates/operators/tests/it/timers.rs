@@ -77,3 +77,29 @@ fn timers_that_fired_between_a_base_and_its_delta_stay_gone() {
     assert_eq!(restored(files[..1].to_vec()), 8, "the base alone has all");
     assert_eq!(restored(files), 2, "only @4 and @5 of a are left");
 }
+
+/// Also if nothing else has changed, so that the delta has nothing to hold.
+#[test]
+fn the_last_timers_stay_gone_too() {
+    let create = || {
+        let selector = KeySelector::new(|(key, _): &Event| key.clone());
+        KeyedProcessOperator::new(selector, EveryMillisecond)
+    };
+    let mut harness = Harness::open(create());
+    harness.run("a:5");
+    let base = harness.begin_snapshot(None);
+    let mut files = vec![harness.finish_snapshot(20)];
+    harness.run("wm 9");
+    let delta = harness.begin_snapshot(base.number);
+    files.push(harness.finish_snapshot(20));
+    assert!(!files[1].is_empty(), "without a file the base would be the last word");
+    harness.begin_snapshot(delta.number);
+    assert!(harness.finish_snapshot(20).is_empty(), "it is said once");
+    let keyed = files.into_iter().enumerate().map(|(position, content)| RestoredFile {
+        content: content.into(),
+        ends_chain: position == 1,
+    });
+    let restore = OperatorRestore { keyed: keyed.collect(), ..OperatorRestore::default() };
+    let transcript = Harness::open_restored(create(), Some(restore)).run("wm 9");
+    assert!(!transcript.contains("timer"), "{transcript}");
+}
