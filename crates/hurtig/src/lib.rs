@@ -52,7 +52,8 @@ pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
 pub use hurtig_cluster_api::{
-    CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus, JobDetails, JobStatus,
+    CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus, ExecutionState,
+    JobDetails, JobOverview, JobStatus,
 };
 pub use hurtig_config as config;
 pub use hurtig_connector_api as connector;

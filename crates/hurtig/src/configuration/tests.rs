@@ -74,6 +74,8 @@ fn what_a_job_starts_from() {
             pointer: "file:///s",
             allow_non_restored_state: true,
             claim_mode: Claim,
+            },
+            ),
         "#]],
     );
 }

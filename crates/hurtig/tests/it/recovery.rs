@@ -67,7 +67,12 @@ impl MapFunction<i64, i64> for FailsBehindCheckpoints {
 pub const RECORDS: i64 = 40_000;
 
 pub fn numbers(env: &StreamExecutionEnvironment) -> DataStream<i64> {
-    let source = DataGeneratorSource::new(|n| n as i64, Some(RECORDS as u64), Some(80_000.0));
+    numbers_at(env, 80_000.0)
+}
+
+/// The same at another rate, which is no part of the source's state.
+pub fn numbers_at(env: &StreamExecutionEnvironment, per_second: f64) -> DataStream<i64> {
+    let source = DataGeneratorSource::new(|n| n as i64, Some(RECORDS as u64), Some(per_second));
     let strategy =
         WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|n: &i64| *n);
     env.from_source(source, strategy, "Numbers")

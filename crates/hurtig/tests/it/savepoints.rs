@@ -12,11 +12,12 @@ use std::{
 };
 
 use hurtig::{
-    CheckpointRetentionPolicy, CheckpointStatsStatus, JobClient, JobDetails, RecoveryClaimMode,
-    SavepointFormat, connectors::BlackHoleSink, graph::RestoreFrom, prelude::*,
+    CheckpointRetentionPolicy, CheckpointStatsStatus, ExecutionState, JobClient, JobDetails,
+    JobOverview, JobStatus, RecoveryClaimMode, SavepointFormat, connectors::BlackHoleSink,
+    graph::RestoreFrom, prelude::*,
 };
 
-use crate::recovery::{RECORDS, counted, env, numbers, walk};
+use crate::recovery::{RECORDS, counted, env, numbers, numbers_at, walk};
 
 fn url(directory: &Path) -> String {
     format!("file://{}", directory.display())
@@ -40,11 +41,11 @@ fn all(numbers: &DataStream<i64>) -> DataStream<(i64, i64, i64)> {
     windows.union(&[&counted(numbers)])
 }
 
-/// Starts a job that goes on until it is cancelled, and waits until it is in its middle.
+/// Starts a job that takes seconds, and waits until it is in its middle.
 fn half_way(env: &StreamExecutionEnvironment) -> JobClient {
     let (running, seen) = std::sync::mpsc::sync_channel(1);
-    let numbered = numbers(env).uid("numbers").map(move |n| {
-        if n > RECORDS / 4 {
+    let numbered = numbers_at(env, 8_000.0).uid("numbers").map(move |n| {
+        if n > RECORDS / 10 {
             let _ = running.try_send(());
         }
         n
@@ -54,8 +55,11 @@ fn half_way(env: &StreamExecutionEnvironment) -> JobClient {
     seen.recv_timeout(Duration::from_secs(60)).unwrap();
     // Records come out of the source while others are still being restored.
     let all_run = |details: JobDetails| {
-        let states = details.overview.tasks;
-        states.keys().all(|state| format!("{state:?}") == "Running")
+        let JobOverview { status, tasks, .. } = details.overview;
+        assert_eq!(status, JobStatus::Running, "{:?}", details.failures);
+        // A reader for which there is no split has finished.
+        let started = [ExecutionState::Running, ExecutionState::Finished];
+        tasks.keys().all(|state| started.contains(state))
     };
     while !all_run(client.details().unwrap()) {
         std::thread::yield_now();
