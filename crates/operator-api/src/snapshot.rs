@@ -45,7 +45,7 @@ pub struct OperatorRestore {
     /// The checkpoint.
     pub checkpoint_id: CheckpointId,
     /// Keyed state files, in the order in which they apply.
-    pub keyed: Vec<RestoredFile>,
+    pub keyed: Vec<KeyedFile>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,
 }
@@ -53,12 +53,12 @@ pub struct OperatorRestore {
 /// One keyed state file of a restore. It may hold key groups of other subtasks, which are to be
 /// skipped.
 #[derive(Clone, Debug)]
-pub struct RestoredFile {
+pub struct KeyedFile {
     /// Its content.
     pub content: Arc<[u8]>,
     /// Nothing follows in its chain of base and deltas. Deltas hold all timers, not changes, so
     /// the timers of the last file alone are those that there were.
-    pub ends_chain: bool,
+    pub is_latest: bool,
 }
 
 impl OperatorRestore {

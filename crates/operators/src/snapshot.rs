@@ -4,7 +4,7 @@
 //! captured and restored in one order, always the same, into one file.
 
 use hurtig_operator_api::{
-    Captured, ListStateData, OperatorContext, OperatorRestore, RestoredFile,
+    Captured, ListStateData, OperatorContext, OperatorRestore, KeyedFile,
 };
 use hurtig_state_api::Key;
 pub(crate) use hurtig_state_heap::list_state_meta;
@@ -113,10 +113,10 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
         return Ok(());
     };
     let OperatorRestore { keyed, checkpoint_id, .. } = &**restored;
-    for RestoredFile { content, ends_chain } in keyed {
+    for KeyedFile { content, is_latest } in keyed {
         let mut failure = None;
         let read = read_blocks(content, |meta, block| {
-            if is_timers(&block) && !ends_chain {
+            if is_timers(&block) && !is_latest {
                 return Ok(());
             }
             parts.restore(meta, block).map_err(|error| {

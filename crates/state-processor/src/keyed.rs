@@ -152,12 +152,12 @@ impl KeyedFiles {
             let Some(meant) = intersect(handle.key_groups, range) else { continue };
             for (position, file) in handle.chain.iter().enumerate() {
                 // Deltas hold all timers, not changes: those of the last file are all there are.
-                let ends_chain = position + 1 == handle.chain.len();
+                let is_latest = position + 1 == handle.chain.len();
                 let content = self.snapshot.read(file).await?;
                 let mut failure = None;
                 let read = read_blocks(&content, |meta, block| {
                     let timers = !matches!(block.kind, BlockKind::Entries | BlockKind::Removals);
-                    if if timers { !ends_chain } else { !meant.contains(block.key_group) } {
+                    if if timers { !is_latest } else { !meant.contains(block.key_group) } {
                         return Ok(());
                     }
                     f(meta, block, meant).map_err(|error| {

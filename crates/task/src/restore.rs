@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hurtig_operator_api::{ListStateData, OperatorRestore, RestoredFile};
+use hurtig_operator_api::{ListStateData, OperatorRestore, KeyedFile};
 use hurtig_storage::{Stores, reader::read_all};
 use hurtig_types::{
     FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle, StateFile,
@@ -22,7 +22,7 @@ pub(crate) async fn read_state(
         for chain in state.keyed.iter().map(|handle| &handle.chain) {
             for (position, file) in chain.iter().enumerate() {
                 let content = read_file(stores, file).await?.into();
-                read.keyed.push(RestoredFile { content, ends_chain: position + 1 == chain.len() });
+                read.keyed.push(KeyedFile { content, is_latest: position + 1 == chain.len() });
             }
         }
         for handle in &state.operator {

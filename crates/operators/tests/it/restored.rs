@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use hurtig_operator_api::{OperatorRestore, RestoredFile};
+use hurtig_operator_api::{OperatorRestore, KeyedFile};
 use hurtig_operators::window::{
     assigner::{TumblingEventTimeWindows, WindowAssigner},
     contents::RecordContents,
@@ -34,7 +34,7 @@ fn state_per_window_survives_with_its_key() {
     let captured = harness.begin_snapshot(None);
     let content = harness.finish_snapshot(50).into();
     let restore = OperatorRestore {
-        keyed: vec![RestoredFile { content, ends_chain: true }],
+        keyed: vec![KeyedFile { content, is_latest: true }],
         operator_states: captured.operator_states,
         ..OperatorRestore::default()
     };

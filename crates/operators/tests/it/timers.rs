@@ -1,6 +1,6 @@
 //! Timers of keyed functions.
 
-use hurtig_operator_api::{OperatorRestore, RestoredFile};
+use hurtig_operator_api::{OperatorRestore, KeyedFile};
 use hurtig_operators::{
     Collector, KeySelector,
     keyed::{KeyedContext, KeyedProcessFunction, KeyedProcessOperator, TimeDomain},
@@ -66,9 +66,9 @@ fn timers_that_fired_between_a_base_and_its_delta_stay_gone() {
     files.push(harness.finish_snapshot(20));
     let restored = |files: Vec<Vec<u8>>| {
         let last = files.len() - 1;
-        let keyed = files.into_iter().enumerate().map(|(position, content)| RestoredFile {
+        let keyed = files.into_iter().enumerate().map(|(position, content)| KeyedFile {
             content: content.into(),
-            ends_chain: position == last,
+            is_latest: position == last,
         });
         let restore = OperatorRestore { keyed: keyed.collect(), ..OperatorRestore::default() };
         let transcript = Harness::open_restored(create(), Some(restore)).run("wm 9");
@@ -95,9 +95,9 @@ fn the_last_timers_stay_gone_too() {
     assert!(!files[1].is_empty(), "without a file the base would be the last word");
     harness.begin_snapshot(delta.number);
     assert!(harness.finish_snapshot(20).is_empty(), "it is said once");
-    let keyed = files.into_iter().enumerate().map(|(position, content)| RestoredFile {
+    let keyed = files.into_iter().enumerate().map(|(position, content)| KeyedFile {
         content: content.into(),
-        ends_chain: position == 1,
+        is_latest: position == 1,
     });
     let restore = OperatorRestore { keyed: keyed.collect(), ..OperatorRestore::default() };
     let transcript = Harness::open_restored(create(), Some(restore)).run("wm 9");
