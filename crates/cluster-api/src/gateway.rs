@@ -7,10 +7,11 @@ use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
-    ExecutionAttemptId, JobId, OperatorId, ResourceId, TaskStateSnapshot,
+    ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
 };
 
 use crate::{
+    checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
     slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
     task::{TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate},
@@ -65,7 +66,14 @@ pub trait DispatcherGateway: Send + Sync {
     /// Takes a checkpoint of a job now, and returns where it is.
     async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String>;
     /// Takes a savepoint of a job beneath a directory (a URL), and returns where it is.
-    async fn trigger_savepoint(&self, job: JobId, directory: String) -> RpcResult<String>;
+    async fn trigger_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String>;
+    /// What is known of a job's checkpoints.
+    async fn checkpoint_stats(&self, job: JobId) -> RpcResult<CheckpointStatsSnapshot>;
     /// Waits for a job's end.
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
     /// The job's accumulators as of now.
@@ -218,7 +226,13 @@ pub trait JobMasterGateway: Send + Sync {
     /// Takes a checkpoint now, and returns where it is.
     async fn trigger_checkpoint(&self) -> RpcResult<String>;
     /// Takes a savepoint beneath a directory (a URL), and returns where it is.
-    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String>;
+    async fn trigger_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String>;
+    /// What is known of the job's checkpoints.
+    async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot>;
     /// A slot was lost.
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()>;
     /// A TaskExecutor was lost.

@@ -7,12 +7,17 @@
 //! [`RpcError::Fenced`].
 
 pub mod actor;
+pub mod checkpoints;
 pub mod gateway;
 pub mod job;
 pub mod slot;
 pub mod task;
 
 pub use actor::{Inbox, Mailbox};
+pub use checkpoints::{
+    CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsSnapshot, CheckpointStatsStatus,
+    RestoredCheckpointStats, SubtaskStateStats,
+};
 pub use gateway::{
     DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
     RpcResult, TaskExecutorGateway,

@@ -9,14 +9,14 @@ use std::{
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    DispatcherGateway, Inbox, JobDetails, JobMasterGateway, JobMasterLauncher, JobOverview,
-    JobResult, JobStatus, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    TaskExecutorOverview,
+    CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
+    JobMasterLauncher, JobOverview, JobResult, JobStatus, Mailbox, ResourceManagerGateway,
+    RpcError, RpcResult, TaskExecutorOverview,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, OperatorId};
+use hurtig_types::{JobId, OperatorId, SavepointFormat};
 use tokio::sync::oneshot;
 
 /// Most ended jobs that are remembered; the oldest are forgotten first.
@@ -181,8 +181,17 @@ impl DispatcherGateway for DispatcherHandle {
         self.job(job).await?.trigger_checkpoint().await
     }
 
-    async fn trigger_savepoint(&self, job: JobId, directory: String) -> RpcResult<String> {
-        self.job(job).await?.trigger_savepoint(directory).await
+    async fn trigger_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String> {
+        self.job(job).await?.trigger_savepoint(directory, format).await
+    }
+
+    async fn checkpoint_stats(&self, job: JobId) -> RpcResult<CheckpointStatsSnapshot> {
+        self.job(job).await?.checkpoint_stats().await
     }
 
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult> {

@@ -105,7 +105,7 @@ impl StreamExecutionEnvironment {
         self
     }
 
-    /// Starts from a checkpoint or savepoint: the URL of its directory. Without
+    /// Starts from a checkpoint or savepoint: the URL or path of its directory. Without
     /// `allow_non_restored_state`, state that no operator of the program takes is an error.
     pub fn restore_from(&self, pointer: &str, allow_non_restored_state: bool) -> &Self {
         self.settings.lock().job.restore_from = Some(RestoreFrom {
@@ -113,6 +113,13 @@ impl StreamExecutionEnvironment {
             allow_non_restored_state,
             claim_mode: RecoveryClaimMode::NoClaim,
         });
+        self
+    }
+
+    /// As [`StreamExecutionEnvironment::restore_from`], with all that can be said of it: also whose
+    /// the snapshot is from then on ([`RecoveryClaimMode`]).
+    pub fn restore_with(&self, restore: RestoreFrom) -> &Self {
+        self.settings.lock().job.restore_from = Some(restore);
         self
     }
 

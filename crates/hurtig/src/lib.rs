@@ -53,7 +53,10 @@ pub use parameters::ParameterTool;
 pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
-pub use hurtig_cluster_api::{JobDetails, JobStatus};
+pub use hurtig_cluster_api::{
+    CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus, ExecutionState,
+    JobDetails, JobOverview, JobStatus,
+};
 pub use hurtig_config as config;
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;
@@ -62,4 +65,4 @@ pub use hurtig_operator_api as operator;
 pub use hurtig_operators as operators;
 pub use hurtig_state_api as state;
 pub use hurtig_state_heap as state_heap;
-pub use hurtig_types::Batch;
+pub use hurtig_types::{Batch, CheckpointRetentionPolicy, RecoveryClaimMode, SavepointFormat};

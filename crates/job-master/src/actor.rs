@@ -12,9 +12,10 @@ use std::{
 use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
-    ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox, JobDetails, JobMasterGateway,
-    JobResult, JobStatus, Mailbox, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
-    SlotOffer, TaskExecutorGateway, TaskIoMetrics, TaskStateUpdate,
+    CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
+    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, PeerAddress,
+    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
+    TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
@@ -88,7 +89,8 @@ pub(crate) enum Message {
     CheckpointTimer(CheckpointTimer),
     MetadataWritten,
     TriggerCheckpoint(oneshot::Sender<RpcResult<String>>),
-    TriggerSavepoint(String, oneshot::Sender<RpcResult<String>>),
+    TriggerSavepoint(String, SavepointFormat, oneshot::Sender<RpcResult<String>>),
+    CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
@@ -107,12 +109,19 @@ pub struct JobMaster {
     status: watch::Sender<JobStatus>,
 }
 
+/// What is known of a job that has ended.
+struct JobEnd {
+    result: JobResult,
+    details: JobDetails,
+    checkpoints: CheckpointStatsSnapshot,
+}
+
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
-    ended: watch::Receiver<Option<Arc<(JobResult, JobDetails)>>>,
+    ended: watch::Receiver<Option<Arc<JobEnd>>>,
 }
 
 impl JobMaster {
@@ -149,7 +158,7 @@ impl JobMaster {
         mut self,
         mut inbox: Inbox<Message>,
         handle: JobMasterHandle,
-        ended: watch::Sender<Option<Arc<(JobResult, JobDetails)>>>,
+        ended: watch::Sender<Option<Arc<JobEnd>>>,
     ) {
         let job = self.scheduler.graph().graph.job_id;
         let manager = self.services.resource_manager.clone();
@@ -190,23 +199,36 @@ impl JobMaster {
         self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
         // If the ResourceManager has gone, the slots have gone with it.
         let _ = manager.disconnect_job_master(job).await;
-        let end = (details::result(&self.scheduler), details::details(&self.scheduler));
+        let end = JobEnd {
+            result: details::result(&self.scheduler),
+            details: self.details(),
+            checkpoints: self.checkpoints.stats(),
+        };
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(self.scheduler.status());
     }
 
     /// What comes before the first task: the snapshot to start from, and the coordinators.
     async fn prepare(&mut self) -> FlowResult {
-        let graph = &self.scheduler.graph().graph;
-        graph.config.checkpoints.validate().map_err(FlowError::fatal)?;
-        let restored = match &graph.config.restore_from {
-            Some(from) => Some(self.checkpoints.start_from(from).await?),
+        let config = &self.scheduler.graph().graph.config;
+        config.checkpoints.validate().map_err(FlowError::fatal)?;
+        let restored = match config.restore_from.clone() {
+            Some(from) => {
+                let restored = self.checkpoints.start_from(&from, self.now()).await?;
+                self.scheduler.take_over_max_parallelism(self.checkpoints.max_parallelism());
+                Some(restored)
+            }
             None => None,
         };
+        let graph = &self.scheduler.graph().graph;
         let (program, runtimes) = (&self.services.program, &self.services.runtimes);
         self.coordinators =
             Coordinators::start(graph, program, runtimes, &self.mailbox, restored.as_ref())?;
         Ok(())
+    }
+
+    fn details(&self) -> JobDetails {
+        details::details(&self.scheduler, self.checkpoints.counts())
     }
 
     fn now(&self) -> i64 {
@@ -290,11 +312,11 @@ impl JobMaster {
                 let effects = self.checkpoints.request(request, reply, now);
                 self.effects_alone(effects)
             }
-            Message::TriggerSavepoint(base, reply) => {
+            Message::TriggerSavepoint(base, format, reply) => {
                 // Unique as long as no two savepoints of a job begin in one microsecond.
                 let unique = self.services.clock.monotonic().as_micros() as u64 ^ now as u64;
                 let request = SnapshotRequest::Savepoint {
-                    format: SavepointFormat::Canonical,
+                    format,
                     terminate: None,
                     directory: self.checkpoints.savepoint_directory(&base, unique),
                 };
@@ -354,7 +376,11 @@ impl JobMaster {
             Message::Timer(timer) => self.scheduler.on_timer(timer, now),
             Message::Cancel => self.scheduler.cancel(now),
             Message::Details(reply) => {
-                let _ = reply.send(details::details(&self.scheduler));
+                let _ = reply.send(self.details());
+                Vec::new()
+            }
+            Message::CheckpointStats(reply) => {
+                let _ = reply.send(self.checkpoints.stats());
                 Vec::new()
             }
             Message::Accumulators(reply) => {
@@ -604,8 +630,20 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.ask(Message::TriggerCheckpoint).await?
     }
 
-    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String> {
-        self.mailbox.ask(|reply| Message::TriggerSavepoint(directory, reply)).await?
+    async fn trigger_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String> {
+        self.mailbox.ask(|reply| Message::TriggerSavepoint(directory, format, reply)).await?
+    }
+
+    async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot> {
+        let answer = self.mailbox.ask(Message::CheckpointStats).await;
+        answer.or_else(|error| match &*self.ended.borrow() {
+            Some(end) => Ok(end.checkpoints.clone()),
+            None => Err(error),
+        })
     }
 
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
@@ -640,7 +678,7 @@ impl JobMasterGateway for JobMasterHandle {
     async fn details(&self) -> RpcResult<JobDetails> {
         let answer = self.mailbox.ask(Message::Details).await;
         answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.1.clone()),
+            Some(end) => Ok(end.details.clone()),
             None => Err(error),
         })
     }
@@ -648,7 +686,7 @@ impl JobMasterGateway for JobMasterHandle {
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
         let answer = self.mailbox.ask(Message::Accumulators).await.map(|a| a.0);
         answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.0.accumulators.clone()),
+            Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
     }
@@ -657,7 +695,7 @@ impl JobMasterGateway for JobMasterHandle {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await;
         let end = end.ok().and_then(|end| end.clone());
-        end.map(|end| end.0.clone()).ok_or(RpcError::Unreachable {
+        end.map(|end| end.result.clone()).ok_or(RpcError::Unreachable {
             role: "JobMaster",
             reason: "it has ended without a result".to_owned(),
         })

@@ -55,8 +55,7 @@ pub struct KeyedFile {
 pub struct OperatorRestore {
     /// The checkpoint.
     pub checkpoint_id: CheckpointId,
-    /// Contents of keyed state files, in the order in which they apply. They may hold key groups
-    /// of other subtasks, which are to be skipped.
+    /// Keyed state files, in the order in which they apply.
     pub keyed: Vec<KeyedFile>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,

@@ -20,13 +20,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 use hurtig_operator_api::{Captured, ListStateData, Operator, OperatorContext, Output, Progress};
 use hurtig_types::{
-    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, codec,
+    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, StateMeta, codec,
 };
 
-use crate::{
-    keyed::not_open,
-    snapshot::{check_list, list_state_meta},
-};
+use crate::{keyed::not_open, snapshot::check_list};
 
 /// The state that holds what is to be committed.
 const COMMITTABLES: &str = "committables";
@@ -226,9 +223,9 @@ impl<S: Sink> Operator for SinkOperator<S> {
             list(WRITER_SPLIT, split, writer.split),
         ];
         let metas = vec![
-            list_state_meta::<S::Committable>(COMMITTABLES, split),
-            list_state_meta::<Vec<u8>>(WRITER, union),
-            list_state_meta::<Vec<u8>>(WRITER_SPLIT, split),
+            StateMeta::of_elements::<S::Committable>(COMMITTABLES, split),
+            StateMeta::of_elements::<Vec<u8>>(WRITER, union),
+            StateMeta::of_elements::<Vec<u8>>(WRITER_SPLIT, split),
         ];
         Ok(Captured { operator_states, metas, ..Captured::default() })
     }

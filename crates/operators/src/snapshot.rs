@@ -15,15 +15,6 @@ use hurtig_types::{
 
 use crate::keyed::Timers;
 
-/// Describes a list state for snapshots.
-pub(crate) fn list_state_meta<T: Record>(name: &str, mode: RedistributionMode) -> StateMeta {
-    let kind = match mode {
-        RedistributionMode::Broadcast => StateKind::Broadcast,
-        RedistributionMode::SplitDistribute | RedistributionMode::Union => StateKind::OperatorList,
-    };
-    StateMeta::of_elements::<T>(name, kind)
-}
-
 /// Checks that a list state is read as it was written.
 pub(crate) fn check_list<T: Record>(
     context: &OperatorContext,
@@ -31,7 +22,7 @@ pub(crate) fn check_list<T: Record>(
     mode: RedistributionMode,
 ) -> FlowResult {
     let written = context.restored.as_ref().and_then(|restored| restored.meta(name));
-    written.map_or(Ok(()), |written| check_meta(&list_state_meta::<T>(name, mode), written))
+    written.map_or(Ok(()), |written| check_meta(&StateMeta::of_elements::<T>(name, mode), written))
 }
 
 /// The keyed state of an operator.
@@ -60,9 +51,17 @@ pub(crate) trait KeyedParts {
 }
 
 /// A capture of an operator's keyed state under way.
+///
+/// The timers of a chain of files are those of its last one. A delta that is empty makes no file,
+/// so when the last timers have gone it says so by a declaration without content.
 #[derive(Default)]
 pub(crate) struct Capturing {
     writer: Option<CaptureWriter>,
+    number: Option<u32>,
+    since: Option<u32>,
+    is_empty: bool,
+    /// The latest capture that had timers.
+    with_timers: Option<u32>,
 }
 
 impl Capturing {
@@ -74,6 +73,7 @@ impl Capturing {
         let operator_states = parts.operator_states()?;
         self.writer = Some(CaptureWriter::default());
         let number = parts.begin(since);
+        (self.number, self.since, self.is_empty) = (number, since, true);
         Ok(Captured { keyed: true, number, operator_states, metas: parts.metas() })
     }
 
@@ -83,14 +83,24 @@ impl Capturing {
         max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> FlowResult<bool> {
-        let Some(writer) = &mut self.writer else {
+        let Self { writer: Some(writer), number, since, is_empty, with_timers } = self else {
             return Ok(false);
         };
         let end = out.len().saturating_add(max_bytes);
         while out.len() < end {
             let left = end - out.len();
-            let more = parts.next(left, &mut |meta, block| writer.append(meta, &block, out))?;
+            let more = parts.next(left, &mut |meta, block| {
+                *is_empty = false;
+                if is_timers(&block) {
+                    *with_timers = *number;
+                }
+                writer.append(meta, &block, out)
+            })?;
             if !more {
+                let timers_gone = since.is_some() && *with_timers >= *since;
+                if let (true, true, Some(meta)) = (*is_empty, timers_gone, parts.metas().first()) {
+                    writer.declare(meta, out)?;
+                }
                 self.writer = None;
                 return Ok(false);
             }
@@ -132,6 +142,10 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
         })?;
     }
     Ok(())
+}
+
+fn is_timers(block: &Block) -> bool {
+    matches!(block.kind, BlockKind::EventTimers | BlockKind::ProcessingTimers)
 }
 
 /// A block could not be read.

@@ -79,8 +79,13 @@ impl Block {
         let mut rest = &self.bytes[..];
         for _ in 0..self.count {
             let (item, left) = codec::decode_prefix::<T>(rest, total)?;
+            let takes_no_bytes = left.len() == rest.len();
             rest = left;
             f(item)?;
+            if takes_no_bytes {
+                // All that follow are the same: a count alone must not keep us busy.
+                break;
+            }
         }
         if rest.is_empty() {
             Ok(())

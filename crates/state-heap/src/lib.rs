@@ -12,6 +12,8 @@
 
 pub mod capture;
 pub mod file;
+#[cfg(test)]
+mod hostile;
 pub mod operator_state;
 mod radix_heap;
 pub mod store;
@@ -26,6 +28,6 @@ pub use store::{
     AggregatingState, KeyedState, KeyedStateStore, ListState, MapEntries, MapState, ReducingState,
     StateError, ValueState, keyed_state_meta,
 };
-pub use table::{IntoEntries, KeyedTable};
+pub use table::{HashOf, IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};
 pub use ttl::StateMap;

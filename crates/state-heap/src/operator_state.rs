@@ -137,7 +137,7 @@ impl OperatorStateStore {
         mode: RedistributionMode,
     ) -> Result<OperatorListState<T>, StateError> {
         check_no_ttl(descriptor.name(), descriptor.ttl())?;
-        let meta = StateMeta::of_elements::<T>(descriptor.name(), StateKind::OperatorList);
+        let meta = StateMeta::of_elements::<T>(descriptor.name(), mode);
         let slot = self.register(meta, mode, |elements| {
             let elements = elements.iter().map(|element| codec::decode(element));
             Ok(List::<T>(elements.collect::<Result<_, _>>()?))

@@ -218,6 +218,14 @@ impl<K: Key> KeyedStateStore<K> {
         Ok(None)
     }
 
+    /// Hash and key of every key that a registered state holds something for, state by state: a key
+    /// comes once per state.
+    pub fn each_key(&self, mut f: impl FnMut(u64, &K)) {
+        for slot in &self.slots {
+            slot.table.keys().iter().for_each(|(hash, key)| f(*hash, key));
+        }
+    }
+
     /// True if no state holds anything.
     pub fn is_empty(&self) -> bool {
         self.slots.iter().all(|slot| slot.table.is_empty()) && self.restored.is_empty()

@@ -71,7 +71,7 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
     }
 
     /// The same table for keys that are hashed in another way, with the state of their key group.
-    pub(crate) fn hashed_by(mut self, hash_of: HashOf<K>) -> Self {
+    pub fn hashed_by(mut self, hash_of: HashOf<K>) -> Self {
         self.hash_of = hash_of;
         self
     }
@@ -196,7 +196,7 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
 
     /// An empty table for the same key groups.
     pub fn empty_like<W: Record>(&self) -> KeyedTable<K, W> {
-        KeyedTable::new(self.range, self.max_parallelism)
+        KeyedTable::new(self.range, self.max_parallelism).hashed_by(self.hash_of)
     }
 
     /// Begins a capture of the table as it is now, and with it a new epoch; a capture under way is

@@ -20,7 +20,7 @@ use hurtig_filesystem::{
         memory::InMemory,
     },
 };
-use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
+use hurtig_types::{CheckpointId, JobId, StateFile};
 
 use crate::{
     error::StorageError,
@@ -77,6 +77,10 @@ impl CheckpointStorage {
     /// The checkpoints of that job.
     pub fn new(stores: Arc<Stores>, options: StorageOptions, job: JobId) -> Self {
         Self { stores, options, job }
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     fn base(&self) -> &str {
@@ -241,21 +245,16 @@ impl CheckpointStorage {
         self.discard(&directory, &discarded.files).await
     }
 
-    async fn discard(&self, directory: &str, files: &[Arc<str>]) -> Result<(), StorageError> {
+    pub(crate) async fn discard(
+        &self,
+        directory: &str,
+        files: &[Arc<str>],
+    ) -> Result<(), StorageError> {
         self.delete(&format!("{directory}/{METADATA_FILE}")).await?;
         self.discard_files(files).await?;
         let name = directory.rsplit('/').next().unwrap_or_default();
         // Only what has the name of such a directory is swept: a user's may hold other things.
         if layout::is_snapshot_directory(name) { self.sweep(directory).await } else { Ok(()) }
-    }
-
-    /// Deletes a savepoint, or a checkpoint that outlived its job, with all files that are its own.
-    pub async fn dispose_savepoint(&self, pointer: &str) -> Result<(), StorageError> {
-        let StoredCheckpoint { metadata, external_pointer } = self.load(pointer).await?;
-        let own = metadata.files().filter(|file| file.scope == StateScope::Exclusive);
-        let files: BTreeSet<Arc<str>> = own.filter_map(|file| file.url().cloned()).collect();
-        let files: Vec<Arc<str>> = files.into_iter().collect();
-        self.discard(&external_pointer, &files).await
     }
 
     /// Deletes files.

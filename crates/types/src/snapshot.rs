@@ -184,7 +184,16 @@ impl StateMeta {
     }
 
     /// Describes state of elements without keys, in the record codec.
-    pub fn of_elements<T: DeserializeOwned + 'static>(name: &str, kind: StateKind) -> Self {
+    pub fn of_elements<T: DeserializeOwned + 'static>(
+        name: &str,
+        mode: RedistributionMode,
+    ) -> Self {
+        let kind = match mode {
+            RedistributionMode::Broadcast => StateKind::Broadcast,
+            RedistributionMode::SplitDistribute | RedistributionMode::Union => {
+                StateKind::OperatorList
+            }
+        };
         Self::of(name, kind, schema_text_of::<T>().as_ref().to_owned())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hurtig_graph::DistributionPattern;
 use hurtig_types::{KeyGroupRange, OperatorId, key_group::MAX_PARALLELISM_LIMIT};
 
-use super::RestoreError;
+use super::{NonRestoredOperator, RestoreError};
 use crate::{
     model::{CheckpointMetadata, OperatorState},
     topology::{Topology, VertexInfo},
@@ -69,30 +69,28 @@ fn operator_problem(state: &OperatorState) -> Option<String> {
     None
 }
 
-/// Returns the operators whose state is left behind, or refuses to.
+/// Returns the operators whose state is left behind, or refuses to and names them all.
 pub fn check_operators(
     metadata: &CheckpointMetadata,
     topology: &Topology,
     allow_non_restored_state: bool,
-) -> Result<Vec<OperatorId>, RestoreError> {
+) -> Result<Vec<NonRestoredOperator>, RestoreError> {
     let operators = topology.vertices.iter().flat_map(|vertex| &vertex.operators);
     let known: BTreeSet<OperatorId> = operators.map(|operator| operator.id).collect();
-    let mut left_behind = Vec::new();
-    for (id, state) in &metadata.operators {
-        if known.contains(id) || !state.has_state() {
-            continue;
-        }
-        if !allow_non_restored_state {
-            return Err(RestoreError::NonRestoredState {
-                checkpoint_id: metadata.checkpoint_id,
-                operator: *id,
-                label: state.label().to_owned(),
-                states: state.states.iter().map(|meta| meta.name.clone()).collect(),
-            });
-        }
-        left_behind.push(*id);
+    let lost = metadata.operators.iter().filter(|(id, s)| !known.contains(id) && s.has_state());
+    let operators: Vec<NonRestoredOperator> = lost
+        .map(|(id, state)| NonRestoredOperator {
+            operator: *id,
+            label: state.label().to_owned(),
+            states: state.states.iter().map(|meta| meta.name.clone()).collect(),
+            bytes: state.size_bytes(),
+        })
+        .collect();
+    if operators.is_empty() || allow_non_restored_state {
+        return Ok(operators);
     }
-    Ok(left_behind)
+    let (checkpoint_id, snapshot) = (metadata.checkpoint_id, metadata.checkpoint_type);
+    Err(RestoreError::NonRestoredState { checkpoint_id, snapshot, operators })
 }
 
 /// Checks the states that operators declare before they are opened.

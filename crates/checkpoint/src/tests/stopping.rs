@@ -57,7 +57,7 @@ fn finished_tasks_take_part_as_finished() {
 }
 
 #[test]
-fn a_source_that_finishes_before_its_trigger_counts_as_finished() {
+fn a_source_that_finishes_before_it_acknowledges_counts_as_finished() {
     check(
         on_demand(),
         false,
@@ -86,7 +86,7 @@ fn a_source_that_finishes_before_its_trigger_counts_as_finished() {
 }
 
 #[test]
-fn no_second_barrier_where_one_is_in_the_channel() {
+fn a_source_may_finish_behind_its_acknowledgement() {
     check(
         on_demand(),
         false,

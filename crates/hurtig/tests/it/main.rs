@@ -8,5 +8,6 @@ mod examples;
 mod keyed;
 mod programs;
 mod recovery;
+mod savepoints;
 mod state;
 mod word_count;

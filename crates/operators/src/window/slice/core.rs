@@ -12,7 +12,7 @@ use hurtig_types::{
 
 use super::AlignedWindows;
 use crate::{
-    snapshot::{Capturing, KeyedParts, check_meta, list_state_meta, unreadable},
+    snapshot::{Capturing, KeyedParts, check_meta, unreadable},
     window::function::WindowFunctionState,
 };
 
@@ -186,7 +186,7 @@ impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
 
     fn metas(&self) -> Vec<StateMeta> {
         let watermark =
-            list_state_meta::<(KeyGroupRange, i64)>(WATERMARK, RedistributionMode::Union);
+            StateMeta::of_elements::<(KeyGroupRange, i64)>(WATERMARK, RedistributionMode::Union);
         [Self::meta(), watermark].into_iter().chain(self.states.metas()).collect()
     }
 
