@@ -110,7 +110,7 @@ fn what_cannot_be_read_is_named_with_the_difference() {
     let error = text(&reader.read_keyed_state::<u32, u64>("all", &other).err().unwrap());
     assert!(error.starts_with(r#"operator "all" has no state "valeu"; it has "value", "list""#));
     let error = text(&reader.read_keyed_state::<u64, u64>("all", &value).err().unwrap());
-    for part in ["\"value\"", "\"all\"", "u64 by u32", "u64 by u64"] {
+    for part in ["\"value\"", "\"all\"", "key was u32 and is u64 now"] {
         assert!(error.contains(part), "{part} is not in {error}");
     }
     let list = ListStateDescriptor::<u64>::new("value");
