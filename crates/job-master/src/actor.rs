@@ -4,7 +4,7 @@
 //! job has ended and its slots are given back; the result stays readable through the handle.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     time::Duration,
 };
@@ -101,7 +101,7 @@ pub struct JobMaster {
     scheduler: JobScheduler,
     coordinators: Coordinators,
     checkpoints: Checkpoints,
-    executors: HashMap<ResourceId, ExecutorLink>,
+    executors: BTreeMap<ResourceId, ExecutorLink>,
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -136,7 +136,7 @@ impl JobMaster {
             scheduler,
             coordinators: Coordinators::default(),
             checkpoints,
-            executors: HashMap::new(),
+            executors: BTreeMap::new(),
             services,
             mailbox,
             status,

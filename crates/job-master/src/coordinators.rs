@@ -4,7 +4,7 @@
 //! and what it wants done goes to the JobMaster as a message.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     time::Duration,
 };
@@ -38,7 +38,7 @@ struct Link {
 /// All coordinators of a job.
 #[derive(Default)]
 pub(crate) struct Coordinators {
-    links: HashMap<OperatorId, Link>,
+    links: BTreeMap<OperatorId, Link>,
 }
 
 impl Coordinators {
@@ -50,7 +50,7 @@ impl Coordinators {
         master: &Mailbox<Message>,
         restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
     ) -> FlowResult<Self> {
-        let mut links = HashMap::new();
+        let mut links = BTreeMap::new();
         for vertex in &graph.vertices {
             for operator in vertex.operators.iter().filter(|operator| operator.has_coordinator) {
                 let context = CoordinatorContext {

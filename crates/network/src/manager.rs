@@ -17,7 +17,7 @@
 //! however that comes: an error, a panic, a timeout in the handshake or a shutdown.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -85,7 +85,7 @@ pub(crate) struct Manager {
     transport: Arc<dyn Transport>,
     pub(crate) registry: Arc<Registry>,
     budget: Arc<Budget>,
-    connections: Mutex<HashMap<ResourceId, Entry>>,
+    connections: Mutex<BTreeMap<ResourceId, Entry>>,
     stop: watch::Sender<bool>,
     /// In the order of time: all wait equally long.
     expiries: Mutex<VecDeque<Expiry>>,
@@ -379,7 +379,9 @@ impl Serving {
             max_frame_bytes: manager.config.max_frame_bytes,
         };
         let max_batch_bytes = max_batch_bytes(&manager.config);
+        // In a fixed order, so that a run can be repeated; both are polled whenever one has work.
         let result = tokio::select! {
+            biased;
             result = connection.read_loop(reader, rest, context, on_request) => result,
             result = connection.write_loop(writer, &manager.registry, max_batch_bytes) => result,
         };

@@ -1,6 +1,6 @@
 //! The ResourceManager's actor.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
@@ -42,8 +42,8 @@ impl Drop for Executor {
 /// The actor.
 pub struct ResourceManager {
     slots: SlotManager,
-    executors: HashMap<ResourceId, Executor>,
-    jobs: HashMap<JobId, (FencingToken, Arc<dyn JobMasterGateway>)>,
+    executors: BTreeMap<ResourceId, Executor>,
+    jobs: BTreeMap<JobId, (FencingToken, Arc<dyn JobMasterGateway>)>,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
     clock: Clock,
@@ -70,8 +70,8 @@ impl ResourceManager {
         let (mailbox, inbox) = Mailbox::new("ResourceManager");
         let manager = Self {
             slots: SlotManager::new(seed),
-            executors: HashMap::new(),
-            jobs: HashMap::new(),
+            executors: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
             clock,

@@ -27,6 +27,9 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
+/// The store that everything stands on, for those who register one of their own in [`Stores`].
+pub use object_store;
+
 pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification};
 pub use error::StorageError;
 pub use format::{Compression, FormatError};

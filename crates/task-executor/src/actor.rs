@@ -1,6 +1,6 @@
 //! The TaskExecutor's actor.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
@@ -77,9 +77,9 @@ pub struct TaskExecutor {
     resource: ResourceId,
     config: TaskExecutorConfig,
     slots: TaskSlotTable,
-    tasks: HashMap<ExecutionAttemptId, TaskHandle>,
+    tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
     job_masters: JobMasters,
-    tokens: HashMap<JobId, FencingToken>,
+    tokens: BTreeMap<JobId, FencingToken>,
     resource_manager: Arc<dyn ResourceManagerGateway>,
     network: NetworkEnvironment,
     programs: ProgramStore,
@@ -125,9 +125,9 @@ impl TaskExecutor {
             resource,
             slots: TaskSlotTable::new(resource, config.slots),
             config,
-            tasks: HashMap::new(),
+            tasks: BTreeMap::new(),
             job_masters,
-            tokens: HashMap::new(),
+            tokens: BTreeMap::new(),
             resource_manager,
             network,
             programs,
