@@ -10,7 +10,7 @@
 //!    `checkpoint_aborted`.
 //! 5. A restored operator finds its state in the context that it is opened with.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hurtig_types::{CheckpointId, RedistributionMode, StateMeta};
 
@@ -47,6 +47,10 @@ pub struct OperatorRestore {
     /// Contents of keyed state files, in the order in which they apply. They may hold key groups
     /// of other subtasks, which are to be skipped.
     pub keyed: Vec<Arc<[u8]>>,
+    /// Which of these files are followed by a later capture of the same state, by position. A
+    /// capture of changes has changes of tables alone, but all timers: those of the files before it
+    /// do not count.
+    pub followed: BTreeSet<usize>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,
 }

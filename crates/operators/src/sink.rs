@@ -127,12 +127,12 @@ impl<S: Sink> Operator for SinkOperator<S> {
         let writer = self.writer.as_mut().ok_or_else(not_open)?;
         let writer = ListStateData {
             name: WRITER.to_owned(),
-            mode: RedistributionMode::Union,
+            mode: RedistributionMode::PartialUnion,
             elements: writer.snapshot().map_err(FlowError::external)?.into_iter().collect(),
         };
         let metas = vec![
             list_state_meta::<S::Committable>(COMMITTABLES, RedistributionMode::SplitDistribute),
-            list_state_meta::<Vec<u8>>(WRITER, RedistributionMode::Union),
+            list_state_meta::<Vec<u8>>(WRITER, RedistributionMode::PartialUnion),
         ];
         Ok(Captured { operator_states: vec![committables, writer], metas, ..Captured::default() })
     }

@@ -21,14 +21,28 @@ use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, TaskStateSnapshot,
 };
+use parking_lot::Mutex;
 
 use crate::{faults::Step, world::World};
 
 /// How long a caller waits for an answer that does not come.
 const TIMEOUT_MS: u64 = 500;
 
+/// JobMasters as they are, without the wire that the ResourceManager has to them.
+type JobMasters = Arc<Mutex<BTreeMap<JobId, Arc<dyn JobMasterGateway>>>>;
+
 /// The control plane of a world.
-pub struct SimLinks(pub World);
+pub struct SimLinks {
+    world: World,
+    job_masters: JobMasters,
+}
+
+impl SimLinks {
+    /// The control plane of that world.
+    pub fn new(world: World) -> Self {
+        Self { world, job_masters: JobMasters::default() }
+    }
+}
 
 impl Links for SimLinks {
     fn resource_manager(
@@ -41,7 +55,8 @@ impl Links for SimLinks {
             Caller::JobMaster(_) => "JobMaster".to_owned(),
             Caller::TaskExecutor(resource) => short(resource),
         };
-        Arc::new(Wired { wire: Wire { world: self.0.clone(), from, to: "RM".to_owned() }, inner })
+        let (world, job_masters) = (self.world.clone(), self.job_masters.clone());
+        Arc::new(Wired { wire: Wire { world, job_masters, from, to: "RM".to_owned() }, inner })
     }
 }
 
@@ -58,13 +73,14 @@ fn named(attempt: ExecutionAttemptId) -> String {
 #[derive(Clone)]
 struct Wire {
     world: World,
+    job_masters: JobMasters,
     from: String,
     to: String,
 }
 
 impl Wire {
     fn to(&self, from: &str, to: &str) -> Self {
-        Self { world: self.world.clone(), from: from.to_owned(), to: to.to_owned() }
+        Self { from: from.to_owned(), to: to.to_owned(), ..self.clone() }
     }
 
     /// A call at a step of a protocol.
@@ -157,6 +173,7 @@ impl ResourceManagerGateway for Wired<dyn ResourceManagerGateway> {
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
+        self.wire.job_masters.lock().insert(job, gateway.clone());
         let wire = self.wire.to("RM", "JobMaster");
         let gateway = Arc::new(Wired { wire, inner: gateway });
         self.wire.noted("register job", self.inner.register_job_master(job, token, gateway)).await
@@ -193,7 +210,8 @@ impl TaskExecutorGateway for Wired<dyn TaskExecutorGateway> {
     ) -> RpcResult<()> {
         // From here on the TaskExecutor speaks with the JobMaster itself.
         let wire = self.wire.to(&short(slot.resource), "JobMaster");
-        let job_master = Arc::new(Wired { wire, inner: job_master });
+        let known = self.wire.job_masters.lock().get(&job).cloned();
+        let job_master = Arc::new(Wired { wire, inner: known.unwrap_or(job_master) });
         let call = self.inner.request_slot(slot, job, allocation, token, job_master);
         let what = format!("request slot {}", slot.index);
         self.wire.noted(what, call).await

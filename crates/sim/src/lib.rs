@@ -21,7 +21,7 @@
 //! `cargo run --release -p hurtig-sim -- --seed 4711` prints the scenario, everything that
 //! happens, and what is wrong with it. `--seeds N` runs the seeds 0 to N-1 on all cores, and prints
 //! those that fail; `--from M` begins at M. `--twice` runs each seed twice and compares the hashes
-//! of what has happened. `--log FILTER` shows the engine's own log, too.
+//! of what has happened. `--calm` leaves the faults out. `--log FILTER` shows the engine's own log, too.
 //!
 //! # To add a fault
 //!

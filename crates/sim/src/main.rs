@@ -13,13 +13,14 @@ struct Arguments {
     from: u64,
     seeds: u64,
     twice: bool,
+    calm: bool,
     log: Option<String>,
 }
 
-const USAGE: &str = "hurtig-sim [--seeds N] [--from M] [--seed S] [--twice] [--log FILTER]";
+const USAGE: &str = "hurtig-sim [--seeds N] [--from M] [--seed S] [--twice] [--calm] [--log FILTER]";
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { seed: None, from: 0, seeds: 100, twice: false, log: None };
+    let mut found = Arguments { seed: None, from: 0, seeds: 100, twice: false, calm: false, log: None };
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
         let mut value = || given.next().ok_or_else(|| format!("{flag} needs a value\n{USAGE}"));
@@ -30,6 +31,7 @@ fn arguments() -> Result<Arguments, String> {
             "--seed" => found.seed = Some(number(value()?)?),
             "--log" => found.log = Some(value()?),
             "--twice" => found.twice = true,
+            "--calm" => found.calm = true,
             _ => return Err(format!("unknown argument {flag:?}\n{USAGE}")),
         }
     }
@@ -50,10 +52,15 @@ fn fails(report: &Report) -> bool {
     !report.violations.is_empty()
 }
 
-fn run_one(seed: u64, twice: bool) -> Report {
+fn scenario_of(seed: u64, arguments: &Arguments) -> Scenario {
     let scenario = Scenario::of_seed(seed);
+    if arguments.calm { scenario.without_faults() } else { scenario }
+}
+
+fn run_one(seed: u64, arguments: &Arguments) -> Report {
+    let scenario = scenario_of(seed, arguments);
     let mut report = run(&scenario, false);
-    if twice {
+    if arguments.twice {
         let again = run(&scenario, false);
         if again.hash != report.hash {
             report.violations.push("a second run differs".to_owned());
@@ -62,12 +69,12 @@ fn run_one(seed: u64, twice: bool) -> Report {
     report
 }
 
-fn replay(seed: u64, twice: bool) -> ExitCode {
-    let scenario = Scenario::of_seed(seed);
+fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
+    let scenario = scenario_of(seed, arguments);
     println!("{scenario:#?}");
     let report = run(&scenario, true);
     report.trace.iter().for_each(|line| println!("{line}"));
-    if twice {
+    if arguments.twice {
         let again = run(&scenario, true);
         let lines = report.trace.iter().zip(&again.trace);
         match lines.enumerate().find(|(_, (one, other))| one != other) {
@@ -96,7 +103,7 @@ fn main() -> ExitCode {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     if let Some(seed) = arguments.seed {
-        return replay(seed, arguments.twice);
+        return replay(seed, &arguments);
     }
     let next = AtomicU64::new(arguments.from);
     let end = arguments.from + arguments.seeds;
@@ -110,12 +117,12 @@ fn main() -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    let report = run_one(seed, arguments.twice);
+                    let report = run_one(seed, &arguments);
                     restarts.fetch_add(u64::from(report.restarts), Relaxed);
                     if fails(&report) {
                         failed.fetch_add(1, Relaxed);
                         let first = report.violations.first().map_or("", String::as_str);
-                        let first: String = first.chars().take(300).collect();
+                        let first: String = first.chars().take(150).collect();
                         println!("seed {seed}: {} violations: {first}", report.violations.len());
                     }
                 }

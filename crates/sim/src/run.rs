@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a job may take once faults have stopped.
-const PROGRESS_WITHIN_MS: u64 = 600_000;
+const PROGRESS_WITHIN_MS: u64 = 180_000;
 /// What is left of former attempts comes to its end in that time.
 const SETTLE_MS: u64 = 60_000;
 /// Where checkpoints and savepoints are; metadata of those in the JobManager's memory, too.
@@ -112,7 +112,7 @@ async fn simulate(
         clock: world.clock(),
         transport: Arc::new(transport.clone()),
         stores: Arc::new(stores),
-        links: Arc::new(SimLinks(world.clone())),
+        links: Arc::new(SimLinks::new(world.clone())),
     };
     let config = MiniClusterConfig {
         task_executors: scenario.task_executors,
@@ -152,7 +152,8 @@ async fn simulate(
     match tokio::time::timeout(within, run.jobs()).await {
         Err(_) => {
             let state = run.describe().await;
-            world.violation(format_args!("no progress within {PROGRESS_WITHIN_MS} ms: {state}"));
+            world.note(state);
+            world.violation(format_args!("no progress within {PROGRESS_WITHIN_MS} ms"));
         }
         Ok(Err(problem)) => world.violation(problem),
         Ok(Ok(())) => run.check(&alive).await,

@@ -21,7 +21,7 @@ use hurtig_operator_api::{
 };
 use hurtig_types::{
     BoxedPayload, CheckpointBarrier, CheckpointId, FlowError, FlowResult, LatencyMarker,
-    OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
+    MAX_TIMESTAMP, OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
 };
 
 use crate::{edge_check::EdgeCheck, metrics::TaskMetrics, panics::caught, writer::RecordWriter};
@@ -351,6 +351,12 @@ impl OperatorChain {
     /// Hands all buffered records to the network.
     pub fn flush(&mut self) -> FlowResult {
         self.writers.iter_mut().try_for_each(RecordWriter::flush)
+    }
+
+    /// Tells all consumers that event time has come to its end, as operators do that end.
+    pub fn send_end_of_time(&mut self) -> FlowResult {
+        let end = ControlElement::Watermark(Watermark(MAX_TIMESTAMP));
+        self.writers.iter_mut().try_for_each(|writer| writer.broadcast(end.clone()))
     }
 
     /// Tells all consumers that nothing will follow.

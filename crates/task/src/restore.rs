@@ -19,8 +19,12 @@ pub(crate) async fn read_state(
     for (operator, state) in &restore.operators {
         let mut read =
             OperatorRestore { checkpoint_id: restore.checkpoint_id, ..Default::default() };
-        for file in state.keyed.iter().flat_map(|handle| &handle.chain) {
-            read.keyed.push(read_file(stores, file).await?.into());
+        for handle in &state.keyed {
+            for file in &handle.chain {
+                read.keyed.push(read_file(stores, file).await?.into());
+            }
+            let end = read.keyed.len();
+            read.followed.extend(end - handle.chain.len()..end.saturating_sub(1));
         }
         for handle in &state.operator {
             let content = read_file(stores, &handle.file).await?;

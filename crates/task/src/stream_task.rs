@@ -293,6 +293,8 @@ impl StreamTask {
 
     /// Instead of [`StreamTask::run`]: the task had finished when its checkpoint was taken.
     pub async fn run_finished(&mut self) -> FlowResult {
+        // Consumers that go on from the checkpoint have not kept how far event time had come.
+        self.chain.send_end_of_time()?;
         self.chain.send_end_of_input()?;
         while !self.chain.all_consumed() {
             self.check_cancelled()?;

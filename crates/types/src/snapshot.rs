@@ -190,6 +190,9 @@ pub enum RedistributionMode {
     Union,
     /// Equal in all subtasks: each takes the copy of one.
     Broadcast,
+    /// As `Union`, but nobody needs what subtasks had that have finished: checkpoints go on when
+    /// some have.
+    PartialUnion,
 }
 
 /// One element of a list state within its file.

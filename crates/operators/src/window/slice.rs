@@ -242,12 +242,12 @@ impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
 
     fn operator_states(&self) -> Vec<ListStateData> {
         let elements = codec::encode(&self.watermark).into_iter().collect();
-        let mode = RedistributionMode::Union;
+        let mode = RedistributionMode::PartialUnion;
         vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }]
     }
 
     fn metas(&self) -> Vec<StateMeta> {
-        let watermark = list_state_meta::<i64>(WATERMARK, RedistributionMode::Union);
+        let watermark = list_state_meta::<i64>(WATERMARK, RedistributionMode::PartialUnion);
         [Self::meta(), watermark].into_iter().chain(self.states.metas()).collect()
     }
 

@@ -76,6 +76,7 @@ impl KeyedProcessFunction<u32, Event, Out> for TimersFunction {
         if context.current_watermark() >= event.time {
             self.world.violation(format_args!("{event:?} is late"));
         }
+        self.world.note(format_args!("timers {event:?} wm {} due {}", context.current_watermark(),due(&event)));
         let sum = self.sums.ok_or("not open")?.get_or_insert_with(context.state, || (0, 0))?;
         *sum = (sum.0 + event.value, sum.1 + 1);
         context.register_event_time_timer(due(&event));
@@ -97,6 +98,7 @@ impl KeyedProcessFunction<u32, Event, Out> for TimersFunction {
     ) -> Result<(), BoxError> {
         self.world.user_code(Point::Timer)?;
         let key = *context.current_key();
+        self.world.note(format_args!("timer {key} {time} wm {}", context.current_watermark()));
         if time == THE_END {
             let (sum, count) = self.sums.ok_or("not open")?.clear(context.state)?.unwrap_or((0, 0));
             out.collect((3, key, sum, count));
