@@ -31,6 +31,14 @@ pub enum ShipStrategy {
     Custom,
 }
 
+impl ShipStrategy {
+    /// Whether barriers may overtake records: only where the records can be moved when the
+    /// parallelism changes.
+    pub fn may_be_unaligned(self) -> bool {
+        matches!(self, Self::KeyGroup | Self::Rebalance | Self::Shuffle | Self::Global)
+    }
+}
+
 /// Whether an operator may be chained, as in Flink 2.3's `ChainingStrategy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChainingStrategy {

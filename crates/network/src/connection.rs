@@ -172,6 +172,16 @@ impl ConnectionShared {
         self.signal.post();
     }
 
+    /// What a channel has first needs no credit: a channel that waits for some is served again.
+    pub(crate) fn unpark_sender(&self, channel: u32) {
+        let mut senders = self.senders.lock();
+        let sender = senders.by_channel.get_mut(&channel);
+        if sender.is_some_and(|sender| std::mem::take(&mut sender.parked)) {
+            drop(senders);
+            self.schedule_sender(channel);
+        }
+    }
+
     /// Tells a channel its partition. False if the channel is not there any more.
     pub(crate) fn set_partition(
         &self,

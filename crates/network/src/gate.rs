@@ -19,7 +19,8 @@ use hurtig_cluster_api::PeerAddress;
 use hurtig_env::Signal;
 use hurtig_operator_api::EdgeFactory;
 use hurtig_types::{
-    ErrorClass, FlowError, FlowResult, ResultPartitionId, StreamElement, element::ControlElement,
+    CheckpointBarrier, CheckpointId, ErrorClass, FlowError, FlowResult, ResultPartitionId,
+    StreamElement, element::ControlElement,
 };
 use parking_lot::Mutex;
 
@@ -27,6 +28,7 @@ use crate::{
     budget::BudgetShare,
     connection::ConnectionShared,
     credit::{ReceiverCredits, cost_bytes},
+    in_flight,
     partition::PartitionShared,
     registry::Registry,
     subpartition::Item,
@@ -49,6 +51,9 @@ pub struct ChannelSpec {
 /// The part of a gate that producers and connections reach.
 pub(crate) struct GateShared {
     ready: Mutex<VecDeque<u32>>,
+    /// Barriers that wait in the queues of channels and may overtake what is before them.
+    announced: Mutex<VecDeque<(u32, CheckpointBarrier)>>,
+    has_announced: AtomicBool,
     signal: Signal,
     failed: AtomicBool,
     failure: Mutex<Option<String>>,
@@ -62,6 +67,8 @@ impl GateShared {
     pub(crate) fn new(channels: usize, signal: Signal) -> Arc<Self> {
         Arc::new(Self {
             ready: Mutex::new(VecDeque::new()),
+            announced: Mutex::new(VecDeque::new()),
+            has_announced: AtomicBool::new(false),
             signal,
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -73,6 +80,13 @@ impl GateShared {
     /// A channel has something to take. Called once until it is empty again.
     pub(crate) fn schedule(&self, channel: u32) {
         self.ready.lock().push_back(channel);
+        self.signal.post();
+    }
+
+    /// A barrier that may overtake records is in the queue of a channel.
+    pub(crate) fn announce(&self, channel: u32, barrier: &CheckpointBarrier) {
+        self.announced.lock().push_back((channel, barrier.clone()));
+        self.has_announced.store(true, Release);
         self.signal.post();
     }
 
@@ -126,6 +140,23 @@ impl RemoteQueue {
         }
         state.queue.push_back(item);
         Ok(!std::mem::replace(&mut state.scheduled, true))
+    }
+
+    fn take_barrier(&self, id: CheckpointId, in_flight: &mut Vec<u8>) -> FlowResult<bool> {
+        let mut state = self.0.lock();
+        let is_it = |item: &RemoteItem| matches!(item, RemoteItem::Control(ControlElement::Barrier(b)) if b.checkpoint_id == id);
+        let Some(position) = state.queue.iter().position(is_it) else {
+            return Ok(false);
+        };
+        for item in state.queue.range(..position) {
+            match item {
+                RemoteItem::Data(payload) => in_flight::put_encoded(payload, in_flight)?,
+                RemoteItem::Control(control) => in_flight::put_control(control, in_flight)?,
+            }
+        }
+        state.queue.remove(position);
+        state.controls -= 1;
+        Ok(true)
     }
 
     fn take(&self) -> Option<(RemoteItem, bool)> {
@@ -290,6 +321,37 @@ impl InputGate {
                 };
                 Ok(Some((element, more)))
             }
+        }
+    }
+
+    /// The next barrier that has arrived in the queue of a channel and may overtake what is before
+    /// it, with the number of the channel. It is in the queue all the same.
+    pub fn poll_announced(&mut self) -> Option<(usize, CheckpointBarrier)> {
+        if !self.shared.has_announced.load(Acquire) {
+            return None;
+        }
+        let mut announced = self.shared.announced.lock();
+        let next = announced.pop_front();
+        if announced.is_empty() {
+            self.shared.has_announced.store(false, Release);
+        }
+        next.map(|(channel, barrier)| (channel as usize, barrier))
+    }
+
+    /// Lets the barrier of a checkpoint overtake what is before it in a channel's queue, which is
+    /// appended to `in_flight` and stays in the queue. False if the barrier has not arrived.
+    pub fn take_barrier(
+        &mut self,
+        channel: usize,
+        id: CheckpointId,
+        in_flight: &mut Vec<u8>,
+    ) -> FlowResult<bool> {
+        match &self.channels[channel] {
+            Channel::Local { subpartition } => match self.shared.local[channel].get() {
+                Some(partition) => partition.take_barrier(*subpartition, id, in_flight),
+                None => Ok(false),
+            },
+            Channel::Remote { queue, .. } => queue.take_barrier(id, in_flight),
         }
     }
 

@@ -27,6 +27,7 @@ pub mod environment;
 pub mod frame;
 pub mod gate;
 mod handshake;
+pub mod in_flight;
 mod manager;
 pub mod partition;
 mod registry;

@@ -15,12 +15,14 @@ use std::sync::{
 };
 
 use hurtig_types::{
-    BoxedPayload, FlowError, FlowResult, ResultPartitionId, element::ControlElement,
+    BoxedPayload, CheckpointBarrier, CheckpointId, FlowError, FlowResult, ResultPartitionId,
+    element::ControlElement,
 };
 
 use crate::{
     budget::{BudgetShare, Waiter},
     credit::cost_bytes,
+    in_flight::InFlightElement,
     registry::Registry,
     subpartition::{Consumer, Item, Subpartition, Taken},
 };
@@ -96,8 +98,26 @@ impl PartitionShared {
         }
     }
 
+    /// See [`Subpartition::take_barrier`].
+    pub(crate) fn take_barrier(
+        &self,
+        subpartition: usize,
+        id: CheckpointId,
+        in_flight: &mut Vec<u8>,
+    ) -> FlowResult<bool> {
+        let taken = self.subpartitions[subpartition].take_barrier(id, in_flight)?;
+        if taken {
+            self.waiter.post();
+        }
+        Ok(taken)
+    }
+
     pub(crate) fn after_take(&self, taken: &Taken) {
         self.refund(taken.item.bytes());
+        if matches!(taken.item, Item::Control(ControlElement::Barrier(_))) {
+            // Its task may wait to know whether the barrier must still overtake something.
+            self.waiter.post();
+        }
         if taken.ended {
             self.one_done();
         }
@@ -199,6 +219,63 @@ impl ResultPartition {
     pub fn broadcast_control(&mut self, element: ControlElement) -> FlowResult {
         for subpartition in &self.shared.subpartitions {
             subpartition.push(Item::Control(element.clone()));
+        }
+        Ok(())
+    }
+
+    /// Puts a barrier before everything that is queued. Returns what it has overtaken, by
+    /// subpartition.
+    pub fn broadcast_barrier_first(
+        &mut self,
+        barrier: &CheckpointBarrier,
+    ) -> FlowResult<Vec<(u32, Vec<u8>)>> {
+        self.in_flight(|subpartition, overtaken| {
+            subpartition.push_first(barrier.clone(), overtaken)
+        })
+    }
+
+    /// Lets a barrier overtake what is queued before it. Returns that, by subpartition.
+    pub fn overtake(&mut self, id: CheckpointId) -> FlowResult<Vec<(u32, Vec<u8>)>> {
+        self.in_flight(|subpartition, overtaken| subpartition.overtake(id, overtaken))
+    }
+
+    fn in_flight(
+        &self,
+        collect: impl Fn(&Subpartition, &mut Vec<u8>) -> FlowResult,
+    ) -> FlowResult<Vec<(u32, Vec<u8>)>> {
+        let mut all = Vec::new();
+        for (index, subpartition) in self.shared.subpartitions.iter().enumerate() {
+            let mut overtaken = Vec::new();
+            collect(subpartition, &mut overtaken)?;
+            if !overtaken.is_empty() {
+                all.push((index as u32, overtaken));
+            }
+        }
+        Ok(all)
+    }
+
+    /// True while a consumer has not reached the barrier of a checkpoint.
+    pub fn holds_barrier(&self, id: CheckpointId) -> bool {
+        self.shared.subpartitions.iter().any(|subpartition| subpartition.holds_barrier(id))
+    }
+
+    /// Queues an element that was in flight when the checkpoint was taken from which the task
+    /// starts.
+    ///
+    /// # Errors
+    /// If there is no such subpartition.
+    pub fn restore(&mut self, subpartition: usize, element: InFlightElement) -> FlowResult {
+        let payload = match element {
+            InFlightElement::Control(control) => return self.send_control(subpartition, control),
+            InFlightElement::Batch(payload) => payload,
+        };
+        let Some(target) = self.shared.subpartitions.get(subpartition) else {
+            return Err(self.out_of_range(subpartition));
+        };
+        let bytes = cost_bytes(payload.len());
+        self.shared.charge(bytes);
+        if !target.push(Item::Encoded { payload, bytes }) {
+            self.shared.refund(bytes);
         }
         Ok(())
     }

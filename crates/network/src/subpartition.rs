@@ -10,10 +10,12 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use hurtig_types::{BoxedPayload, element::ControlElement};
-use parking_lot::Mutex;
+use hurtig_types::{
+    Alignment, BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, element::ControlElement,
+};
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::{connection::ConnectionShared, gate::GateShared};
+use crate::{connection::ConnectionShared, gate::GateShared, in_flight::put_item};
 
 /// An element that waits for its consumer.
 #[derive(Debug)]
@@ -54,6 +56,30 @@ impl Consumer {
             Consumer::Unknown | Consumer::Gone => {}
         }
     }
+
+    /// A barrier that may overtake records has been queued. A local gate is told at once; a remote
+    /// one when the barrier arrives there.
+    fn announce(&self, barrier: &CheckpointBarrier) {
+        if let Consumer::Local { gate, channel } = self {
+            gate.announce(*channel, barrier);
+        }
+    }
+
+    /// The first element of a queue that was scheduled already needs no credit now.
+    fn hurry(&self) {
+        if let Consumer::Remote { connection, channel } = self {
+            connection.unpark_sender(*channel);
+        }
+    }
+}
+
+impl Item {
+    fn barrier(&self) -> Option<&CheckpointBarrier> {
+        match self {
+            Item::Control(ControlElement::Barrier(barrier)) => Some(barrier),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -64,6 +90,30 @@ struct State {
     scheduled: bool,
     /// The consumer has taken the end of input, or is gone.
     done: bool,
+}
+
+impl State {
+    fn take_barrier(
+        &mut self,
+        id: CheckpointId,
+        in_flight: &mut Vec<u8>,
+    ) -> FlowResult<Option<CheckpointBarrier>> {
+        let is_it = |item: &Item| item.barrier().is_some_and(|b| b.checkpoint_id == id);
+        let Some(position) = self.queue.iter().position(is_it) else {
+            return Ok(None);
+        };
+        self.queue.range(..position).try_for_each(|item| put_item(item, in_flight))?;
+        match self.queue.remove(position) {
+            Some(Item::Control(ControlElement::Barrier(barrier))) => Ok(Some(barrier)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Whether a consumer is to know of a barrier before it reaches it.
+pub(crate) fn is_announced(barrier: &CheckpointBarrier) -> bool {
+    use Alignment::*;
+    matches!(barrier.options.alignment, AlignedWithTimeout { .. } | Unaligned)
 }
 
 /// What a pop gave.
@@ -102,7 +152,11 @@ impl Subpartition {
             return false;
         }
         state.queued_bytes += item.bytes();
+        let announced = item.barrier().filter(|barrier| is_announced(barrier)).cloned();
         state.queue.push_back(item);
+        if let Some(barrier) = announced {
+            state.consumer.announce(&barrier);
+        }
         if state.scheduled || matches!(state.consumer, Consumer::Unknown) {
             return true;
         }
@@ -111,6 +165,64 @@ impl Subpartition {
         drop(state);
         consumer.notify();
         true
+    }
+
+    /// Puts a barrier before everything that is queued, which is appended to `in_flight`.
+    pub(crate) fn push_first(
+        &self,
+        barrier: CheckpointBarrier,
+        in_flight: &mut Vec<u8>,
+    ) -> FlowResult {
+        let state = self.state.lock();
+        if state.done {
+            return Ok(());
+        }
+        state.queue.iter().try_for_each(|item| put_item(item, in_flight))?;
+        Self::put_first(state, barrier);
+        Ok(())
+    }
+
+    fn put_first(mut state: MutexGuard<'_, State>, barrier: CheckpointBarrier) {
+        state.queue.push_front(Item::Control(ControlElement::Barrier(barrier.clone())));
+        let consumer = state.consumer.clone();
+        let scheduled = state.scheduled;
+        state.scheduled |= !matches!(consumer, Consumer::Unknown);
+        drop(state);
+        consumer.announce(&barrier);
+        if scheduled {
+            consumer.hurry();
+        } else {
+            consumer.notify();
+        }
+    }
+
+    /// The same for a barrier that stands in the queue: what is before it is overtaken.
+    pub(crate) fn overtake(&self, id: CheckpointId, in_flight: &mut Vec<u8>) -> FlowResult {
+        let mut state = self.state.lock();
+        if !state.done
+            && let Some(mut barrier) = state.take_barrier(id, in_flight)?
+        {
+            barrier.options.alignment = Alignment::Unaligned;
+            Self::put_first(state, barrier);
+        }
+        Ok(())
+    }
+
+    /// Takes the barrier of a checkpoint out of the queue, for its consumer. What was before it
+    /// stays, and is appended to `in_flight`. False if the barrier is not there.
+    pub(crate) fn take_barrier(
+        &self,
+        id: CheckpointId,
+        in_flight: &mut Vec<u8>,
+    ) -> FlowResult<bool> {
+        Ok(self.state.lock().take_barrier(id, in_flight)?.is_some())
+    }
+
+    /// True while the barrier of a checkpoint waits for its consumer.
+    pub(crate) fn holds_barrier(&self, id: CheckpointId) -> bool {
+        let state = self.state.lock();
+        let mut barriers = state.queue.iter().filter_map(Item::barrier);
+        !state.done && barriers.any(|barrier| barrier.checkpoint_id == id)
     }
 
     /// Sets the consumer, which is not told of anything before [`Subpartition::start`]. False if
@@ -130,6 +242,9 @@ impl Subpartition {
     pub(crate) fn start(&self) {
         let mut state = self.state.lock();
         state.scheduled = !state.queue.is_empty();
+        for barrier in state.queue.iter().filter_map(Item::barrier).filter(|b| is_announced(b)) {
+            state.consumer.announce(barrier);
+        }
         if state.scheduled {
             let consumer = state.consumer.clone();
             drop(state);

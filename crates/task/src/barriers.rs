@@ -8,15 +8,32 @@
 //!    come.
 //! 3. With the last one the checkpoint is taken, and all channels are opened.
 //!
+//! # Exactly once, unaligned
+//!
+//! 1. A barrier is *announced* as soon as it is in the queue of a channel, whatever is before it.
+//!    With the first one the checkpoint is taken, and all channels are open.
+//! 2. What comes on a channel before its barrier is in flight, and is collected: what the task takes
+//!    from the channel, and when the barrier is announced, what is still before it in the queue.
+//! 3. With the last barrier all records in flight are collected.
+//!
+//! On channels whose records could not be moved at a restore (see
+//! `ShipStrategy::may_be_unaligned`) barriers keep their place: the checkpoint is taken when all of
+//! these channels are blocked.
+//!
+//! # Exactly once, aligned with a timeout
+//!
+//! Aligned, until so much time has passed since the checkpoint was triggered, or a barrier is
+//! announced that has overtaken records elsewhere: then unaligned.
+//!
 //! # At least once
 //!
-//! The same without blocking: records behind a barrier are processed before the snapshot, and will
-//! be again after a restore.
+//! As aligned, without blocking: records behind a barrier are processed before the snapshot, and
+//! will be again after a restore.
 //!
 //! # What supersedes what
 //!
 //! - A barrier of a later checkpoint than the one under way ends that one: it is declined, its
-//!   channels are opened, and the alignment of the later one begins.
+//!   channels are opened, and the later one begins.
 //! - Barriers of earlier checkpoints, and of ones that were aborted, are dropped.
 //!
 //! At least once, several checkpoints can be under way at once, since nothing is blocked; of those
@@ -39,6 +56,10 @@ pub struct BarrierActions {
     pub take: Option<CheckpointBarrier>,
     /// Milliseconds between the first barrier of the checkpoint to be taken and now.
     pub alignment_ms: i64,
+    /// Collect what is in flight on all channels that [`BarrierHandler::awaits`] a barrier.
+    pub collect: bool,
+    /// The records in flight of this checkpoint are complete.
+    pub collected: Option<CheckpointId>,
 }
 
 #[derive(Debug)]
@@ -46,11 +67,32 @@ struct Pending {
     barrier: CheckpointBarrier,
     arrived: Vec<bool>,
     first_ms: i64,
+    /// Taken, while records in flight are collected.
+    taken: bool,
+}
+
+impl Pending {
+    fn is_unaligned(&self, now_ms: i64) -> bool {
+        self.barrier.options.alignment == Alignment::Unaligned
+            || self.deadline_ms().is_some_and(|deadline| deadline <= now_ms)
+    }
+
+    fn deadline_ms(&self) -> Option<i64> {
+        match self.barrier.options.alignment {
+            Alignment::AlignedWithTimeout { timeout_ms } if !self.taken => {
+                let timeout_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
+                Some(self.barrier.timestamp_ms.saturating_add(timeout_ms))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The state machine of one task's barriers.
 #[derive(Debug)]
 pub struct BarrierHandler {
+    /// Whether barriers may overtake records, by channel.
+    may_overtake: Vec<bool>,
     ended: Vec<bool>,
     pending: BTreeMap<CheckpointId, Pending>,
     /// Checkpoints up to this one are over.
@@ -58,12 +100,13 @@ pub struct BarrierHandler {
 }
 
 impl BarrierHandler {
-    /// A handler for that many channels.
-    pub fn new(channels: usize) -> Self {
-        Self { ended: vec![false; channels], pending: BTreeMap::new(), over: CheckpointId(0) }
+    /// A handler for channels of which these let barriers overtake records.
+    pub fn new(may_overtake: Vec<bool>) -> Self {
+        let ended = vec![false; may_overtake.len()];
+        Self { may_overtake, ended, pending: BTreeMap::new(), over: CheckpointId(0) }
     }
 
-    /// A barrier has come on a channel.
+    /// A barrier has come on a channel, behind everything that was before it.
     pub fn on_barrier(
         &mut self,
         channel: usize,
@@ -71,31 +114,44 @@ impl BarrierHandler {
         now_ms: i64,
     ) -> BarrierActions {
         let mut actions = BarrierActions::default();
-        let id = barrier.checkpoint_id;
-        if id <= self.over {
-            return actions;
-        }
         let tracks = barrier.options.alignment == Alignment::AtLeastOnce;
-        if !tracks {
-            let later = self.pending.split_off(&id);
-            let earlier = std::mem::replace(&mut self.pending, later);
-            actions.unblock = !earlier.is_empty();
-            actions.superseded = earlier.into_keys().collect();
-            if self.pending.keys().any(|known| *known > id) {
-                return actions;
+        if let Some(pending) = self.begin(barrier, now_ms, &mut actions) {
+            pending.arrived[channel] = true;
+            if !tracks && !pending.taken {
+                actions.block = Some(channel);
             }
+            self.advance(now_ms, &mut actions);
         }
-        let channels = self.ended.len();
-        let pending = self.pending.entry(id).or_insert_with(|| Pending {
-            barrier,
-            arrived: vec![false; channels],
-            first_ms: now_ms,
-        });
-        pending.arrived[channel] = true;
-        if !tracks {
-            actions.block = Some(channel);
+        actions
+    }
+
+    /// A barrier that may overtake records is in the queue of a channel.
+    pub fn on_announced(
+        &mut self,
+        channel: usize,
+        barrier: CheckpointBarrier,
+        now_ms: i64,
+    ) -> BarrierActions {
+        let mut actions = BarrierActions::default();
+        if self.may_overtake[channel] && self.begin(barrier, now_ms, &mut actions).is_some() {
+            self.advance(now_ms, &mut actions);
         }
-        self.take_complete(now_ms, &mut actions);
+        actions
+    }
+
+    /// The barrier of a checkpoint whose records in flight are being collected has overtaken what
+    /// was before it on a channel.
+    pub fn on_overtaken(
+        &mut self,
+        channel: usize,
+        id: CheckpointId,
+        now_ms: i64,
+    ) -> BarrierActions {
+        let mut actions = BarrierActions::default();
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.arrived[channel] = true;
+            self.advance(now_ms, &mut actions);
+        }
         actions
     }
 
@@ -103,7 +159,14 @@ impl BarrierHandler {
     pub fn on_end(&mut self, channel: usize, now_ms: i64) -> BarrierActions {
         let mut actions = BarrierActions::default();
         self.ended[channel] = true;
-        self.take_complete(now_ms, &mut actions);
+        self.advance(now_ms, &mut actions);
+        actions
+    }
+
+    /// Time has passed; see [`BarrierHandler::deadline_ms`].
+    pub fn on_time(&mut self, now_ms: i64) -> BarrierActions {
+        let mut actions = BarrierActions::default();
+        self.advance(now_ms, &mut actions);
         actions
     }
 
@@ -120,214 +183,90 @@ impl BarrierHandler {
         actions
     }
 
-    fn take_complete(&mut self, now_ms: i64, actions: &mut BarrierActions) {
+    /// When an alignment turns unaligned, in milliseconds of wall time.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        self.pending.values().filter_map(Pending::deadline_ms).min()
+    }
+
+    /// True while what comes on a channel is in flight for a checkpoint.
+    pub fn awaits(&self, id: CheckpointId, channel: usize) -> bool {
+        let pending = self.pending.get(&id);
+        pending.is_some_and(|p| p.taken && !p.arrived[channel] && !self.ended[channel])
+    }
+
+    /// The entry of a barrier's checkpoint, unless it is over.
+    fn begin(
+        &mut self,
+        barrier: CheckpointBarrier,
+        now_ms: i64,
+        actions: &mut BarrierActions,
+    ) -> Option<&mut Pending> {
+        let (id, alignment) = (barrier.checkpoint_id, barrier.options.alignment);
+        if id <= self.over {
+            return None;
+        }
+        if alignment != Alignment::AtLeastOnce {
+            let later = self.pending.split_off(&id);
+            let earlier = std::mem::replace(&mut self.pending, later);
+            actions.unblock = !earlier.is_empty();
+            actions.superseded = earlier.into_keys().collect();
+            if self.pending.keys().any(|known| *known > id) {
+                return None;
+            }
+        }
+        let channels = self.ended.len();
+        let pending = self.pending.entry(id).or_insert_with(|| Pending {
+            barrier,
+            arrived: vec![false; channels],
+            first_ms: now_ms,
+            taken: false,
+        });
+        if alignment == Alignment::Unaligned {
+            pending.barrier.options.alignment = alignment;
+        }
+        Some(pending)
+    }
+
+    /// What has become possible.
+    fn advance(&mut self, now_ms: i64, actions: &mut BarrierActions) {
         let is_complete = |pending: &Pending| {
             pending.arrived.iter().zip(&self.ended).all(|(arrived, ended)| *arrived || *ended)
         };
-        let Some(id) = self.pending.iter().rfind(|(_, p)| is_complete(p)).map(|(id, _)| *id) else {
-            return;
+        let complete = self.pending.iter().rfind(|(_, p)| is_complete(p)).map(|(id, _)| *id);
+        let Some(id) = complete else {
+            return self.take_unaligned(now_ms, actions);
         };
         let later = self.pending.split_off(&CheckpointId(id.0 + 1));
         let mut done = std::mem::replace(&mut self.pending, later);
-        if let Some(pending) = done.remove(&id) {
-            actions.alignment_ms = now_ms - pending.first_ms;
-            actions.take = Some(pending.barrier);
+        match done.remove(&id) {
+            Some(pending) if pending.taken => actions.collected = Some(id),
+            Some(pending) => {
+                actions.alignment_ms = now_ms - pending.first_ms;
+                actions.take = Some(pending.barrier);
+            }
+            None => {}
         }
         actions.superseded.extend(done.into_keys());
         self.over = id;
     }
+
+    fn take_unaligned(&mut self, now_ms: i64, actions: &mut BarrierActions) {
+        let (ended, may_overtake) = (&self.ended, &self.may_overtake);
+        let is_ready = |pending: &Pending| {
+            let held_up = |channel: usize| {
+                !pending.arrived[channel] && !ended[channel] && !may_overtake[channel]
+            };
+            !pending.taken && pending.is_unaligned(now_ms) && !(0..ended.len()).any(held_up)
+        };
+        if let Some(pending) = self.pending.values_mut().find(|pending| is_ready(pending)) {
+            pending.taken = true;
+            pending.barrier.options.alignment = Alignment::Unaligned;
+            actions.take = Some(pending.barrier.clone());
+            actions.alignment_ms = now_ms - pending.first_ms;
+            actions.collect = true;
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt::Write;
-
-    use expect_test::{Expect, expect};
-    use hurtig_types::{CheckpointOptions, CheckpointType};
-
-    use super::*;
-
-    /// `2@1`: the barrier of checkpoint 1 on channel 2. `end 2`: the channel ends. `abort 1`. Time
-    /// passes by a millisecond with each event.
-    fn check(channels: usize, alignment: Alignment, script: &str, expected: Expect) {
-        let mut handler = BarrierHandler::new(channels);
-        let mut text = String::new();
-        for (now_ms, event) in (0..).zip(script.split(',').map(str::trim)) {
-            let actions = if let Some(channel) = event.strip_prefix("end ") {
-                handler.on_end(channel.parse().unwrap(), now_ms)
-            } else if let Some(id) = event.strip_prefix("abort ") {
-                handler.on_aborted(CheckpointId(id.parse().unwrap()))
-            } else {
-                let (channel, id) = event.split_once('@').unwrap();
-                let options = CheckpointOptions {
-                    checkpoint_type: CheckpointType::Checkpoint,
-                    alignment,
-                    target: None,
-                };
-                let checkpoint_id = CheckpointId(id.parse().unwrap());
-                let barrier = CheckpointBarrier { checkpoint_id, timestamp_ms: 0, options };
-                handler.on_barrier(channel.parse().unwrap(), barrier, now_ms)
-            };
-            write!(text, "{event}:").unwrap();
-            for id in actions.superseded {
-                write!(text, " decline {id}").unwrap();
-            }
-            if actions.unblock {
-                write!(text, " unblock").unwrap();
-            }
-            if let Some(channel) = actions.block {
-                write!(text, " block {channel}").unwrap();
-            }
-            if let Some(barrier) = actions.take {
-                write!(text, " take {} after {} ms", barrier.checkpoint_id, actions.alignment_ms)
-                    .unwrap();
-            }
-            text.push('\n');
-        }
-        expected.assert_eq(&text);
-    }
-
-    #[test]
-    fn aligned_barriers_block_until_the_last_has_come() {
-        check(
-            3,
-            Alignment::Aligned,
-            "0@1, 2@1, 1@1, 1@2, 0@2, 2@2",
-            expect![[r#"
-            0@1: block 0
-            2@1: block 2
-            1@1: block 1 take 1 after 2 ms
-            1@2: block 1
-            0@2: block 0
-            2@2: block 2 take 2 after 2 ms
-        "#]],
-        );
-        check(
-            1,
-            Alignment::Aligned,
-            "0@1, 0@2",
-            expect![[r#"
-            0@1: block 0 take 1 after 0 ms
-            0@2: block 0 take 2 after 0 ms
-        "#]],
-        );
-    }
-
-    #[test]
-    fn ended_channels_do_not_hold_a_checkpoint_up() {
-        check(
-            3,
-            Alignment::Aligned,
-            "0@1, end 1, 2@1, end 0, 2@2",
-            expect![[r#"
-            0@1: block 0
-            end 1:
-            2@1: block 2 take 1 after 2 ms
-            end 0:
-            2@2: block 2 take 2 after 0 ms
-        "#]],
-        );
-        check(
-            2,
-            Alignment::Aligned,
-            "0@1, end 1, 0@2",
-            expect![[r#"
-            0@1: block 0
-            end 1: take 1 after 1 ms
-            0@2: block 0 take 2 after 0 ms
-        "#]],
-        );
-    }
-
-    #[test]
-    fn a_later_checkpoint_supersedes_the_one_under_way() {
-        check(
-            2,
-            Alignment::Aligned,
-            "0@1, 1@2, 1@1, 0@2",
-            expect![[r#"
-            0@1: block 0
-            1@2: decline 1 unblock block 1
-            1@1:
-            0@2: block 0 take 2 after 2 ms
-        "#]],
-        );
-        check(
-            3,
-            Alignment::Aligned,
-            "0@1, 1@3, 2@2, 0@3, 2@3",
-            expect![[r#"
-            0@1: block 0
-            1@3: decline 1 unblock block 1
-            2@2:
-            0@3: block 0
-            2@3: block 2 take 3 after 3 ms
-        "#]],
-        );
-    }
-
-    #[test]
-    fn an_aborted_checkpoint_opens_its_channels() {
-        check(
-            2,
-            Alignment::Aligned,
-            "0@1, abort 1, 1@1, 0@2, 1@2",
-            expect![[r#"
-            0@1: block 0
-            abort 1: unblock
-            1@1:
-            0@2: block 0
-            1@2: block 1 take 2 after 1 ms
-        "#]],
-        );
-        check(
-            2,
-            Alignment::Aligned,
-            "abort 1, 0@1, 1@1, 0@2",
-            expect![[r#"
-            abort 1:
-            0@1:
-            1@1:
-            0@2: block 0
-        "#]],
-        );
-        check(
-            2,
-            Alignment::Aligned,
-            "0@2, abort 1, 1@2",
-            expect![[r#"
-            0@2: block 0
-            abort 1:
-            1@2: block 1 take 2 after 2 ms
-        "#]],
-        );
-    }
-
-    #[test]
-    fn at_least_once_blocks_nothing() {
-        check(
-            2,
-            Alignment::AtLeastOnce,
-            "0@1, 1@1, 0@2, 0@3, 1@2, 1@3",
-            expect![[r#"
-            0@1:
-            1@1: take 1 after 1 ms
-            0@2:
-            0@3:
-            1@2: take 2 after 2 ms
-            1@3: take 3 after 2 ms
-        "#]],
-        );
-        check(
-            2,
-            Alignment::AtLeastOnce,
-            "0@1, 0@2, 1@2, 1@1",
-            expect![[r#"
-            0@1:
-            0@2:
-            1@2: decline 1 take 2 after 1 ms
-            1@1:
-        "#]],
-        );
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use std::{
 };
 
 use hurtig_graph::{JobVertex, OperatorKind, OutputTarget};
+use hurtig_network::in_flight::InFlightElement;
 use hurtig_operator_api::{
     Captured, Operator, OperatorContext, OperatorRestore, Output, Program, Progress, SourcePoll,
 };
@@ -24,7 +25,10 @@ use hurtig_types::{
     MAX_TIMESTAMP, OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
 };
 
-use crate::{edge_check::EdgeCheck, metrics::TaskMetrics, panics::caught, writer::RecordWriter};
+use crate::{
+    edge_check::EdgeCheck, in_flight::OutputsInFlight, metrics::TaskMetrics, panics::caught,
+    writer::RecordWriter,
+};
 
 #[cfg(test)]
 mod tests;
@@ -262,10 +266,49 @@ impl OperatorChain {
         })
     }
 
-    /// Sends a barrier to all consumers, behind everything that was emitted.
-    pub fn send_barrier(&mut self, barrier: &CheckpointBarrier) -> FlowResult {
-        let barrier = ControlElement::Barrier(barrier.clone());
-        self.writers.iter_mut().try_for_each(|writer| writer.broadcast(barrier.clone()))
+    /// Sends a barrier to all consumers, behind everything that was emitted or, if it is unaligned,
+    /// before what is still queued; that is returned.
+    pub(crate) fn send_barrier(
+        &mut self,
+        barrier: &CheckpointBarrier,
+    ) -> FlowResult<OutputsInFlight> {
+        self.collect_outputs(|writer| writer.send_barrier(barrier))
+    }
+
+    /// Lets a barrier that was sent overtake what is still queued before it; that is returned.
+    pub(crate) fn overtake(&mut self, id: CheckpointId) -> FlowResult<OutputsInFlight> {
+        self.collect_outputs(|writer| writer.overtake(id))
+    }
+
+    fn collect_outputs(
+        &mut self,
+        mut f: impl FnMut(&mut RecordWriter) -> FlowResult<Vec<(u32, Vec<u8>)>>,
+    ) -> FlowResult<OutputsInFlight> {
+        let mut all = Vec::new();
+        for (index, writer) in self.writers.iter_mut().enumerate() {
+            let of_writer = f(writer)?.into_iter();
+            all.extend(of_writer.map(|(channel, bytes)| ((index as u32, channel), bytes)));
+        }
+        Ok(all)
+    }
+
+    /// True while a barrier that may overtake records waits for a consumer.
+    pub(crate) fn holds_barrier(&self, id: CheckpointId) -> bool {
+        self.writers.iter().any(|writer| writer.holds_barrier(id))
+    }
+
+    /// Queues what was in flight on the outputs.
+    pub(crate) fn restore_outputs(
+        &mut self,
+        outputs: Vec<(usize, usize, Vec<InFlightElement>)>,
+    ) -> FlowResult {
+        for (index, channel, elements) in outputs {
+            let writer = self.writers.get_mut(index).ok_or_else(|| {
+                FlowError::fatal(format!("records in flight are of output {index}"))
+            })?;
+            elements.into_iter().try_for_each(|element| writer.restore(channel, element))?;
+        }
+        Ok(())
     }
 
     /// Marks the state of one operator.

@@ -5,6 +5,10 @@
 //! 2. Between batches the loop asks the operators for pieces of their keyed state, one operator
 //!    after the other ([`TaskCheckpoints::write_some`]), and hands them to an uploader on the
 //!    control executor. At most [`CHUNKS_IN_FLIGHT`] pieces wait for it.
+//!    Records in flight belong to an unaligned checkpoint too: the outputs' come with the barrier,
+//!    the inputs' when the last of them is [collected](TaskCheckpoints::inputs_collected). A barrier
+//!    that has a timeout may have to overtake records on the outputs later
+//!    ([`TaskCheckpoints::look_at_outputs`]); until then nobody knows what is in flight there.
 //! 3. When everything is written, the uploader posts [`Written`] to the task's mailbox, and the
 //!    task acknowledges with the handles.
 //! 4. The checkpoint is complete: its files may be built upon. Or it was aborted.
@@ -21,7 +25,7 @@ use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_operator_api::{Captured, ListStateData};
 use hurtig_storage::{StateTarget, StateWriter, StorageError, StorageOptions, Stores};
 use hurtig_types::{
-    CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
+    Alignment, CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
     CheckpointMetrics, CheckpointOptions, ExecutionAttemptId, FlowResult, KeyGroupRange,
     KeyedStateHandle, OperatorStateHandle, OperatorSubtaskState, SnapshotProgress, StateFile,
     TaskStateSnapshot,
@@ -29,7 +33,12 @@ use hurtig_types::{
 };
 use tokio::sync::mpsc;
 
-use crate::{chain::OperatorChain, stream_task::Mail};
+use crate::{
+    chain::OperatorChain,
+    in_flight::{self, InFlightFiles, InputsInFlight, OutputsInFlight},
+    input::DueCheckpoint,
+    stream_task::Mail,
+};
 
 /// Pieces of state that wait for their upload.
 const CHUNKS_IN_FLIGHT: usize = 4;
@@ -49,7 +58,7 @@ pub struct WrittenOperator {
 #[derive(Debug)]
 pub struct Written {
     pub(crate) checkpoint: CheckpointId,
-    pub(crate) files: Result<Vec<WrittenOperator>, String>,
+    pub(crate) files: Result<(Vec<WrittenOperator>, InFlightFiles), String>,
 }
 
 /// What a task has to say of a checkpoint.
@@ -98,6 +107,11 @@ struct Running {
     at: usize,
     pieces: Option<mpsc::Sender<Piece>>,
     uploads: Vec<Upload>,
+    /// Records in flight on the inputs, once they are complete.
+    inputs: Option<InputsInFlight>,
+    outputs: OutputsInFlight,
+    /// When the barrier is to overtake what is before it on the outputs.
+    outputs_deadline_ms: Option<i64>,
 }
 
 type Uploaded<T> = tokio::task::JoinHandle<Result<T, StorageError>>;
@@ -154,13 +168,13 @@ impl TaskCheckpoints {
         self.running.is_some() || !self.writing.is_empty()
     }
 
-    /// Step 1: the barrier has come on all inputs, after `alignment_ms`.
+    /// Step 1: the barrier has come on all inputs, or overtakes what is in flight on them.
     pub(crate) fn take(
         &mut self,
-        barrier: CheckpointBarrier,
-        alignment_ms: i64,
+        due: DueCheckpoint,
         chain: &mut OperatorChain,
     ) -> FlowResult<Option<CheckpointReport>> {
+        let DueCheckpoint { barrier, alignment_ms, collects } = due;
         let superseded = self.running.take().map(|running| {
             chain.cancel_captures();
             let reason = CheckpointFailureReason::CheckpointDeclinedSubsumed;
@@ -169,7 +183,7 @@ impl TaskCheckpoints {
         let id = barrier.checkpoint_id;
         let began_ms = self.services.clock.now_ms();
         chain.prepare_barrier(id)?;
-        chain.send_barrier(&barrier)?;
+        let outputs = chain.send_barrier(&barrier)?;
         let shares = barrier.options.checkpoint_type.may_share_files();
         let mut captured = Vec::with_capacity(chain.len());
         let mut base = Vec::with_capacity(chain.len());
@@ -186,11 +200,30 @@ impl TaskCheckpoints {
             alignment_duration_ms: alignment_ms.max(0) as u64,
             start_delay_ms: (began_ms - alignment_ms - barrier.timestamp_ms).max(0) as u64,
             sync_duration_ms: (self.services.clock.now_ms() - began_ms).max(0) as u64,
+            unaligned: barrier.options.alignment == Alignment::Unaligned,
             ..CheckpointMetrics::default()
         };
+        let outputs_deadline_ms = match barrier.options.alignment {
+            Alignment::AlignedWithTimeout { timeout_ms } => {
+                let timeout_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
+                Some(barrier.timestamp_ms.saturating_add(timeout_ms))
+            }
+            _ => None,
+        };
         let uploads = captured.iter().map(|_| Upload::default()).collect();
-        let mut running =
-            Running { barrier, began_ms, metrics, captured, base, at: 0, pieces: None, uploads };
+        let mut running = Running {
+            barrier,
+            began_ms,
+            metrics,
+            captured,
+            base,
+            at: 0,
+            pieces: None,
+            uploads,
+            inputs: (!collects).then(Vec::new),
+            outputs,
+            outputs_deadline_ms,
+        };
         for index in 0..running.captured.len() {
             let lists = std::mem::take(&mut running.captured[index].operator_states);
             if !lists.is_empty() {
@@ -201,24 +234,51 @@ impl TaskCheckpoints {
         Ok(superseded)
     }
 
+    /// Step 2: what is in flight on the inputs of a checkpoint.
+    pub(crate) fn inputs_collected(&mut self, id: CheckpointId, inputs: InputsInFlight) {
+        if let Some(running) = self.running.as_mut().filter(|r| r.barrier.checkpoint_id == id) {
+            running.inputs = Some(inputs);
+        }
+    }
+
+    /// Step 2: barriers that have waited on the outputs for too long overtake what is before them.
+    pub(crate) fn look_at_outputs(&mut self, chain: &mut OperatorChain) -> FlowResult {
+        let now_ms = self.services.clock.now_ms();
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let Some(deadline_ms) = running.outputs_deadline_ms else { return Ok(()) };
+        let id = running.barrier.checkpoint_id;
+        if !chain.holds_barrier(id) {
+            running.outputs_deadline_ms = None;
+        } else if deadline_ms <= now_ms {
+            running.outputs_deadline_ms = None;
+            running.outputs = chain.overtake(id)?;
+            running.metrics.unaligned = true;
+        }
+        Ok(())
+    }
+
+    /// When to look at the outputs at latest, in milliseconds of wall time.
+    pub(crate) fn deadline_ms(&self) -> Option<i64> {
+        self.running.as_ref().and_then(|running| running.outputs_deadline_ms)
+    }
+
     fn writer(
         services: &CheckpointServices,
         id: CheckpointId,
         options: &CheckpointOptions,
-        operator: usize,
-        keyed: bool,
+        kind: &str,
+        may_share: bool,
     ) -> Result<StateWriter, StorageError> {
         let target = match &options.target {
             Some(directory) => StateTarget::Savepoint(directory.clone()),
-            None if keyed && options.checkpoint_type.may_share_files() => StateTarget::Shared(id),
+            None if may_share && options.checkpoint_type.may_share_files() => {
+                StateTarget::Shared(id)
+            }
             None => StateTarget::Exclusive(id),
         };
         let attempt = services.attempt;
-        let kind = if keyed { "keyed" } else { "lists" };
-        let name = format!(
-            "{}-{}-{}-{operator}-{id}-{kind}",
-            attempt.vertex, attempt.subtask, attempt.attempt
-        );
+        let name =
+            format!("{}-{}-{}-{id}-{kind}", attempt.vertex, attempt.subtask, attempt.attempt);
         StateWriter::new(&services.stores, &services.options, attempt.job, &target, &name)
     }
 
@@ -231,7 +291,8 @@ impl TaskCheckpoints {
         let (services, barrier) = (self.services.clone(), running.barrier.clone());
         self.services.runtimes.control.spawn(async move {
             let (id, options) = (barrier.checkpoint_id, &barrier.options);
-            let mut writer = Self::writer(&services, id, options, operator, false)?;
+            let kind = format!("{operator}-lists");
+            let mut writer = Self::writer(&services, id, options, &kind, false)?;
             let mut states = Vec::with_capacity(lists.len());
             for list in lists {
                 let mut partitions = Vec::with_capacity(list.elements.len());
@@ -252,8 +313,11 @@ impl TaskCheckpoints {
             return Ok(false);
         };
         let Some(captured) = running.captured.get(running.at) else {
-            self.finish_writing();
-            return Ok(true);
+            let settled = running.inputs.is_some() && running.outputs_deadline_ms.is_none();
+            if settled {
+                self.finish_writing();
+            }
+            return Ok(settled);
         };
         if !captured.keyed {
             running.at += 1;
@@ -294,12 +358,17 @@ impl TaskCheckpoints {
         let Some(mut running) = self.running.take() else { return };
         let checkpoint = running.barrier.checkpoint_id;
         let uploads = std::mem::take(&mut running.uploads);
-        let (mailbox, signal) = (self.services.mailbox.clone(), self.services.signal.clone());
+        let inputs = running.inputs.take().unwrap_or_default();
+        let outputs = std::mem::take(&mut running.outputs);
+        let (services, options) = (self.services.clone(), running.barrier.options.clone());
         self.services.runtimes.control.spawn(async move {
-            let files = written(uploads).await;
+            let writer = |kind: String| Self::writer(&services, checkpoint, &options, &kind, false);
+            let in_flight = in_flight::write(inputs, outputs, writer).await;
+            let in_flight = in_flight.map_err(|error| describe(&error));
+            let files = written(uploads).await.and_then(|files| Ok((files, in_flight?)));
             // A task that has ended needs no word.
-            let _ = mailbox.send(Mail::Written(Written { checkpoint, files })).await;
-            signal.post();
+            let _ = services.mailbox.send(Mail::Written(Written { checkpoint, files })).await;
+            services.signal.post();
         });
         self.writing.insert(checkpoint, running);
     }
@@ -312,7 +381,7 @@ impl TaskCheckpoints {
     ) -> Option<CheckpointReport> {
         let running = self.writing.remove(&written.checkpoint)?;
         let id = written.checkpoint;
-        let files = match written.files {
+        let (files, in_flight) = match written.files {
             Ok(files) => files,
             Err(problem) => {
                 let reason = CheckpointFailureReason::CheckpointAsyncException;
@@ -322,6 +391,10 @@ impl TaskCheckpoints {
         };
         let mut metrics = running.metrics;
         let mut snapshot = TaskStateSnapshot { progress: self.progress, ..Default::default() };
+        let in_flight_bytes = in_flight.files().map(|file| file.length).sum::<u64>();
+        metrics.persisted_bytes = in_flight_bytes;
+        metrics.checkpointed_bytes += in_flight_bytes;
+        let mut in_flight = Some(in_flight);
         let parts = running.captured.into_iter().zip(running.base).zip(files);
         for (index, ((captured, base), files)) in parts.enumerate() {
             let mut keyed = base.unwrap_or_default();
@@ -336,6 +409,10 @@ impl TaskCheckpoints {
                 states: captured.metas,
                 ..OperatorSubtaskState::default()
             };
+            if let Some(in_flight) = in_flight.take() {
+                state.input_channels = in_flight.inputs;
+                state.result_subpartitions = in_flight.outputs;
+            }
             if !keyed.files.is_empty() {
                 let key_groups = self.services.key_groups;
                 state.keyed = vec![KeyedStateHandle { key_groups, chain: keyed.files.clone() }];
@@ -397,7 +474,8 @@ fn upload(
     let services = services.clone();
     let uploading = services.runtimes.control.clone().spawn(async move {
         let (id, options) = (barrier.checkpoint_id, &barrier.options);
-        let mut writer = TaskCheckpoints::writer(&services, id, options, operator, true)?;
+        let kind = format!("{operator}-keyed");
+        let mut writer = TaskCheckpoints::writer(&services, id, options, &kind, true)?;
         while let Some(piece) = queue.recv().await {
             match piece {
                 Piece::Bytes(bytes) => writer.write(&bytes).await?,

@@ -9,12 +9,14 @@
 //!   before it.
 //!
 //! - **Barriers** go to the [`BarrierHandler`], and what it says is done here: channels are blocked
-//!   and opened, and a checkpoint that is to be taken is the result of the step.
+//!   and opened, records in flight are collected, and a checkpoint that is to be taken is the
+//!   result of the step.
+//! - **After a restore** the elements that were in flight come before anything of the gates.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use hurtig_env::{Clock, Pace};
-use hurtig_network::InputGate;
+use hurtig_network::{InputGate, in_flight::put_batch};
 use hurtig_types::{
     BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, StreamElement, StreamStatus,
     Watermark,
@@ -23,6 +25,7 @@ use hurtig_types::{
 use crate::{
     barriers::{BarrierActions, BarrierHandler},
     chain::OperatorChain,
+    in_flight::{self, Collecting, InputsInFlight, Replay},
     metrics::TaskMetrics,
     valve::{ValveOutput, WatermarkValve},
 };
@@ -35,6 +38,16 @@ const MERGED_RECORDS: usize = 1024;
 const LARGEST_CALL_RECORDS: usize = 1 << 16;
 /// Merging stops at this many bytes.
 const MERGED_BYTES: usize = 256 * 1024;
+
+/// One gate of a task.
+pub struct TaskGate {
+    /// The gate.
+    pub gate: InputGate,
+    /// The input of the head operator that it feeds.
+    pub input: usize,
+    /// Barriers may overtake records.
+    pub may_overtake: bool,
+}
 
 struct Gate {
     gate: InputGate,
@@ -52,6 +65,17 @@ struct Input {
     ended_announced: bool,
 }
 
+/// A checkpoint that is to be taken now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueCheckpoint {
+    /// Its barrier, as it is to be passed on.
+    pub barrier: CheckpointBarrier,
+    /// Milliseconds since its first barrier came.
+    pub alignment_ms: i64,
+    /// Records in flight on the inputs belong to it; see [`InputProcessor::take_collected`].
+    pub collects: bool,
+}
+
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputStep {
@@ -61,9 +85,8 @@ pub enum InputStep {
     Nothing,
     /// Input `.0` has ended just now: end it in the chain.
     InputEnded(usize),
-    /// A checkpoint is to be taken, whose first barrier came so many milliseconds ago. Then go on
-    /// with [`InputProcessor::unblock`].
-    Checkpoint(Box<CheckpointBarrier>, i64),
+    /// A checkpoint is to be taken. Then go on with [`InputProcessor::unblock`].
+    Checkpoint(Box<DueCheckpoint>),
     /// All inputs have ended.
     Ended,
 }
@@ -74,28 +97,34 @@ pub struct InputProcessor {
     inputs: Vec<Input>,
     combined: WatermarkValve,
     next_gate: usize,
+    /// Records of a gate that wait for others.
     pending: Option<(usize, BoxedPayload)>,
     /// What is left of a batch that is too large for one call. Goes before everything else.
     rest: Option<(usize, BoxedPayload)>,
+    replay: Replay,
     barriers: BarrierHandler,
     superseded: Vec<CheckpointId>,
     /// To be taken before anything else is.
-    checkpoint: Option<(Box<CheckpointBarrier>, i64)>,
+    checkpoint: Option<Box<DueCheckpoint>>,
+    collecting: Option<Collecting>,
+    collected: Option<(CheckpointId, InputsInFlight)>,
     pace: Pace,
     clock: Clock,
     metrics: Arc<TaskMetrics>,
 }
 
 impl InputProcessor {
-    /// A processor over gates with their input indices.
-    pub fn new(gates: Vec<(InputGate, usize)>, clock: Clock, metrics: Arc<TaskMetrics>) -> Self {
-        let count = gates.iter().map(|(_, input)| input + 1).max().unwrap_or(0);
+    /// A processor over gates.
+    pub fn new(gates: Vec<TaskGate>, clock: Clock, metrics: Arc<TaskMetrics>) -> Self {
+        let count = gates.iter().map(|gate| gate.input + 1).max().unwrap_or(0);
+        let overtaking = gates.iter().map(|gate| vec![gate.may_overtake; gate.gate.channels()]);
+        let barriers = BarrierHandler::new(overtaking.flatten().collect());
         let mut channels = vec![0; count];
         let mut open_gates = vec![0; count];
         let mut first_of_task = 0;
         let gates: Vec<Gate> = gates
             .into_iter()
-            .map(|(gate, input)| {
+            .map(|TaskGate { gate, input, .. }| {
                 let first_channel = channels[input];
                 channels[input] += gate.channels();
                 open_gates[input] += 1;
@@ -120,19 +149,27 @@ impl InputProcessor {
             next_gate: 0,
             pending: None,
             rest: None,
-            barriers: BarrierHandler::new(first_of_task),
+            replay: Replay::default(),
+            barriers,
             superseded: Vec::new(),
             checkpoint: None,
+            collecting: None,
+            collected: None,
             pace: Pace::new(LARGEST_CALL_RECORDS),
             clock,
             metrics,
         }
     }
 
+    /// Elements that go before everything of the gates.
+    pub(crate) fn replay(&mut self, elements: Replay) {
+        self.replay = elements;
+    }
+
     /// Takes elements until one call of the chain was made, or nothing is there.
     pub fn step(&mut self, chain: &mut OperatorChain) -> FlowResult<InputStep> {
-        if let Some((input, batch)) = self.rest.take() {
-            self.process(input, batch, chain)?;
+        if let Some((gate, batch)) = self.rest.take() {
+            self.process(gate, batch, chain)?;
             return Ok(InputStep::Progress);
         }
         loop {
@@ -140,7 +177,11 @@ impl InputProcessor {
                 self.deliver_pending(chain)?;
                 return Ok(InputStep::InputEnded(ended));
             }
-            let Some((gate, channel, element)) = self.poll_gates()? else {
+            let next = match self.replay.pop() {
+                Some(next) => Some(next),
+                None => self.poll_gates()?,
+            };
+            let Some((gate, channel, element)) = next else {
                 if self.deliver_pending(chain)? {
                     return Ok(InputStep::Progress);
                 }
@@ -148,11 +189,11 @@ impl InputProcessor {
                 return Ok(if ended { InputStep::Ended } else { InputStep::Nothing });
             };
             let called = self.accept(gate, channel, element, chain)?;
-            if self.checkpoint.is_some() {
-                self.deliver_pending(chain)?;
-                if let Some((barrier, alignment_ms)) = self.checkpoint.take() {
-                    return Ok(InputStep::Checkpoint(barrier, alignment_ms));
+            if let Some(due) = self.checkpoint.take() {
+                if !due.collects {
+                    self.deliver_pending(chain)?;
                 }
+                return Ok(InputStep::Checkpoint(due));
             }
             if called {
                 return Ok(InputStep::Progress);
@@ -172,10 +213,79 @@ impl InputProcessor {
             let index = self.next_gate;
             self.next_gate = (index + 1) % self.gates.len();
             if let Some((channel, element)) = self.gates[index].gate.poll()? {
+                self.collect(index, channel, &element)?;
                 return Ok(Some((index, channel, element)));
             }
         }
         Ok(None)
+    }
+
+    /// Barriers that may overtake records, and alignments that have taken too long: to be looked
+    /// at even if nothing can be processed. A checkpoint that is to be taken now, if any.
+    pub fn poll_barriers(&mut self) -> FlowResult<Option<Box<DueCheckpoint>>> {
+        for index in 0..self.gates.len() {
+            while let Some((channel, barrier)) = self.gates[index].gate.poll_announced() {
+                let (id, now_ms) = (barrier.checkpoint_id, self.clock.now_ms());
+                let channel = self.gates[index].first_of_task + channel;
+                let actions = self.barriers.on_announced(channel, barrier, now_ms);
+                self.obey(actions)?;
+                self.overtake(id, channel)?;
+            }
+        }
+        if self.barriers.deadline_ms().is_some_and(|deadline| deadline <= self.clock.now_ms()) {
+            let actions = self.barriers.on_time(self.clock.now_ms());
+            self.obey(actions)?;
+        }
+        Ok(self.checkpoint.take())
+    }
+
+    /// When to look at the barriers at latest, in milliseconds of wall time.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        self.barriers.deadline_ms()
+    }
+
+    /// Lets the barrier of a checkpoint, if it is in a channel's queue, overtake what is before it.
+    fn overtake(&mut self, id: CheckpointId, channel: usize) -> FlowResult {
+        if !self.barriers.awaits(id, channel) {
+            return Ok(());
+        }
+        let Some(collecting) = &mut self.collecting else { return Ok(()) };
+        let gate = self.gates.iter_mut().rfind(|gate| gate.first_of_task <= channel);
+        let Some(gate) = gate else { return Ok(()) };
+        let of_gate = channel - gate.first_of_task;
+        if gate.gate.take_barrier(of_gate, id, &mut collecting.channels[channel])? {
+            let actions = self.barriers.on_overtaken(channel, id, self.clock.now_ms());
+            self.obey(actions)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an element that was in flight.
+    fn collect(&mut self, gate: usize, channel: usize, element: &StreamElement) -> FlowResult {
+        let Some(collecting) = &mut self.collecting else { return Ok(()) };
+        let channel = self.gates[gate].first_of_task + channel;
+        if !self.barriers.awaits(collecting.id, channel) {
+            return Ok(());
+        }
+        in_flight::put(element, &mut collecting.channels[channel])
+    }
+
+    /// Begins to collect what is in flight: what the processor holds itself goes first.
+    fn begin_collecting(&mut self, id: CheckpointId) -> FlowResult {
+        let channels = self.gates.iter().map(|gate| gate.gate.channels()).sum();
+        let mut collecting = Collecting::new(id, channels);
+        let firsts: Vec<usize> = self.gates.iter().map(|gate| gate.first_of_task).collect();
+        for (gate, batch) in self.rest.iter().chain(&self.pending) {
+            put_batch(batch, &mut collecting.channels[firsts[*gate]])?;
+        }
+        self.replay.collect(&firsts, &mut collecting)?;
+        self.collecting = Some(collecting);
+        (0..channels).try_for_each(|channel| self.overtake(id, channel))
+    }
+
+    /// The records in flight of a checkpoint, once they are complete.
+    pub(crate) fn take_collected(&mut self) -> Option<(CheckpointId, InputsInFlight)> {
+        self.collected.take()
     }
 
     /// Handles one element; true if the chain was called.
@@ -191,7 +301,7 @@ impl InputProcessor {
         match element {
             StreamElement::Batch(batch) => {
                 self.metrics.bytes_in.fetch_add(batch.size_bytes() as u64, Relaxed);
-                self.accept_batch(input, batch, chain)
+                self.accept_batch(gate, batch, chain)
             }
             StreamElement::Watermark(watermark) => {
                 let output = self.inputs[input].valve.on_watermark(valve_channel, watermark);
@@ -209,7 +319,7 @@ impl InputProcessor {
             StreamElement::Barrier(barrier) => {
                 let channel = self.gates[gate].first_of_task + channel;
                 let actions = self.barriers.on_barrier(channel, barrier, self.clock.now_ms());
-                self.obey(actions);
+                self.obey(actions)?;
                 Ok(false)
             }
             StreamElement::EndOfInput => {
@@ -220,13 +330,13 @@ impl InputProcessor {
                 }
                 let channel = state.first_of_task + channel;
                 let actions = self.barriers.on_end(channel, self.clock.now_ms());
-                self.obey(actions);
+                self.obey(actions)?;
                 Ok(false)
             }
         }
     }
 
-    fn obey(&mut self, actions: BarrierActions) {
+    fn obey(&mut self, actions: BarrierActions) -> FlowResult {
         self.superseded.extend(actions.superseded);
         if actions.unblock {
             self.unblock();
@@ -238,8 +348,23 @@ impl InputProcessor {
             }
         }
         if let Some(barrier) = actions.take {
-            self.checkpoint = Some((Box::new(barrier), actions.alignment_ms));
+            let (id, collects) = (barrier.checkpoint_id, actions.collect);
+            let alignment_ms = actions.alignment_ms;
+            self.checkpoint = Some(Box::new(DueCheckpoint { barrier, alignment_ms, collects }));
+            self.collecting = None;
+            if collects {
+                self.begin_collecting(id)?;
+            }
         }
+        if let Some(id) = actions.collected
+            && let Some(collecting) = self.collecting.take_if(|collecting| collecting.id == id)
+        {
+            let channels = self.gates.iter().enumerate().flat_map(|(index, gate)| {
+                (0..gate.gate.channels()).map(move |channel| (index as u32, channel as u32))
+            });
+            self.collected = Some((id, collecting.by_channel(channels)));
+        }
+        Ok(())
     }
 
     /// Opens all channels: the checkpoint for which they were blocked has been taken.
@@ -252,9 +377,10 @@ impl InputProcessor {
     }
 
     /// The coordinator has given a checkpoint up.
-    pub fn on_checkpoint_aborted(&mut self, checkpoint: CheckpointId) {
+    pub fn on_checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> FlowResult {
+        self.collecting.take_if(|collecting| collecting.id == checkpoint);
         let actions = self.barriers.on_aborted(checkpoint);
-        self.obey(actions);
+        self.obey(actions)
     }
 
     /// Checkpoints that will not be taken, because a later one has come first.
@@ -264,60 +390,60 @@ impl InputProcessor {
 
     fn accept_batch(
         &mut self,
-        input: usize,
+        gate: usize,
         batch: BoxedPayload,
         chain: &mut OperatorChain,
     ) -> FlowResult<bool> {
-        let Some((pending_input, mut pending)) = self.pending.take() else {
+        let Some((pending_gate, mut pending)) = self.pending.take() else {
             if batch.len() >= WORTH_A_CALL_RECORDS.min(self.pace.limit()) {
-                self.process(input, batch, chain)?;
+                self.process(gate, batch, chain)?;
                 return Ok(true);
             }
-            self.pending = Some((input, batch));
+            self.pending = Some((gate, batch));
             return Ok(false);
         };
         let full = pending.len() + batch.len() > MERGED_RECORDS.min(self.pace.limit())
             || (pending.size_bytes() > MERGED_BYTES && !batch.is_empty());
-        if pending_input == input && !full {
+        if pending_gate == gate && !full {
             match pending.append(batch) {
                 Ok(()) => {
-                    self.pending = Some((input, pending));
+                    self.pending = Some((gate, pending));
                     return Ok(false);
                 }
-                Err(batch) => self.pending = Some((input, batch)),
+                Err(batch) => self.pending = Some((gate, batch)),
             }
         } else {
-            self.pending = Some((input, batch));
+            self.pending = Some((gate, batch));
         }
         // No larger than the limit: it was merged within it.
-        self.process(pending_input, pending, chain)?;
+        self.process(pending_gate, pending, chain)?;
         Ok(true)
     }
 
     /// One call of the chain with as many records as the pace allows; the rest is kept.
     fn process(
         &mut self,
-        input: usize,
+        gate: usize,
         mut batch: BoxedPayload,
         chain: &mut OperatorChain,
     ) -> FlowResult {
         let limit = self.pace.limit();
         if batch.len() > limit {
             debug_assert!(self.rest.is_none(), "one batch at a time");
-            self.rest = Some((input, batch.split_off(limit)));
+            self.rest = Some((gate, batch.split_off(limit)));
         }
         let began = self.clock.monotonic();
-        chain.process(input, batch)?;
+        chain.process(self.gates[gate].input, batch)?;
         self.pace.note(self.clock.monotonic() - began);
         Ok(())
     }
 
     fn deliver_pending(&mut self, chain: &mut OperatorChain) -> FlowResult<bool> {
-        let Some((input, batch)) = self.pending.take() else {
+        let Some((gate, batch)) = self.pending.take() else {
             return Ok(false);
         };
         // In one call, whatever the pace: what asked for it follows at once.
-        chain.process(input, batch)?;
+        chain.process(self.gates[gate].input, batch)?;
         Ok(true)
     }
 

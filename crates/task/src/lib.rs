@@ -15,6 +15,7 @@ mod barriers;
 pub mod chain;
 mod checkpoint;
 pub mod edge_check;
+mod in_flight;
 pub mod input;
 pub mod metrics;
 mod panics;

@@ -5,8 +5,8 @@
 //! 1. Stop if cancelled; read the mailbox: events of coordinators, news of checkpoints. If a
 //!    checkpoint is being written, write a piece of it.
 //! 2. Call the operators whose processing-time timers are due.
-//! 3. If an operator has unfinished work and the outputs have room: resume it.
-//! 4. Otherwise, if a checkpoint was triggered: take it.
+//! 3. If a checkpoint was triggered, or an unaligned one has been announced: take it.
+//! 4. If an operator has unfinished work and the outputs have room: resume it.
 //! 5. Otherwise, if outputs and operators take more: poll the source or the input.
 //! 6. If none of this did anything: flush the writers, then wait for the signal (input has
 //!    arrived, an output has room, mail), the next timer, or the source's own wish.
@@ -26,14 +26,15 @@ use std::{
 use hurtig_env::{Clock, Signal};
 use hurtig_operator_api::SourcePoll;
 use hurtig_types::{
-    CheckpointBarrier, CheckpointFailureReason, CheckpointId, FlowError, FlowResult, OperatorId,
+    Alignment, CheckpointBarrier, CheckpointFailureReason, CheckpointId, FlowError, FlowResult,
+    OperatorId,
 };
 use tokio::sync::mpsc;
 
 use crate::{
     chain::OperatorChain,
     checkpoint::{CheckpointReport, TaskCheckpoints, Written},
-    input::{InputProcessor, InputStep},
+    input::{DueCheckpoint, InputProcessor, InputStep},
     metrics::TaskMetrics,
 };
 
@@ -170,6 +171,7 @@ impl StreamTask {
             self.on_mail(mail)?;
             worked = true;
         }
+        self.checkpoints.look_at_outputs(&mut self.chain)?;
         worked |= self.checkpoints.write_some(&mut self.chain)?;
         if let Some(due) = self.chain.next_processing_timer_ms() {
             let now_ms = self.clock.now_ms();
@@ -199,7 +201,7 @@ impl StreamTask {
                     self.triggered = None;
                 }
                 if let TaskInput::Gates(input) = &mut self.input {
-                    input.on_checkpoint_aborted(id);
+                    input.on_checkpoint_aborted(id)?;
                 }
                 self.checkpoints.on_aborted(id, &mut self.chain)
             }
@@ -216,19 +218,57 @@ impl StreamTask {
         (self.report)(CheckpointReport::Decline(id, reason.into()));
     }
 
-    fn take_checkpoint(&mut self, barrier: CheckpointBarrier, alignment_ms: i64) -> FlowResult {
-        if let Some(report) = self.checkpoints.take(barrier, alignment_ms, &mut self.chain)? {
+    /// A checkpoint that begins here.
+    fn take_triggered(&mut self, barrier: CheckpointBarrier) -> FlowResult {
+        self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects: false })
+    }
+
+    fn take_checkpoint(&mut self, due: DueCheckpoint) -> FlowResult {
+        if let Some(report) = self.checkpoints.take(due, &mut self.chain)? {
             (self.report)(report);
+        }
+        let TaskInput::Gates(input) = &mut self.input else { return Ok(()) };
+        input.unblock();
+        for id in input.take_superseded() {
+            self.decline(id, CheckpointFailureReason::CheckpointDeclinedSubsumed);
         }
         Ok(())
     }
 
+    /// Takes the checkpoint that is due whether or not anything can be processed. True if one was.
+    fn look_at_barriers(&mut self) -> FlowResult<bool> {
+        let unaligned =
+            |barrier: &mut CheckpointBarrier| barrier.options.alignment == Alignment::Unaligned;
+        let triggered = if self.chain.has_more() {
+            self.triggered.take_if(unaligned)
+        } else {
+            self.triggered.take()
+        };
+        if let Some(barrier) = triggered {
+            self.take_triggered(barrier)?;
+            return Ok(true);
+        }
+        let TaskInput::Gates(input) = &mut self.input else { return Ok(false) };
+        if let Some(due) = input.poll_barriers()? {
+            self.take_checkpoint(*due)?;
+            self.hand_over_collected();
+            return Ok(true);
+        }
+        self.hand_over_collected();
+        Ok(false)
+    }
+
+    fn hand_over_collected(&mut self) {
+        if let TaskInput::Gates(input) = &mut self.input
+            && let Some((id, in_flight)) = input.take_collected()
+        {
+            self.checkpoints.inputs_collected(id, in_flight);
+        }
+    }
+
     fn turn(&mut self) -> FlowResult<Turn> {
         let worked = self.housekeeping()?;
-        if !self.chain.has_more()
-            && let Some(barrier) = self.triggered.take()
-        {
-            self.take_checkpoint(barrier, 0)?;
+        if self.look_at_barriers()? {
             return Ok(Turn::Worked);
         }
         if !self.chain.is_available() {
@@ -249,15 +289,8 @@ impl StreamTask {
                 }
             },
             TaskInput::Gates(processor) => match processor.step(&mut self.chain)? {
-                InputStep::Checkpoint(barrier, alignment_ms) => {
-                    let superseded = processor.take_superseded();
-                    self.take_checkpoint(*barrier, alignment_ms)?;
-                    if let TaskInput::Gates(processor) = &mut self.input {
-                        processor.unblock();
-                    }
-                    for id in superseded {
-                        self.decline(id, CheckpointFailureReason::CheckpointDeclinedSubsumed);
-                    }
+                InputStep::Checkpoint(due) => {
+                    self.take_checkpoint(*due)?;
                     Ok(Turn::Worked)
                 }
                 InputStep::Progress => Ok(Turn::Worked),
@@ -275,11 +308,13 @@ impl StreamTask {
     /// Waits for the signal, the next timer, or `until_ms`.
     async fn wait(&mut self, until_ms: Option<i64>, counter: &std::sync::atomic::AtomicU64) {
         let began = self.clock.monotonic();
-        let timer = self.chain.next_processing_timer_ms();
-        let deadline = match (until_ms, timer) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        let alignment = match &self.input {
+            TaskInput::Gates(input) => input.deadline_ms(),
+            TaskInput::Source => None,
         };
+        let timer = self.chain.next_processing_timer_ms();
+        let outputs = self.checkpoints.deadline_ms();
+        let deadline = [until_ms, timer, alignment, outputs].into_iter().flatten().min();
         match deadline {
             None => self.signal.wait().await,
             Some(deadline_ms) => {
@@ -323,7 +358,7 @@ impl StreamTask {
             let awaits = self.chain.awaits_checkpoint();
             if let Some(barrier) = self.triggered.take() {
                 if awaits {
-                    self.take_checkpoint(barrier, 0)?;
+                    self.take_triggered(barrier)?;
                     continue;
                 }
                 let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
@@ -333,7 +368,7 @@ impl StreamTask {
                 return Ok(());
             }
             if !worked {
-                self.signal.wait().await;
+                self.wait(None, &self.metrics.clone().idle_us).await;
             }
         }
     }

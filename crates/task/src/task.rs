@@ -43,7 +43,8 @@ use tokio::sync::mpsc;
 use crate::{
     chain::OperatorChain,
     checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
-    input::InputProcessor,
+    in_flight::{self, KeyGroupFilter},
+    input::{InputProcessor, TaskGate},
     metrics::TaskMetrics,
     panics::{caught, panicked},
     restore,
@@ -243,7 +244,15 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     let blocking = deployment.vertex.blocking;
     let operators: Vec<String> =
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
-    let restoring = deployment.restore.map(|restore| (restore, services.stores.clone()));
+    let restoring = deployment.restore.as_ref().map(|restore| Restoring {
+        restore: restore.clone(),
+        stores: services.stores.clone(),
+        edges: {
+            let edges = deployment.vertex.inputs.iter().map(|input| input.edge);
+            let edges = edges.filter_map(|edge| services.program.edges.get(&edge).cloned());
+            KeyGroupFilter::new(edges.collect(), &deployment.vertex, attempt.subtask)
+        },
+    });
     let future = async move {
         let mut cancelled = false;
         let result = match built {
@@ -299,19 +308,29 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     handle
 }
 
+/// What a task starts from, and what it takes to read it.
+struct Restoring {
+    restore: Box<JobManagerTaskRestore>,
+    stores: Arc<Stores>,
+    edges: KeyGroupFilter,
+}
+
 async fn drive(
     task: &mut StreamTask,
-    restoring: Option<(Box<JobManagerTaskRestore>, Arc<Stores>)>,
+    restoring: Option<Restoring>,
     reporter: &Reporter,
 ) -> FlowResult {
-    if let Some((restore, _)) = &restoring
-        && restore.finished
-    {
-        reporter.report(ExecutionState::Running, None);
-        return task.run_finished().await;
-    }
-    if let Some((restore, stores)) = restoring {
+    if let Some(Restoring { restore, stores, edges }) = restoring {
+        let in_flight = in_flight::read(&restore, &stores).await?;
+        task.chain.restore_outputs(in_flight.outputs)?;
+        if restore.finished {
+            reporter.report(ExecutionState::Running, None);
+            return task.run_finished().await;
+        }
         task.chain.restore(restore::read_state(&restore, &stores).await?);
+        if let TaskInput::Gates(input) = &mut task.input {
+            input.replay(edges.replay(in_flight.inputs, in_flight.rescaled)?);
+        }
     }
     task.chain.open()?;
     reporter.report(ExecutionState::Running, None);
@@ -355,7 +374,9 @@ fn build(
             target_max_parallelism: max_parallelism,
             buffer_bytes: services.network.config().buffer_bytes,
         })?;
-        writers.push(RecordWriter::new(partitioner, partition, handle.metrics.clone()));
+        let may_overtake = output.ship.may_be_unaligned();
+        let metrics = handle.metrics.clone();
+        writers.push(RecordWriter::new(partitioner, partition, may_overtake, metrics));
     }
     let mut gates = Vec::with_capacity(vertex.inputs.len());
     for (input, descriptor) in vertex.inputs.iter().zip(&deployment.gates) {
@@ -368,7 +389,11 @@ fn build(
             .network
             .create_gate(channels.collect(), edge_code(input.edge)?, handle.signal.clone())
             .map_err(FlowError::external)?;
-        gates.push((gate, input.input_index as usize));
+        gates.push(TaskGate {
+            gate,
+            input: input.input_index as usize,
+            may_overtake: input.ship.may_be_unaligned(),
+        });
     }
     let context = |operator: &ChainedOperator| OperatorContext {
         job: attempt.job,

@@ -5,9 +5,11 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use hurtig_network::ResultPartition;
+use hurtig_network::{ResultPartition, in_flight::InFlightElement};
 use hurtig_operator_api::{ChannelSink, Partitioner};
-use hurtig_types::{BoxedPayload, FlowResult, element::ControlElement};
+use hurtig_types::{
+    Alignment, BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, element::ControlElement,
+};
 
 use crate::metrics::TaskMetrics;
 
@@ -15,6 +17,8 @@ use crate::metrics::TaskMetrics;
 pub struct RecordWriter {
     partitioner: Box<dyn Partitioner>,
     partition: ResultPartition,
+    /// Barriers may overtake records.
+    may_overtake: bool,
     metrics: Arc<TaskMetrics>,
 }
 
@@ -36,9 +40,10 @@ impl RecordWriter {
     pub fn new(
         partitioner: Box<dyn Partitioner>,
         partition: ResultPartition,
+        may_overtake: bool,
         metrics: Arc<TaskMetrics>,
     ) -> Self {
-        Self { partitioner, partition, metrics }
+        Self { partitioner, partition, may_overtake, metrics }
     }
 
     /// Writes records; they may stay in the partitioner's buffers for now.
@@ -60,6 +65,32 @@ impl RecordWriter {
     pub fn broadcast(&mut self, element: ControlElement) -> FlowResult {
         self.flush()?;
         self.partition.broadcast_control(element)
+    }
+
+    /// Sends a barrier to all channels, after all records written before it; or before everything
+    /// that is queued, if it may overtake that here. Returns what it has overtaken, by channel.
+    pub fn send_barrier(&mut self, barrier: &CheckpointBarrier) -> FlowResult<Vec<(u32, Vec<u8>)>> {
+        self.flush()?;
+        if self.may_overtake && barrier.options.alignment == Alignment::Unaligned {
+            return self.partition.broadcast_barrier_first(barrier);
+        }
+        self.partition.broadcast_control(ControlElement::Barrier(barrier.clone()))?;
+        Ok(Vec::new())
+    }
+
+    /// Lets a barrier that was sent in its place overtake what is queued before it.
+    pub fn overtake(&mut self, id: CheckpointId) -> FlowResult<Vec<(u32, Vec<u8>)>> {
+        if self.may_overtake { self.partition.overtake(id) } else { Ok(Vec::new()) }
+    }
+
+    /// True while a barrier that may overtake records waits for a consumer.
+    pub fn holds_barrier(&self, id: CheckpointId) -> bool {
+        self.may_overtake && self.partition.holds_barrier(id)
+    }
+
+    /// Queues an element that was in flight.
+    pub fn restore(&mut self, channel: usize, element: InFlightElement) -> FlowResult {
+        self.partition.restore(channel, element)
     }
 
     /// False while the partition is full.

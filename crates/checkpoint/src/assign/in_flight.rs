@@ -9,7 +9,7 @@
 //! - by key group: by all who share key groups with the old consumer, each skipping what is not its;
 //! - rebalance, shuffle: by one of the new consumers; global: by the first;
 //! - other partitionings tie a record to its old channel, so the restore fails. Barriers do not
-//!   overtake records there, see [`may_be_unaligned`].
+//!   overtake records there, see [`ShipStrategy::may_be_unaligned`].
 //!
 //! If the edges of a chain have changed, records in flight on them have no place, and the restore
 //! fails.
@@ -29,13 +29,6 @@ use crate::{
     model::{CheckpointMetadata, OperatorState},
     topology::{InputInfo, Topology, VertexInfo},
 };
-
-/// Whether barriers may overtake records on an edge: only where the records can be moved when the
-/// parallelism changes.
-pub fn may_be_unaligned(ship: ShipStrategy) -> bool {
-    use ShipStrategy::*;
-    matches!(ship, KeyGroup | Rebalance | Shuffle | Global)
-}
 
 /// One edge, as it was and as it is.
 struct Edge<'a> {

@@ -16,6 +16,7 @@ use crate::{
     credit::{SenderCredit, cost_bytes},
     frame::{self, Frame, Message},
     gate::RemoteItem,
+    subpartition::is_announced,
     transport::BoxedStream,
 };
 
@@ -198,7 +199,14 @@ impl ConnectionShared {
         if ended {
             receiver.credits.lock().on_ended(receiver.index as usize);
         }
+        let announced = match &element {
+            ControlElement::Barrier(barrier) if is_announced(barrier) => Some(barrier.clone()),
+            _ => None,
+        };
         receiver.accept(RemoteItem::Control(element))?;
+        if let Some(barrier) = announced {
+            receiver.gate.announce(receiver.index, &barrier);
+        }
         if ended {
             receivers.remove(&channel);
         }

@@ -11,6 +11,14 @@
 //!
 //! Invariant: `next_end` is the end of the first window that has not fired; every slice in state is
 //! part of it or of a later one.
+//!
+//! Event time at a snapshot is kept with the key groups, since subtasks need not have been at the
+//! same time when an unaligned checkpoint was taken. After a change of parallelism, the key groups
+//! of one subtask may thus differ in which windows have fired; what is [`Ahead`] waits until event
+//! time has come to it.
+
+mod aligned;
+mod core;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,97 +26,26 @@ use std::{
 };
 
 use hurtig_metrics::Counter;
-use hurtig_operator_api::{ListStateData, Operator, OperatorContext, Output, Progress};
+use hurtig_operator_api::{Operator, OperatorContext, Output, Progress};
 use hurtig_state_api::{AggregateFunction, Key};
-use hurtig_state_heap::{Block, IntoEntries, KeyedTable, keyed_state_meta};
+use hurtig_state_heap::{IntoEntries, KeyedTable};
 use hurtig_types::{
-    Batch, BoxedPayload, FlowError, FlowResult, KeyGroupRange, MIN_TIMESTAMP, Record,
-    RedistributionMode, StateKind, StateMeta, TimeWindow, Watermark, codec, codec::CodecError,
+    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, MIN_TIMESTAMP, Record, TimeWindow,
+    Watermark, codec,
 };
 
+pub use self::aligned::AlignedWindows;
+use self::core::{Ahead, SliceCore, WATERMARK};
 use super::function::{WindowFunction, WindowFunctionState};
 use crate::{
     Collector, KeySelector, OutputTag, RuntimeContext,
     key::BatchKeys,
     keyed::not_open,
-    snapshot::{
-        self, Capturing, KeyedParts, check_meta, keyed_snapshots, list_state_meta, unreadable,
-    },
+    snapshot::{self, Capturing, keyed_snapshots},
 };
 
 /// Results emitted between two looks at the output.
 const RESULTS_PER_LOOK: usize = 4096;
-
-/// Size, slide and offset of aligned windows, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AlignedWindows {
-    size: i64,
-    slide: i64,
-    offset: i64,
-    slice: i64,
-}
-
-impl AlignedWindows {
-    /// Windows of `size` that begin every `slide`, at `offset + n * slide`.
-    pub fn new(size: i64, slide: i64, offset: i64) -> Result<Self, String> {
-        if size <= 0 || slide <= 0 || offset.unsigned_abs() >= slide.unsigned_abs() {
-            return Err(format!(
-                "windows need size > 0, slide > 0 and |offset| < slide; got size {size} ms, slide {slide} ms, offset {offset} ms"
-            ));
-        }
-        Ok(Self { size, slide, offset, slice: gcd(size, slide) })
-    }
-
-    /// One window over all of event time, which ends with the stream.
-    pub fn end_of_stream() -> Self {
-        Self { size: 0, slide: 0, offset: 0, slice: 0 }
-    }
-
-    fn is_end_of_stream(&self) -> bool {
-        self.size == 0
-    }
-
-    fn slice_start(&self, timestamp: i64) -> i64 {
-        if self.is_end_of_stream() {
-            return MIN_TIMESTAMP;
-        }
-        TimeWindow::start_of(timestamp, self.offset, self.slice)
-    }
-
-    /// End of the first window that contains the slice.
-    fn first_end(&self, slice_start: i64) -> i64 {
-        if self.is_end_of_stream() {
-            return i64::MAX;
-        }
-        let last_slice_end = slice_start.saturating_add(self.slice);
-        // The earliest window that still contains the slice ends at or after the slice's end.
-        let start_of_earliest = TimeWindow::start_of(
-            last_slice_end.saturating_sub(self.size).saturating_sub(1),
-            self.offset,
-            self.slide,
-        );
-        start_of_earliest.saturating_add(self.slide).saturating_add(self.size)
-    }
-
-    /// End of the last window that contains the timestamp.
-    fn last_end(&self, timestamp: i64) -> i64 {
-        if self.is_end_of_stream() {
-            return i64::MAX;
-        }
-        TimeWindow::start_of(timestamp, self.offset, self.slide).saturating_add(self.size)
-    }
-
-    fn window_ending_at(&self, end: i64) -> TimeWindow {
-        if self.is_end_of_stream() {
-            return TimeWindow::new(MIN_TIMESTAMP, end);
-        }
-        TimeWindow::new(end.saturating_sub(self.size), end)
-    }
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
 
 struct Firing<K, C> {
     window: TimeWindow,
@@ -132,140 +69,6 @@ where
     firing: Option<Firing<K, A::Accumulator>>,
     late: Counter,
     types: PhantomData<fn() -> O>,
-}
-
-/// What comes with `open`.
-struct SliceCore<K, C> {
-    windows: AlignedWindows,
-    key_groups: KeyGroupRange,
-    max_parallelism: u32,
-    slices: BTreeMap<i64, KeyedTable<K, C>>,
-    /// The slice that records fell into last, kept out of the map.
-    current: Option<(i64, KeyedTable<K, C>)>,
-    next_end: Option<i64>,
-    watermark: i64,
-    states: WindowFunctionState<K>,
-    /// Blocks of slices that went while they were being captured.
-    captured: VecDeque<Block>,
-    capturing: Capturing,
-}
-
-impl<K: Key, C: Record> SliceCore<K, C> {
-    fn meta() -> StateMeta {
-        keyed_state_meta::<K, C>("_slices", StateKind::Aggregating)
-    }
-
-    /// Makes the slice that begins at `start` the current one.
-    fn switch_to(&mut self, start: i64) {
-        if let Some((old, table)) = self.current.take()
-            && !table.is_empty()
-        {
-            self.slices.insert(old, table);
-        }
-        let table = self.slices.remove(&start);
-        let table = table.unwrap_or_else(|| KeyedTable::new(self.key_groups, self.max_parallelism));
-        self.current = Some((start, table));
-        self.expect_windows_of(start);
-    }
-
-    /// The windows of a slice are going to fire, but for those that the watermark has passed.
-    fn expect_windows_of(&mut self, start: i64) {
-        let first_end = self.windows.first_end(start);
-        let first_end = if first_end.saturating_sub(1) > self.watermark {
-            first_end
-        } else {
-            let behind = self.watermark.saturating_add(1).saturating_sub(first_end);
-            let steps = behind / self.windows.slide.max(1) + 1;
-            first_end.saturating_add(steps.saturating_mul(self.windows.slide))
-        };
-        self.next_end = Some(self.next_end.map_or(first_end, |end| end.min(first_end)));
-    }
-
-    /// Captures the rest of a slice that is about to go.
-    fn capture_rest(
-        captured: &mut VecDeque<Block>,
-        start: i64,
-        table: &mut KeyedTable<K, C>,
-    ) -> Result<(), CodecError> {
-        while let Some(block) = table.next_block(1 << 16)? {
-            captured.push_back(Block { namespace: start, ..block });
-        }
-        Ok(())
-    }
-
-    fn tables(&mut self) -> impl Iterator<Item = (i64, &mut KeyedTable<K, C>)> {
-        let current = self.current.iter_mut().map(|(start, table)| (*start, table));
-        self.slices.iter_mut().map(|(start, table)| (*start, table)).chain(current)
-    }
-}
-
-/// The state that says how far event time was: windows that have fired do not fire again.
-const WATERMARK: &str = "_watermark";
-
-impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
-    fn begin(&mut self, _: Option<u32>) -> Option<u32> {
-        // Slices come and go: changes since an earlier capture would be most of them.
-        for (_, table) in self.tables() {
-            table.begin_capture(None);
-        }
-        self.captured.clear();
-        self.states.begin_capture(None);
-        None
-    }
-
-    fn next(
-        &mut self,
-        max_bytes: usize,
-        take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
-    ) -> Result<bool, CodecError> {
-        let meta = Self::meta();
-        if let Some(block) = self.captured.pop_front() {
-            return take(&meta, block).map(|()| true);
-        }
-        for (start, table) in self.tables().filter(|(_, table)| table.is_capturing()) {
-            if let Some(block) = table.next_block(max_bytes)? {
-                return take(&meta, Block { namespace: start, ..block }).map(|()| true);
-            }
-        }
-        self.states.next(max_bytes, take)
-    }
-
-    fn cancel(&mut self) {
-        self.tables().for_each(|(_, table)| table.cancel_capture());
-        self.captured.clear();
-        self.states.cancel_capture();
-    }
-
-    fn forget_before(&mut self, capture: u32) {
-        self.states.forget_before(capture);
-    }
-
-    fn operator_states(&self) -> Vec<ListStateData> {
-        let elements = codec::encode(&self.watermark).into_iter().collect();
-        let mode = RedistributionMode::PartialUnion;
-        vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }]
-    }
-
-    fn metas(&self) -> Vec<StateMeta> {
-        let watermark = list_state_meta::<i64>(WATERMARK, RedistributionMode::PartialUnion);
-        [Self::meta(), watermark].into_iter().chain(self.states.metas()).collect()
-    }
-
-    fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult {
-        let declared = Self::meta();
-        if meta.name != declared.name {
-            self.states.restore(meta, block);
-            return Ok(());
-        }
-        check_meta(&declared, meta)?;
-        if !self.key_groups.contains(block.key_group) {
-            return Ok(());
-        }
-        let (key_groups, max_parallelism) = (self.key_groups, self.max_parallelism);
-        let table = self.slices.entry(block.namespace);
-        let table = table.or_insert_with(|| KeyedTable::new(key_groups, max_parallelism));
-        table.restore(&block).map_err(|error| unreadable(meta, &error))
-    }
 }
 
 impl<T, K, O, A, F> SliceWindowOperator<T, K, O, A, F>
@@ -380,8 +183,26 @@ where
             }
         }
         collector.finish()?;
+        let fired = firing.window.max_timestamp();
         self.firing = None;
+        let core = self.core.as_mut().ok_or_else(not_open)?;
+        core.watermark = core.watermark.max(fired);
         Ok(Progress::Done)
+    }
+
+    /// The end of the next window to fire, if the watermark has passed it.
+    fn next_end(&mut self, watermark: Watermark) -> FlowResult<Option<i64>> {
+        let core = self.core.as_mut().ok_or_else(not_open)?;
+        let due = |time: i64| time <= watermark.0;
+        let is_next = |ahead: &mut Ahead<K, A::Accumulator>, next_end: Option<i64>| {
+            due(ahead.watermark)
+                && next_end.is_none_or(|end| end.saturating_sub(1) > ahead.watermark)
+        };
+        while let Some(ahead) = core.ahead.pop_if(|ahead| is_next(ahead, core.next_end)) {
+            core.watermark = core.watermark.max(ahead.watermark);
+            core.admit(ahead, |sum, accumulator| self.aggregate.merge(sum, accumulator))?;
+        }
+        Ok(core.next_end.filter(|end| due(end.saturating_sub(1))))
     }
 
     /// Chooses the window to fire after `end`.
@@ -410,16 +231,17 @@ where
             current: None,
             next_end: None,
             watermark: MIN_TIMESTAMP,
+            ahead: Vec::new(),
             states: WindowFunctionState::new(context, false),
             captured: VecDeque::new(),
             capturing: Capturing::default(),
         });
-        snapshot::restore(core, context)?;
         if let Some(restored) = &context.restored {
-            // Subtasks may have been at different times: what has fired in all of them has fired.
-            let watermarks = restored.list(WATERMARK).map(codec::decode::<i64>);
-            let watermarks: Vec<i64> = watermarks.collect::<Result<_, _>>()?;
-            core.watermark = watermarks.into_iter().min().unwrap_or(MIN_TIMESTAMP);
+            let watermarks = restored.list(WATERMARK).map(codec::decode);
+            core.restore_watermarks(&watermarks.collect::<Result<Vec<_>, _>>()?);
+        }
+        snapshot::restore(core, context)?;
+        if context.restored.is_some() {
             let starts: Vec<i64> = core.slices.keys().copied().collect();
             starts.into_iter().for_each(|start| core.expect_windows_of(start));
         }
@@ -502,11 +324,8 @@ where
             if self.emit_firing(watermark, out)? == Progress::More {
                 return Ok(Progress::More);
             }
+            let Some(end) = self.next_end(watermark)? else { break };
             let core = self.core.as_mut().ok_or_else(not_open)?;
-            let Some(end) = core.next_end else { break };
-            if end.saturating_sub(1) > watermark.0 {
-                break;
-            }
             if let Some((start, table)) = core.current.take() {
                 core.slices.insert(start, table);
             }
@@ -522,42 +341,18 @@ where
         Ok(Progress::Done)
     }
 
+    fn prepare_barrier(&mut self, _: CheckpointId, out: &mut dyn Output) -> FlowResult {
+        // A window that is being fired is in no snapshot: the rest of its results goes first.
+        while let Some(watermark) = self.target.filter(|_| self.firing.is_some()) {
+            // Either the firing is over now, or there is more of it.
+            let _ = self.emit_firing(watermark, out)?;
+        }
+        Ok(())
+    }
+
     keyed_snapshots!(core);
 
     fn close(&mut self) -> FlowResult {
         self.function.close().map_err(FlowError::user)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_and_window_ends_agree_with_the_definition() {
-        for (size, slide, offset) in [(10, 10, 0), (10, 2, 0), (10, 4, 1), (3, 7, 2), (10, 10, -3)]
-        {
-            let windows = AlignedWindows::new(size, slide, offset).unwrap();
-            for timestamp in -40..40 {
-                let slice = windows.slice_start(timestamp);
-                assert!(slice <= timestamp && timestamp < slice + windows.slice);
-                let starts = (-100..100).map(|n| offset + n * slide);
-                let ends: Vec<i64> = starts
-                    .filter(|start| *start <= slice && slice + windows.slice <= start + size)
-                    .map(|start| start + size)
-                    .collect();
-                if let (Some(first), Some(last)) = (ends.first(), ends.last()) {
-                    let case = (size, slide, offset, timestamp);
-                    assert_eq!(windows.first_end(slice), *first, "{case:?}");
-                    assert_eq!(windows.last_end(timestamp), *last, "{case:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn impossible_windows_are_refused() {
-        assert!(AlignedWindows::new(0, 1, 0).unwrap_err().contains("size > 0"));
-        assert!(AlignedWindows::new(5, 5, 5).is_err());
     }
 }
