@@ -34,6 +34,7 @@ use crate::{
     coordinators::Coordinators,
     details,
     executors::{ExecutorLink, Order},
+    manager::ManagerLink,
 };
 
 /// What a JobMaster works with.
@@ -102,6 +103,7 @@ pub struct JobMaster {
     coordinators: Coordinators,
     checkpoints: Checkpoints,
     executors: BTreeMap<ResourceId, ExecutorLink>,
+    manager: ManagerLink,
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -132,8 +134,16 @@ impl JobMaster {
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let handle =
             JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let manager = ManagerLink::start(
+            scheduler.graph().graph.job_id,
+            services.token,
+            Arc::new(handle.clone()),
+            services.resource_manager.clone(),
+            &runtimes,
+        );
         let master = Self {
             scheduler,
+            manager,
             coordinators: Coordinators::default(),
             checkpoints,
             executors: BTreeMap::new(),
@@ -141,24 +151,16 @@ impl JobMaster {
             mailbox,
             status,
         };
-        runtimes.control.spawn(master.run(inbox, handle.clone(), ended));
+        runtimes.control.spawn(master.run(inbox, ended));
         handle
     }
 
     async fn run(
         mut self,
         mut inbox: Inbox<Message>,
-        handle: JobMasterHandle,
         ended: watch::Sender<Option<Arc<(JobResult, JobDetails)>>>,
     ) {
-        let job = self.scheduler.graph().graph.job_id;
-        let manager = self.services.resource_manager.clone();
-        let registered =
-            manager.register_job_master(job, self.services.token, Arc::new(handle)).await;
-        let failure = match registered {
-            Ok(()) => self.prepare().await.err(),
-            Err(error) => Some(FlowError::external(error)),
-        };
+        let failure = self.prepare().await.err();
         let mut over = match failure {
             Some(error) => {
                 let mut commands = Vec::new();
@@ -188,8 +190,7 @@ impl JobMaster {
             link.send(Order::Disconnect);
         }
         self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
-        // If the ResourceManager has gone, the slots have gone with it.
-        let _ = manager.disconnect_job_master(job).await;
+        self.manager.end().await;
         let end = (details::result(&self.scheduler), details::details(&self.scheduler));
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(self.scheduler.status());
@@ -499,14 +500,7 @@ impl JobMaster {
         let mut over = false;
         for command in commands {
             match command {
-                Command::DeclareSlots(slots) => {
-                    let job = self.scheduler.graph().graph.job_id;
-                    let manager = &self.services.resource_manager;
-                    let token = self.services.token;
-                    if let Err(error) = manager.declare_required_slots(job, token, slots).await {
-                        tracing::warn!(%error, "cannot declare the slots that the job needs");
-                    }
-                }
+                Command::DeclareSlots(slots) => self.manager.require(slots),
                 Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
                     Some(link) => {
                         deployment.restore = self.checkpoints.restore_of(deployment.attempt);

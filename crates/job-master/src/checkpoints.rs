@@ -70,6 +70,8 @@ pub(crate) struct Checkpoints {
     assignment: Option<(CheckpointId, StateAssignment)>,
     writing: Option<Writing>,
     discards: tokio::task::JoinSet<()>,
+    /// Ends with the deletion that was begun last.
+    last_discard: Option<oneshot::Receiver<()>>,
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
     answers: HashMap<RequestId, oneshot::Sender<RpcResult<String>>>,
     requests: u64,
@@ -100,6 +102,7 @@ impl Checkpoints {
             assignment: None,
             writing: None,
             discards: tokio::task::JoinSet::new(),
+            last_discard: None,
             held: BTreeMap::new(),
             answers: HashMap::new(),
             requests: 0,
@@ -334,8 +337,17 @@ impl Checkpoints {
         F: Future<Output = Result<(), StorageError>> + Send + 'static,
     {
         let deleting = delete(self.storage.clone());
+        // One after the other: a shared file goes behind the metadata of the last checkpoint that
+        // names it.
+        let (done, last) = oneshot::channel();
+        let before = self.last_discard.replace(last);
         self.discards.spawn_on(
             async move {
+                let _done: oneshot::Sender<()> = done;
+                if let Some(before) = before {
+                    // Ends by being dropped.
+                    let _ = before.await;
+                }
                 if let Err(error) = deleting.await {
                     tracing::warn!(error = describe(&error), "state could not be deleted");
                 }

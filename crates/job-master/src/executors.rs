@@ -50,12 +50,22 @@ impl ExecutorLink {
             while let Some(order) = queue.recv().await {
                 let done = match order {
                     Order::Deploy(deployment) => {
-                        let attempt = deployment.attempt;
+                        let (attempt, allocation) = (deployment.attempt, deployment.allocation);
                         match gateway.submit_task(*deployment, token).await {
-                            Err(error @ RpcError::Unreachable { .. }) => Err(error),
+                            // Whether it was deployed is not known: it may not be tried again.
+                            Err(error @ (RpcError::Unreachable { .. } | RpcError::Timeout(_))) => {
+                                Err(error)
+                            }
                             Err(error) => {
-                                let failed = Message::DeployFailed(attempt, error);
-                                if master.tell(failed).await.is_err() {
+                                let refused = matches!(error, RpcError::Rejected(_));
+                                let reason = error.to_string();
+                                let mut told = master.tell(Message::DeployFailed(attempt, error)).await;
+                                if refused {
+                                    // The slot is not what it was taken for.
+                                    let lost = Message::SlotFailed(allocation, reason);
+                                    told = told.and(master.tell(lost).await);
+                                }
+                                if told.is_err() {
                                     return;
                                 }
                                 Ok(())
@@ -90,6 +100,10 @@ impl ExecutorLink {
                     },
                 };
                 if let Err(error) = done {
+                    // If it is there after all, it gives back what it has of the job. First, so
+                    // that it cannot give back what it will be given again.
+                    let reason = format!("the JobMaster has lost it: {error}");
+                    let _ = gateway.disconnect_job_master(job, reason).await;
                     let lost = Message::ExecutorLost(resource, error.to_string());
                     // A JobMaster that has ended does not mind.
                     let _ = master.tell(lost).await;

@@ -267,6 +267,7 @@ impl MiniCluster {
                 slots: self.config.slots_per_task_executor,
                 slot_timeout: Duration::from_secs(10),
                 heartbeat_interval: self.config.heartbeat_interval,
+                heartbeat_timeout: self.config.heartbeat_timeout,
             },
             surroundings.links.resource_manager(caller, self.resource_manager.clone()),
             TaskExecutorServices {

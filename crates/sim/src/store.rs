@@ -5,7 +5,8 @@
 //! - no file is deleted that a metadata file in the store names.
 //!
 //! For the end it remembers which files may be left, since the store itself has failed: those whose
-//! deletion was refused, and those that were written although the writer was told otherwise.
+//! deletion was refused, those that go behind one of them, and those that were written although the
+//! writer was told otherwise.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -135,7 +136,8 @@ impl SimStore {
                 let names = |(_, named): &(&Path, &BTreeSet<Path>)| named.contains(&path);
                 watch.named.iter().find(names).map(|(metadata, _)| metadata.clone())
             };
-            if let Some(metadata) = named_by {
+            let excused = named_by.as_ref().is_some_and(|m| self.watch.lock().excused.contains(m));
+            if let Some(metadata) = named_by.filter(|_| !excused) {
                 self.world.violation(format_args!("{path} is deleted, but {metadata} names it"));
             }
             self.inner.delete(&path).await
@@ -149,8 +151,21 @@ impl SimStore {
         let listed: Result<Vec<ObjectMeta>> = self.inner.list(None).try_collect().await;
         let listed = listed.unwrap_or_default();
         let watch = self.watch.lock();
+        // Files go behind the metadata; where that could not be deleted, they stay.
+        let of_undeletable = |path: &Path| {
+            watch.excused.iter().filter(|one| is_metadata(one)).any(|metadata| {
+                let parts: Vec<_> = metadata.parts().collect();
+                let [.., job, directory, _] = &parts[..] else { return false };
+                let number = directory.as_ref().strip_prefix("chk-").unwrap_or("none");
+                let name = path.filename().unwrap_or_default();
+                path.parts().any(|part| part == *job)
+                    && (path.parts().any(|part| part == *directory)
+                        || name.ends_with(&format!("-{number}-keyed")))
+            })
+        };
         let excused = |path: &Path| {
             watch.excused.contains(path)
+                || of_undeletable(path)
                 || watch.unswept.iter().any(|directory| path.prefix_matches(directory))
         };
         listed.into_iter().map(|meta| meta.location).filter(|path| !excused(path)).collect()

@@ -21,7 +21,7 @@ use hurtig_types::{
 use tokio::sync::oneshot;
 
 use crate::{
-    reports::{JobMasters, Reports},
+    reports::{JobMasters, News, Reports},
     slot_table::TaskSlotTable,
 };
 
@@ -34,6 +34,8 @@ pub struct TaskExecutorConfig {
     pub slot_timeout: Duration,
     /// `heartbeat.interval`.
     pub heartbeat_interval: Duration,
+    /// `heartbeat.timeout`: a JobMaster that is silent for longer is lost.
+    pub heartbeat_timeout: Duration,
 }
 
 type Reply<T> = oneshot::Sender<RpcResult<T>>;
@@ -48,7 +50,9 @@ enum Message {
     Checkpoint(ExecutionAttemptId, CheckpointNews),
     TaskEnded(ExecutionAttemptId),
     Ping(oneshot::Sender<()>),
-    Heartbeat(JobId, oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
+    Heartbeat(JobId, Reply<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
+    /// The ResourceManager does not know this TaskExecutor.
+    Unregistered,
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
 }
@@ -80,6 +84,8 @@ pub struct TaskExecutor {
     tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
     job_masters: JobMasters,
     tokens: BTreeMap<JobId, FencingToken>,
+    /// When a JobMaster was heard of last, in milliseconds.
+    heard_ms: BTreeMap<JobId, i64>,
     resource_manager: Arc<dyn ResourceManagerGateway>,
     network: NetworkEnvironment,
     programs: ProgramStore,
@@ -111,13 +117,17 @@ impl TaskExecutor {
         let resource = network.address().resource;
         let (mailbox, inbox) = Mailbox::new("TaskExecutor");
         let job_masters = JobMasters::default();
-        let ended = mailbox.clone();
+        let told = mailbox.clone();
         let control = runtimes.control.clone();
-        let (reports, forward) = Reports::new(job_masters.clone(), move |attempt| {
-            let ended = ended.clone();
+        let (reports, forward) = Reports::new(job_masters.clone(), move |news| {
+            let told = told.clone();
+            let message = match news {
+                News::Ended(attempt) => Message::TaskEnded(attempt),
+                News::JobMasterLost(job, reason) => Message::DisconnectJob(job, reason),
+            };
             control.spawn(async move {
                 // Without the actor there is nothing to clean up.
-                let _ = ended.tell(Message::TaskEnded(attempt)).await;
+                let _ = told.tell(message).await;
             });
         });
         runtimes.control.spawn(forward);
@@ -128,6 +138,7 @@ impl TaskExecutor {
             tasks: BTreeMap::new(),
             job_masters,
             tokens: BTreeMap::new(),
+            heard_ms: BTreeMap::new(),
             resource_manager,
             network,
             programs,
@@ -146,7 +157,8 @@ impl TaskExecutor {
         TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone() }
     }
 
-    async fn run(mut self, mut inbox: Inbox<Message>) {
+    /// Registers with the ResourceManager, however often that takes.
+    fn register(&self) {
         let registration = TaskExecutorRegistration {
             resource: self.resource,
             rpc_address: format!("TaskExecutor {}", self.resource),
@@ -154,12 +166,27 @@ impl TaskExecutor {
             slots: self.slots.report(),
         };
         let gateway = Arc::new(self.handle());
-        if let Err(error) =
-            self.resource_manager.register_task_executor(registration, gateway).await
-        {
-            tracing::error!(%error, "cannot register with the ResourceManager");
-            return;
-        }
+        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
+        let pause = self.config.heartbeat_interval;
+        self.runtimes.control.spawn(async move {
+            let registering = async {
+                while let Err(error) =
+                    manager.register_task_executor(registration.clone(), gateway.clone()).await
+                {
+                    tracing::warn!(%error, "cannot register with the ResourceManager yet");
+                    tokio::time::sleep(pause).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = mailbox.ended() => {}
+                () = registering => {}
+            }
+        });
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Message>) {
+        self.register();
         let mut heartbeat = tokio::time::interval(self.config.heartbeat_interval);
         loop {
             tokio::select! {
@@ -181,13 +208,40 @@ impl TaskExecutor {
         for (slot, allocation) in self.slots.expire(self.clock.now_ms()) {
             self.announce_free(slot, allocation);
         }
+        self.give_up_silent_job_masters();
         let (resource, report) = (self.resource, self.slots.report());
-        let manager = self.resource_manager.clone();
+        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
         self.runtimes.control.spawn(async move {
-            if let Err(error) = manager.heartbeat_from_task_executor(resource, report).await {
-                tracing::debug!(%error, "heartbeat failed");
+            match manager.heartbeat_from_task_executor(resource, report).await {
+                Ok(()) => {}
+                Err(RpcError::NotFound(_)) => {
+                    // An actor that has ended need not register.
+                    let _ = mailbox.tell(Message::Unregistered).await;
+                }
+                Err(error) => tracing::debug!(%error, "heartbeat failed"),
             }
         });
+    }
+
+    /// A JobMaster that has lost this TaskExecutor sends no heartbeats any more: its slots must
+    /// come free, or nobody could use them.
+    fn give_up_silent_job_masters(&mut self) {
+        let timeout_ms = self.config.heartbeat_timeout.as_millis() as i64;
+        let since = self.clock.now_ms() - timeout_ms;
+        let silent: Vec<JobId> =
+            self.heard_ms.iter().filter(|(_, heard)| **heard < since).map(|(job, _)| *job).collect();
+        for job in silent {
+            let reason = format!("no heartbeat of the JobMaster for {timeout_ms} ms");
+            self.disconnect_job(job, &reason);
+        }
+    }
+
+    fn disconnect_job(&mut self, job: JobId, reason: &str) {
+        tracing::debug!(%job, reason, "JobMaster disconnected");
+        for allocation in self.slots.allocations_of(job) {
+            self.free_slot(allocation);
+        }
+        self.forget_job_without_slots(job);
     }
 
     fn announce_free(&self, slot: SlotId, allocation: AllocationId) {
@@ -205,6 +259,7 @@ impl TaskExecutor {
                 let allocated = self.slots.allocate(slot, job, allocation, until_ms);
                 if allocated.is_ok() {
                     self.tokens.insert(job, token);
+                    self.heard_ms.insert(job, self.clock.now_ms());
                     self.job_masters.lock().insert(job, gateway.clone());
                     self.offer(SlotOffer { allocation, slot }, gateway);
                 }
@@ -262,18 +317,20 @@ impl TaskExecutor {
                 // Who asked may have gone.
                 let _ = reply.send(());
             }
+            Message::Unregistered => self.register(),
             Message::Heartbeat(job, reply) => {
+                if self.slots.allocations_of(job).is_empty() {
+                    // It believes to have slots here: it must learn that it has none.
+                    let error = format!("job {job} has no slots on {}", self.resource);
+                    let _ = reply.send(Err(RpcError::NotFound(error)));
+                    return;
+                }
+                self.heard_ms.insert(job, self.clock.now_ms());
                 let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
                 let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
-                let _ = reply.send(metrics.collect());
+                let _ = reply.send(Ok(metrics.collect()));
             }
-            Message::DisconnectJob(job, reason) => {
-                tracing::debug!(%job, reason, "JobMaster disconnected");
-                for allocation in self.slots.allocations_of(job) {
-                    self.free_slot(allocation);
-                }
-                self.forget_job_without_slots(job);
-            }
+            Message::DisconnectJob(job, reason) => self.disconnect_job(job, &reason),
             Message::Shutdown(done) => self.shut_down(done),
         }
     }
@@ -282,6 +339,7 @@ impl TaskExecutor {
         if self.slots.allocations_of(job).is_empty() {
             self.job_masters.lock().remove(&job);
             self.tokens.remove(&job);
+            self.heard_ms.remove(&job);
         }
     }
 
@@ -441,7 +499,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         &self,
         job: JobId,
     ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
-        self.mailbox.ask(|reply| Message::Heartbeat(job, reply)).await
+        self.mailbox.ask(|reply| Message::Heartbeat(job, reply)).await?
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {

@@ -1,5 +1,9 @@
 //! From tasks to JobMasters: state changes and operator events, in order.
 //!
+//! A report of a task's state or of an operator's event that does not arrive cannot be sent again,
+//! since nobody knows whether it did: the JobMaster then counts as lost, which has the job's tasks
+//! here cancelled. Words of checkpoints may get lost: the checkpoint expires.
+//!
 //! A task's loop must not wait, so it posts to a queue; one forwarder per TaskExecutor sends them
 //! on. The queue has no bound of its own, but what goes into it has: an attempt changes its state
 //! five times at most, has few checkpoints under way at once, and operators bound their events by their own protocols (a reader asks for
@@ -26,17 +30,24 @@ pub(crate) enum Report {
 /// The JobMasters that a TaskExecutor knows.
 pub(crate) type JobMasters = Arc<Mutex<HashMap<JobId, Arc<dyn JobMasterGateway>>>>;
 
+/// What the TaskExecutor learns from reports.
+pub(crate) enum News {
+    /// An attempt has reached a terminal state.
+    Ended(ExecutionAttemptId),
+    /// A report did not arrive.
+    JobMasterLost(JobId, String),
+}
+
 #[derive(Clone)]
 pub(crate) struct Reports {
     queue: mpsc::UnboundedSender<Report>,
 }
 
 impl Reports {
-    /// The queue, and the future that forwards what is posted. `on_end` is told of every attempt
-    /// that has reached a terminal state.
+    /// The queue, and the future that forwards what is posted.
     pub(crate) fn new(
         job_masters: JobMasters,
-        on_end: impl Fn(ExecutionAttemptId) + Send + 'static,
+        on_news: impl Fn(News) + Send + 'static,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, mut posted) = mpsc::unbounded_channel();
         let forward = async move {
@@ -47,6 +58,7 @@ impl Reports {
                     | Report::Acknowledge(attempt, ..)
                     | Report::Decline(attempt, ..) => attempt.job,
                 };
+                let must_arrive = matches!(report, Report::State(_) | Report::Event(..));
                 let gateway = job_masters.lock().get(&job).cloned();
                 let (sent, ended) = match (report, gateway) {
                     (Report::State(update), gateway) => {
@@ -71,9 +83,12 @@ impl Reports {
                 };
                 if let Err(error) = sent {
                     tracing::debug!(%job, %error, "a report did not reach the JobMaster");
+                    if must_arrive {
+                        on_news(News::JobMasterLost(job, error.to_string()));
+                    }
                 }
                 if let Some(attempt) = ended {
-                    on_end(attempt);
+                    on_news(News::Ended(attempt));
                 }
             }
         };
