@@ -182,7 +182,10 @@ impl JobMaster {
                     None => break,
                 },
                 _ = heartbeat.tick() => {
-                    self.executors.values().for_each(|link| link.send(Order::Heartbeat));
+                    for (resource, link) in &self.executors {
+                        let slots = self.scheduler.pool().on_resource(*resource);
+                        link.send(Order::Heartbeat(slots));
+                    }
                 }
             }
         }

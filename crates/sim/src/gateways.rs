@@ -11,10 +11,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, JobDetails, JobMasterGateway, JobResult, JobStatus, PeerAddress,
+    FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway, JobResult, JobStatus, PeerAddress,
     ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, SlotReport,
     TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
-    TaskIoMetrics, TaskStateUpdate,
+    TaskStateUpdate,
 };
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
@@ -280,8 +280,9 @@ impl TaskExecutorGateway for Wired<dyn TaskExecutorGateway> {
     async fn heartbeat_from_job_master(
         &self,
         job: JobId,
-    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
-        self.wire.call(self.inner.heartbeat_from_job_master(job)).await
+        slots: Vec<AllocationId>,
+    ) -> RpcResult<JobHeartbeatAnswer> {
+        self.wire.call(self.inner.heartbeat_from_job_master(job, slots)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {

@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
+    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
     SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
-    TaskIoMetrics,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::MetricRegistry;
@@ -38,6 +37,9 @@ pub struct TaskExecutorConfig {
     pub heartbeat_timeout: Duration,
 }
 
+/// Pause before a slot is offered again.
+const OFFER_RETRY: Duration = Duration::from_millis(200);
+
 type Reply<T> = oneshot::Sender<RpcResult<T>>;
 
 enum Message {
@@ -50,7 +52,7 @@ enum Message {
     Checkpoint(ExecutionAttemptId, CheckpointNews),
     TaskEnded(ExecutionAttemptId),
     Ping(oneshot::Sender<()>),
-    Heartbeat(JobId, Reply<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
+    Heartbeat(JobId, Vec<AllocationId>, oneshot::Sender<JobHeartbeatAnswer>),
     /// The ResourceManager does not know this TaskExecutor.
     Unregistered,
     DisconnectJob(JobId, String),
@@ -270,7 +272,9 @@ impl TaskExecutor {
             Message::OfferAnswered(allocation, answer) => {
                 let accepted = answer.is_ok_and(|accepted| accepted.contains(&allocation));
                 if !accepted || self.slots.activate(allocation).is_err() {
-                    self.free_slot(allocation);
+                    // The next heartbeat tells that it is free. If it were told at once, a
+                    // JobMaster and a ResourceManager that disagree would keep each other busy.
+                    self.free_quietly(allocation);
                 }
             }
             Message::FreeSlot(allocation, reason) => {
@@ -318,17 +322,16 @@ impl TaskExecutor {
                 let _ = reply.send(());
             }
             Message::Unregistered => self.register(),
-            Message::Heartbeat(job, reply) => {
-                if self.slots.allocations_of(job).is_empty() {
-                    // It believes to have slots here: it must learn that it has none.
-                    let error = format!("job {job} has no slots on {}", self.resource);
-                    let _ = reply.send(Err(RpcError::NotFound(error)));
-                    return;
+            Message::Heartbeat(job, named, reply) => {
+                if let Some(heard) = self.heard_ms.get_mut(&job) {
+                    *heard = self.clock.now_ms();
                 }
-                self.heard_ms.insert(job, self.clock.now_ms());
+                let (missing, superfluous) = self.slots.compare(job, &named);
                 let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
                 let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
-                let _ = reply.send(Ok(metrics.collect()));
+                // Who asked may have gone.
+                let _ = reply.send(JobHeartbeatAnswer { metrics: metrics.collect(), missing });
+                superfluous.into_iter().for_each(|allocation| self.free_slot(allocation));
             }
             Message::DisconnectJob(job, reason) => self.disconnect_job(job, &reason),
             Message::Shutdown(done) => self.shut_down(done),
@@ -347,22 +350,40 @@ impl TaskExecutor {
         let gateway = Arc::new(self.handle());
         let (resource, address) = (self.resource, self.network.address().clone());
         let mailbox = self.mailbox.clone();
+        let tries = self.config.slot_timeout.as_millis() / OFFER_RETRY.as_millis();
         self.runtimes.control.spawn(async move {
-            let answer = job_master.offer_slots(resource, address, gateway, vec![offer]).await;
+            let offer_once = || {
+                let (address, gateway) = (address.clone(), gateway.clone());
+                job_master.offer_slots(resource, address, gateway, vec![offer])
+            };
+            let mut answer = offer_once().await;
+            for _ in 0..tries {
+                // Nobody knows whether it was accepted: it is offered again, which does no harm.
+                if !matches!(answer, Err(RpcError::Timeout(_))) {
+                    break;
+                }
+                tokio::time::sleep(OFFER_RETRY).await;
+                answer = offer_once().await;
+            }
             let _ = mailbox.tell(Message::OfferAnswered(offer.allocation, answer)).await;
         });
     }
 
     fn free_slot(&mut self, allocation: AllocationId) {
+        if let Some((slot, allocation)) = self.free_quietly(allocation) {
+            self.announce_free(slot, allocation);
+        }
+    }
+
+    /// Frees a slot; returns it if it is free at once.
+    fn free_quietly(&mut self, allocation: AllocationId) -> Option<(SlotId, AllocationId)> {
         let (tasks, freed) = self.slots.free(allocation);
         for attempt in tasks {
             if let Some(task) = self.tasks.get(&attempt) {
                 task.cancel();
             }
         }
-        if let Some((slot, allocation)) = freed {
-            self.announce_free(slot, allocation);
-        }
+        freed
     }
 
     fn submit(
@@ -498,8 +519,9 @@ impl TaskExecutorGateway for TaskExecutorHandle {
     async fn heartbeat_from_job_master(
         &self,
         job: JobId,
-    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
-        self.mailbox.ask(|reply| Message::Heartbeat(job, reply)).await?
+        slots: Vec<AllocationId>,
+    ) -> RpcResult<JobHeartbeatAnswer> {
+        self.mailbox.ask(|reply| Message::Heartbeat(job, slots, reply)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
