@@ -364,6 +364,10 @@ impl Checkpoints {
         while !self.shut_down && self.writing.is_some() {
             self.on_metadata(now_ms).await;
         }
+        if self.coordinator.completed().lowest().is_none() {
+            let storage = self.storage.clone();
+            self.discard(|_| async move { storage.sweep_job().await });
+        }
         while self.discards.join_next().await.is_some() {}
     }
 }

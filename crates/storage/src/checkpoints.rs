@@ -266,6 +266,12 @@ impl CheckpointStorage {
         first
     }
 
+    /// Deletes all that is left of the job's checkpoints, when none of them is retained: files of
+    /// tasks whose word of them was lost.
+    pub async fn sweep_job(&self) -> Result<(), StorageError> {
+        self.sweep(&layout::job_directory(self.base(), self.job)).await
+    }
+
     async fn delete(&self, url: &str) -> Result<(), StorageError> {
         let Location { store, path, .. } = self.stores.locate(url)?;
         match store.delete(&path).await {

@@ -9,9 +9,12 @@
 //! five times at most, has few checkpoints under way at once, and operators bound their events by their own protocols (a reader asks for
 //! one split at a time).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use hurtig_cluster_api::{JobMasterGateway, TaskStateUpdate};
+use hurtig_cluster_api::{ExecutionState, JobMasterGateway, TaskStateUpdate};
 use hurtig_task::TaskListener;
 use hurtig_types::{
     CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId, FlowError,
@@ -51,15 +54,25 @@ impl Reports {
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, mut posted) = mpsc::unbounded_channel();
         let forward = async move {
+            // Attempts all of whose reports have arrived. Of others nothing more is told: what
+            // came next would make no sense without what was lost.
+            let mut in_order: BTreeSet<ExecutionAttemptId> = BTreeSet::new();
             while let Some(report) = posted.recv().await {
-                let job = match &report {
-                    Report::State(update) => update.attempt.job,
+                let attempt = match &report {
+                    Report::State(update) => {
+                        if update.state == ExecutionState::Initializing {
+                            in_order.insert(update.attempt);
+                        }
+                        update.attempt
+                    }
                     Report::Event(attempt, ..)
                     | Report::Acknowledge(attempt, ..)
-                    | Report::Decline(attempt, ..) => attempt.job,
+                    | Report::Decline(attempt, ..) => *attempt,
                 };
+                let job = attempt.job;
                 let must_arrive = matches!(report, Report::State(_) | Report::Event(..));
                 let gateway = job_masters.lock().get(&job).cloned();
+                let gateway = gateway.filter(|_| in_order.contains(&attempt));
                 let (sent, ended) = match (report, gateway) {
                     (Report::State(update), gateway) => {
                         let ended = update.state.is_terminal().then_some(update.attempt);
@@ -84,10 +97,12 @@ impl Reports {
                 if let Err(error) = sent {
                     tracing::debug!(%job, %error, "a report did not reach the JobMaster");
                     if must_arrive {
+                        in_order.retain(|attempt| attempt.job != job);
                         on_news(News::JobMasterLost(job, error.to_string()));
                     }
                 }
                 if let Some(attempt) = ended {
+                    in_order.remove(&attempt);
                     on_news(News::Ended(attempt));
                 }
             }
