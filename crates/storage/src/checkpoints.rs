@@ -290,17 +290,19 @@ impl CheckpointStorage {
             .try_collect()
             .await
             .map_err(store_error("list", url))?;
+        // One that cannot be deleted does not keep the others.
+        let mut first = Ok(());
         for file in left {
             match store.delete(&file).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(store_error("delete", url)(error)),
+                Err(error) => first = first.and(Err(store_error("delete", url)(error))),
             }
         }
         if let Some(local) = local {
             // Object stores have no directories. One that is not empty again, or gone, may stay.
             let _ = std::fs::remove_dir(local);
         }
-        Ok(())
+        first
     }
 }
 
