@@ -364,10 +364,12 @@ impl Checkpoints {
         while !self.shut_down && self.writing.is_some() {
             self.on_metadata(now_ms).await;
         }
-        if self.coordinator.completed().lowest().is_none() {
-            let storage = self.storage.clone();
-            self.discard(|_| async move { storage.sweep_job().await });
-        }
+        let storage = self.storage.clone();
+        let retained: Vec<_> = self.coordinator.completed().iter().cloned().collect();
+        self.discard(|_| async move {
+            let named = retained.iter().map(|c| (&*c.external_pointer, &*c.metadata));
+            storage.sweep_job(named).await
+        });
         while self.discards.join_next().await.is_some() {}
     }
 }

@@ -46,11 +46,13 @@ pub struct Input(pub Arc<Vec<Vec<Event>>>);
 impl Input {
     /// An input of that size.
     pub fn draw(random: &mut Random, splits: u32, events_per_split: u32, keys: u32) -> Self {
-        let longest_step_ms = random.between(1, 80);
+        let longest_step = random.between(1, 40);
         let splits = (0..splits).map(|split| {
-            let mut time = random.between(0, 500) as i64;
+            // Always even, so that two events are never exactly an odd session gap apart: whether
+            // such sessions are merged depends on the watermark.
+            let mut time = 2 * random.between(0, 250) as i64;
             let events = (0..events_per_split).map(|position| {
-                time += random.between(0, longest_step_ms) as i64;
+                time += 2 * random.between(0, longest_step) as i64;
                 let pair = mix(u64::from(split) << 32 | u64::from(position / 2));
                 let value = random.between(0, 1000) as i64;
                 Event { split, position, key: (pair % u64::from(keys)) as u32, time, value }

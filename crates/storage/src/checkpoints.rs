@@ -16,6 +16,7 @@ use hurtig_checkpoint::{
 use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
 use object_store::{
     GetOptions, GetRange, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory,
+    path::Path,
 };
 
 use crate::{
@@ -243,7 +244,7 @@ impl CheckpointStorage {
         self.discard_files(files).await?;
         let name = directory.rsplit('/').next().unwrap_or_default();
         // Only what has the name of such a directory is swept: a user's may hold other things.
-        if layout::is_snapshot_directory(name) { self.sweep(directory).await } else { Ok(()) }
+        if layout::is_snapshot_directory(name) { self.sweep(directory, &BTreeSet::new()).await } else { Ok(()) }
     }
 
     /// Deletes a savepoint, or a checkpoint that outlived its job, with all files that are its own.
@@ -266,10 +267,20 @@ impl CheckpointStorage {
         first
     }
 
-    /// Deletes all that is left of the job's checkpoints, when none of them is retained: files of
-    /// tasks whose word of them was lost.
-    pub async fn sweep_job(&self) -> Result<(), StorageError> {
-        self.sweep(&layout::job_directory(self.base(), self.job)).await
+    /// Deletes what is left in the job's directory but for what its retained checkpoints name:
+    /// files of tasks whose word of them was lost. For a job that has ended.
+    pub async fn sweep_job<'a>(
+        &self,
+        retained: impl Iterator<Item = (&'a str, &'a CheckpointMetadata)>,
+    ) -> Result<(), StorageError> {
+        let mut kept = BTreeSet::new();
+        for (pointer, metadata) in retained {
+            kept.insert(self.stores.locate(&format!("{pointer}/{METADATA_FILE}"))?.path);
+            for url in metadata.files().filter_map(StateFile::url) {
+                kept.insert(self.stores.locate(url)?.path);
+            }
+        }
+        self.sweep(&layout::job_directory(self.base(), self.job), &kept).await
     }
 
     async fn delete(&self, url: &str) -> Result<(), StorageError> {
@@ -282,7 +293,7 @@ impl CheckpointStorage {
 
     /// Deletes what else is in a checkpoint's or savepoint's directory: files of tasks that never
     /// acknowledged.
-    async fn sweep(&self, url: &str) -> Result<(), StorageError> {
+    async fn sweep(&self, url: &str, kept: &BTreeSet<Path>) -> Result<(), StorageError> {
         let Location { store, path, local } = self.stores.locate(url)?;
         let left: Vec<_> = store
             .list(Some(&path))
@@ -292,7 +303,7 @@ impl CheckpointStorage {
             .map_err(store_error("list", url))?;
         // One that cannot be deleted does not keep the others.
         let mut first = Ok(());
-        for file in left {
+        for file in left.into_iter().filter(|file| !kept.contains(file)) {
             match store.delete(&file).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => first = first.and(Err(store_error("delete", url)(error))),

@@ -12,7 +12,8 @@ use crate::{
 };
 
 const SIZE_MS: i64 = 250;
-const GAP_MS: i64 = 90;
+/// Odd, while all times are even: see [`crate::input`].
+const GAP_MS: i64 = 91;
 
 fn sum(events: &[Event]) -> i64 {
     events.iter().map(|event| event.value).sum()
