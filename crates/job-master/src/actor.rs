@@ -3,11 +3,7 @@
 //! One turn: take a message, tell the scheduler, carry out its commands. The actor ends when the
 //! job has ended and its slots are given back; the result stays readable through the handle.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};

@@ -3,11 +3,7 @@
 //! Each runs as an actor of its own: it takes one message after the other from a bounded queue,
 //! and what it wants done goes to the JobMaster as a message.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
 use hurtig_env::Runtimes;

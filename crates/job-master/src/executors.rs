@@ -60,7 +60,8 @@ impl ExecutorLink {
                             Err(error) => {
                                 let refused = matches!(error, RpcError::Rejected(_));
                                 let reason = error.to_string();
-                                let mut told = master.tell(Message::DeployFailed(attempt, error)).await;
+                                let mut told =
+                                    master.tell(Message::DeployFailed(attempt, error)).await;
                                 if refused {
                                     // The slot is not what it was taken for.
                                     let lost = Message::SlotFailed(allocation, reason);

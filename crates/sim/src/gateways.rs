@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway, JobResult, JobStatus, PeerAddress,
-    ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, SlotReport,
+    FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway, JobResult, JobStatus,
+    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, SlotReport,
     TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
     TaskStateUpdate,
 };
@@ -382,9 +382,7 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         self.inner.details().await
     }
 
-    async fn accumulators(
-        &self,
-    ) -> RpcResult<BTreeMap<String, hurtig_metrics::AccumulatorValue>> {
+    async fn accumulators(&self) -> RpcResult<BTreeMap<String, hurtig_metrics::AccumulatorValue>> {
         self.inner.accumulators().await
     }
 

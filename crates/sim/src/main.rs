@@ -17,10 +17,12 @@ struct Arguments {
     log: Option<String>,
 }
 
-const USAGE: &str = "hurtig-sim [--seeds N] [--from M] [--seed S] [--twice] [--calm] [--log FILTER]";
+const USAGE: &str =
+    "hurtig-sim [--seeds N] [--from M] [--seed S] [--twice] [--calm] [--log FILTER]";
 
 fn arguments() -> Result<Arguments, String> {
-    let mut found = Arguments { seed: None, from: 0, seeds: 100, twice: false, calm: false, log: None };
+    let mut found =
+        Arguments { seed: None, from: 0, seeds: 100, twice: false, calm: false, log: None };
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
         let mut value = || given.next().ok_or_else(|| format!("{flag} needs a value\n{USAGE}"));

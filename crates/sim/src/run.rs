@@ -117,10 +117,7 @@ async fn simulate(
     let config = MiniClusterConfig {
         task_executors: scenario.task_executors,
         slots_per_task_executor: scenario.slots,
-        network: NetworkConfig {
-            buffer_bytes: scenario.buffer_bytes,
-            ..NetworkConfig::default()
-        },
+        network: NetworkConfig { buffer_bytes: scenario.buffer_bytes, ..NetworkConfig::default() },
         heartbeat_interval: Duration::from_millis(500),
         heartbeat_timeout: Duration::from_secs(5),
         seed: scenario.seed | 1,
@@ -233,9 +230,7 @@ impl Run<'_> {
             return finished(&result);
         };
         let running = self.cluster.result(first);
-        if let Ok(result) =
-            tokio::time::timeout(Duration::from_millis(stop.at_ms), running).await
-        {
+        if let Ok(result) = tokio::time::timeout(Duration::from_millis(stop.at_ms), running).await {
             let result = result.map_err(|error| error.to_string())?;
             self.restarts += result.restarts;
             return finished(&result);

@@ -244,7 +244,11 @@ impl CheckpointStorage {
         self.discard_files(files).await?;
         let name = directory.rsplit('/').next().unwrap_or_default();
         // Only what has the name of such a directory is swept: a user's may hold other things.
-        if layout::is_snapshot_directory(name) { self.sweep(directory, &BTreeSet::new()).await } else { Ok(()) }
+        if layout::is_snapshot_directory(name) {
+            self.sweep(directory, &BTreeSet::new()).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Deletes a savepoint, or a checkpoint that outlived its job, with all files that are its own.

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
+    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, ResourceManagerGateway,
+    RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
+    TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::MetricRegistry;
@@ -230,8 +231,12 @@ impl TaskExecutor {
     fn give_up_silent_job_masters(&mut self) {
         let timeout_ms = self.config.heartbeat_timeout.as_millis() as i64;
         let since = self.clock.now_ms() - timeout_ms;
-        let silent: Vec<JobId> =
-            self.heard_ms.iter().filter(|(_, heard)| **heard < since).map(|(job, _)| *job).collect();
+        let silent: Vec<JobId> = self
+            .heard_ms
+            .iter()
+            .filter(|(_, heard)| **heard < since)
+            .map(|(job, _)| *job)
+            .collect();
         for job in silent {
             let reason = format!("no heartbeat of the JobMaster for {timeout_ms} ms");
             self.disconnect_job(job, &reason);

@@ -17,9 +17,7 @@ use std::{
     time::Duration,
 };
 
-use hurtig_cluster_api::{
-    ExecutionState, JobMasterGateway, RpcError, RpcResult, TaskStateUpdate,
-};
+use hurtig_cluster_api::{ExecutionState, JobMasterGateway, RpcError, RpcResult, TaskStateUpdate};
 use hurtig_task::TaskListener;
 use hurtig_types::{
     CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId, FlowError,

@@ -1,5 +1,6 @@
 //! Timers of keyed functions.
 
+use hurtig_operator_api::OperatorRestore;
 use hurtig_operators::{
     Collector, KeySelector,
     keyed::{KeyedContext, KeyedProcessFunction, KeyedProcessOperator, TimeDomain},
@@ -47,4 +48,26 @@ fn many_timers_are_fired_in_several_calls_in_order() {
     let expected = (1..=10_000).map(|time| format!("  @{time} timer {time}"));
     assert!(timers.iter().copied().eq(expected.collect::<Vec<_>>()));
     assert!(transcript.ends_with("  wm 20000\n"), "the watermark follows what it has caused");
+}
+
+/// A capture of changes comes with all timers: those of the captures before it do not count.
+#[test]
+fn timers_that_have_fired_do_not_come_back_with_an_earlier_capture() {
+    let open = |restored| {
+        let selector = KeySelector::new(|(key, _): &Event| key.clone());
+        Harness::open_restored(KeyedProcessOperator::new(selector, EveryMillisecond), restored)
+    };
+    let mut harness = open(None);
+    harness.run("a:10");
+    let first = harness.begin_snapshot(None).number;
+    let mut keyed = vec![harness.finish_snapshot(1 << 20).into()];
+    harness.run("wm 5");
+    harness.begin_snapshot(first);
+    keyed.push(harness.finish_snapshot(1 << 20).into());
+    let followed = [0].into();
+    let restored = OperatorRestore { keyed, followed, ..OperatorRestore::default() };
+    let transcript = open(Some(restored)).run("wm 20");
+    let timers: Vec<&str> = transcript.lines().filter(|line| line.contains("timer")).collect();
+    let expected = (6..=10).map(|time| format!("  @{time} timer {time}"));
+    assert_eq!(timers, expected.collect::<Vec<_>>());
 }

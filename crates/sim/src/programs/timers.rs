@@ -76,7 +76,11 @@ impl KeyedProcessFunction<u32, Event, Out> for TimersFunction {
         if context.current_watermark() >= event.time {
             self.world.violation(format_args!("{event:?} is late"));
         }
-        self.world.note(format_args!("timers {event:?} wm {} due {}", context.current_watermark(),due(&event)));
+        self.world.note(format_args!(
+            "timers {event:?} wm {} due {}",
+            context.current_watermark(),
+            due(&event)
+        ));
         let sum = self.sums.ok_or("not open")?.get_or_insert_with(context.state, || (0, 0))?;
         *sum = (sum.0 + event.value, sum.1 + 1);
         context.register_event_time_timer(due(&event));

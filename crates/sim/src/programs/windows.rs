@@ -24,20 +24,16 @@ pub(super) fn build(plan: &Plan) -> DataStream<Out> {
     let tumbling = events
         .key_by(|event| event.key)
         .window(TumblingEventTimeWindows::of(Duration::from_millis(SIZE_MS as u64)))
-        .process(
-            |key: &u32, window: TimeWindow, events: &[Event], out: &mut Collector<'_, Out>| {
-                out.collect((1, *key, window.end, sum(events)));
-            },
-        )
+        .process(|key: &u32, window: TimeWindow, events: &[Event], out: &mut Collector<'_, Out>| {
+            out.collect((1, *key, window.end, sum(events)));
+        })
         .uid("tumbling");
     let sessions = events
         .key_by(|event| event.key)
         .window(EventTimeSessionWindows::with_gap(Duration::from_millis(GAP_MS as u64)))
-        .process(
-            |key: &u32, window: TimeWindow, events: &[Event], out: &mut Collector<'_, Out>| {
-                out.collect((2, *key, window.start, sum(events)));
-            },
-        )
+        .process(|key: &u32, window: TimeWindow, events: &[Event], out: &mut Collector<'_, Out>| {
+            out.collect((2, *key, window.start, sum(events)));
+        })
         .uid("sessions");
     tumbling.union(&[&sessions])
 }

@@ -20,3 +20,13 @@ fn a_seed_runs_the_same_twice() {
         assert_eq!((one.hash, one.events), (other.hash, other.events), "seed {seed}");
     }
 }
+
+#[test]
+fn the_checkers_see_a_sink_that_commits_too_early() {
+    let found = (0..40).any(|seed| {
+        let scenario = Scenario { broken_sink: true, ..Scenario::of_seed(seed) };
+        let report = run(&scenario, false);
+        report.violations.iter().any(|violation| violation.starts_with("output differs"))
+    });
+    assert!(found, "a sink that commits before the checkpoint repeats records after a failure");
+}
