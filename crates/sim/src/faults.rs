@@ -191,7 +191,7 @@ impl Fault {
         match random.between(0, 15) {
             0..=4 => Self::UserCode(*random.pick(POINTS)),
             5..=7 => Self::KillTaskExecutor {
-                which: random.next(),
+                which: random.number(),
                 back_after_ms: random.between(0, 3_000),
             },
             8 => Self::CutConnections,

@@ -26,14 +26,14 @@ use crate::{
 
 /// A record of the input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct SimEvent {
     /// Its split.
     pub split: u32,
     /// Its position in the split.
     pub position: u32,
     /// A key; two consecutive positions, the first of which is even, have the same one.
     pub key: u32,
-    /// Event time.
+    /// SimEvent time.
     pub time: i64,
     /// Any number.
     pub value: i64,
@@ -41,7 +41,7 @@ pub struct Event {
 
 /// Splits of events.
 #[derive(Clone, Debug)]
-pub struct Input(pub Arc<Vec<Vec<Event>>>);
+pub struct Input(pub Arc<Vec<Vec<SimEvent>>>);
 
 impl Input {
     /// An input of that size.
@@ -55,7 +55,7 @@ impl Input {
                 time += 2 * random.between(0, longest_step) as i64;
                 let pair = mix(u64::from(split) << 32 | u64::from(position / 2));
                 let value = random.between(0, 1000) as i64;
-                Event { split, position, key: (pair % u64::from(keys)) as u32, time, value }
+                SimEvent { split, position, key: (pair % u64::from(keys)) as u32, time, value }
             });
             events.collect()
         });
@@ -63,7 +63,7 @@ impl Input {
     }
 
     /// All events.
-    pub fn events(&self) -> impl Iterator<Item = &Event> {
+    pub fn events(&self) -> impl Iterator<Item = &SimEvent> {
         self.0.iter().flatten()
     }
 }
@@ -102,7 +102,7 @@ impl SourceSplit for SimSplit {
 }
 
 impl Source for SimSource {
-    type Record = Event;
+    type Record = SimEvent;
     type Split = SimSplit;
 
     fn boundedness(&self) -> Boundedness {
@@ -129,7 +129,7 @@ impl Source for SimSource {
     fn create_reader(
         &self,
         context: ReaderContext,
-    ) -> Result<Box<dyn SourceReader<Event, SimSplit>>, BoxError> {
+    ) -> Result<Box<dyn SourceReader<SimEvent, SimSplit>>, BoxError> {
         Ok(Box::new(SimReader {
             input: self.input.clone(),
             world: self.world.clone(),
@@ -211,7 +211,7 @@ impl SimReader {
     }
 }
 
-impl SourceReader<Event, SimSplit> for SimReader {
+impl SourceReader<SimEvent, SimSplit> for SimReader {
     fn add_splits(&mut self, splits: Vec<SimSplit>) -> Result<(), BoxError> {
         for split in splits {
             match split {
@@ -230,7 +230,7 @@ impl SourceReader<Event, SimSplit> for SimReader {
     fn read(
         &mut self,
         max_records: usize,
-        out: &mut SourceOutput<Event>,
+        out: &mut SourceOutput<SimEvent>,
     ) -> Result<ReadStatus, BoxError> {
         if !self.may_go {
             return Ok(ReadStatus::NeedSplit);

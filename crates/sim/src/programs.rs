@@ -16,7 +16,7 @@ use hurtig::prelude::*;
 use crate::{
     external::{External, Out, SimSink},
     faults::Point,
-    input::{Event, Input, SimSource},
+    input::{Input, SimEvent, SimSource},
     world::World,
 };
 
@@ -56,7 +56,7 @@ pub struct Plan {
 
 impl Plan {
     /// The stream of an input, behind a function that can fail.
-    fn source(&self, index: usize) -> DataStream<Event> {
+    fn source(&self, index: usize) -> DataStream<SimEvent> {
         let source = SimSource {
             input: self.inputs[index].clone(),
             world: self.world.clone(),
@@ -103,12 +103,12 @@ struct Fragile {
     world: World,
 }
 
-impl MapFunction<Event, Event> for Fragile {
+impl MapFunction<SimEvent, SimEvent> for Fragile {
     fn open(&mut self, _: &RuntimeContext) -> Result<(), BoxError> {
         self.world.user_code(Point::Open)
     }
 
-    fn map(&mut self, event: Event) -> Result<Event, BoxError> {
+    fn map(&mut self, event: SimEvent) -> Result<SimEvent, BoxError> {
         self.world.user_code(Point::Record)?;
         assert!(self.world.user_code(Point::Panic).is_ok(), "injected panic");
         Ok(event)

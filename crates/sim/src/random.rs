@@ -19,21 +19,21 @@ impl Random {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
-        let number = mix(self.0);
+    pub fn number(&mut self) -> u64 {
+        let drawn = mix(self.0);
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        number
+        drawn
     }
 
     /// A number from `low` to `high`, both inclusive.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         debug_assert!(low <= high, "an empty range has no numbers");
-        low + self.next() % (high - low + 1)
+        low + self.number() % (high - low + 1)
     }
 
     /// True so many times in a thousand.
     pub fn permille(&mut self, permille: u32) -> bool {
-        permille > 0 && self.next() % 1000 < u64::from(permille)
+        permille > 0 && self.number() % 1000 < u64::from(permille)
     }
 
     /// One of several.

@@ -11,7 +11,7 @@ use super::{Plan, THE_END};
 use crate::{
     external::Out,
     faults::Point,
-    input::{Event, Input},
+    input::{Input, SimEvent},
     random::mix,
     world::World,
 };
@@ -50,7 +50,7 @@ struct JoinFunction {
     states: Option<(ListState<i64>, MapState<i64, i64>)>,
 }
 
-impl KeyedCoProcessFunction<u32, (u32, i64), Event, Out> for JoinFunction {
+impl KeyedCoProcessFunction<u32, (u32, i64), SimEvent, Out> for JoinFunction {
     fn open(&mut self, context: &mut OpenContext<'_, u32>) -> Result<(), BoxError> {
         let list = context.state.list_state(&ListStateDescriptor::new("list"))?;
         let map = context.state.map_state(&MapStateDescriptor::new("map"))?;
@@ -74,7 +74,7 @@ impl KeyedCoProcessFunction<u32, (u32, i64), Event, Out> for JoinFunction {
 
     fn process2(
         &mut self,
-        event: Event,
+        event: SimEvent,
         context: &mut KeyedContext<'_, u32>,
         _: &mut Collector<'_, Out>,
     ) -> Result<(), BoxError> {

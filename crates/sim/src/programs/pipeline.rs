@@ -6,14 +6,14 @@ use hurtig::prelude::*;
 use super::Plan;
 use crate::{
     external::Out,
-    input::{Event, Input},
+    input::{Input, SimEvent},
 };
 
-fn wanted(event: &Event) -> bool {
+fn wanted(event: &SimEvent) -> bool {
     event.value % 4 != 1
 }
 
-fn out(input: u32, event: &Event) -> Out {
+fn out(input: u32, event: &SimEvent) -> Out {
     (1, input << 16 | event.split, i64::from(event.position), event.value)
 }
 

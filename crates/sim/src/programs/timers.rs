@@ -12,18 +12,18 @@ use super::{Plan, THE_END};
 use crate::{
     external::Out,
     faults::Point,
-    input::{Event, Input},
+    input::{Input, SimEvent},
     random::mix,
     world::World,
 };
 
 /// When the timer that an event sets is due.
-fn due(event: &Event) -> i64 {
+fn due(event: &SimEvent) -> i64 {
     event.time + 1 + (mix(event.value as u64) % 700) as i64
 }
 
 /// The timer beyond the end that an event sets, or that the one behind it deletes.
-fn beyond(event: &Event) -> i64 {
+fn beyond(event: &SimEvent) -> i64 {
     THE_END + 1 + i64::from(event.split) * 1_000_000 + i64::from(event.position / 2)
 }
 
@@ -38,7 +38,7 @@ pub(super) fn model(inputs: &[Input; 2]) -> Vec<Out> {
     for split in inputs[0].0.iter() {
         for event in split {
             timers.insert((event.key, due(event)));
-            if event.position % 2 == 0 {
+            if event.position.is_multiple_of(2) {
                 timers.insert((event.key, beyond(event)));
             } else if event.value % 3 == 0 {
                 timers.remove(&(event.key, beyond(event)));
@@ -61,7 +61,7 @@ struct TimersFunction {
     sums: Option<ValueState<(i64, i64)>>,
 }
 
-impl KeyedProcessFunction<u32, Event, Out> for TimersFunction {
+impl KeyedProcessFunction<u32, SimEvent, Out> for TimersFunction {
     fn open(&mut self, context: &mut OpenContext<'_, u32>) -> Result<(), BoxError> {
         self.sums = Some(context.state.value_state(&ValueStateDescriptor::new("sums"))?);
         Ok(())
@@ -69,7 +69,7 @@ impl KeyedProcessFunction<u32, Event, Out> for TimersFunction {
 
     fn process(
         &mut self,
-        event: Event,
+        event: SimEvent,
         context: &mut KeyedContext<'_, u32>,
         _: &mut Collector<'_, Out>,
     ) -> Result<(), BoxError> {
@@ -85,7 +85,7 @@ impl KeyedProcessFunction<u32, Event, Out> for TimersFunction {
         *sum = (sum.0 + event.value, sum.1 + 1);
         context.register_event_time_timer(due(&event));
         context.register_event_time_timer(THE_END);
-        if event.position % 2 == 0 {
+        if event.position.is_multiple_of(2) {
             context.register_event_time_timer(beyond(&event));
         } else if event.value % 3 == 0 {
             context.delete_event_time_timer(beyond(&event));

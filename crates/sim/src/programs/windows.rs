@@ -8,14 +8,14 @@ use hurtig::prelude::*;
 use super::Plan;
 use crate::{
     external::Out,
-    input::{Event, Input},
+    input::{Input, SimEvent},
 };
 
 const SIZE_MS: i64 = 250;
 /// Odd, while all times are even: see [`crate::input`].
 const GAP_MS: i64 = 91;
 
-fn sum(events: &[Event]) -> i64 {
+fn sum(events: &[SimEvent]) -> i64 {
     events.iter().map(|event| event.value).sum()
 }
 
@@ -24,16 +24,20 @@ pub(super) fn build(plan: &Plan) -> DataStream<Out> {
     let tumbling = events
         .key_by(|event| event.key)
         .window(TumblingEventTimeWindows::of(Duration::from_millis(SIZE_MS as u64)))
-        .process(|key: &u32, window: TimeWindow, events: &[Event], out: &mut Collector<'_, Out>| {
-            out.collect((1, *key, window.end, sum(events)));
-        })
+        .process(
+            |key: &u32, window: TimeWindow, events: &[SimEvent], out: &mut Collector<'_, Out>| {
+                out.collect((1, *key, window.end, sum(events)));
+            },
+        )
         .uid("tumbling");
     let sessions = events
         .key_by(|event| event.key)
         .window(EventTimeSessionWindows::with_gap(Duration::from_millis(GAP_MS as u64)))
-        .process(|key: &u32, window: TimeWindow, events: &[Event], out: &mut Collector<'_, Out>| {
-            out.collect((2, *key, window.start, sum(events)));
-        })
+        .process(
+            |key: &u32, window: TimeWindow, events: &[SimEvent], out: &mut Collector<'_, Out>| {
+                out.collect((2, *key, window.start, sum(events)));
+            },
+        )
         .uid("sessions");
     tumbling.union(&[&sessions])
 }
