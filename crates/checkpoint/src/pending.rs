@@ -3,16 +3,15 @@
 //! # Phases
 //!
 //! 1. *Coordinators*: the operators' coordinators take their snapshots. No task knows of it yet.
-//! 2. *Tasks*: tasks without running producers are triggered; barriers reach the others; all
-//!    acknowledge.
+//! 2. *Tasks*: all tasks are triggered. It is a source's task where the checkpoint begins; the
+//!    others wait for barriers, and obey the message if all their input has ended meanwhile, since
+//!    no barrier follows the end of a channel. All acknowledge.
 //! 3. *Writing*: everything is there, the metadata file is being written. From here on the
 //!    checkpoint cannot be aborted: until the write has ended nobody knows whether a restore would
 //!    find it.
 //!
 //! A task that finishes without having acknowledged was at the end of its records when the others
-//! were at the barrier, so it counts as finished in this checkpoint. A consumer whose producers all
-//! finished like that will never see a barrier and is triggered by message. (If one of them had
-//! acknowledged, its barrier is in the channel, and a second one must not be put before it.)
+//! were at the barrier, so it counts as finished in this checkpoint.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +74,6 @@ pub struct PendingCheckpoint {
     attempts: BTreeMap<ExecutionAttemptId, SubtaskRef>,
     awaited: BTreeSet<SubtaskRef>,
     acknowledged: BTreeSet<ExecutionAttemptId>,
-    triggered: BTreeSet<SubtaskRef>,
     finished: BTreeSet<SubtaskRef>,
     operators_finished: BTreeSet<SubtaskRef>,
     finished_on_restore: BTreeSet<SubtaskRef>,
@@ -107,7 +105,6 @@ impl PendingCheckpoint {
             attempts: attempts.collect(),
             awaited: plan.to_wait_for,
             acknowledged: BTreeSet::new(),
-            triggered: BTreeSet::new(),
             finished: plan.finished,
             operators_finished: BTreeSet::new(),
             finished_on_restore: BTreeSet::new(),
@@ -208,20 +205,6 @@ impl PendingCheckpoint {
         }
         self.finished.insert(subtask);
         true
-    }
-
-    /// The attempts that are to be triggered now; each is named once.
-    pub fn take_to_trigger(&mut self, topology: &Topology) -> Vec<ExecutionAttemptId> {
-        let mut attempts = Vec::new();
-        for (attempt, subtask) in &self.attempts {
-            if self.awaited.contains(subtask)
-                && topology.producers(*subtask).all(|p| self.finished.contains(&p))
-                && self.triggered.insert(*subtask)
-            {
-                attempts.push(*attempt);
-            }
-        }
-        attempts
     }
 
     /// Every file that was acknowledged.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use hurtig_graph::{DistributionPattern, JobGraph, ShipStrategy, distribution::channels_of};
+use hurtig_graph::{DistributionPattern, JobGraph, ShipStrategy};
 use hurtig_types::{JobId, JobVertexId, OperatorId, StateMeta};
 
 /// A job.
@@ -99,17 +99,6 @@ impl Topology {
     /// Position of a vertex.
     pub fn position(&self, id: JobVertexId) -> Option<usize> {
         self.vertices.iter().position(|vertex| vertex.id == id)
-    }
-
-    /// The subtasks that a subtask reads from.
-    pub fn producers(&self, of: SubtaskRef) -> impl Iterator<Item = SubtaskRef> + '_ {
-        let consumer = &self.vertices[of.vertex];
-        consumer.inputs.iter().flat_map(move |input| {
-            let producers = self.vertices[input.producer].parallelism;
-            channels_of(input.pattern, producers, consumer.parallelism, of.subtask)
-                .into_iter()
-                .map(|(subtask, _)| SubtaskRef { vertex: input.producer, subtask })
-        })
     }
 }
 

@@ -29,7 +29,10 @@ pub use hurtig_state_api::{
     ReducingStateDescriptor, ValueStateDescriptor,
 };
 pub use hurtig_state_heap::{AggregatingState, ListState, MapState, ReducingState, ValueState};
-pub use hurtig_types::{BoxError, CheckpointConfig, CheckpointId, TimeWindow};
+pub use hurtig_types::{
+    BoxError, CheckpointConfig, CheckpointId, CheckpointRetentionPolicy, CheckpointingMode,
+    TimeWindow,
+};
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{

@@ -37,6 +37,15 @@ use crate::{
 /// Most control elements that may wait in one remote channel; a peer that sends more is broken.
 const MAX_QUEUED_CONTROLS: usize = 1 << 20;
 
+/// What is known of a channel before it is reached in its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// A barrier that may overtake what is before it.
+    Barrier(CheckpointBarrier),
+    /// The end of a channel from a peer: no barrier will come behind it.
+    End,
+}
+
 /// One channel of a gate.
 #[derive(Clone, Debug)]
 pub struct ChannelSpec {
@@ -51,8 +60,7 @@ pub struct ChannelSpec {
 /// The part of a gate that producers and connections reach.
 pub(crate) struct GateShared {
     ready: Mutex<VecDeque<u32>>,
-    /// Barriers that wait in the queues of channels and may overtake what is before them.
-    announced: Mutex<VecDeque<(u32, CheckpointBarrier)>>,
+    announced: Mutex<VecDeque<(u32, Announced)>>,
     has_announced: AtomicBool,
     signal: Signal,
     failed: AtomicBool,
@@ -83,9 +91,9 @@ impl GateShared {
         self.signal.post();
     }
 
-    /// A barrier that may overtake records is in the queue of a channel.
-    pub(crate) fn announce(&self, channel: u32, barrier: &CheckpointBarrier) {
-        self.announced.lock().push_back((channel, barrier.clone()));
+    /// Something has come into the queue of a channel that is to be known before it is reached.
+    pub(crate) fn announce(&self, channel: u32, what: Announced) {
+        self.announced.lock().push_back((channel, what));
         self.has_announced.store(true, Release);
         self.signal.post();
     }
@@ -120,6 +128,12 @@ struct RemoteQueueState {
     scheduled: bool,
 }
 
+impl RemoteQueueState {
+    fn holds_end(&self) -> bool {
+        matches!(self.queue.back(), Some(RemoteItem::Control(ControlElement::EndOfInput)))
+    }
+}
+
 /// A channel holds too many control elements.
 #[derive(Debug)]
 pub(crate) struct TooManyControls;
@@ -145,18 +159,25 @@ impl RemoteQueue {
     fn take_barrier(&self, id: CheckpointId, in_flight: &mut Vec<u8>) -> FlowResult<bool> {
         let mut state = self.0.lock();
         let is_it = |item: &RemoteItem| matches!(item, RemoteItem::Control(ControlElement::Barrier(b)) if b.checkpoint_id == id);
-        let Some(position) = state.queue.iter().position(is_it) else {
+        let position = state.queue.iter().position(is_it);
+        if position.is_none() && !state.holds_end() {
             return Ok(false);
-        };
-        for item in state.queue.range(..position) {
+        }
+        for item in state.queue.range(..position.unwrap_or(state.queue.len())) {
             match item {
                 RemoteItem::Data(payload) => in_flight::put_encoded(payload, in_flight)?,
                 RemoteItem::Control(control) => in_flight::put_control(control, in_flight)?,
             }
         }
-        state.queue.remove(position);
-        state.controls -= 1;
+        if let Some(position) = position {
+            state.queue.remove(position);
+            state.controls -= 1;
+        }
         Ok(true)
+    }
+
+    fn holds_end(&self) -> bool {
+        self.0.lock().holds_end()
     }
 
     fn take(&self) -> Option<(RemoteItem, bool)> {
@@ -324,9 +345,9 @@ impl InputGate {
         }
     }
 
-    /// The next barrier that has arrived in the queue of a channel and may overtake what is before
-    /// it, with the number of the channel. It is in the queue all the same.
-    pub fn poll_announced(&mut self) -> Option<(usize, CheckpointBarrier)> {
+    /// What has come into the queue of a channel and may matter before it is reached, with the
+    /// number of the channel. It is in the queue all the same.
+    pub fn poll_announced(&mut self) -> Option<(usize, Announced)> {
         if !self.shared.has_announced.load(Acquire) {
             return None;
         }
@@ -335,11 +356,12 @@ impl InputGate {
         if announced.is_empty() {
             self.shared.has_announced.store(false, Release);
         }
-        next.map(|(channel, barrier)| (channel as usize, barrier))
+        next.map(|(channel, what)| (channel as usize, what))
     }
 
     /// Lets the barrier of a checkpoint overtake what is before it in a channel's queue, which is
-    /// appended to `in_flight` and stays in the queue. False if the barrier has not arrived.
+    /// appended to `in_flight` and stays in the queue. False if the barrier has not arrived but
+    /// will, or the end of the channel will.
     pub fn take_barrier(
         &mut self,
         channel: usize,
@@ -352,6 +374,19 @@ impl InputGate {
                 None => Ok(false),
             },
             Channel::Remote { queue, .. } => queue.take_barrier(id, in_flight),
+        }
+    }
+
+    /// True once the end of a channel was taken.
+    pub fn channel_has_ended(&self, channel: usize) -> bool {
+        self.ended[channel]
+    }
+
+    /// True if a channel from a peer has its end in its queue, so that no barrier will come.
+    pub fn end_is_queued(&self, channel: usize) -> bool {
+        match &self.channels[channel] {
+            Channel::Local { .. } => false,
+            Channel::Remote { queue, .. } => queue.holds_end(),
         }
     }
 

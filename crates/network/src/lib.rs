@@ -36,6 +36,6 @@ pub mod transport;
 
 pub use config::NetworkConfig;
 pub use environment::{NetworkEnvironment, NetworkError, NetworkUsage};
-pub use gate::{ChannelSpec, InputGate};
+pub use gate::{Announced, ChannelSpec, InputGate};
 pub use partition::ResultPartition;
 pub use transport::{BoxedStream, Listener, MemoryTransport, TcpTransport, Transport};

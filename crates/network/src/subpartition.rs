@@ -15,7 +15,11 @@ use hurtig_types::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{connection::ConnectionShared, gate::GateShared, in_flight::put_item};
+use crate::{
+    connection::ConnectionShared,
+    gate::{Announced, GateShared},
+    in_flight::put_item,
+};
 
 /// An element that waits for its consumer.
 #[derive(Debug)]
@@ -61,7 +65,7 @@ impl Consumer {
     /// one when the barrier arrives there.
     fn announce(&self, barrier: &CheckpointBarrier) {
         if let Consumer::Local { gate, channel } = self {
-            gate.announce(*channel, barrier);
+            gate.announce(*channel, Announced::Barrier(barrier.clone()));
         }
     }
 

@@ -44,7 +44,10 @@ fn arguments() -> Result<Arguments, String> {
 fn hide_injected_panics() {
     let shown = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !panic.payload_as_str().is_some_and(|text| text.contains("injected")) {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        if !text.is_some_and(|text| text.contains("injected")) {
             shown(panic);
         }
     }));

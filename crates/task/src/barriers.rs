@@ -72,19 +72,8 @@ struct Pending {
 }
 
 impl Pending {
-    fn is_unaligned(&self, now_ms: i64) -> bool {
-        self.barrier.options.alignment == Alignment::Unaligned
-            || self.deadline_ms().is_some_and(|deadline| deadline <= now_ms)
-    }
-
     fn deadline_ms(&self) -> Option<i64> {
-        match self.barrier.options.alignment {
-            Alignment::AlignedWithTimeout { timeout_ms } if !self.taken => {
-                let timeout_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
-                Some(self.barrier.timestamp_ms.saturating_add(timeout_ms))
-            }
-            _ => None,
-        }
+        self.barrier.deadline_ms().filter(|_| !self.taken)
     }
 }
 
@@ -256,7 +245,7 @@ impl BarrierHandler {
             let held_up = |channel: usize| {
                 !pending.arrived[channel] && !ended[channel] && !may_overtake[channel]
             };
-            !pending.taken && pending.is_unaligned(now_ms) && !(0..ended.len()).any(held_up)
+            !pending.taken && pending.barrier.may_overtake(now_ms) && !(0..ended.len()).any(held_up)
         };
         if let Some(pending) = self.pending.values_mut().find(|pending| is_ready(pending)) {
             pending.taken = true;

@@ -149,8 +149,12 @@ impl OperatorChain {
 
     /// True if every output has room and every operator takes input.
     pub fn is_available(&self) -> bool {
-        self.writers.iter().all(RecordWriter::is_available)
-            && self.nodes.iter().all(|node| node.operator.is_available())
+        self.writers.iter().all(RecordWriter::is_available) && self.takes_input()
+    }
+
+    /// True if every operator takes input.
+    pub fn takes_input(&self) -> bool {
+        self.nodes.iter().all(|node| node.operator.is_available())
     }
 
     /// True if an operator has work left that a call could not finish.
@@ -396,10 +400,17 @@ impl OperatorChain {
         self.writers.iter_mut().try_for_each(RecordWriter::flush)
     }
 
+<<<<<<< HEAD
     /// Tells all consumers that event time has come to its end, as operators do that end.
     pub fn send_end_of_time(&mut self) -> FlowResult {
         let end = ControlElement::Watermark(Watermark(MAX_TIMESTAMP));
         self.writers.iter_mut().try_for_each(|writer| writer.broadcast(end.clone()))
+=======
+    /// Tells all consumers that event time has come to its end.
+    pub fn send_last_watermark(&mut self) -> FlowResult {
+        let mut writers = self.writers.iter_mut();
+        writers.try_for_each(|writer| writer.broadcast(ControlElement::Watermark(Watermark::MAX)))
+>>>>>>> main
     }
 
     /// Tells all consumers that nothing will follow.

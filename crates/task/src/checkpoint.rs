@@ -163,6 +163,16 @@ impl TaskCheckpoints {
         self.progress = SnapshotProgress::OperatorsFinished;
     }
 
+    /// The task was deployed as finished: its operators have neither state nor a say.
+    pub(crate) fn finished_on_restore(&mut self) {
+        self.progress = SnapshotProgress::FinishedOnRestore;
+        self.operators.clear();
+    }
+
+    fn is_finished_on_restore(&self) -> bool {
+        self.progress == SnapshotProgress::FinishedOnRestore
+    }
+
     /// True while a checkpoint is not acknowledged yet.
     pub(crate) fn is_busy(&self) -> bool {
         self.running.is_some() || !self.writing.is_empty()
@@ -182,7 +192,9 @@ impl TaskCheckpoints {
         });
         let id = barrier.checkpoint_id;
         let began_ms = self.services.clock.now_ms();
-        chain.prepare_barrier(id)?;
+        if !self.is_finished_on_restore() {
+            chain.prepare_barrier(id)?;
+        }
         let outputs = chain.send_barrier(&barrier)?;
         let shares = barrier.options.checkpoint_type.may_share_files();
         let mut captured = Vec::with_capacity(chain.len());
@@ -203,13 +215,7 @@ impl TaskCheckpoints {
             unaligned: barrier.options.alignment == Alignment::Unaligned,
             ..CheckpointMetrics::default()
         };
-        let outputs_deadline_ms = match barrier.options.alignment {
-            Alignment::AlignedWithTimeout { timeout_ms } => {
-                let timeout_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
-                Some(barrier.timestamp_ms.saturating_add(timeout_ms))
-            }
-            _ => None,
-        };
+        let outputs_deadline_ms = barrier.deadline_ms();
         let uploads = captured.iter().map(|_| Upload::default()).collect();
         let mut running = Running {
             barrier,
@@ -409,7 +415,6 @@ impl TaskCheckpoints {
         let in_flight_bytes = in_flight.files().map(|file| file.length).sum::<u64>();
         metrics.persisted_bytes = in_flight_bytes;
         metrics.checkpointed_bytes += in_flight_bytes;
-        let mut in_flight = Some(in_flight);
         let parts = running.captured.into_iter().zip(running.base).zip(files);
         for (index, ((captured, base), files)) in parts.enumerate() {
             let mut keyed = base.unwrap_or_default();
@@ -424,10 +429,6 @@ impl TaskCheckpoints {
                 states: captured.metas,
                 ..OperatorSubtaskState::default()
             };
-            if let Some(in_flight) = in_flight.take() {
-                state.input_channels = in_flight.inputs;
-                state.result_subpartitions = in_flight.outputs;
-            }
             if !keyed.files.is_empty() {
                 let key_groups = self.services.key_groups;
                 state.keyed = vec![KeyedStateHandle { key_groups, chain: keyed.files.clone() }];
@@ -440,6 +441,14 @@ impl TaskCheckpoints {
             if let Some(operator) = chain.operator_id(index) {
                 snapshot.operators.insert(operator, state);
             }
+        }
+        if let Some(head) = chain.operator_id(0)
+            && in_flight.files().next().is_some()
+        {
+            // They belong to the whole chain, and are kept with its head.
+            let state = snapshot.operators.entry(head).or_default();
+            state.input_channels = in_flight.inputs;
+            state.result_subpartitions = in_flight.outputs;
         }
         let took_ms = self.services.clock.now_ms() - running.began_ms;
         metrics.async_duration_ms =
@@ -462,6 +471,9 @@ impl TaskCheckpoints {
             }
             operator.pending = operator.pending.split_off(&id);
         }
+        if self.is_finished_on_restore() {
+            return Ok(());
+        }
         chain.checkpoint_complete(id)
     }
 
@@ -477,6 +489,9 @@ impl TaskCheckpoints {
                 // The JobMaster may never have got the acknowledgement.
                 self.services.give_up(id, &chain.files);
             }
+        }
+        if self.is_finished_on_restore() {
+            return Ok(());
         }
         chain.checkpoint_aborted(id)
     }

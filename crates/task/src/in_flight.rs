@@ -64,6 +64,11 @@ impl Replay {
         next
     }
 
+    /// True if nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds an element.
     pub(crate) fn push(&mut self, gate: usize, channel: usize, element: StreamElement) {
         self.0.push_back((gate, channel, element));

@@ -16,7 +16,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use hurtig_env::{Clock, Pace};
-use hurtig_network::{InputGate, in_flight::put_batch};
+use hurtig_network::{Announced, InputGate, in_flight::put_batch};
 use hurtig_types::{
     BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, StreamElement, StreamStatus,
     Watermark,
@@ -57,6 +57,12 @@ struct Gate {
     /// Position of the gate's first channel among all channels of the task.
     first_of_task: usize,
     ended_channels: usize,
+}
+
+impl Gate {
+    fn has_ended(&self, channel: usize) -> bool {
+        self.gate.channel_has_ended(channel) || self.gate.end_is_queued(channel)
+    }
 }
 
 struct Input {
@@ -224,12 +230,16 @@ impl InputProcessor {
     /// at even if nothing can be processed. A checkpoint that is to be taken now, if any.
     pub fn poll_barriers(&mut self) -> FlowResult<Option<Box<DueCheckpoint>>> {
         for index in 0..self.gates.len() {
-            while let Some((channel, barrier)) = self.gates[index].gate.poll_announced() {
-                let (id, now_ms) = (barrier.checkpoint_id, self.clock.now_ms());
+            while let Some((channel, announced)) = self.gates[index].gate.poll_announced() {
                 let channel = self.gates[index].first_of_task + channel;
-                let actions = self.barriers.on_announced(channel, barrier, now_ms);
-                self.obey(actions)?;
-                self.overtake(id, channel)?;
+                if let Announced::Barrier(barrier) = announced {
+                    let now_ms = self.clock.now_ms();
+                    let actions = self.barriers.on_announced(channel, barrier, now_ms);
+                    self.obey(actions)?;
+                }
+                if let Some(id) = self.collecting.as_ref().map(|collecting| collecting.id) {
+                    self.overtake(id, channel)?;
+                }
             }
         }
         if self.barriers.deadline_ms().is_some_and(|deadline| deadline <= self.clock.now_ms()) {
@@ -237,6 +247,35 @@ impl InputProcessor {
             self.obey(actions)?;
         }
         Ok(self.checkpoint.take())
+    }
+
+    /// True once all channels have ended, or have their end in their queue: no barrier will come.
+    pub fn awaits_no_barrier(&self) -> bool {
+        self.gates.iter().all(|gate| {
+            let channels = 0..gate.gate.channels();
+            gate.gate.is_finished() || channels.into_iter().all(|c| gate.has_ended(c))
+        })
+    }
+
+    /// True while there are records to be processed.
+    pub fn holds_records(&self) -> bool {
+        let held = self.pending.is_some() || self.rest.is_some() || !self.replay.is_empty();
+        held || self.inputs.iter().any(|input| input.open_gates > 0)
+    }
+
+    /// Collects all records that are left, for a checkpoint of which no barrier will come.
+    pub fn collect_held(&mut self, id: CheckpointId) -> FlowResult {
+        self.begin_collecting(id)?;
+        if let Some(collecting) = &mut self.collecting {
+            for gate in &mut self.gates {
+                for channel in 0..gate.gate.channels() {
+                    let into = &mut collecting.channels[gate.first_of_task + channel];
+                    gate.gate.take_barrier(channel, id, into)?;
+                }
+            }
+        }
+        self.end_collecting(id);
+        Ok(())
     }
 
     /// When to look at the barriers at latest, in milliseconds of wall time.
@@ -356,15 +395,19 @@ impl InputProcessor {
                 self.begin_collecting(id)?;
             }
         }
-        if let Some(id) = actions.collected
-            && let Some(collecting) = self.collecting.take_if(|collecting| collecting.id == id)
-        {
-            let channels = self.gates.iter().enumerate().flat_map(|(index, gate)| {
-                (0..gate.gate.channels()).map(move |channel| (index as u32, channel as u32))
-            });
-            self.collected = Some((id, collecting.by_channel(channels)));
+        if let Some(id) = actions.collected {
+            self.end_collecting(id);
         }
         Ok(())
+    }
+
+    fn end_collecting(&mut self, id: CheckpointId) {
+        let collecting = self.collecting.take_if(|collecting| collecting.id == id);
+        let Some(collecting) = collecting else { return };
+        let channels = self.gates.iter().enumerate().flat_map(|(index, gate)| {
+            (0..gate.gate.channels()).map(move |channel| (index as u32, channel as u32))
+        });
+        self.collected = Some((id, collecting.by_channel(channels)));
     }
 
     /// Opens all channels: the checkpoint for which they were blocked has been taken.

@@ -81,7 +81,8 @@ pub struct StreamTask {
     pub mailbox: mpsc::Receiver<Mail>,
     /// Its part in checkpoints.
     pub(crate) checkpoints: TaskCheckpoints,
-    /// A checkpoint that begins here as soon as no operator is in the middle of something.
+    /// A checkpoint that begins here as soon as no operator is in the middle of something; if the
+    /// task has inputs, only when all of them have ended, as no barrier comes then.
     pub(crate) triggered: Option<CheckpointBarrier>,
     /// Where what becomes of checkpoints is reported.
     pub(crate) report: Box<dyn Fn(CheckpointReport) + Send>,
@@ -224,6 +225,8 @@ impl StreamTask {
     }
 
     fn take_checkpoint(&mut self, due: DueCheckpoint) -> FlowResult {
+        let id = due.barrier.checkpoint_id;
+        self.triggered.take_if(|triggered| triggered.checkpoint_id <= id);
         if let Some(report) = self.checkpoints.take(due, &mut self.chain)? {
             (self.report)(report);
         }
@@ -235,17 +238,37 @@ impl StreamTask {
         Ok(())
     }
 
+    /// True if it was taken.
+    fn take_triggered_if_possible(&mut self) -> FlowResult<bool> {
+        let Some(barrier) = &mut self.triggered else { return Ok(false) };
+        let may_overtake = barrier.may_overtake(self.clock.now_ms());
+        let mut collects = false;
+        if let TaskInput::Gates(input) = &self.input {
+            if !input.awaits_no_barrier() {
+                return Ok(false);
+            }
+            collects = input.holds_records();
+        }
+        if (collects || self.chain.has_more()) && !may_overtake {
+            return Ok(false);
+        }
+        if may_overtake {
+            barrier.options.alignment = Alignment::Unaligned;
+        }
+        let Some(barrier) = self.triggered.take() else { return Ok(false) };
+        if let TaskInput::Gates(input) = &mut self.input
+            && collects
+        {
+            input.collect_held(barrier.checkpoint_id)?;
+        }
+        self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects })?;
+        self.hand_over_collected();
+        Ok(true)
+    }
+
     /// Takes the checkpoint that is due whether or not anything can be processed. True if one was.
     fn look_at_barriers(&mut self) -> FlowResult<bool> {
-        let unaligned =
-            |barrier: &mut CheckpointBarrier| barrier.options.alignment == Alignment::Unaligned;
-        let triggered = if self.chain.has_more() {
-            self.triggered.take_if(unaligned)
-        } else {
-            self.triggered.take()
-        };
-        if let Some(barrier) = triggered {
-            self.take_triggered(barrier)?;
+        if self.take_triggered_if_possible()? {
             return Ok(true);
         }
         let TaskInput::Gates(input) = &mut self.input else { return Ok(false) };
@@ -254,16 +277,17 @@ impl StreamTask {
             self.hand_over_collected();
             return Ok(true);
         }
-        self.hand_over_collected();
-        Ok(false)
+        Ok(self.hand_over_collected())
     }
 
-    fn hand_over_collected(&mut self) {
+    fn hand_over_collected(&mut self) -> bool {
         if let TaskInput::Gates(input) = &mut self.input
             && let Some((id, in_flight)) = input.take_collected()
         {
             self.checkpoints.inputs_collected(id, in_flight);
+            return true;
         }
+        false
     }
 
     fn turn(&mut self) -> FlowResult<Turn> {
@@ -312,9 +336,11 @@ impl StreamTask {
             TaskInput::Gates(input) => input.deadline_ms(),
             TaskInput::Source => None,
         };
+        let triggered = self.triggered.as_ref().and_then(CheckpointBarrier::deadline_ms);
+        let triggered = triggered.filter(|deadline| *deadline > self.clock.now_ms());
         let timer = self.chain.next_processing_timer_ms();
         let outputs = self.checkpoints.deadline_ms();
-        let deadline = [until_ms, timer, alignment, outputs].into_iter().flatten().min();
+        let deadline = [until_ms, timer, alignment, outputs, triggered].into_iter().flatten().min();
         match deadline {
             None => self.signal.wait().await,
             Some(deadline_ms) => {
@@ -328,43 +354,52 @@ impl StreamTask {
 
     /// Instead of [`StreamTask::run`]: the task had finished when its checkpoint was taken.
     pub async fn run_finished(&mut self) -> FlowResult {
+<<<<<<< HEAD
         // Consumers that go on from the checkpoint have not kept how far event time had come.
         self.chain.send_end_of_time()?;
+=======
+        // Consumers have forgotten the event time that was told before the checkpoint.
+        self.chain.send_last_watermark()?;
+>>>>>>> main
         self.chain.send_end_of_input()?;
-        while !self.chain.all_consumed() {
-            self.check_cancelled()?;
-            self.signal.wait().await;
-        }
-        Ok(())
+        self.checkpoints.finished_on_restore();
+        self.await_consumers().await
     }
 
     /// Finishes the operators from head to tail, ends the outputs and waits until they are read.
     async fn finish(&mut self) -> FlowResult {
-        self.settle().await?;
+        self.settle(true).await?;
         for index in 0..self.chain.len() {
             if index > 0 {
                 self.chain.end_input(index, 0)?;
-                self.settle().await?;
+                self.settle(false).await?;
             }
             self.chain.finish(index)?;
-            self.settle().await?;
+            self.settle(false).await?;
             self.chain.mark_ended(index);
         }
         self.checkpoints.operators_have_finished();
         self.chain.send_end_of_input()?;
+        self.await_consumers().await
+    }
+
+    /// Takes part in checkpoints until all consumers have read the end of input.
+    async fn await_consumers(&mut self) -> FlowResult {
         loop {
             self.check_cancelled()?;
             let worked = self.housekeeping()?;
             let awaits = self.chain.awaits_checkpoint();
+            let consumed = self.chain.all_consumed();
             if let Some(barrier) = self.triggered.take() {
-                if awaits {
+                // While records are in flight, the job goes on and needs its checkpoints.
+                if awaits || !consumed {
                     self.take_triggered(barrier)?;
                     continue;
                 }
                 let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
                 self.decline(barrier.checkpoint_id, reason);
             }
-            if self.chain.all_consumed() && !self.checkpoints.is_busy() && !awaits {
+            if consumed && !self.checkpoints.is_busy() && !awaits {
                 return Ok(());
             }
             if !worked {
@@ -373,15 +408,20 @@ impl StreamTask {
         }
     }
 
-    /// Resumes until no operator has work left and all of them are available.
-    async fn settle(&mut self) -> FlowResult {
+    /// Resumes until no operator has work left and all of them take input. Meanwhile checkpoints
+    /// may be taken only if no operator has begun to finish: what it emits then, it would emit again
+    /// after a restore.
+    async fn settle(&mut self, may_checkpoint: bool) -> FlowResult {
         loop {
             self.check_cancelled()?;
-            let worked = self.housekeeping()?;
+            let mut worked = self.housekeeping()?;
+            if may_checkpoint {
+                worked |= self.look_at_barriers()?;
+            }
+            if !self.chain.has_more() && self.chain.takes_input() {
+                return Ok(());
+            }
             if self.chain.is_available() {
-                if !self.chain.has_more() {
-                    return Ok(());
-                }
                 self.chain.resume()?;
                 tokio::task::yield_now().await;
             } else if !worked {

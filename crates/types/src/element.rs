@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BoxedPayload, CheckpointId, CheckpointOptions, MAX_TIMESTAMP};
+use crate::{Alignment, BoxedPayload, CheckpointId, CheckpointOptions, MAX_TIMESTAMP};
 
 /// "No record with a timestamp at or below this will follow", in event-time milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +31,26 @@ pub struct CheckpointBarrier {
     pub timestamp_ms: i64,
     /// What is taken, and how barriers behave.
     pub options: CheckpointOptions,
+}
+
+impl CheckpointBarrier {
+    /// When the barrier, if it is aligned with a timeout, begins to overtake records, in
+    /// milliseconds since the Unix epoch.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        match self.options.alignment {
+            Alignment::AlignedWithTimeout { timeout_ms } => {
+                let timeout_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
+                Some(self.timestamp_ms.saturating_add(timeout_ms))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the barrier may overtake records by now.
+    pub fn may_overtake(&self, now_ms: i64) -> bool {
+        self.options.alignment == Alignment::Unaligned
+            || self.deadline_ms().is_some_and(|deadline| deadline <= now_ms)
+    }
 }
 
 /// Travels with the records to measure how long they take.

@@ -127,7 +127,6 @@ impl CheckpointCoordinator {
             if let Some(pending) = self.pending.get_mut(&id) {
                 pending.on_finished(attempt);
             }
-            self.trigger_tasks(id);
         }
         self.write_next(now_ms);
     }

@@ -297,18 +297,15 @@ impl CheckpointCoordinator {
         }
     }
 
-    /// Triggers the tasks that no barrier will reach.
-    pub(super) fn trigger_tasks(&mut self, id: CheckpointId) {
-        let Some(pending) = self.pending.get_mut(&id) else { return };
-        if pending.phase != PendingPhase::Tasks {
-            return;
-        }
+    /// Triggers all tasks that take part.
+    fn trigger_tasks(&mut self, id: CheckpointId) {
+        let Some(pending) = self.pending.get(&id) else { return };
         let options = CheckpointOptions {
             checkpoint_type: pending.checkpoint_type,
             alignment: self.config.alignment_of(pending.checkpoint_type),
             target: pending.target.clone(),
         };
-        for attempt in pending.take_to_trigger(&self.topology) {
+        for attempt in pending.participants().filter(|attempt| pending.awaits(*attempt)) {
             self.commands.push(CheckpointCommand::TriggerTask {
                 attempt,
                 checkpoint_id: id,

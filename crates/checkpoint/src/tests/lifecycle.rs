@@ -39,6 +39,8 @@ fn periodic_checkpoints_keep_the_interval() {
               tick in 100
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             @130
             acks 1
               write 1
@@ -49,6 +51,8 @@ fn periodic_checkpoints_keep_the_interval() {
               tick in 50
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             acks 2
               write 2
             written 2
@@ -85,6 +89,8 @@ fn a_pause_after_a_late_completion_delays_the_next() {
               tick in 100
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             @190
             acks 1
               write 1
@@ -99,6 +105,8 @@ fn a_pause_after_a_late_completion_delays_the_next() {
               tick in 100
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
         "#]],
     );
 }
@@ -132,6 +140,8 @@ fn no_more_than_the_most_concurrent_and_no_trigger_before_all_run() {
               tick in 100
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             @200
             tick
               tick in 100
@@ -148,6 +158,8 @@ fn no_more_than_the_most_concurrent_and_no_trigger_before_all_run() {
               tick in 100
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
         "#]],
     );
 }
@@ -173,6 +185,8 @@ fn coordinators_come_before_tasks() {
             coord 1 ok
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             coord 1 ok
             acks 1
               write 1
@@ -210,6 +224,8 @@ fn acknowledgements_of_every_kind() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 src/0 e:a
             ack 1 src/0 e:a
               Duplicate
@@ -259,6 +275,8 @@ fn failures_in_a_row_fail_the_job_and_a_success_clears_them() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             decline 1 src/0
               aborted 1 -> src/0 src/1 map/0 map/1
               discard pending 1 []
@@ -266,6 +284,8 @@ fn failures_in_a_row_fail_the_job_and_a_success_clears_them() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             acks 2
               write 2
             written 2
@@ -274,6 +294,8 @@ fn failures_in_a_row_fail_the_job_and_a_success_clears_them() {
             ask 3 checkpoint
               trigger 3 src/0 (checkpoint, Aligned)
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             timeout 3
               aborted 3 -> src/0 src/1 map/0 map/1
               discard pending 3 []
@@ -281,6 +303,8 @@ fn failures_in_a_row_fail_the_job_and_a_success_clears_them() {
             ask 4 checkpoint
               trigger 4 src/0 (checkpoint, Aligned)
               trigger 4 src/1 (checkpoint, Aligned)
+              trigger 4 map/0 (checkpoint, Aligned)
+              trigger 4 map/1 (checkpoint, Aligned)
             acks 4
               write 4
             unwritten 4
@@ -307,6 +331,8 @@ fn a_failed_savepoint_counts_only_if_a_task_is_to_blame() {
             ask 1 savepoint
               trigger 1 src/0 (canonical savepoint, Aligned)
               trigger 1 src/1 (canonical savepoint, Aligned)
+              trigger 1 map/0 (canonical savepoint, Aligned)
+              trigger 1 map/1 (canonical savepoint, Aligned)
             timeout 1
               aborted 1 -> src/0 src/1 map/0 map/1
               discard pending 1 in sp []
@@ -314,6 +340,8 @@ fn a_failed_savepoint_counts_only_if_a_task_is_to_blame() {
             ask 2 savepoint
               trigger 2 src/0 (canonical savepoint, Aligned)
               trigger 2 src/1 (canonical savepoint, Aligned)
+              trigger 2 map/0 (canonical savepoint, Aligned)
+              trigger 2 map/1 (canonical savepoint, Aligned)
             decline 2 map/0
               aborted 2 -> src/0 src/1 map/0 map/1
               discard pending 2 in sp []
@@ -346,9 +374,13 @@ fn metadata_is_written_of_one_after_the_other() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             acks 1
               write 1
             acks 2
@@ -394,9 +426,13 @@ fn a_failed_task_aborts_who_waits_for_it_and_a_restart_the_rest() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 1 src/0 e:a
             fail src/0
               aborted 2 -> src/0 src/1 map/0 map/1
@@ -415,6 +451,8 @@ fn a_failed_task_aborts_who_waits_for_it_and_a_restart_the_rest() {
             ask 4 checkpoint
               trigger 3 src/0#1 (checkpoint, Aligned)
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             acks 3
               write 3
         "#]],
@@ -450,6 +488,8 @@ fn backlog_has_an_interval_of_its_own() {
               tick in 1000
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             acks 1
               write 1
             written 1
@@ -462,6 +502,8 @@ fn backlog_has_an_interval_of_its_own() {
               tick in 100
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
         "#]],
     );
 }
@@ -480,6 +522,8 @@ fn a_new_attempt_ends_the_wait_for_the_old_one() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             rerun src/1
               aborted 1 -> src/0 src/1 map/0 map/1
               discard pending 1 []

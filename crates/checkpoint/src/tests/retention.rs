@@ -34,6 +34,8 @@ fn a_repeated_acknowledgement_of_a_complete_one_deletes_nothing() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 src/0 e:a
             acks 1
               write 1
@@ -45,6 +47,8 @@ fn a_repeated_acknowledgement_of_a_complete_one_deletes_nothing() {
             ask 2 savepoint
               trigger 2 src/0 (canonical savepoint, Aligned)
               trigger 2 src/1 (canonical savepoint, Aligned)
+              trigger 2 map/0 (canonical savepoint, Aligned)
+              trigger 2 map/1 (canonical savepoint, Aligned)
             ack 2 src/0 e:b
             acks 2
               write 2 to sp
@@ -75,12 +79,18 @@ fn a_later_checkpoint_subsumes_earlier_ones_but_no_savepoint() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ask 2 savepoint
               trigger 2 src/0 (canonical savepoint, Aligned)
               trigger 2 src/1 (canonical savepoint, Aligned)
+              trigger 2 map/0 (canonical savepoint, Aligned)
+              trigger 2 map/1 (canonical savepoint, Aligned)
             ask 3 checkpoint
               trigger 3 src/0 (checkpoint, Aligned)
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             ack 1 src/0 e:a
             acks 3
               write 3
@@ -125,6 +135,8 @@ fn shared_files_live_as_long_as_a_retained_checkpoint_names_them() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base e:x1
             acks 1
               write 1
@@ -134,6 +146,8 @@ fn shared_files_live_as_long_as_a_retained_checkpoint_names_them() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 2 map/0 s1:base s:delta e:x2
             acks 2
               write 2
@@ -143,6 +157,8 @@ fn shared_files_live_as_long_as_a_retained_checkpoint_names_them() {
             ask 3 checkpoint
               trigger 3 src/0 (checkpoint, Aligned)
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             ack 3 map/0 s:base2
             acks 3
               write 3
@@ -153,6 +169,8 @@ fn shared_files_live_as_long_as_a_retained_checkpoint_names_them() {
             ask 4 checkpoint
               trigger 4 src/0 (checkpoint, Aligned)
               trigger 4 src/1 (checkpoint, Aligned)
+              trigger 4 map/0 (checkpoint, Aligned)
+              trigger 4 map/1 (checkpoint, Aligned)
             ack 4 map/0 s3:base2
             acks 4
               write 4
@@ -186,6 +204,8 @@ fn a_checkpoint_that_names_a_deleted_file_is_aborted() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base
             acks 1
               write 1
@@ -195,6 +215,8 @@ fn a_checkpoint_that_names_a_deleted_file_is_aborted() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             acks 2
               write 2
             written 2
@@ -205,6 +227,8 @@ fn a_checkpoint_that_names_a_deleted_file_is_aborted() {
             ask 3 checkpoint
               trigger 3 src/0 (checkpoint, Aligned)
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             ack 3 map/1 e:x3
             ack 3 map/0 s1:base e:y3
               Rejected
@@ -241,6 +265,8 @@ fn a_pending_checkpoint_keeps_the_files_it_may_come_to_name() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base
             acks 1
               write 1
@@ -250,9 +276,13 @@ fn a_pending_checkpoint_keeps_the_files_it_may_come_to_name() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ask 3 checkpoint
               trigger 3 src/0 (checkpoint, Aligned)
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             acks 2
               write 2
             written 2
@@ -269,6 +299,8 @@ fn a_pending_checkpoint_keeps_the_files_it_may_come_to_name() {
             ask 4 checkpoint
               trigger 4 src/0 (checkpoint, Aligned)
               trigger 4 src/1 (checkpoint, Aligned)
+              trigger 4 map/0 (checkpoint, Aligned)
+              trigger 4 map/1 (checkpoint, Aligned)
             acks 4
               write 4
             written 4
@@ -297,6 +329,8 @@ fn savepoints_and_full_checkpoints_stand_alone() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base
             acks 1
               write 1
@@ -306,6 +340,8 @@ fn savepoints_and_full_checkpoints_stand_alone() {
             ask 2 savepoint
               trigger 2 src/0 (canonical savepoint, Aligned)
               trigger 2 src/1 (canonical savepoint, Aligned)
+              trigger 2 map/0 (canonical savepoint, Aligned)
+              trigger 2 map/1 (canonical savepoint, Aligned)
             ack 2 map/0 s1:base e:x
               Rejected
               aborted 2 -> src/0 src/1 map/0 map/1
@@ -329,6 +365,8 @@ fn savepoints_and_full_checkpoints_stand_alone() {
             ask 1 full
               trigger 1 src/0 (full checkpoint, Aligned)
               trigger 1 src/1 (full checkpoint, Aligned)
+              trigger 1 map/0 (full checkpoint, Aligned)
+              trigger 1 map/1 (full checkpoint, Aligned)
             ack 1 map/0 s:base
             acks 1
               write 1
@@ -338,6 +376,8 @@ fn savepoints_and_full_checkpoints_stand_alone() {
             ask 2 full
               trigger 2 src/0 (full checkpoint, Aligned)
               trigger 2 src/1 (full checkpoint, Aligned)
+              trigger 2 map/0 (full checkpoint, Aligned)
+              trigger 2 map/1 (full checkpoint, Aligned)
             ack 2 map/0 s1:base e:x
               Rejected
               aborted 2 -> src/0 src/1 map/0 map/1
@@ -364,6 +404,8 @@ fn after_a_failed_write_the_metadata_goes_first() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 e:a
             acks 1
               write 1
@@ -407,6 +449,8 @@ fn what_outlives_the_job() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base e:a
             acks 1
               write 1
@@ -416,6 +460,8 @@ fn what_outlives_the_job() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 2 map/0 e:b
             ask 3 savepoint
             shutdown CANCELED
@@ -440,6 +486,8 @@ fn what_outlives_the_job() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base e:a
             acks 1
               write 1
@@ -449,6 +497,8 @@ fn what_outlives_the_job() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 2 map/0 e:b
             ask 3 savepoint
             shutdown FINISHED
@@ -475,6 +525,8 @@ fn what_outlives_the_job() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base e:a
             acks 1
               write 1
@@ -484,6 +536,8 @@ fn what_outlives_the_job() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 2 map/0 e:b
             ask 3 savepoint
             shutdown FAILED
@@ -510,6 +564,8 @@ fn what_outlives_the_job() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 s:base e:a
             acks 1
               write 1
@@ -519,6 +575,8 @@ fn what_outlives_the_job() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 2 map/0 e:b
             ask 3 savepoint
             shutdown SUSPENDED
@@ -552,6 +610,8 @@ fn the_end_waits_for_a_write() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 map/0 e:a
             acks 1
               write 1
@@ -588,6 +648,8 @@ fn a_claimed_snapshot_is_the_jobs_own() {
             ask 1 checkpoint
               trigger 8 src/0 (checkpoint, Aligned)
               trigger 8 src/1 (checkpoint, Aligned)
+              trigger 8 map/0 (checkpoint, Aligned)
+              trigger 8 map/1 (checkpoint, Aligned)
             ack 8 map/0 s7:base
             acks 8
               write 8
@@ -598,6 +660,8 @@ fn a_claimed_snapshot_is_the_jobs_own() {
             ask 2 checkpoint
               trigger 9 src/0 (checkpoint, Aligned)
               trigger 9 src/1 (checkpoint, Aligned)
+              trigger 9 map/0 (checkpoint, Aligned)
+              trigger 9 map/1 (checkpoint, Aligned)
             acks 9
               write 9
             written 9
@@ -634,6 +698,8 @@ fn an_unclaimed_snapshot_is_neither_built_upon_nor_deleted() {
             ask 1 checkpoint
               trigger 8 src/0 (full checkpoint, Aligned)
               trigger 8 src/1 (full checkpoint, Aligned)
+              trigger 8 map/0 (full checkpoint, Aligned)
+              trigger 8 map/1 (full checkpoint, Aligned)
             ack 8 map/0 s:new
             acks 8
               write 8
@@ -643,6 +709,8 @@ fn an_unclaimed_snapshot_is_neither_built_upon_nor_deleted() {
             ask 2 checkpoint
               trigger 9 src/0 (checkpoint, Aligned)
               trigger 9 src/1 (checkpoint, Aligned)
+              trigger 9 map/0 (checkpoint, Aligned)
+              trigger 9 map/1 (checkpoint, Aligned)
             ack 9 map/0 s8:new
             acks 9
               write 9
@@ -680,6 +748,8 @@ fn a_damaged_checkpoint_is_passed_over_and_left_in_place() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             acks 1
               write 1
             written 1
@@ -688,6 +758,8 @@ fn a_damaged_checkpoint_is_passed_over_and_left_in_place() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             acks 2
               write 2
             written 2

@@ -31,6 +31,8 @@ fn finished_tasks_take_part_as_finished() {
             finish src/0
             ask 1 checkpoint
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             acks 1
               write 1, finished in part ["src"]
             written 1
@@ -70,10 +72,10 @@ fn a_source_that_finishes_before_its_trigger_counts_as_finished() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
-            finish src/0
-            finish src/1
               trigger 1 map/0 (checkpoint, Aligned)
               trigger 1 map/1 (checkpoint, Aligned)
+            finish src/0
+            finish src/1
             acks 1
               write 1, finished ["src"]
             written 1
@@ -100,6 +102,8 @@ fn no_second_barrier_where_one_is_in_the_channel() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 src/0
             finish src/0
             finish src/1
@@ -127,6 +131,8 @@ fn without_checkpoints_after_finish_a_finished_task_ends_them() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             finish src/0
               aborted 1 -> src/0 src/1 map/0 map/1
               discard pending 1 []
@@ -188,6 +194,8 @@ fn a_union_list_forbids_a_vertex_that_finished_in_part() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 src/0 u:a ending
             ack 1 src/1 u:b
             acks 1
@@ -197,6 +205,8 @@ fn a_union_list_forbids_a_vertex_that_finished_in_part() {
             ask 2 checkpoint
               trigger 2 src/0 (checkpoint, Aligned)
               trigger 2 src/1 (checkpoint, Aligned)
+              trigger 2 map/0 (checkpoint, Aligned)
+              trigger 2 map/1 (checkpoint, Aligned)
             ack 2 src/0 u:c ending
             ack 2 src/1 u:d ending
             acks 2
@@ -207,6 +217,8 @@ fn a_union_list_forbids_a_vertex_that_finished_in_part() {
             finish src/0
             ask 3 checkpoint
               trigger 3 src/1 (checkpoint, Aligned)
+              trigger 3 map/0 (checkpoint, Aligned)
+              trigger 3 map/1 (checkpoint, Aligned)
             ack 3 src/1 u:e
             acks 3
               aborted 3 -> src/1 map/0 map/1
@@ -231,6 +243,8 @@ fn tasks_that_were_restored_as_finished_stay_finished() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 src/0 restored
             ack 1 src/1 restored
             acks 1
@@ -266,11 +280,15 @@ fn stop_with_savepoint_takes_nothing_else() {
               tick in 100
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ask 1 suspend
               aborted 1 -> src/0 src/1 map/0 map/1
               discard pending 1 []
               trigger 2 src/0 (canonical savepoint (suspend), Aligned)
               trigger 2 src/1 (canonical savepoint (suspend), Aligned)
+              trigger 2 map/0 (canonical savepoint (suspend), Aligned)
+              trigger 2 map/1 (canonical savepoint (suspend), Aligned)
             ask 2 checkpoint
               answer 2: checkpoints are suspended: a savepoint that stops the job is under way
             @200
@@ -306,6 +324,8 @@ fn a_savepoint_that_fails_to_stop_the_job_fails_it_if_a_task_is_to_blame() {
             ask 1 drain
               trigger 1 src/0 (canonical savepoint (drain), Aligned)
               trigger 1 src/1 (canonical savepoint (drain), Aligned)
+              trigger 1 map/0 (canonical savepoint (drain), Aligned)
+              trigger 1 map/1 (canonical savepoint (drain), Aligned)
             timeout 1
               aborted 1 -> src/0 src/1 map/0 map/1
               discard pending 1 in sp []
@@ -314,6 +334,8 @@ fn a_savepoint_that_fails_to_stop_the_job_fails_it_if_a_task_is_to_blame() {
             ask 2 drain
               trigger 2 src/0 (canonical savepoint (drain), Aligned)
               trigger 2 src/1 (canonical savepoint (drain), Aligned)
+              trigger 2 map/0 (canonical savepoint (drain), Aligned)
+              trigger 2 map/1 (canonical savepoint (drain), Aligned)
             decline 2 src/0
               aborted 2 -> src/0 src/1 map/0 map/1
               discard pending 2 in sp []
@@ -342,6 +364,8 @@ fn requests_can_be_taken_back() {
             ask 1 savepoint
               trigger 1 src/0 (canonical savepoint, Aligned)
               trigger 1 src/1 (canonical savepoint, Aligned)
+              trigger 1 map/0 (canonical savepoint, Aligned)
+              trigger 1 map/1 (canonical savepoint, Aligned)
             ask 2 checkpoint
             ask 3 savepoint
             cancel 2
@@ -353,6 +377,8 @@ fn requests_can_be_taken_back() {
               answer 1: the request was cancelled
               trigger 2 src/0 (canonical savepoint, Aligned)
               trigger 2 src/1 (canonical savepoint, Aligned)
+              trigger 2 map/0 (canonical savepoint, Aligned)
+              trigger 2 map/1 (canonical savepoint, Aligned)
             cancel 9
         "#]],
     );
@@ -377,6 +403,8 @@ fn a_restart_ends_the_stopping() {
             ask 1 drain
               trigger 1 src/0 (canonical savepoint (drain), Aligned)
               trigger 1 src/1 (canonical savepoint (drain), Aligned)
+              trigger 1 map/0 (canonical savepoint (drain), Aligned)
+              trigger 1 map/1 (canonical savepoint (drain), Aligned)
             acks 1
               write 1 to sp
             written 1

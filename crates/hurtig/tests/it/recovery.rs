@@ -145,15 +145,24 @@ fn expected() -> Vec<(i64, i64, i64)> {
 
 #[test]
 fn a_failed_job_goes_on_from_its_checkpoint_without_loss_or_repetition() {
-    for (parallelism, task_executors) in [(1, 1), (3, 2)] {
+    let aligned = CheckpointConfig { interval_ms: Some(20), ..CheckpointConfig::default() };
+    let unaligned = CheckpointConfig { unaligned: true, ..aligned.clone() };
+    let with_timeout = CheckpointConfig { aligned_timeout_ms: 1, ..unaligned.clone() };
+    for (parallelism, task_executors, config) in [
+        (1, 1, &aligned),
+        (3, 2, &aligned),
+        (2, 1, &unaligned),
+        (3, 2, &unaligned),
+        (3, 2, &with_timeout),
+    ] {
         let env = env(parallelism);
-        env.set_task_executors(task_executors);
+        env.set_task_executors(task_executors).set_checkpoint_config(config.clone());
         let failing = FailsBehindCheckpoints::new(2);
         let (resumed_at, restarts) = (failing.resumed_at.clone(), failing.restarts.clone());
         let mut seen =
             sums(&numbers(&env).map_with(failing)).execute_and_collect("recovery").unwrap();
         seen.sort_unstable();
-        assert_eq!(seen, expected(), "parallelism {parallelism}");
+        assert_eq!(seen, expected(), "parallelism {parallelism}, {config:?}");
         assert!(restarts.load(SeqCst) >= 2);
         assert!(resumed_at.load(SeqCst) > 0, "it began anew");
     }
@@ -259,11 +268,19 @@ impl MapFunction<(i64, i64, i64), (i64, i64, i64)> for FailsAtRandom {
 
 #[test]
 fn a_file_sink_writes_each_record_once_whatever_fails() {
-    for (seed, parallelism, task_executors) in [(1, 1, 1), (2, 2, 1), (3, 3, 2)] {
+    for (seed, parallelism, task_executors, unaligned) in
+        [(1, 1, 1, false), (2, 2, 1, true), (3, 3, 2, false), (4, 3, 2, true)]
+    {
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("output");
         let env = env(parallelism);
         env.set_task_executors(task_executors);
+        let interval_ms = Some(20);
+        env.set_checkpoint_config(CheckpointConfig {
+            interval_ms,
+            unaligned,
+            ..Default::default()
+        });
         env.set_checkpoint_directory(&format!("file://{}/state", directory.path().display()));
         sums(&numbers(&env))
             .map_with(FailsAtRandom { attempt: 0, left: 0, seed })

@@ -11,3 +11,4 @@ mod restarts;
 mod scale;
 mod support;
 mod topology;
+mod unaligned;

@@ -15,7 +15,7 @@ use crate::{
     buffers::BufferPool,
     credit::{SenderCredit, cost_bytes},
     frame::{self, Frame, Message},
-    gate::RemoteItem,
+    gate::{Announced, RemoteItem},
     subpartition::is_announced,
     transport::BoxedStream,
 };
@@ -200,12 +200,15 @@ impl ConnectionShared {
             receiver.credits.lock().on_ended(receiver.index as usize);
         }
         let announced = match &element {
-            ControlElement::Barrier(barrier) if is_announced(barrier) => Some(barrier.clone()),
+            ControlElement::Barrier(barrier) if is_announced(barrier) => {
+                Some(Announced::Barrier(barrier.clone()))
+            }
+            ControlElement::EndOfInput => Some(Announced::End),
             _ => None,
         };
         receiver.accept(RemoteItem::Control(element))?;
-        if let Some(barrier) = announced {
-            receiver.gate.announce(receiver.index, &barrier);
+        if let Some(announced) = announced {
+            receiver.gate.announce(receiver.index, announced);
         }
         if ended {
             receivers.remove(&channel);
