@@ -22,7 +22,7 @@ use hurtig_operator_api::{
 };
 use hurtig_types::{
     BoxedPayload, CheckpointBarrier, CheckpointId, FlowError, FlowResult, LatencyMarker,
-    MAX_TIMESTAMP, OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
+    OperatorId, SideTag, StreamStatus, Watermark, element::ControlElement,
 };
 
 use crate::{
@@ -400,17 +400,10 @@ impl OperatorChain {
         self.writers.iter_mut().try_for_each(RecordWriter::flush)
     }
 
-<<<<<<< HEAD
-    /// Tells all consumers that event time has come to its end, as operators do that end.
-    pub fn send_end_of_time(&mut self) -> FlowResult {
-        let end = ControlElement::Watermark(Watermark(MAX_TIMESTAMP));
-        self.writers.iter_mut().try_for_each(|writer| writer.broadcast(end.clone()))
-=======
     /// Tells all consumers that event time has come to its end.
     pub fn send_last_watermark(&mut self) -> FlowResult {
         let mut writers = self.writers.iter_mut();
         writers.try_for_each(|writer| writer.broadcast(ControlElement::Watermark(Watermark::MAX)))
->>>>>>> main
     }
 
     /// Tells all consumers that nothing will follow.

@@ -354,13 +354,8 @@ impl StreamTask {
 
     /// Instead of [`StreamTask::run`]: the task had finished when its checkpoint was taken.
     pub async fn run_finished(&mut self) -> FlowResult {
-<<<<<<< HEAD
-        // Consumers that go on from the checkpoint have not kept how far event time had come.
-        self.chain.send_end_of_time()?;
-=======
         // Consumers have forgotten the event time that was told before the checkpoint.
         self.chain.send_last_watermark()?;
->>>>>>> main
         self.chain.send_end_of_input()?;
         self.checkpoints.finished_on_restore();
         self.await_consumers().await
