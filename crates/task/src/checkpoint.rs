@@ -141,6 +141,7 @@ pub(crate) struct TaskCheckpoints {
     services: CheckpointServices,
     operators: Vec<Operator>,
     running: Option<Running>,
+    last_taken: Option<CheckpointId>,
     progress: SnapshotProgress,
     /// Written, but not known to be complete: kept until the files are.
     writing: BTreeMap<CheckpointId, Running>,
@@ -153,6 +154,7 @@ impl TaskCheckpoints {
             services,
             operators,
             running: None,
+            last_taken: None,
             progress: SnapshotProgress::Running,
             writing: BTreeMap::new(),
         }
@@ -173,6 +175,11 @@ impl TaskCheckpoints {
         self.progress == SnapshotProgress::FinishedOnRestore
     }
 
+    /// True if that checkpoint, or a later one, was taken here.
+    pub(crate) fn has_passed(&self, id: CheckpointId) -> bool {
+        self.last_taken >= Some(id)
+    }
+
     /// True while a checkpoint is not acknowledged yet.
     pub(crate) fn is_busy(&self) -> bool {
         self.running.is_some() || !self.writing.is_empty()
@@ -191,6 +198,7 @@ impl TaskCheckpoints {
             CheckpointReport::Decline(running.barrier.checkpoint_id, reason.into())
         });
         let id = barrier.checkpoint_id;
+        self.last_taken = self.last_taken.max(Some(id));
         let began_ms = self.services.clock.now_ms();
         if !self.is_finished_on_restore() {
             chain.prepare_barrier(id)?;

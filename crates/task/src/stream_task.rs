@@ -187,6 +187,9 @@ impl StreamTask {
     fn on_mail(&mut self, mail: Mail) -> FlowResult {
         match mail {
             Mail::Event { operator, event } => self.chain.on_event(operator, &event),
+            // Its barriers have overtaken the message. Taken again once the input has ended, it
+            // would write the files of the first time anew.
+            Mail::Trigger(barrier) if self.checkpoints.has_passed(barrier.checkpoint_id) => Ok(()),
             Mail::Trigger(barrier) => {
                 if let Some(earlier) = self.triggered.replace(barrier) {
                     self.decline(

@@ -159,6 +159,8 @@ fn a_partial_union_list_lets_a_vertex_finish_in_part() {
             ask 1 checkpoint
               trigger 1 src/0 (checkpoint, Aligned)
               trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
             ack 1 src/0 p:a ending
             ack 1 src/1 p:b
             acks 1
