@@ -192,6 +192,7 @@ impl TaskCheckpoints {
         chain: &mut OperatorChain,
     ) -> FlowResult<Option<CheckpointReport>> {
         let DueCheckpoint { barrier, alignment_ms, collects } = due;
+        debug_assert!(!self.has_passed(barrier.checkpoint_id), "a checkpoint is taken once");
         let superseded = self.running.take().map(|running| {
             chain.cancel_captures();
             let reason = CheckpointFailureReason::CheckpointDeclinedSubsumed;
