@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-scheduler", 2),
     ("hurtig-checkpoint", 2),
     ("hurtig-network", 3),
+    ("hurtig-filesystem", 3),
     ("hurtig-storage", 3),
     ("hurtig-state-heap", 3),
     ("hurtig-task", 4),
@@ -53,6 +54,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-operator-api", "hurtig-env", "operators get their clock and signal from it"),
     ("hurtig-connector-api", "hurtig-env", "readers get their clock and signal from it"),
     ("hurtig-cluster-api", "hurtig-graph", "a job is submitted as a JobGraph"),
+    ("hurtig-storage", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
@@ -69,7 +71,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("tonic", "hurtig-rpc"),
     ("axum", "hurtig-rest"),
     ("kube", "hurtig-deploy-kubernetes"),
-    ("object_store", "hurtig-storage"),
+    ("object_store", "hurtig-filesystem"),
 ];
 
 /// Crates that decide without running anything: no executor may come near them.

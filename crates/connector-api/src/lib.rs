@@ -7,7 +7,7 @@
 pub mod sink;
 pub mod source;
 
-pub use sink::{Committer, Sink, SinkWriter, WriterContext};
+pub use sink::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 pub use source::{
     Boundedness, EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
     SourceSplit, SplitEnumerator,

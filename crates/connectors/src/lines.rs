@@ -5,7 +5,7 @@
 //! 1. A writer writes its records into a hidden file,
 //!    `.part-<subtask>-<n>.<attempt>.inprogress`. A subtask without records has none.
 //! 2. [`SinkWriter::prepare_commit`] brings it to the disk, closes it, and returns it as
-//!    [`PendingFile`]; the next record begins file `n + 1`.
+//!    [`PendingLineFile`]; the next record begins file `n + 1`.
 //! 3. The committer renames it to `part-<subtask>-<n>`. A file that has been renamed before is left
 //!    alone, so committing again changes nothing.
 //! 4. A writer that is closed in between removes the file that it was writing.
@@ -33,7 +33,7 @@ use std::{
     sync::Arc,
 };
 
-use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext};
+use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 use hurtig_types::{Batch, BoxError, Record, codec};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ where
 
 /// A file that is complete and waits to be renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingFile {
+pub struct PendingLineFile {
     /// Where it is.
     pub in_progress: String,
     /// Where it is to be.
@@ -129,12 +129,12 @@ where
     F: Fn(&T, &mut Vec<u8>) + Send + Sync + 'static,
 {
     type Input = T;
-    type Committable = PendingFile;
+    type Committable = PendingLineFile;
 
     fn create_writer(
         &self,
         context: WriterContext,
-    ) -> Result<Box<dyn SinkWriter<T, PendingFile>>, BoxError> {
+    ) -> Result<Box<dyn SinkWriter<T, PendingLineFile>>, BoxError> {
         let Some(directory) = self.directory.to_str() else {
             let path = self.directory.display().to_string();
             return Err(LineFileError::PathNotUtf8 { path }.into());
@@ -142,8 +142,8 @@ where
         claim(&self.directory, &context, self.overwrite)?;
         let number = match &context.restored {
             None => 0,
-            Some(states) => {
-                let numbers = states.iter().map(|state| codec::decode::<u64>(state));
+            Some(state) => {
+                let numbers = state.union.iter().map(|state| codec::decode::<u64>(state));
                 let numbers: Vec<u64> = numbers.collect::<Result<_, _>>()?;
                 let number = numbers.into_iter().max().unwrap_or(0);
                 remove_abandoned(&self.directory, context.subtask, number)?;
@@ -164,7 +164,7 @@ where
     fn create_committer(
         &self,
         _: &WriterContext,
-    ) -> Result<Option<Box<dyn Committer<PendingFile>>>, BoxError> {
+    ) -> Result<Option<Box<dyn Committer<PendingLineFile>>>, BoxError> {
         Ok(Some(Box::new(Renamer)))
     }
 }
@@ -284,7 +284,7 @@ impl<F> LineFileWriter<F> {
     }
 }
 
-impl<T, F> SinkWriter<T, PendingFile> for LineFileWriter<F>
+impl<T, F> SinkWriter<T, PendingLineFile> for LineFileWriter<F>
 where
     T: Record,
     F: Fn(&T, &mut Vec<u8>) + Send + Sync,
@@ -304,13 +304,13 @@ where
         Ok(self.write_buffer()?)
     }
 
-    fn prepare_commit(&mut self) -> Result<Vec<PendingFile>, BoxError> {
+    fn prepare_commit(&mut self) -> Result<Vec<PendingLineFile>, BoxError> {
         self.write_buffer()?;
         let Some((file, in_progress)) = &self.file else {
             return Ok(Vec::new());
         };
         file.sync_data().map_err(LineFileError::io("sync", Path::new(in_progress)))?;
-        let pending = PendingFile {
+        let pending = PendingLineFile {
             in_progress: in_progress.clone(),
             committed: format!("{}/part-{}-{}", self.directory, self.subtask, self.number),
         };
@@ -319,8 +319,8 @@ where
         Ok(vec![pending])
     }
 
-    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
-        Ok(Some(codec::encode(&self.number)?))
+    fn snapshot(&mut self) -> Result<WriterState, BoxError> {
+        Ok(WriterState { union: vec![codec::encode(&self.number)?], ..WriterState::default() })
     }
 
     fn close(&mut self) -> Result<(), BoxError> {
@@ -335,9 +335,9 @@ where
 /// Renames files.
 struct Renamer;
 
-impl Committer<PendingFile> for Renamer {
-    fn commit(&mut self, committables: Vec<PendingFile>) -> Result<(), BoxError> {
-        for PendingFile { in_progress, committed } in committables {
+impl Committer<PendingLineFile> for Renamer {
+    fn commit(&mut self, committables: Vec<PendingLineFile>) -> Result<(), BoxError> {
+        for PendingLineFile { in_progress, committed } in committables {
             match fs::rename(&in_progress, &committed) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {

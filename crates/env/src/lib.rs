@@ -6,16 +6,19 @@
 //!   and network I/O, so that a busy task never starves a heartbeat. In simulation both are the
 //!   same single-threaded runtime.
 //! - [`Pace`] says how many records to handle before looking up again.
+//! - [`Background`] is work beside a task, whose end wakes it.
 //! - [`Signal`] wakes one waiting task; posting it is cheap when nobody waits.
 //!
 //! Deliberately absent: randomness (callers carry seeds) and any global.
 
+pub mod background;
 pub mod clock;
 
 pub mod pace;
 pub mod runtimes;
 pub mod signal;
 
+pub use background::Background;
 pub use clock::Clock;
 pub use pace::Pace;
 pub use runtimes::{OwnedRuntimes, Runtimes};

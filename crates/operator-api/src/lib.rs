@@ -22,4 +22,4 @@ pub use coordinator::{CoordinatorAction, CoordinatorContext, OperatorCoordinator
 pub use operator::{Operator, OperatorFactory, Output, Progress, SourcePoll};
 pub use partitioner::{ChannelSink, EdgeFactory, PartitionContext, Partitioner};
 pub use program::{Program, ProgramStore};
-pub use snapshot::{Captured, ListStateData, OperatorRestore};
+pub use snapshot::{Captured, KeyedFile, ListStateData, OperatorRestore};

@@ -133,6 +133,12 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// False while what [`Operator::prepare_barrier`] has begun goes on in the background: the
+    /// barrier waits, and nothing is processed. It posts the context's signal when that changes.
+    fn is_prepared(&self) -> bool {
+        true
+    }
+
     /// Marks the state as it is now for a checkpoint; see [`crate::snapshot`]. With `since`, keyed
     /// state need only give what has changed since that capture. A capture under way is given up.
     fn begin_capture(

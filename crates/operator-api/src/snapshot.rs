@@ -1,6 +1,7 @@
 //! How an operator's state gets into a checkpoint and back.
 //!
-//! 1. The barrier reaches the operator: `prepare_barrier`, where it may still emit.
+//! 1. The barrier reaches the operator: `prepare_barrier`, where it may still emit, and may begin
+//!    what must be over before the state counts; the barrier waits for `is_prepared`.
 //! 2. `begin_capture`: the state as it is now is what counts. This must be quick, whatever the
 //!    size of the state: operator state, which is small, is returned at once; keyed state is only
 //!    marked.
@@ -10,7 +11,7 @@
 //!    `checkpoint_aborted`.
 //! 5. A restored operator finds its state in the context that it is opened with.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use hurtig_types::{CheckpointId, RedistributionMode, StateMeta};
 
@@ -39,6 +40,16 @@ pub struct ListStateData {
     pub elements: Vec<Vec<u8>>,
 }
 
+/// Content of one file of keyed state.
+#[derive(Clone, Debug)]
+pub struct KeyedFile {
+    /// The bytes.
+    pub content: Arc<[u8]>,
+    /// No file follows that holds changes to this one. What a capture writes in full each time
+    /// (timers) counts only here: in an earlier file it is superseded.
+    pub is_latest: bool,
+}
+
 /// What a restored operator starts from.
 #[derive(Clone, Debug, Default)]
 pub struct OperatorRestore {
@@ -46,16 +57,19 @@ pub struct OperatorRestore {
     pub checkpoint_id: CheckpointId,
     /// Contents of keyed state files, in the order in which they apply. They may hold key groups
     /// of other subtasks, which are to be skipped.
-    pub keyed: Vec<Arc<[u8]>>,
-    /// Which of these files are followed by a later capture of the same state, by position. A
-    /// capture of changes has changes of tables alone, but all timers: those of the files before it
-    /// do not count.
-    pub followed: BTreeSet<usize>,
+    pub keyed: Vec<KeyedFile>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,
+    /// Describes all states as they were written.
+    pub metas: Vec<StateMeta>,
 }
 
 impl OperatorRestore {
+    /// How a state was described when it was written.
+    pub fn meta(&self, name: &str) -> Option<&StateMeta> {
+        self.metas.iter().find(|meta| meta.name == name)
+    }
+
     /// The elements of a list state.
     pub fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let state = self.operator_states.iter().filter(move |state| state.name == name);

@@ -3,36 +3,37 @@
 //! An operator's keyed state consists of parts: stores of named states, tables, timers. They are
 //! captured and restored in one order, always the same, into one file.
 
-use std::any::type_name;
-
-use hurtig_operator_api::{Captured, ListStateData, OperatorContext, OperatorRestore};
+use hurtig_operator_api::{Captured, KeyedFile, ListStateData, OperatorContext, OperatorRestore};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{
     Block, BlockKind, CaptureWriter, KeyedStateStore, keyed_state_meta, read_blocks,
 };
 use hurtig_types::{
     FlowError, FlowResult, KeyGroupRange, Record, RedistributionMode, StateKind, StateMeta,
-    codec::CodecError, snapshot::state_checksum,
+    codec::CodecError,
 };
 
 use crate::keyed::Timers;
 
 /// Describes a list state for snapshots.
-pub(crate) fn list_state_meta<T: 'static>(name: &str, mode: RedistributionMode) -> StateMeta {
+pub(crate) fn list_state_meta<T: Record>(name: &str, mode: RedistributionMode) -> StateMeta {
     let kind = match mode {
         RedistributionMode::Broadcast => StateKind::Broadcast,
         RedistributionMode::SplitDistribute
         | RedistributionMode::Union
         | RedistributionMode::PartialUnion => StateKind::OperatorList,
     };
-    let schema = type_name::<T>().to_owned();
-    StateMeta {
-        name: name.to_owned(),
-        kind,
-        codec: "postcard-1".to_owned(),
-        fingerprint: state_checksum(schema.as_bytes()),
-        schema,
-    }
+    StateMeta::of_elements::<T>(name, kind)
+}
+
+/// Checks that a list state is read as it was written.
+pub(crate) fn check_list<T: Record>(
+    context: &OperatorContext,
+    name: &str,
+    mode: RedistributionMode,
+) -> FlowResult {
+    let written = context.restored.as_ref().and_then(|restored| restored.meta(name));
+    written.map_or(Ok(()), |written| check_meta(&list_state_meta::<T>(name, mode), written))
 }
 
 /// The keyed state of an operator.
@@ -51,8 +52,8 @@ pub(crate) trait KeyedParts {
     /// No capture will reach back before this one.
     fn forget_before(&mut self, capture: u32);
     /// Operator state beside the keyed one.
-    fn operator_states(&self) -> Vec<ListStateData> {
-        Vec::new()
+    fn operator_states(&self) -> Result<Vec<ListStateData>, CodecError> {
+        Ok(Vec::new())
     }
     /// Describes all states.
     fn metas(&self) -> Vec<StateMeta>;
@@ -67,15 +68,15 @@ pub(crate) struct Capturing {
 }
 
 impl Capturing {
-    pub(crate) fn begin(&mut self, parts: &mut dyn KeyedParts, since: Option<u32>) -> Captured {
+    pub(crate) fn begin(
+        &mut self,
+        parts: &mut dyn KeyedParts,
+        since: Option<u32>,
+    ) -> FlowResult<Captured> {
+        let operator_states = parts.operator_states()?;
         self.writer = Some(CaptureWriter::default());
         let number = parts.begin(since);
-        Captured {
-            keyed: true,
-            number,
-            operator_states: parts.operator_states(),
-            metas: parts.metas(),
-        }
+        Ok(Captured { keyed: true, number, operator_states, metas: parts.metas() })
     }
 
     pub(crate) fn next(
@@ -111,14 +112,12 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
     let Some(restored) = &context.restored else {
         return Ok(());
     };
-    let OperatorRestore { keyed, followed, checkpoint_id, .. } = &**restored;
-    for (position, content) in keyed.iter().enumerate() {
+    let OperatorRestore { keyed, checkpoint_id, .. } = &**restored;
+    for KeyedFile { content, is_latest } in keyed {
         let mut failure = None;
         let read = read_blocks(content, |meta, block| {
-            let of_timers =
-                matches!(block.kind, BlockKind::EventTimers | BlockKind::ProcessingTimers);
-            if of_timers && followed.contains(&position) {
-                // Some of them may have fired since; the last capture has those that have not.
+            if !is_latest && block.kind.is_timers() {
+                // Gone off or deleted since, or in the later file too.
                 return Ok(());
             }
             parts.restore(meta, block).map_err(|error| {
@@ -222,18 +221,29 @@ impl<K: Key, N: Record + Eq> Timers<K, N> {
 
 /// The snapshot methods of an operator whose field `$core: Option<impl KeyedParts>` holds its keyed
 /// state, and `$core.capturing` the capture under way.
+///
+/// With `$function`, that field's hook is called first, for the operator state in
+/// `$core.operator_state`.
 macro_rules! keyed_snapshots {
-    ($core:ident) => {
+    ($core:ident $(, $($function:ident).+)?) => {
         fn begin_capture(
             &mut self,
-            _: hurtig_types::CheckpointId,
+            checkpoint: hurtig_types::CheckpointId,
             since: Option<u32>,
         ) -> FlowResult<hurtig_operator_api::Captured> {
             let core = self.$core.as_mut().ok_or_else($crate::keyed::not_open)?;
+            $(
+                let function = &mut self.$($function).+;
+                let store = &mut core.operator_state;
+                $crate::checkpointed::update(store, checkpoint, |context| {
+                    function.snapshot_state(context)
+                })?;
+            )?
+            let _ = checkpoint;
             let mut capturing = std::mem::take(&mut core.capturing);
             let captured = capturing.begin(core, since);
             core.capturing = capturing;
-            Ok(captured)
+            captured
         }
 
         fn next_capture(&mut self, max_bytes: usize, out: &mut Vec<u8>) -> FlowResult<bool> {

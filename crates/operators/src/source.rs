@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     keyed::not_open,
-    snapshot::list_state_meta,
+    snapshot::{check_list, list_state_meta},
     time::{Announcer, WatermarkGenerator, WatermarkStrategy},
 };
 
@@ -158,6 +158,7 @@ impl<S: Source> Operator for SourceOperator<S> {
                 })
                 .map_err(FlowError::external)?,
         );
+        check_list::<S::Split>(context, SPLITS, RedistributionMode::SplitDistribute)?;
         if let (Some(restored), Some(reader)) = (&context.restored, &mut self.reader) {
             let splits = restored.list(SPLITS).map(codec::decode::<S::Split>);
             let splits: Vec<S::Split> = splits.collect::<Result<_, _>>()?;

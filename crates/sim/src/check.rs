@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hurtig_cluster_api::DispatcherGateway;
+use hurtig_filesystem::object_store::path::Path;
 use hurtig_minicluster::MiniCluster;
-use hurtig_storage::object_store::path::Path;
 
 use crate::{external::Out, store::SimStore};
 

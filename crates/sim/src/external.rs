@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use hurtig::connector::{Committer, Sink, SinkWriter, WriterContext};
+use hurtig::connector::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 use hurtig_types::{Batch, BoxError, JobId, codec};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,8 @@ impl Sink for SimSink {
         &self,
         context: WriterContext,
     ) -> Result<Box<dyn SinkWriter<Out, Transaction>>, BoxError> {
-        let restored = context.restored.iter().flatten().map(|state| codec::decode(state));
+        let restored = context.restored.iter().flat_map(|state| &state.union);
+        let restored = restored.map(|state| codec::decode(state));
         let restored: Vec<Transaction> = restored.collect::<Result<_, _>>()?;
         self.external.roll_back(context.job, &restored);
         let (job, subtask, attempt) = (context.job, context.subtask, context.attempt);
@@ -185,8 +186,8 @@ impl SinkWriter<Out, Transaction> for SimWriter {
         Ok(vec![transaction])
     }
 
-    fn snapshot(&mut self) -> Result<Option<Vec<u8>>, BoxError> {
-        Ok(Some(codec::encode(&self.next)?))
+    fn snapshot(&mut self) -> Result<WriterState, BoxError> {
+        Ok(WriterState { union: vec![codec::encode(&self.next)?], ..WriterState::default() })
     }
 
     fn close(&mut self) -> Result<(), BoxError> {

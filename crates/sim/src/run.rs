@@ -9,9 +9,9 @@ use std::{
 use hurtig::{graph::RestoreFrom, prelude::*};
 use hurtig_cluster_api::{DispatcherGateway, JobResult, JobStatus};
 use hurtig_env::Runtimes;
+use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{MiniCluster, MiniClusterConfig, Surroundings};
 use hurtig_network::NetworkConfig;
-use hurtig_storage::{Stores, object_store::path::Path};
 use hurtig_types::{CheckpointRetentionPolicy, JobId};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;

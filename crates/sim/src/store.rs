@@ -20,14 +20,12 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use hurtig_storage::{
-    metadata,
-    object_store::{
-        CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-        ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-        Result, memory::InMemory, path::Path,
-    },
+use hurtig_filesystem::object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    memory::InMemory, path::Path,
 };
+use hurtig_storage::metadata;
 use parking_lot::Mutex;
 
 use crate::{faults::Step, world::World};

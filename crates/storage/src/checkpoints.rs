@@ -13,11 +13,14 @@ use futures::{StreamExt, TryStreamExt};
 use hurtig_checkpoint::{
     CheckpointMetadata, completed::DiscardedCheckpoint, coordinator::DiscardedPending,
 };
-use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
-use object_store::{
-    GetOptions, GetRange, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory,
-    path::Path,
+use hurtig_filesystem::{
+    Location, Stores,
+    object_store::{
+        self, GetOptions, GetRange, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+        memory::InMemory, path::Path,
+    },
 };
+use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
 
 use crate::{
     error::StorageError,
@@ -25,7 +28,6 @@ use crate::{
     layout::{self, METADATA_FILE},
     metadata,
     reader::read_all,
-    stores::{Location, Stores},
     writer::StorageOptions,
 };
 
@@ -298,7 +300,7 @@ impl CheckpointStorage {
     /// Deletes what else is in a checkpoint's or savepoint's directory: files of tasks that never
     /// acknowledged.
     async fn sweep(&self, url: &str, kept: &BTreeSet<Path>) -> Result<(), StorageError> {
-        let Location { store, path, local } = self.stores.locate(url)?;
+        let Location { store, path, local, .. } = self.stores.locate(url)?;
         let left: Vec<_> = store
             .list(Some(&path))
             .map_ok(|meta| meta.location)

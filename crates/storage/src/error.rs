@@ -1,5 +1,6 @@
 //! What can go wrong with a file, with its name.
 
+use hurtig_filesystem::{UrlError, object_store};
 use hurtig_types::CodecError;
 
 use crate::format::FormatError;
@@ -88,6 +89,12 @@ pub enum StorageError {
         /// Most bytes.
         limit: usize,
     },
+}
+
+impl From<UrlError> for StorageError {
+    fn from(UrlError { url, problem }: UrlError) -> Self {
+        Self::Url { url, problem }
+    }
 }
 
 impl StorageError {

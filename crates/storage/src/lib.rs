@@ -4,7 +4,6 @@
 //! - [`format`]: the bytes of a file, checksummed frame by frame; pure.
 //! - [`metadata`]: the bytes of a metadata file; pure.
 //! - [`layout`]: names of directories and files, as Flink's; pure.
-//! - [`stores`]: from URLs to object stores.
 //! - [`writer`], [`reader`]: state files, for tasks.
 //! - [`checkpoints`]: metadata, recovery and deletion, for the JobMaster.
 //!
@@ -21,17 +20,13 @@ pub mod format;
 pub mod layout;
 pub mod metadata;
 pub mod reader;
-pub mod stores;
 pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
-/// The store that everything stands on, for those who register one of their own in [`Stores`].
-pub use object_store;
-
 pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification};
 pub use error::StorageError;
 pub use format::{Compression, FormatError};
-pub use stores::Stores;
+pub use hurtig_filesystem::Stores;
 pub use writer::{StateTarget, StateWriter, StorageOptions};

@@ -3,13 +3,15 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
+use hurtig_filesystem::{
+    Stores,
+    object_store::{self, ObjectStoreExt},
+};
 use hurtig_types::{StateFile, StateLocation, snapshot::state_checksum};
-use object_store::ObjectStoreExt;
 
 use crate::{
     error::StorageError,
     format::{ContentSummary, FileDecoder, FileKind},
-    stores::Stores,
 };
 
 /// Reads the content that one handle names.

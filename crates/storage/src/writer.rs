@@ -12,14 +12,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
+use hurtig_filesystem::{
+    Location, Stores,
+    object_store::{self, MultipartUpload, ObjectStoreExt, UploadPart},
+};
 use hurtig_types::{CheckpointId, JobId, StateFile, StateLocation, StateScope};
-use object_store::{MultipartUpload, ObjectStoreExt, UploadPart};
 
 use crate::{
     error::StorageError,
     format::{Compression, FileEncoder, FileKind},
     layout,
-    stores::{Location, Stores},
 };
 
 /// Bytes of one part of an upload; stores want at least 5 MiB.

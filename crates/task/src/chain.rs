@@ -270,6 +270,11 @@ impl OperatorChain {
         })
     }
 
+    /// True once what operators have begun for the barrier is over.
+    pub fn is_prepared(&self) -> bool {
+        self.nodes.iter().all(|node| node.operator.is_prepared())
+    }
+
     /// Sends a barrier to all consumers, behind everything that was emitted or, if it is unaligned,
     /// before what is still queued; that is returned.
     pub(crate) fn send_barrier(

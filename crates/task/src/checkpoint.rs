@@ -1,7 +1,8 @@
 //! A task's part in checkpoints, from the barrier to the acknowledgement.
 //!
-//! 1. The last barrier has come: operators emit what belongs before it, the barrier goes out, and
-//!    every operator marks its state (`begin_capture`). This is all that stops the processing.
+//! 1. The last barrier has come: operators emit what belongs before it and the loop waits until all
+//!    are prepared. Then the barrier goes out, and every operator marks its state
+//!    (`begin_capture`). This is all that stops the processing.
 //! 2. Between batches the loop asks the operators for pieces of their keyed state, one operator
 //!    after the other ([`TaskCheckpoints::write_some`]), and hands them to an uploader on the
 //!    control executor. At most [`CHUNKS_IN_FLIGHT`] pieces wait for it.
@@ -141,7 +142,7 @@ pub(crate) struct TaskCheckpoints {
     services: CheckpointServices,
     operators: Vec<Operator>,
     running: Option<Running>,
-    last_taken: Option<CheckpointId>,
+    latest: CheckpointId,
     progress: SnapshotProgress,
     /// Written, but not known to be complete: kept until the files are.
     writing: BTreeMap<CheckpointId, Running>,
@@ -154,7 +155,7 @@ impl TaskCheckpoints {
             services,
             operators,
             running: None,
-            last_taken: None,
+            latest: CheckpointId(0),
             progress: SnapshotProgress::Running,
             writing: BTreeMap::new(),
         }
@@ -165,19 +166,19 @@ impl TaskCheckpoints {
         self.progress = SnapshotProgress::OperatorsFinished;
     }
 
+    /// The last checkpoint that was taken here.
+    pub(crate) fn latest(&self) -> CheckpointId {
+        self.latest
+    }
+
     /// The task was deployed as finished: its operators have neither state nor a say.
     pub(crate) fn finished_on_restore(&mut self) {
         self.progress = SnapshotProgress::FinishedOnRestore;
         self.operators.clear();
     }
 
-    fn is_finished_on_restore(&self) -> bool {
+    pub(crate) fn is_finished_on_restore(&self) -> bool {
         self.progress == SnapshotProgress::FinishedOnRestore
-    }
-
-    /// True if that checkpoint, or a later one, was taken here.
-    pub(crate) fn has_passed(&self, id: CheckpointId) -> bool {
-        self.last_taken >= Some(id)
     }
 
     /// True while a checkpoint is not acknowledged yet.
@@ -185,25 +186,23 @@ impl TaskCheckpoints {
         self.running.is_some() || !self.writing.is_empty()
     }
 
-    /// Step 1: the barrier has come on all inputs, or overtakes what is in flight on them.
+    /// Step 1: the barrier has come on all inputs, or overtakes what is in flight on them; the
+    /// operators are prepared.
     pub(crate) fn take(
         &mut self,
         due: DueCheckpoint,
         chain: &mut OperatorChain,
     ) -> FlowResult<Option<CheckpointReport>> {
         let DueCheckpoint { barrier, alignment_ms, collects } = due;
-        debug_assert!(!self.has_passed(barrier.checkpoint_id), "a checkpoint is taken once");
+        debug_assert!(barrier.checkpoint_id > self.latest, "a checkpoint is taken once");
         let superseded = self.running.take().map(|running| {
             chain.cancel_captures();
             let reason = CheckpointFailureReason::CheckpointDeclinedSubsumed;
             CheckpointReport::Decline(running.barrier.checkpoint_id, reason.into())
         });
         let id = barrier.checkpoint_id;
-        self.last_taken = self.last_taken.max(Some(id));
+        self.latest = id;
         let began_ms = self.services.clock.now_ms();
-        if !self.is_finished_on_restore() {
-            chain.prepare_barrier(id)?;
-        }
         let outputs = chain.send_barrier(&barrier)?;
         let shares = barrier.options.checkpoint_type.may_share_files();
         let mut captured = Vec::with_capacity(chain.len());

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hurtig_operator_api::{ListStateData, OperatorRestore};
+use hurtig_operator_api::{KeyedFile, ListStateData, OperatorRestore};
 use hurtig_storage::{Stores, reader::read_all};
 use hurtig_types::{
     FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle, StateFile,
@@ -17,14 +17,16 @@ pub(crate) async fn read_state(
 ) -> FlowResult<HashMap<OperatorId, Arc<OperatorRestore>>> {
     let mut states = HashMap::new();
     for (operator, state) in &restore.operators {
-        let mut read =
-            OperatorRestore { checkpoint_id: restore.checkpoint_id, ..Default::default() };
-        for handle in &state.keyed {
-            for file in &handle.chain {
-                read.keyed.push(read_file(stores, file).await?.into());
+        let mut read = OperatorRestore {
+            checkpoint_id: restore.checkpoint_id,
+            metas: state.states.clone(),
+            ..Default::default()
+        };
+        for chain in state.keyed.iter().map(|handle| &handle.chain) {
+            for (index, file) in chain.iter().enumerate() {
+                let content = read_file(stores, file).await?.into();
+                read.keyed.push(KeyedFile { content, is_latest: index + 1 == chain.len() });
             }
-            let end = read.keyed.len();
-            read.followed.extend(end - handle.chain.len()..end.saturating_sub(1));
         }
         for handle in &state.operator {
             let content = read_file(stores, &handle.file).await?;

@@ -5,7 +5,8 @@
 //! 1. Stop if cancelled; read the mailbox: events of coordinators, news of checkpoints. If a
 //!    checkpoint is being written, write a piece of it.
 //! 2. Call the operators whose processing-time timers are due.
-//! 3. If a checkpoint was triggered, or an unaligned one has been announced: take it.
+//! 3. If a checkpoint was triggered, or an unaligned one has been announced: take it, once the
+//!    operators are prepared.
 //! 4. If an operator has unfinished work and the outputs have room: resume it.
 //! 5. Otherwise, if outputs and operators take more: poll the source or the input.
 //! 6. If none of this did anything: flush the writers, then wait for the signal (input has
@@ -119,7 +120,7 @@ impl StreamTask {
         let mut turns = 0;
         loop {
             self.check_cancelled()?;
-            let turn = self.turn()?;
+            let turn = self.turn().await?;
             turns += 1;
             match turn {
                 Turn::Worked => {
@@ -187,9 +188,8 @@ impl StreamTask {
     fn on_mail(&mut self, mail: Mail) -> FlowResult {
         match mail {
             Mail::Event { operator, event } => self.chain.on_event(operator, &event),
-            // Its barriers have overtaken the message. Taken again once the input has ended, it
-            // would write the files of the first time anew.
-            Mail::Trigger(barrier) if self.checkpoints.has_passed(barrier.checkpoint_id) => Ok(()),
+            // The barrier of the same checkpoint may have come first.
+            Mail::Trigger(barrier) if barrier.checkpoint_id <= self.checkpoints.latest() => Ok(()),
             Mail::Trigger(barrier) => {
                 if let Some(earlier) = self.triggered.replace(barrier) {
                     self.decline(
@@ -223,13 +223,21 @@ impl StreamTask {
     }
 
     /// A checkpoint that begins here.
-    fn take_triggered(&mut self, barrier: CheckpointBarrier) -> FlowResult {
-        self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects: false })
+    async fn take_triggered(&mut self, barrier: CheckpointBarrier) -> FlowResult {
+        self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects: false }).await
     }
 
-    fn take_checkpoint(&mut self, due: DueCheckpoint) -> FlowResult {
+    async fn take_checkpoint(&mut self, due: DueCheckpoint) -> FlowResult {
         let id = due.barrier.checkpoint_id;
         self.triggered.take_if(|triggered| triggered.checkpoint_id <= id);
+        if !self.checkpoints.is_finished_on_restore() {
+            self.chain.prepare_barrier(id)?;
+        }
+        // Nothing is processed meanwhile: what comes now does not belong to the checkpoint.
+        while !self.chain.is_prepared() {
+            self.check_cancelled()?;
+            self.signal.wait().await;
+        }
         if let Some(report) = self.checkpoints.take(due, &mut self.chain)? {
             (self.report)(report);
         }
@@ -242,7 +250,7 @@ impl StreamTask {
     }
 
     /// True if it was taken.
-    fn take_triggered_if_possible(&mut self) -> FlowResult<bool> {
+    async fn take_triggered_if_possible(&mut self) -> FlowResult<bool> {
         let Some(barrier) = &mut self.triggered else { return Ok(false) };
         let may_overtake = barrier.may_overtake(self.clock.now_ms());
         let mut collects = false;
@@ -264,19 +272,19 @@ impl StreamTask {
         {
             input.collect_held(barrier.checkpoint_id)?;
         }
-        self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects })?;
+        self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects }).await?;
         self.hand_over_collected();
         Ok(true)
     }
 
     /// Takes the checkpoint that is due whether or not anything can be processed. True if one was.
-    fn look_at_barriers(&mut self) -> FlowResult<bool> {
-        if self.take_triggered_if_possible()? {
+    async fn look_at_barriers(&mut self) -> FlowResult<bool> {
+        if self.take_triggered_if_possible().await? {
             return Ok(true);
         }
         let TaskInput::Gates(input) = &mut self.input else { return Ok(false) };
         if let Some(due) = input.poll_barriers()? {
-            self.take_checkpoint(*due)?;
+            self.take_checkpoint(*due).await?;
             self.hand_over_collected();
             return Ok(true);
         }
@@ -293,9 +301,9 @@ impl StreamTask {
         false
     }
 
-    fn turn(&mut self) -> FlowResult<Turn> {
+    async fn turn(&mut self) -> FlowResult<Turn> {
         let worked = self.housekeeping()?;
-        if self.look_at_barriers()? {
+        if self.look_at_barriers().await? {
             return Ok(Turn::Worked);
         }
         if !self.chain.is_available() {
@@ -317,7 +325,7 @@ impl StreamTask {
             },
             TaskInput::Gates(processor) => match processor.step(&mut self.chain)? {
                 InputStep::Checkpoint(due) => {
-                    self.take_checkpoint(*due)?;
+                    self.take_checkpoint(*due).await?;
                     Ok(Turn::Worked)
                 }
                 InputStep::Progress => Ok(Turn::Worked),
@@ -391,7 +399,7 @@ impl StreamTask {
             if let Some(barrier) = self.triggered.take() {
                 // While records are in flight, the job goes on and needs its checkpoints.
                 if awaits || !consumed {
-                    self.take_triggered(barrier)?;
+                    self.take_triggered(barrier).await?;
                     continue;
                 }
                 let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
@@ -414,7 +422,7 @@ impl StreamTask {
             self.check_cancelled()?;
             let mut worked = self.housekeeping()?;
             if may_checkpoint {
-                worked |= self.look_at_barriers()?;
+                worked |= self.look_at_barriers().await?;
             }
             if !self.chain.has_more() && self.chain.takes_input() {
                 return Ok(());

@@ -9,7 +9,7 @@ use hurtig_connector_api::{
 };
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_metrics::{MetricGroup, SharedAccumulators};
-use hurtig_types::{BoxError, JobId, Record, codec};
+use hurtig_types::{BoxError, JobId, OperatorId, Record, codec};
 
 pub fn reader_context(subtask: u32, parallelism: u32) -> ReaderContext {
     ReaderContext {
@@ -26,6 +26,7 @@ pub fn writer_context(job: JobId, subtask: u32, parallelism: u32, attempt: u32) 
     let reader = reader_context(subtask, parallelism);
     WriterContext {
         job,
+        operator: OperatorId(7),
         subtask,
         parallelism,
         attempt,
@@ -34,6 +35,8 @@ pub fn writer_context(job: JobId, subtask: u32, parallelism: u32, attempt: u32) 
         runtimes: reader.runtimes,
         metrics: reader.metrics,
         accumulators: SharedAccumulators::default(),
+        checkpoints: true,
+        restored_checkpoint: None,
         restored: None,
     }
 }

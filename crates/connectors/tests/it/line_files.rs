@@ -5,13 +5,13 @@ use std::{fs, path::Path};
 use hurtig_connector_api::{Sink, SinkWriter};
 use hurtig_connectors::{
     LineFileSink,
-    lines::{LineFileError, PendingFile},
+    lines::{LineFileError, PendingLineFile},
 };
 use hurtig_types::{Batch, BoxError, JobId, codec};
 
 use crate::driver::{in_runtime, writer_context};
 
-type Writer = Box<dyn SinkWriter<u32, PendingFile>>;
+type Writer = Box<dyn SinkWriter<u32, PendingLineFile>>;
 
 fn sink(
     directory: &Path,
@@ -22,7 +22,7 @@ fn sink(
 }
 
 fn writer(
-    sink: &impl Sink<Input = u32, Committable = PendingFile>,
+    sink: &impl Sink<Input = u32, Committable = PendingLineFile>,
     job: u128,
     subtask: u32,
     parallelism: u32,
@@ -33,8 +33,8 @@ fn writer(
 }
 
 fn commit(
-    sink: &impl Sink<Input = u32, Committable = PendingFile>,
-    files: &[PendingFile],
+    sink: &impl Sink<Input = u32, Committable = PendingLineFile>,
+    files: &[PendingLineFile],
 ) -> Result<(), BoxError> {
     let context = writer_context(JobId(1), 0, 1, 0);
     let mut committer = sink.create_committer(&context).unwrap().unwrap();
@@ -44,7 +44,7 @@ fn commit(
 
 /// Writes `values` as one subtask of a job from beginning to end.
 fn run(
-    sink: &impl Sink<Input = u32, Committable = PendingFile>,
+    sink: &impl Sink<Input = u32, Committable = PendingLineFile>,
     job: u128,
     subtask: u32,
     parallelism: u32,
@@ -123,7 +123,7 @@ fn a_lost_file_is_an_error() {
     let temporary = tempfile::tempdir().unwrap();
     in_runtime(|| {
         let sink = sink(temporary.path());
-        let lost = PendingFile {
+        let lost = PendingLineFile {
             in_progress: temporary.path().join(".part-0-0.0.inprogress").display().to_string(),
             committed: temporary.path().join("part-0-0").display().to_string(),
         };

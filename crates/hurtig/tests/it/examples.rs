@@ -20,6 +20,14 @@ mod top_n;
 #[path = "../../examples/stream_join.rs"]
 mod stream_join;
 
+#[allow(dead_code)]
+#[path = "../../examples/exactly_once_files.rs"]
+mod exactly_once_files;
+
+#[allow(dead_code)]
+#[path = "../../examples/broadcast_rules.rs"]
+mod broadcast_rules;
+
 #[test]
 fn clicks_are_counted_in_every_window_that_holds_them() {
     use windowed_click_counts::{PageCount, click_counts, made_up_clicks};
@@ -107,4 +115,58 @@ fn orders_meet_their_payments_whichever_comes_first() {
         Outcome::PaymentWithoutOrder(7),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn sales_are_written_once_though_the_job_fails() {
+    use exactly_once_files::{SALES, made_up_sale, run};
+    let mut expected: BTreeMap<(u32, i64), u64> = BTreeMap::new();
+    for sale in (0..SALES).map(made_up_sale) {
+        *expected.entry((sale.shop, sale.time / 3_600_000 * 3_600_000)).or_default() += sale.cents;
+    }
+    let expected =
+        expected.into_iter().map(|((shop, hour), cents)| format!("{shop},{hour},{cents}"));
+    let mut expected: Vec<_> = expected.collect();
+    expected.sort();
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("sales");
+    let env = StreamExecutionEnvironment::new();
+    env.set_parallelism(2).set_auto_watermark_interval_ms(5);
+    let restarts = run(&env, output.to_str().unwrap(), true).unwrap();
+    assert_eq!(restarts, 1);
+    let mut lines = Vec::new();
+    for day in output.read_dir().unwrap().map(|day| day.unwrap()) {
+        assert!(day.file_name().to_str().unwrap().starts_with("day="), "{day:?} is left");
+        for file in day.path().read_dir().unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            lines.extend(text.lines().map(str::to_owned));
+        }
+    }
+    lines.sort();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn rules_reach_every_sensor_wherever_it_is() {
+    use broadcast_rules::{
+        Alarm, alarms, changes_in_order, made_up_changes, made_up_readings, parse_change,
+        parse_reading, readings_in_order,
+    };
+    for parallelism in [1, 3] {
+        let env = StreamExecutionEnvironment::new();
+        env.set_parallelism(parallelism);
+        let readings = CollectionSource::new(made_up_readings()).unwrap();
+        let readings = env.from_source(readings, readings_in_order(), "Readings");
+        let changes = CollectionSource::new(made_up_changes()).unwrap();
+        let changes = env.from_source(changes, changes_in_order(), "Rules");
+        let found = alarms(&readings, &changes).execute_and_collect("rules").unwrap();
+        let alarm = |sensor: &str, rule: &str, time| Alarm {
+            sensor: sensor.to_owned(),
+            rule: rule.to_owned(),
+            time,
+        };
+        assert_eq!(found, [alarm("oven", "hot", 15_000)]);
+    }
+    assert!(parse_reading("1,oven").unwrap_err().to_string().contains("oven"));
+    assert_eq!(parse_change("7,hot").unwrap().bound, None);
 }

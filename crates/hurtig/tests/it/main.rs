@@ -8,4 +8,5 @@ mod examples;
 mod keyed;
 mod programs;
 mod recovery;
+mod state;
 mod word_count;

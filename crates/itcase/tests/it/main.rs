@@ -4,6 +4,7 @@
 
 mod cancellation;
 mod connector_failures;
+mod exactly_once_files;
 mod failover;
 mod failures;
 mod partitioners;

@@ -1,6 +1,6 @@
 //! Timers of keyed functions.
 
-use hurtig_operator_api::OperatorRestore;
+use hurtig_operator_api::{KeyedFile, OperatorRestore};
 use hurtig_operators::{
     Collector, KeySelector,
     keyed::{KeyedContext, KeyedProcessFunction, KeyedProcessOperator, TimeDomain},
@@ -50,24 +50,23 @@ fn many_timers_are_fired_in_several_calls_in_order() {
     assert!(transcript.ends_with("  wm 20000\n"), "the watermark follows what it has caused");
 }
 
-/// A capture of changes comes with all timers: those of the captures before it do not count.
+/// A checkpoint of what has changed still holds all timers; those of the files before it are gone.
 #[test]
-fn timers_that_have_fired_do_not_come_back_with_an_earlier_capture() {
-    let open = |restored| {
+fn a_timer_that_has_gone_off_does_not_come_back_with_a_chain_of_files() {
+    let create = || {
         let selector = KeySelector::new(|(key, _): &Event| key.clone());
-        Harness::open_restored(KeyedProcessOperator::new(selector, EveryMillisecond), restored)
+        KeyedProcessOperator::new(selector, EveryMillisecond)
     };
-    let mut harness = open(None);
-    harness.run("a:10");
-    let first = harness.begin_snapshot(None).number;
-    let mut keyed = vec![harness.finish_snapshot(1 << 20).into()];
-    harness.run("wm 5");
-    harness.begin_snapshot(first);
-    keyed.push(harness.finish_snapshot(1 << 20).into());
-    let followed = [0].into();
-    let restored = OperatorRestore { keyed, followed, ..OperatorRestore::default() };
-    let transcript = open(Some(restored)).run("wm 20");
-    let timers: Vec<&str> = transcript.lines().filter(|line| line.contains("timer")).collect();
-    let expected = (6..=10).map(|time| format!("  @{time} timer {time}"));
-    assert_eq!(timers, expected.collect::<Vec<_>>());
+    let mut harness = Harness::open(create());
+    harness.run("a:4\nb:2\nwm 0");
+    let base = harness.begin_snapshot(None);
+    let base_file = harness.finish_snapshot(1000);
+    harness.run("wm 2");
+    harness.begin_snapshot(base.number);
+    let delta_file = harness.finish_snapshot(1000);
+    let file = |content: Vec<u8>, is_latest| KeyedFile { content: content.into(), is_latest };
+    let keyed = vec![file(base_file, false), file(delta_file, true)];
+    let restore = OperatorRestore { keyed, ..OperatorRestore::default() };
+    let mut harness = Harness::open_restored(create(), Some(restore));
+    assert_eq!(harness.run("wm 9"), "wm 9\n  @3 timer 3\n  @4 timer 4\n  wm 9\n");
 }

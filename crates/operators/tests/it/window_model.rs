@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hurtig_operator_api::{Operator, OperatorRestore};
+use hurtig_operator_api::{KeyedFile, Operator, OperatorRestore};
 use hurtig_operators::window::{
     assigner::{EventTimeSessionWindows, SlidingEventTimeWindows, WindowAssigner},
     contents::AggregatedContents,
@@ -70,7 +70,7 @@ fn run<Op: Operator>(create: impl Fn() -> Op, steps: &[Step]) -> Vec<Vec<String>
                 let captured = harness.begin_snapshot(None);
                 let keyed = harness.finish_snapshot(*max_bytes);
                 let restore = OperatorRestore {
-                    keyed: vec![keyed.into()],
+                    keyed: vec![KeyedFile { content: keyed.into(), is_latest: true }],
                     operator_states: captured.operator_states,
                     ..OperatorRestore::default()
                 };

@@ -79,7 +79,9 @@ impl KeyedCoProcessFunction<u32, (u32, i64), SimEvent, Out> for JoinFunction {
         _: &mut Collector<'_, Out>,
     ) -> Result<(), BoxError> {
         let (_, map) = self.states.ok_or("not open")?;
-        *map.entries(context.state)?.entry(event.value % RESIDUES).or_default() += event.value;
+        let residue = event.value % RESIDUES;
+        let sum = map.get(context.state, &residue)?.map_or(0, |sum| *sum);
+        map.put(context.state, residue, sum + event.value)?;
         context.register_event_time_timer(THE_END);
         Ok(())
     }

@@ -173,16 +173,15 @@ impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
         self.states.forget_before(capture);
     }
 
-    fn operator_states(&self) -> Vec<ListStateData> {
+    fn operator_states(&self) -> Result<Vec<ListStateData>, CodecError> {
         let ahead = self
             .ahead
             .iter()
             .flat_map(|ahead| ahead.ranges.iter().map(|range| (*range, ahead.watermark)));
         let all = std::iter::once((self.key_groups, self.watermark)).chain(ahead);
-        // Plain numbers can always be encoded.
-        let elements = all.filter_map(|element| codec::encode(&element).ok()).collect();
+        let elements = all.map(|element| codec::encode(&element)).collect::<Result<_, _>>()?;
         let mode = RedistributionMode::PartialUnion;
-        vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }]
+        Ok(vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }])
     }
 
     fn metas(&self) -> Vec<StateMeta> {
