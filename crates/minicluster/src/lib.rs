@@ -4,7 +4,7 @@
 //! than one TaskExecutor the data plane between them is real TCP on the loopback interface.
 //!
 //! What a cluster stands on (executors, clock, transport, stores, the way to the ResourceManager)
-//! is its [`Surroundings`]: a simulation brings its own.
+//! is its [`ClusterSurroundings`]: a simulation brings its own.
 
 use std::{
     io,
@@ -120,7 +120,7 @@ impl Links for DirectLinks {
 
 /// What a cluster stands on.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct ClusterSurroundings {
     /// The executors.
     pub runtimes: Runtimes,
     /// The clock.
@@ -141,14 +141,14 @@ pub struct MiniCluster {
     config: MiniClusterConfig,
     programs: ProgramStore,
     metrics: MetricRegistry,
-    surroundings: Surroundings,
+    surroundings: ClusterSurroundings,
     _owned: Option<OwnedRuntimes>,
 }
 
 struct Launcher {
     programs: ProgramStore,
     resource_manager: Arc<dyn ResourceManagerGateway>,
-    surroundings: Surroundings,
+    surroundings: ClusterSurroundings,
     seed: u64,
     launched: AtomicU64,
     heartbeat_interval: Duration,
@@ -197,7 +197,7 @@ impl MiniCluster {
             // Nobody to talk to: no socket is needed.
             Arc::new(MemoryTransport::default())
         };
-        let surroundings = Surroundings {
+        let surroundings = ClusterSurroundings {
             runtimes,
             clock: Clock::system(),
             transport,
@@ -212,7 +212,7 @@ impl MiniCluster {
     /// Starts a cluster on given surroundings. For simulation and tests.
     pub async fn start_on(
         config: MiniClusterConfig,
-        surroundings: Surroundings,
+        surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
         let programs = ProgramStore::default();
         let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(ResourceManager::start(

@@ -4,7 +4,7 @@
 //! and what goes wrong when. [`run`] lets it happen: all roles and tasks share one runtime of one
 //! thread whose clock is paused, and jumps to the next timer when nobody has anything to do. The
 //! engine is the one that users run; what differs is what it stands on
-//! ([`hurtig_minicluster::Surroundings`]), and faults come only through decorators of that:
+//! ([`hurtig_minicluster::ClusterSurroundings`]), and faults come only through decorators of that:
 //!
 //! | What | Decorator |
 //! |---|---|

@@ -10,7 +10,7 @@ use hurtig::{graph::RestoreFrom, prelude::*};
 use hurtig_cluster_api::{DispatcherGateway, JobResult, JobStatus};
 use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
-use hurtig_minicluster::{MiniCluster, MiniClusterConfig, Surroundings};
+use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
 use hurtig_network::NetworkConfig;
 use hurtig_types::{CheckpointRetentionPolicy, JobId};
 use parking_lot::Mutex;
@@ -107,7 +107,7 @@ async fn simulate(
     let store = SimStore::new(world.clone());
     let stores = Stores::default();
     stores.register(SCHEME_AND_HOST, Arc::new(store.clone()));
-    let surroundings = Surroundings {
+    let surroundings = ClusterSurroundings {
         runtimes: Runtimes::current(),
         clock: world.clock(),
         transport: Arc::new(transport.clone()),
