@@ -46,6 +46,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
     ("hurtig-itcase", BESIDE),
+    ("hurtig-sim", BESIDE),
     ("xtask", BESIDE),
 ];
 

@@ -14,7 +14,7 @@ use crate::{
     checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
     slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
-    task::{TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate},
+    task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
 };
 
 /// Why a message to another role had no effect.
@@ -179,11 +179,13 @@ pub trait TaskExecutorGateway: Send + Sync {
     ) -> RpcResult<()>;
     /// The ResourceManager's heartbeat: answered by one that lives.
     async fn heartbeat_from_resource_manager(&self) -> RpcResult<()>;
-    /// A JobMaster's heartbeat; answered with the metrics of that job's tasks.
+    /// A JobMaster's heartbeat, with the slots that it believes to have here. What else the job has
+    /// here, and for longer than a heartbeat, is freed.
     async fn heartbeat_from_job_master(
         &self,
         job: JobId,
-    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>>;
+        slots: Vec<AllocationId>,
+    ) -> RpcResult<JobHeartbeatAnswer>;
     /// A JobMaster is gone: its tasks are cancelled and its slots freed.
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()>;
 }

@@ -28,6 +28,6 @@ pub use job::{
 };
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor, PeerAddress,
-    TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
+    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

@@ -3,7 +3,7 @@
 //! It knows jobs only through `JobMasterGateway`, and starts them through `JobMasterLauncher`.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -37,7 +37,7 @@ enum Job {
 
 /// The actor.
 pub struct Dispatcher {
-    jobs: HashMap<JobId, Job>,
+    jobs: BTreeMap<JobId, Job>,
     ended: VecDeque<JobId>,
     launcher: Arc<dyn JobMasterLauncher>,
     mailbox: Mailbox<Message>,
@@ -60,7 +60,7 @@ impl Dispatcher {
     ) -> DispatcherHandle {
         let (mailbox, inbox) = Mailbox::new("Dispatcher");
         let dispatcher = Self {
-            jobs: HashMap::new(),
+            jobs: BTreeMap::new(),
             ended: VecDeque::new(),
             launcher,
             mailbox: mailbox.clone(),

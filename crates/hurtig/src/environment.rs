@@ -229,10 +229,20 @@ impl StreamExecutionEnvironment {
     }
 
     pub(crate) fn build(&self, job_name: &str) -> Result<(JobGraph, Program), ExecuteError> {
+        self.job_graph(job_name, fresh_job_id())
+    }
+
+    /// The JobGraph of the program so far, under an id of the caller's choice, and its code: for
+    /// those who submit it to a cluster of their own.
+    pub fn job_graph(
+        &self,
+        job_name: &str,
+        job: JobId,
+    ) -> Result<(JobGraph, Program), ExecuteError> {
         let stream_graph = self.stream_graph(job_name)?;
         let program = self.builder.lock().program(&stream_graph);
         let config = self.settings.lock().job.clone();
-        Ok((build_job_graph(&stream_graph, fresh_job_id(), config), program))
+        Ok((build_job_graph(&stream_graph, job, config), program))
     }
 
     /// Executes the program in an embedded cluster and waits for its end.

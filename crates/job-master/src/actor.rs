@@ -3,11 +3,7 @@
 //! One turn: take a message, tell the scheduler, carry out its commands. The actor ends when the
 //! job has ended and its slots are given back; the result stays readable through the handle.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
@@ -35,6 +31,7 @@ use crate::{
     coordinators::Coordinators,
     details,
     executors::{ExecutorLink, Order},
+    manager::ManagerLink,
 };
 
 /// What a JobMaster works with.
@@ -103,7 +100,8 @@ pub struct JobMaster {
     scheduler: JobScheduler,
     coordinators: Coordinators,
     checkpoints: Checkpoints,
-    executors: HashMap<ResourceId, ExecutorLink>,
+    executors: BTreeMap<ResourceId, ExecutorLink>,
+    manager: ManagerLink,
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -141,33 +139,29 @@ impl JobMaster {
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let handle =
             JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let manager = ManagerLink::start(
+            scheduler.graph().graph.job_id,
+            services.token,
+            Arc::new(handle.clone()),
+            services.resource_manager.clone(),
+            &runtimes,
+        );
         let master = Self {
             scheduler,
+            manager,
             coordinators: Coordinators::default(),
             checkpoints,
-            executors: HashMap::new(),
+            executors: BTreeMap::new(),
             services,
             mailbox,
             status,
         };
-        runtimes.control.spawn(master.run(inbox, handle.clone(), ended));
+        runtimes.control.spawn(master.run(inbox, ended));
         handle
     }
 
-    async fn run(
-        mut self,
-        mut inbox: Inbox<Message>,
-        handle: JobMasterHandle,
-        ended: watch::Sender<Option<Arc<JobEnd>>>,
-    ) {
-        let job = self.scheduler.graph().graph.job_id;
-        let manager = self.services.resource_manager.clone();
-        let registered =
-            manager.register_job_master(job, self.services.token, Arc::new(handle)).await;
-        let failure = match registered {
-            Ok(()) => self.prepare().await.err(),
-            Err(error) => Some(FlowError::external(error)),
-        };
+    async fn run(mut self, mut inbox: Inbox<Message>, ended: watch::Sender<Option<Arc<JobEnd>>>) {
+        let failure = self.prepare().await.err();
         let mut over = match failure {
             Some(error) => {
                 let mut commands = Vec::new();
@@ -189,7 +183,10 @@ impl JobMaster {
                     None => break,
                 },
                 _ = heartbeat.tick() => {
-                    self.executors.values().for_each(|link| link.send(Order::Heartbeat));
+                    for (resource, link) in &self.executors {
+                        let slots = self.scheduler.pool().on_resource(*resource);
+                        link.send(Order::Heartbeat(slots));
+                    }
                 }
             }
         }
@@ -197,13 +194,12 @@ impl JobMaster {
             link.send(Order::Disconnect);
         }
         self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
-        // If the ResourceManager has gone, the slots have gone with it.
-        let _ = manager.disconnect_job_master(job).await;
         let end = JobEnd {
             result: details::result(&self.scheduler),
             details: self.details(),
             checkpoints: self.checkpoints.stats(),
         };
+        self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(self.scheduler.status());
     }
@@ -525,14 +521,7 @@ impl JobMaster {
         let mut over = false;
         for command in commands {
             match command {
-                Command::DeclareSlots(slots) => {
-                    let job = self.scheduler.graph().graph.job_id;
-                    let manager = &self.services.resource_manager;
-                    let token = self.services.token;
-                    if let Err(error) = manager.declare_required_slots(job, token, slots).await {
-                        tracing::warn!(%error, "cannot declare the slots that the job needs");
-                    }
-                }
+                Command::DeclareSlots(slots) => self.manager.require(slots),
                 Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
                     Some(link) => {
                         deployment.restore = self.checkpoints.restore_of(deployment.attempt);

@@ -72,6 +72,8 @@ pub(crate) struct Checkpoints {
     assignment: Option<(CheckpointId, StateAssignment)>,
     writing: Option<Writing>,
     discards: tokio::task::JoinSet<()>,
+    /// Ends with the deletion that was begun last.
+    last_discard: Option<oneshot::Receiver<()>>,
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
     answers: HashMap<RequestId, oneshot::Sender<RpcResult<String>>>,
     requests: u64,
@@ -102,6 +104,7 @@ impl Checkpoints {
             assignment: None,
             writing: None,
             discards: tokio::task::JoinSet::new(),
+            last_discard: None,
             held: BTreeMap::new(),
             answers: HashMap::new(),
             requests: 0,
@@ -361,8 +364,17 @@ impl Checkpoints {
         F: Future<Output = Result<(), StorageError>> + Send + 'static,
     {
         let deleting = delete(self.storage.clone());
+        // One after the other: a shared file goes behind the metadata of the last checkpoint that
+        // names it.
+        let (done, last) = oneshot::channel();
+        let before = self.last_discard.replace(last);
         self.discards.spawn_on(
             async move {
+                let _done: oneshot::Sender<()> = done;
+                if let Some(before) = before {
+                    // Ends by being dropped.
+                    let _ = before.await;
+                }
                 if let Err(error) = deleting.await {
                     tracing::warn!(error = describe(&error), "state could not be deleted");
                 }
@@ -379,6 +391,12 @@ impl Checkpoints {
         while !self.shut_down && self.writing.is_some() {
             self.on_metadata(now_ms).await;
         }
+        let storage = self.storage.clone();
+        let retained: Vec<_> = self.coordinator.completed().iter().cloned().collect();
+        self.discard(|_| async move {
+            let named = retained.iter().map(|c| (&*c.external_pointer, &*c.metadata));
+            storage.sweep_job(named).await
+        });
         while self.discards.join_next().await.is_some() {}
     }
 }

@@ -209,7 +209,8 @@ impl<S: Sink> Operator for SinkOperator<S> {
         if !prepared.is_empty() {
             self.pending.insert(checkpoint, prepared);
         }
-        let (split, union) = (RedistributionMode::SplitDistribute, RedistributionMode::Union);
+        let split = RedistributionMode::SplitDistribute;
+        let union = RedistributionMode::PartialUnion;
         let committables = self.commits.all().chain(self.pending.values().flatten());
         let committables = committables.map(codec::encode).collect::<Result<_, _>>()?;
         let writer = self.writer()?.snapshot().map_err(FlowError::external)?;

@@ -25,7 +25,7 @@ use crate::{
 fn mode_name(mode: RedistributionMode) -> &'static str {
     match mode {
         RedistributionMode::SplitDistribute => "list state",
-        RedistributionMode::Union => "union list state",
+        RedistributionMode::Union | RedistributionMode::PartialUnion => "union list state",
         RedistributionMode::Broadcast => "broadcast state",
     }
 }

@@ -190,9 +190,9 @@ impl StateMeta {
     ) -> Self {
         let kind = match mode {
             RedistributionMode::Broadcast => StateKind::Broadcast,
-            RedistributionMode::SplitDistribute | RedistributionMode::Union => {
-                StateKind::OperatorList
-            }
+            RedistributionMode::SplitDistribute
+            | RedistributionMode::Union
+            | RedistributionMode::PartialUnion => StateKind::OperatorList,
         };
         Self::of(name, kind, schema_text_of::<T>().as_ref().to_owned())
     }
@@ -252,6 +252,9 @@ pub enum RedistributionMode {
     Union,
     /// Equal in all subtasks: each takes the copy of one.
     Broadcast,
+    /// As `Union`, but nobody needs what subtasks had that have finished: checkpoints go on when
+    /// some have.
+    PartialUnion,
 }
 
 /// One element of a list state within its file.

@@ -11,7 +11,8 @@
 //! tick                       the periodic timer that was set last fires
 //! timeout 1                  the timeout of checkpoint 1 fires
 //! ack 1 src/0 e:f s:g s1:h   acknowledges with an exclusive file, a shared one, one of checkpoint 1;
-//!                            d:f+g is a base with a delta, u:f is a union list, `ending` says that the operators have finished
+//!                            d:f+g is a base with a delta, u:f is a union list, p:f a partial one,
+//!                            `ending` says that the operators have finished
 //! acks 1                     all who are awaited acknowledge without files
 //! decline 1 src/0            declines
 //! coord 1 ok|fail            the coordinator answers
@@ -358,13 +359,16 @@ pub(super) fn snapshot(
                 progress = SnapshotProgress::FinishedOnRestore;
                 continue;
             }
-            "e" | "u" | "d" => StateScope::Exclusive,
+            "e" | "u" | "p" | "d" => StateScope::Exclusive,
             "s" => StateScope::Shared { created_by: id },
             older => StateScope::Shared { created_by: number(&older[1..]) },
         };
         let file = file(scope, name);
-        if kind == "u" {
-            let (name, mode) = ("u".to_owned(), RedistributionMode::Union);
+        if kind == "u" || kind == "p" {
+            let partial = kind == "p";
+            let mode =
+                if partial { RedistributionMode::PartialUnion } else { RedistributionMode::Union };
+            let name = kind.to_owned();
             let states = vec![PartitionedState { name, mode, partitions: Vec::new() }];
             state.operator.push(OperatorStateHandle { file, states });
         } else if kind == "d" {

@@ -144,6 +144,35 @@ fn without_checkpoints_after_finish_a_finished_task_ends_them() {
 }
 
 #[test]
+fn a_partial_union_list_lets_a_vertex_finish_in_part() {
+    check(
+        on_demand(),
+        false,
+        "run
+        ask 1 checkpoint
+        ack 1 src/0 p:a ending
+        ack 1 src/1 p:b
+        acks 1
+        written 1",
+        expect![[r#"
+            run
+            ask 1 checkpoint
+              trigger 1 src/0 (checkpoint, Aligned)
+              trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
+            ack 1 src/0 p:a ending
+            ack 1 src/1 p:b
+            acks 1
+              write 1
+            written 1
+              answer 1: 1 in dir-1
+              complete 1 -> src/0 src/1 map/0 map/1
+        "#]],
+    );
+}
+
+#[test]
 fn a_union_list_forbids_a_vertex_that_finished_in_part() {
     check(
         on_demand(),

@@ -180,13 +180,15 @@ impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
             .flat_map(|ahead| ahead.ranges.iter().map(|range| (*range, ahead.watermark)));
         let all = std::iter::once((self.key_groups, self.watermark)).chain(ahead);
         let elements = all.map(|element| codec::encode(&element)).collect::<Result<_, _>>()?;
-        let mode = RedistributionMode::Union;
+        let mode = RedistributionMode::PartialUnion;
         Ok(vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }])
     }
 
     fn metas(&self) -> Vec<StateMeta> {
-        let watermark =
-            StateMeta::of_elements::<(KeyGroupRange, i64)>(WATERMARK, RedistributionMode::Union);
+        let watermark = StateMeta::of_elements::<(KeyGroupRange, i64)>(
+            WATERMARK,
+            RedistributionMode::PartialUnion,
+        );
         [Self::meta(), watermark].into_iter().chain(self.states.metas()).collect()
     }
 
