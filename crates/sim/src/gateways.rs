@@ -11,15 +11,15 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway, JobResult, JobStatus,
-    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, SlotReport,
-    TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
-    TaskStateUpdate,
+    CheckpointStatsSnapshot, FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway,
+    JobResult, JobStatus, PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId,
+    SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview,
+    TaskExecutorRegistration, TaskStateUpdate,
 };
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
-    ExecutionAttemptId, JobId, OperatorId, ResourceId, TaskStateSnapshot,
+    ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
 };
 use parking_lot::Mutex;
 
@@ -349,8 +349,16 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         self.inner.trigger_checkpoint().await
     }
 
-    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String> {
-        self.inner.trigger_savepoint(directory).await
+    async fn trigger_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String> {
+        self.inner.trigger_savepoint(directory, format).await
+    }
+
+    async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot> {
+        self.inner.checkpoint_stats().await
     }
 
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {

@@ -12,7 +12,7 @@ use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
 use hurtig_network::NetworkConfig;
-use hurtig_types::{CheckpointRetentionPolicy, JobId};
+use hurtig_types::{CheckpointRetentionPolicy, JobId, SavepointFormat};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -274,7 +274,10 @@ impl Run<'_> {
         loop {
             self.world.note("client asks for a savepoint");
             let dispatcher = self.cluster.dispatcher();
-            match dispatcher.trigger_savepoint(job, SAVEPOINTS.to_owned()).await {
+            match dispatcher
+                .trigger_savepoint(job, SAVEPOINTS.to_owned(), SavepointFormat::Canonical)
+                .await
+            {
                 Ok(pointer) => {
                     self.world.note(format_args!("savepoint {pointer}"));
                     let path = pointer.trim_start_matches(SCHEME_AND_HOST);
