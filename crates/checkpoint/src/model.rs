@@ -49,6 +49,9 @@ pub struct OperatorState {
     pub fully_finished: bool,
     /// Subtasks that had finished, if not all.
     pub finished_subtasks: BTreeSet<u32>,
+    /// Subtasks that had not finished, but had come to the end of their input and had told all
+    /// their consumers so. They are run again, and emit nothing.
+    pub ended_subtasks: BTreeSet<u32>,
     /// Description of each state, by name.
     pub states: Vec<StateMeta>,
     /// What the subtasks keep. `states` is empty in these: it is above, once.

@@ -85,10 +85,14 @@ impl Scenario {
         let calm_ms = random.between(1_000, 12_000);
         let faults = random.between(0, 9);
         let interval_ms = random.between(20, 800);
+        let max_concurrent = random.between(1, 3) as usize;
+        let unaligned = random.permille(400);
         let checkpoints = CheckpointConfig {
             interval_ms: Some(interval_ms),
             min_pause_ms: if random.permille(300) { random.between(0, 200) } else { 0 },
-            max_concurrent: random.between(1, 3) as usize,
+            max_concurrent: if unaligned { 1 } else { max_concurrent },
+            unaligned,
+            aligned_timeout_ms: *random.pick(&[0, 0, 1, 20, 200]),
             timeout_ms: random.between(500, 10_000),
             tolerable_failed: random.permille(200).then(|| random.between(0, 3) as u32),
             retained: random.between(1, 3) as usize,

@@ -39,6 +39,7 @@ fn operator(position: usize, parallelism: u32) -> OperatorState {
         max_parallelism: MAX,
         fully_finished: false,
         finished_subtasks: BTreeSet::new(),
+        ended_subtasks: BTreeSet::new(),
         states: Vec::new(),
         subtasks: BTreeMap::new(),
         coordinator_state: None,
@@ -372,6 +373,19 @@ fn finished_operators_are_not_run_again() {
             r#"vertex "map" (00000000000000000000000000000002) cannot be restored as finished: it is PartiallyFinished and its producer "src" AllRunning"#
         ]],
     );
+}
+
+/// One consumer has read the end of all producers and is gone, while they wait for another.
+#[test]
+fn a_subtask_may_finish_before_the_last_of_its_producers() {
+    let mut src = operator(0, 2);
+    src.finished_subtasks.insert(0);
+    src.ended_subtasks.insert(1);
+    let mut map = keyed(2);
+    map.finished_subtasks.insert(0);
+    let assignment =
+        assign_states(&metadata([src, map]), &job(2, 2, ShipStrategy::KeyGroup), false).unwrap();
+    assert!(assignment.tasks.values().all(|restore| !restore.finished));
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn write(directory: &Path, id: u64, savepoint: bool) -> PathBuf {
             max_parallelism: 8,
             fully_finished: false,
             finished_subtasks: Default::default(),
+            ended_subtasks: Default::default(),
             states: vec![StateMeta {
                 name: "count".to_owned(),
                 kind: StateKind::Value,

@@ -99,6 +99,7 @@ pub(crate) fn snapshot() -> OpenSnapshot {
         max_parallelism: MAX,
         fully_finished: false,
         finished_subtasks: Default::default(),
+        ended_subtasks: Default::default(),
         states: Vec::new(),
         subtasks: Default::default(),
         coordinator_state: Some(vec![1, 2, 3]),
