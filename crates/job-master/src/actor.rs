@@ -73,6 +73,7 @@ pub(crate) enum Message {
         vertex: JobVertexId,
         operator: OperatorId,
         subtask: u32,
+        resets: u64,
         event: Vec<u8>,
     },
     CoordinatorFailed(FlowError),
@@ -361,8 +362,8 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorEvent { vertex, operator, subtask, event } => {
-                let event = HeldEvent { vertex, operator, subtask, event };
+            Message::CoordinatorEvent { vertex, operator, subtask, resets, event } => {
+                let event = HeldEvent { vertex, operator, subtask, resets, event };
                 if let Some(event) = self.checkpoints.hold(event) {
                     self.send_to_subtask(event);
                 }
@@ -481,7 +482,10 @@ impl JobMaster {
     }
 
     fn send_to_subtask(&self, event: HeldEvent) {
-        let HeldEvent { vertex, operator, subtask, event } = event;
+        let HeldEvent { vertex, operator, subtask, resets, event } = event;
+        if !self.coordinators.is_current(operator, subtask, resets) {
+            return;
+        }
         let graph = self.scheduler.graph();
         let Some(index) = graph.index_of(vertex, subtask) else {
             return;
