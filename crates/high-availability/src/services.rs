@@ -232,7 +232,7 @@ impl HighAvailabilityServices {
         Ok(())
     }
 
-    /// Ends sessions. What is stored stays.
+    /// Ends sessions. What is stored stays. Elections are closed before.
     pub async fn close(&self) {
         self.backend.close().await;
     }

@@ -79,8 +79,11 @@ impl Blobs {
         }
     }
 
-    pub async fn delete(&self, key: &str) -> Result<(), HighAvailabilityError> {
-        Ok(self.store.delete(key).await?)
+    /// Deletes a blob that nothing names. If that fails, the next recovery does it.
+    pub async fn discard(&self, key: &str) {
+        if let Err(error) = self.store.delete(key).await {
+            tracing::debug!(key, error = %error, "a blob that is not needed could not be deleted");
+        }
     }
 
     pub async fn list(&self) -> Result<Vec<String>, HighAvailabilityError> {

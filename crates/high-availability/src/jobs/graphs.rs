@@ -29,6 +29,13 @@ pub enum StoredJob {
     Submitted(SubmittedJob),
     /// It has ended, and is to be cleaned up.
     Dirty(JobId),
+    /// It has not ended, but its graph cannot be read: it must fail. Other jobs go on.
+    Damaged {
+        /// The job.
+        job: JobId,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 /// The graphs, as the leader of one token sees them. Cloning is cheap.
@@ -51,7 +58,7 @@ impl JobGraphStore {
         let index = self.context.index.claim(true).await?.unwrap_or_default();
         for blob in listed {
             if !index.blobs().any(|named| named == blob) {
-                self.context.blobs.delete(&blob).await?;
+                self.context.blobs.discard(&blob).await;
             }
         }
         let mut jobs = Vec::with_capacity(index.jobs.len());
@@ -64,9 +71,14 @@ impl JobGraphStore {
                 jobs.push(StoredJob::Dirty(job));
                 continue;
             }
-            let graph = self.read_graph(&entry.graph).await?;
             self.create_records(job).await?;
-            jobs.push(StoredJob::Submitted(SubmittedJob { job, graph }));
+            jobs.push(match self.read_graph(&entry.graph).await {
+                Ok(graph) => StoredJob::Submitted(SubmittedJob { job, graph }),
+                Err(HighAvailabilityError::Damaged { key, problem }) => {
+                    StoredJob::Damaged { job, problem: format!("{key}: {problem}") }
+                }
+                Err(error) => return Err(error),
+            });
         }
         Ok(jobs)
     }
@@ -80,7 +92,7 @@ impl JobGraphStore {
     }
 
     /// Stores a job. When this returns the job is going to run, whoever leads. A job that has run,
-    /// or runs, is refused.
+    /// or runs, is refused. After an uncertain error the job may be stored; trying again tells.
     pub async fn put(&self, submitted: &SubmittedJob) -> Result<(), HighAvailabilityError> {
         let (job, token) = (submitted.job, self.context.index.token());
         // Refused early, without a blob.
@@ -88,7 +100,7 @@ impl JobGraphStore {
         let blob = self.context.blobs.put_new(job, token, &submitted.graph).await?;
         if let Err(error) = self.add(job, &blob).await {
             if error.proves_no_change() {
-                self.context.blobs.delete(&blob).await?;
+                self.context.blobs.discard(&blob).await;
             }
             return Err(error);
         }
@@ -125,12 +137,15 @@ impl JobGraphStore {
         let blob = self.context.blobs.put_new(job, token, &submitted.graph).await?;
         let change = |index: JobIndex| index.replace_graph(job, &blob);
         match self.context.index.update(change).await {
-            Ok(Some(old)) => self.context.blobs.delete(&old).await,
+            Ok(Some(old)) => {
+                self.context.blobs.discard(&old).await;
+                Ok(())
+            }
             // The answer was lost, and which graph it was with it; a recovery deletes it.
             Ok(None) => Ok(()),
             Err(error) => {
                 if error.proves_no_change() {
-                    self.context.blobs.delete(&blob).await?;
+                    self.context.blobs.discard(&blob).await;
                 }
                 Err(error)
             }
@@ -164,10 +179,13 @@ impl JobGraphStore {
     async fn create_records(&self, job: JobId) -> Result<(), HighAvailabilityError> {
         let records = &self.context.records;
         let leader = LeaderScope::Job(job).record_key();
-        let bytes = LeaderRecord::unclaimed().to_bytes().into();
-        match records.put(&leader, bytes, Precondition::Absent).await {
-            Ok(_) | Err(RecordStoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let bytes = Bytes::from(LeaderRecord::unclaimed().to_bytes());
+        let mut patience = Patience::new(&self.context.retry);
+        loop {
+            match records.put(&leader, bytes.clone(), Precondition::Absent).await {
+                Ok(_) | Err(RecordStoreError::Conflict { .. }) => break,
+                Err(error) => patience.after(&leader, error.into()).await?,
+            }
         }
         let register = FencedRegister::<JobCheckpoints>::new(
             records.clone(),

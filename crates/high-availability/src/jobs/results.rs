@@ -40,7 +40,7 @@ impl JobResultStore {
             Ok(()) => Ok(()),
             Err(error) => {
                 if error.proves_no_change() {
-                    self.context.blobs.delete(&blob).await?;
+                    self.context.blobs.discard(&blob).await;
                 }
                 if matches!(error, HighAvailabilityError::JobUnknown { .. })
                     && self.has_clean(job).await?
@@ -82,8 +82,9 @@ impl JobResultStore {
             }
         }
         self.context.index.update(|index: JobIndex| index.remove(job)).await?;
-        self.context.blobs.delete(&blob).await?;
-        self.context.blobs.delete(&entry.graph).await
+        self.context.blobs.discard(&blob).await;
+        self.context.blobs.discard(&entry.graph).await;
+        Ok(())
     }
 
     async fn has_clean(&self, job: JobId) -> Result<bool, HighAvailabilityError> {

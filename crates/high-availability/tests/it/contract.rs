@@ -50,6 +50,7 @@ contract! {
     a_confirmation_after_a_loss_has_no_effect,
     a_job_goes_from_submitted_to_clean_and_never_runs_again,
     an_earlier_leader_changes_nothing,
+    a_damaged_graph_fails_one_job_alone,
     checkpoints_are_completed_by_the_latest_leader_alone,
 }
 
@@ -249,6 +250,36 @@ async fn an_earlier_leader_changes_nothing(cluster: &Cluster) {
     let jobs = new.job_graph_store(late).recover().await.unwrap();
     assert_eq!(jobs, [StoredJob::Submitted(submitted(1))]);
     assert_eq!(cluster.backend().blobs().list("job-blobs").await.unwrap().len(), 1);
+}
+
+async fn a_damaged_graph_fails_one_job_alone(cluster: &Cluster) {
+    let (process, token) = (cluster.process(), FencingToken(1));
+    let graphs = process.job_graph_store(token);
+    soon("recovery", graphs.recover()).await.unwrap();
+    let submitted = |number| SubmittedJob { job: job(number), graph: bytes("graph") };
+    for number in 1..4 {
+        graphs.put(&submitted(number)).await.unwrap();
+    }
+    let blobs = cluster.backend().blobs();
+    let keys = blobs.list("job-blobs").await.unwrap();
+    blobs.delete(&keys[0]).await.unwrap();
+    let second = blobs.get(&keys[1]).await.unwrap().unwrap();
+    let cut = second.bytes.slice(..second.bytes.len() - 1);
+    blobs.put(&keys[1], cut, Precondition::Unchanged(second.version)).await.unwrap();
+
+    let next = cluster.process();
+    let token = FencingToken(2);
+    let found = next.job_graph_store(token).recover().await.unwrap();
+    let [StoredJob::Damaged { job: first, .. }, StoredJob::Damaged { job: other, .. }, third] =
+        found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!((*first, *other), (job(1), job(2)));
+    assert_eq!(*third, StoredJob::Submitted(submitted(3)));
+    let results = next.job_result_store(token);
+    results.create_dirty(&result(job(1), JobStatus::Failed)).await.unwrap();
+    next.clean_up_job(job(1), token).await.unwrap();
 }
 
 async fn checkpoints_are_completed_by_the_latest_leader_alone(cluster: &Cluster) {
