@@ -41,10 +41,13 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-minicluster", 6),
     ("hurtig-nexmark", 6),
     ("hurtig-connectors", 6),
+    ("hurtig-state-processor", 6),
     ("hurtig", 6),
+    ("hurtig-cli", 7),
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
     ("hurtig-itcase", BESIDE),
+    ("hurtig-sim", BESIDE),
     ("xtask", BESIDE),
 ];
 
@@ -57,6 +60,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-storage", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-high-availability", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),
+    ("hurtig-state-processor", "hurtig-connectors", "a queue of splits"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
 ];

@@ -20,7 +20,8 @@ pub mod operator;
 use std::collections::BTreeMap;
 
 use hurtig_types::{
-    CheckpointId, JobManagerTaskRestore, JobVertexId, OperatorId, snapshot::StateDifference,
+    CheckpointId, CheckpointType, JobManagerTaskRestore, JobVertexId, OperatorId,
+    snapshot::StateDifference,
 };
 
 use crate::{
@@ -33,18 +34,18 @@ use crate::{
 pub enum RestoreError {
     /// State would be left behind.
     #[error(
-        "checkpoint {checkpoint_id} has state {states:?} of operator {label:?} ({operator}), which \
-         the job does not have; allow non-restored state to leave it behind"
+        "{snapshot} {checkpoint_id} has state of operators that the job does not have: {}; to go \
+         on without that state allow non-restored state \
+         (execution.state-recovery.ignore-unclaimed-state, --allow-non-restored-state)",
+        list(operators)
     )]
     NonRestoredState {
         /// The snapshot.
         checkpoint_id: CheckpointId,
-        /// The operator.
-        operator: OperatorId,
-        /// Its uid or name.
-        label: String,
-        /// Names of its states.
-        states: Vec<String>,
+        /// What it is.
+        snapshot: CheckpointType,
+        /// All operators whose state would be lost.
+        operators: Vec<NonRestoredOperator>,
     },
     /// Key groups would not fit.
     #[error(
@@ -126,6 +127,31 @@ pub enum RestoreError {
     },
 }
 
+/// An operator of a snapshot that a job does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonRestoredOperator {
+    /// The operator.
+    pub operator: OperatorId,
+    /// Its uid or name.
+    pub label: String,
+    /// Names of its states.
+    pub states: Vec<String>,
+    /// Bytes that would be lost.
+    pub bytes: u64,
+}
+
+impl std::fmt::Display for NonRestoredOperator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { operator, label, states, bytes } = self;
+        write!(f, "{label:?} ({operator}) with state {states:?}, {bytes} bytes")
+    }
+}
+
+fn list(operators: &[NonRestoredOperator]) -> String {
+    let texts: Vec<String> = operators.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
 /// Who starts from what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateAssignment {
@@ -136,7 +162,7 @@ pub struct StateAssignment {
     /// What each coordinator starts from.
     pub coordinators: BTreeMap<OperatorId, Vec<u8>>,
     /// Operators with state that is left behind.
-    pub left_behind: Vec<OperatorId>,
+    pub left_behind: Vec<NonRestoredOperator>,
 }
 
 /// Assigns the state of a snapshot to the subtasks of a job.

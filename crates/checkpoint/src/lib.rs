@@ -26,7 +26,7 @@ pub mod topology;
 #[cfg(test)]
 mod tests;
 
-pub use assign::{RestoreError, StateAssignment, assign_states};
+pub use assign::{NonRestoredOperator, RestoreError, StateAssignment, assign_states};
 pub use completed::{CompletedCheckpoint, CompletedCheckpointStore};
 pub use coordinator::{
     AcknowledgeOutcome, CheckpointCommand, CheckpointCoordinator, CheckpointTimer, RestorePoint,

@@ -49,6 +49,9 @@ pub struct OperatorState {
     pub fully_finished: bool,
     /// Subtasks that had finished, if not all.
     pub finished_subtasks: BTreeSet<u32>,
+    /// Subtasks that had not finished, but had come to the end of their input and had told all
+    /// their consumers so. They are run again, and emit nothing.
+    pub ended_subtasks: BTreeSet<u32>,
     /// Description of each state, by name.
     pub states: Vec<StateMeta>,
     /// What the subtasks keep. `states` is empty in these: it is above, once.
@@ -92,6 +95,14 @@ impl OperatorState {
         self.coordinator_state.is_some() || self.subtasks.values().any(|s| !s.is_empty())
     }
 
+    /// Bytes of all its state.
+    pub fn size_bytes(&self) -> u64 {
+        let files = self.subtasks.values().flat_map(OperatorSubtaskState::files);
+        let coordinator = self.coordinator_state.as_ref().map_or(0, Vec::len) as u64;
+        // Lengths are what a file says: their sum must not overflow.
+        files.map(|file| file.length).fold(coordinator, u64::saturating_add)
+    }
+
     /// How people find the operator: uid or name.
     pub fn label(&self) -> &str {
         self.uid.as_deref().unwrap_or(&self.name)
@@ -117,6 +128,6 @@ impl CheckpointMetadata {
 
     /// Bytes of state, with what is shared.
     pub fn state_size_bytes(&self) -> u64 {
-        self.files().map(|file| file.length).sum()
+        self.files().map(|file| file.length).fold(0, u64::saturating_add)
     }
 }

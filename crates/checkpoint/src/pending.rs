@@ -227,12 +227,15 @@ impl PendingCheckpoint {
         for (position, vertex) in topology.vertices.iter().enumerate() {
             let finished = self.finished_subtasks_of(position);
             let fully_finished = finished.len() as u32 == vertex.parallelism;
+            let ended = self.operators_finished.iter().filter(|s| s.vertex == position);
+            let ended: BTreeSet<u32> = ended.map(|subtask| subtask.subtask).collect();
             self.check_union_state(position, vertex, finished.len() as u32, fully_finished)?;
             for operator in &vertex.operators {
                 let mut state = self.operator_state(position, vertex, operator);
                 state.fully_finished = fully_finished;
                 if !fully_finished {
                     state.finished_subtasks.clone_from(&finished);
+                    state.ended_subtasks.clone_from(&ended);
                 }
                 if in_flight && operator.id == vertex.head() {
                     state.inputs = chain_inputs(topology, vertex);
@@ -284,6 +287,7 @@ impl PendingCheckpoint {
             max_parallelism: vertex.max_parallelism,
             fully_finished: false,
             finished_subtasks: BTreeSet::new(),
+            ended_subtasks: BTreeSet::new(),
             states: states.into_values().collect(),
             subtasks,
             coordinator_state: self.coordinator_states.get(&operator.id).cloned(),

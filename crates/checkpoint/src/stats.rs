@@ -4,11 +4,13 @@
 //! The history is bounded; counters and the latest of each kind survive it. As Flink 2.3's
 //! `CheckpointStatsTracker`. Nothing here is read by a decision.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
+use hurtig_cluster_api::CheckpointStatsSnapshot;
+pub use hurtig_cluster_api::checkpoints::{
+    CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsStatus, RestoredCheckpointStats,
+    SubtaskStateStats,
+};
 use hurtig_types::{
     CheckpointException, CheckpointId, CheckpointMetrics, CheckpointType, JobVertexId,
 };
@@ -17,99 +19,6 @@ use serde::{Deserialize, Serialize};
 /// Checkpoints that are remembered, unless told otherwise; as Flink's
 /// `web.checkpoints.history`.
 pub const DEFAULT_HISTORY_SIZE: usize = 10;
-
-/// How a checkpoint stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum CheckpointStatsStatus {
-    /// Under way.
-    InProgress,
-    /// Complete.
-    Completed,
-    /// Aborted.
-    Failed,
-}
-
-/// One checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointStatistics {
-    /// Number.
-    pub id: CheckpointId,
-    /// How it stands.
-    pub status: CheckpointStatsStatus,
-    /// What was taken.
-    pub checkpoint_type: CheckpointType,
-    /// When it was triggered, in milliseconds since the Unix epoch.
-    pub trigger_timestamp_ms: i64,
-    /// When the last subtask acknowledged.
-    pub latest_ack_timestamp_ms: Option<i64>,
-    /// When it completed or failed.
-    pub end_timestamp_ms: Option<i64>,
-    /// Number of subtasks that take part.
-    pub num_subtasks: usize,
-    /// Sum over subtasks; the durations are the largest, not the sum.
-    pub totals: CheckpointMetrics,
-    /// What each subtask reported.
-    pub vertices: BTreeMap<JobVertexId, BTreeMap<u32, SubtaskStateStats>>,
-    /// Where it is, once complete.
-    pub external_path: Option<Arc<str>>,
-    /// It was given up and deleted.
-    pub discarded: bool,
-    /// Why it failed.
-    pub failure: Option<CheckpointException>,
-}
-
-/// One subtask's share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubtaskStateStats {
-    /// When it acknowledged, in milliseconds since the Unix epoch.
-    pub ack_timestamp_ms: i64,
-    /// What it measured.
-    pub metrics: CheckpointMetrics,
-}
-
-impl CheckpointStatistics {
-    /// Number of subtasks that have acknowledged.
-    pub fn num_acknowledged(&self) -> usize {
-        self.vertices.values().map(BTreeMap::len).sum()
-    }
-
-    /// Milliseconds from the trigger to the end, or to the last acknowledgement so far.
-    pub fn duration_ms(&self) -> i64 {
-        let end = self.end_timestamp_ms.or(self.latest_ack_timestamp_ms);
-        end.map_or(0, |end| (end - self.trigger_timestamp_ms).max(0))
-    }
-}
-
-/// How many of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointStatsCounts {
-    /// Snapshots that the job was restored from.
-    pub restored: u64,
-    /// All that were asked for.
-    pub total: u64,
-    /// Under way.
-    pub in_progress: u64,
-    /// Complete.
-    pub completed: u64,
-    /// Aborted, or refused.
-    pub failed: u64,
-}
-
-/// A restore.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoredCheckpointStats {
-    /// Number.
-    pub id: CheckpointId,
-    /// What it was.
-    pub checkpoint_type: CheckpointType,
-    /// When, in milliseconds since the Unix epoch.
-    pub restore_timestamp_ms: i64,
-    /// Where it is.
-    pub external_path: Arc<str>,
-    /// Bytes of state.
-    pub state_size_bytes: u64,
-}
 
 /// What is known of a job's checkpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +48,18 @@ impl CheckpointStatsTracker {
         self.history.iter()
     }
 
+    /// All of it, to be given out.
+    pub fn snapshot(&self) -> CheckpointStatsSnapshot {
+        CheckpointStatsSnapshot {
+            counts: self.counts,
+            history: self.history.iter().cloned().collect(),
+            latest_completed: self.latest_completed.clone(),
+            latest_savepoint: self.latest_savepoint.clone(),
+            latest_failed: self.latest_failed.clone(),
+            latest_restored: self.latest_restored.clone(),
+        }
+    }
+
     /// One of them.
     pub fn checkpoint(&self, id: CheckpointId) -> Option<&CheckpointStatistics> {
         self.history.iter().find(|checkpoint| checkpoint.id == id)
@@ -166,7 +87,7 @@ impl CheckpointStatsTracker {
             end_timestamp_ms: None,
             num_subtasks,
             totals: CheckpointMetrics::default(),
-            vertices: BTreeMap::new(),
+            vertices: Default::default(),
             external_path: None,
             discarded: false,
             failure: None,

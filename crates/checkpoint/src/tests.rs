@@ -5,5 +5,6 @@ mod assign;
 mod lifecycle;
 mod random;
 mod retention;
+mod savepoints;
 mod script;
 mod stopping;

@@ -3,7 +3,7 @@
 //! Derived from a JobGraph. Vertices stand in topological order, producers first; everything else
 //! in this crate relies on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hurtig_graph::{DistributionPattern, JobGraph, ShipStrategy};
 use hurtig_types::{JobId, JobVertexId, OperatorId, StateMeta};
@@ -96,6 +96,15 @@ impl Topology {
         format!("{} ({}/{})", vertex.name, subtask.subtask + 1, vertex.parallelism)
     }
 
+    /// Numbers of key groups that a snapshot brings, where the job leaves them open.
+    pub fn take_over_max_parallelism(&mut self, of: &BTreeMap<JobVertexId, u32>) {
+        for vertex in &mut self.vertices {
+            if let Some(max) = of.get(&vertex.id).filter(|_| vertex.max_parallelism_derived) {
+                vertex.max_parallelism = *max;
+            }
+        }
+    }
+
     /// Position of a vertex.
     pub fn position(&self, id: JobVertexId) -> Option<usize> {
         self.vertices.iter().position(|vertex| vertex.id == id)
@@ -126,7 +135,7 @@ impl From<&JobGraph> for Topology {
                 name: vertex.name.clone(),
                 parallelism: vertex.parallelism,
                 max_parallelism: vertex.max_parallelism,
-                max_parallelism_derived: false,
+                max_parallelism_derived: vertex.max_parallelism_derived,
                 operators: operators.collect(),
                 inputs: inputs.collect(),
             }

@@ -7,13 +7,14 @@ use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
-    ExecutionAttemptId, JobId, OperatorId, ResourceId, TaskStateSnapshot,
+    ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
 };
 
 use crate::{
+    checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
     slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
-    task::{TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate},
+    task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
 };
 
 /// Why a message to another role had no effect.
@@ -65,7 +66,14 @@ pub trait DispatcherGateway: Send + Sync {
     /// Takes a checkpoint of a job now, and returns where it is.
     async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String>;
     /// Takes a savepoint of a job beneath a directory (a URL), and returns where it is.
-    async fn trigger_savepoint(&self, job: JobId, directory: String) -> RpcResult<String>;
+    async fn trigger_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String>;
+    /// What is known of a job's checkpoints.
+    async fn checkpoint_stats(&self, job: JobId) -> RpcResult<CheckpointStatsSnapshot>;
     /// Waits for a job's end.
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
     /// The job's accumulators as of now.
@@ -171,11 +179,13 @@ pub trait TaskExecutorGateway: Send + Sync {
     ) -> RpcResult<()>;
     /// The ResourceManager's heartbeat: answered by one that lives.
     async fn heartbeat_from_resource_manager(&self) -> RpcResult<()>;
-    /// A JobMaster's heartbeat; answered with the metrics of that job's tasks.
+    /// A JobMaster's heartbeat, with the slots that it believes to have here. What else the job has
+    /// here, and for longer than a heartbeat, is freed.
     async fn heartbeat_from_job_master(
         &self,
         job: JobId,
-    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>>;
+        slots: Vec<AllocationId>,
+    ) -> RpcResult<JobHeartbeatAnswer>;
     /// A JobMaster is gone: its tasks are cancelled and its slots freed.
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()>;
 }
@@ -218,7 +228,13 @@ pub trait JobMasterGateway: Send + Sync {
     /// Takes a checkpoint now, and returns where it is.
     async fn trigger_checkpoint(&self) -> RpcResult<String>;
     /// Takes a savepoint beneath a directory (a URL), and returns where it is.
-    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String>;
+    async fn trigger_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String>;
+    /// What is known of the job's checkpoints.
+    async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot>;
     /// A slot was lost.
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()>;
     /// A TaskExecutor was lost.

@@ -7,6 +7,7 @@ use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{JobId, JobVertexId, ResourceId};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoints::CheckpointStatsCounts;
 use crate::task::{ExecutionState, FailureInfo, TaskIoMetrics};
 
 /// State of a job, as Flink 2.3's `JobStatus`.
@@ -129,6 +130,8 @@ pub struct JobDetails {
     pub failures: Vec<FailureInfo>,
     /// Number of restarts.
     pub restarts: u32,
+    /// How many checkpoints; the gateway's `checkpoint_stats` tells more of each.
+    pub checkpoints: CheckpointStatsCounts,
     /// The graph.
     pub graph: JobGraph,
 }

@@ -7,12 +7,17 @@
 //! [`RpcError::Fenced`].
 
 pub mod actor;
+pub mod checkpoints;
 pub mod gateway;
 pub mod job;
 pub mod slot;
 pub mod task;
 
 pub use actor::{Inbox, Mailbox};
+pub use checkpoints::{
+    CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsSnapshot, CheckpointStatsStatus,
+    RestoredCheckpointStats, SubtaskStateStats,
+};
 pub use gateway::{
     DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
     RpcResult, TaskExecutorGateway,
@@ -23,6 +28,6 @@ pub use job::{
 };
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor, PeerAddress,
-    TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
+    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

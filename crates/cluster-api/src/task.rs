@@ -193,3 +193,12 @@ pub struct TaskStateUpdate {
     /// The user's accumulators; filled in terminal states.
     pub accumulators: BTreeMap<String, AccumulatorValue>,
 }
+
+/// A TaskExecutor's answer to a JobMaster's heartbeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobHeartbeatAnswer {
+    /// Readings of the job's tasks.
+    pub metrics: Vec<(ExecutionAttemptId, TaskIoMetrics)>,
+    /// Slots that the JobMaster believes to have here, and has not.
+    pub missing: Vec<AllocationId>,
+}

@@ -3,20 +3,20 @@
 //! It knows jobs only through `JobMasterGateway`, and starts them through `JobMasterLauncher`.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    DispatcherGateway, Inbox, JobDetails, JobMasterGateway, JobMasterLauncher, JobOverview,
-    JobResult, JobStatus, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    TaskExecutorOverview,
+    CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
+    JobMasterLauncher, JobOverview, JobResult, JobStatus, Mailbox, ResourceManagerGateway,
+    RpcError, RpcResult, TaskExecutorOverview,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, OperatorId};
+use hurtig_types::{JobId, OperatorId, SavepointFormat};
 use tokio::sync::oneshot;
 
 /// Most ended jobs that are remembered; the oldest are forgotten first.
@@ -37,7 +37,7 @@ enum Job {
 
 /// The actor.
 pub struct Dispatcher {
-    jobs: HashMap<JobId, Job>,
+    jobs: BTreeMap<JobId, Job>,
     ended: VecDeque<JobId>,
     launcher: Arc<dyn JobMasterLauncher>,
     mailbox: Mailbox<Message>,
@@ -60,7 +60,7 @@ impl Dispatcher {
     ) -> DispatcherHandle {
         let (mailbox, inbox) = Mailbox::new("Dispatcher");
         let dispatcher = Self {
-            jobs: HashMap::new(),
+            jobs: BTreeMap::new(),
             ended: VecDeque::new(),
             launcher,
             mailbox: mailbox.clone(),
@@ -181,8 +181,17 @@ impl DispatcherGateway for DispatcherHandle {
         self.job(job).await?.trigger_checkpoint().await
     }
 
-    async fn trigger_savepoint(&self, job: JobId, directory: String) -> RpcResult<String> {
-        self.job(job).await?.trigger_savepoint(directory).await
+    async fn trigger_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String> {
+        self.job(job).await?.trigger_savepoint(directory, format).await
+    }
+
+    async fn checkpoint_stats(&self, job: JobId) -> RpcResult<CheckpointStatsSnapshot> {
+        self.job(job).await?.checkpoint_stats().await
     }
 
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult> {

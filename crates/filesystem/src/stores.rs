@@ -60,6 +60,21 @@ impl std::fmt::Debug for Location {
     }
 }
 
+/// A URL of what may also be a path of the local disk.
+///
+/// # Errors
+/// If it is neither.
+pub fn location_url(text: &str) -> Result<String, UrlError> {
+    let fail = |problem: String| UrlError { url: text.to_owned(), problem };
+    if text.contains("://") {
+        let url = Url::parse(text).map_err(|error| fail(error.to_string()))?;
+        return Ok(url.as_str().trim_end_matches('/').to_owned());
+    }
+    let path = std::path::absolute(text).map_err(|error| fail(error.to_string()))?;
+    let url = Url::from_file_path(path).map_err(|()| fail("it is no path".to_owned()))?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
 impl Stores {
     /// Stores with these options, as `object_store` names them: `aws_access_key_id`, `aws_region`,
     /// `aws_endpoint`, ...

@@ -102,6 +102,9 @@ pub struct JobVertex {
     pub parallelism: u32,
     /// Number of key groups.
     pub max_parallelism: u32,
+    /// Nobody has set that number for any operator of the chain: a snapshot that the job starts
+    /// from may bring its own.
+    pub max_parallelism_derived: bool,
     /// Slot sharing group.
     pub slot_sharing_group: String,
     /// Co-location key.

@@ -199,10 +199,8 @@ fn resolve_node(
     if parallelism == 0 {
         return Err(GraphError::ZeroParallelism { operator: operator() });
     }
-    let max_parallelism = transformation
-        .max_parallelism
-        .or(settings.max_parallelism)
-        .unwrap_or_else(|| default_max_parallelism(parallelism));
+    let declared = transformation.max_parallelism.or(settings.max_parallelism);
+    let max_parallelism = declared.unwrap_or_else(|| default_max_parallelism(parallelism));
     if max_parallelism == 0 || max_parallelism > MAX_PARALLELISM_LIMIT {
         let limit = MAX_PARALLELISM_LIMIT;
         return Err(GraphError::MaxParallelismRange {
@@ -229,6 +227,7 @@ fn resolve_node(
         uid: transformation.uid.clone(),
         parallelism,
         max_parallelism,
+        max_parallelism_derived: declared.is_none(),
         chaining: transformation.chaining,
         slot_sharing_group: String::new(),
         co_location_key: transformation.co_location_key.clone(),

@@ -23,6 +23,9 @@ pub struct StreamNode {
     pub parallelism: u32,
     /// Number of key groups.
     pub max_parallelism: u32,
+    /// Nobody has set that number: it was derived from the parallelism, and a snapshot that the job
+    /// starts from may bring its own.
+    pub max_parallelism_derived: bool,
     /// Chaining.
     pub chaining: ChainingStrategy,
     /// Slot sharing group.

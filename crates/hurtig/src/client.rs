@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
-use hurtig_cluster_api::{DispatcherGateway, JobDetails, JobStatus};
+use hurtig_cluster_api::{CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobStatus};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_minicluster::MiniCluster;
-use hurtig_types::JobId;
+use hurtig_types::{JobId, SavepointFormat};
 
 use crate::{
     ExecuteError, JobExecutionResult, StreamExecutionEnvironment,
@@ -79,10 +79,25 @@ impl JobClient {
         self.ask(self.cluster.dispatcher().trigger_checkpoint(self.job))
     }
 
-    /// Takes a savepoint beneath a directory (a URL), and returns the URL of its own.
+    /// Takes a canonical savepoint beneath a directory (a URL), and returns the URL of its own.
     pub fn trigger_savepoint(&self, directory: &str) -> Result<String, ExecuteError> {
+        self.trigger_savepoint_with(directory, SavepointFormat::Canonical)
+    }
+
+    /// Takes a savepoint of a format beneath a directory (a URL), and returns the URL of its own.
+    pub fn trigger_savepoint_with(
+        &self,
+        directory: &str,
+        format: SavepointFormat,
+    ) -> Result<String, ExecuteError> {
         let directory = directory.to_owned();
-        self.ask(self.cluster.dispatcher().trigger_savepoint(self.job, directory))
+        self.ask(self.cluster.dispatcher().trigger_savepoint(self.job, directory, format))
+    }
+
+    /// What is known of its checkpoints: counts, the latest of each kind, a history with what each
+    /// subtask has measured.
+    pub fn checkpoint_stats(&self) -> Result<CheckpointStatsSnapshot, ExecuteError> {
+        self.ask(self.cluster.dispatcher().checkpoint_stats(self.job))
     }
 
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.

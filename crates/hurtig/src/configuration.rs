@@ -26,7 +26,7 @@ use hurtig_config::{
     value::RestartStrategyType,
 };
 use hurtig_graph::{RestartStrategyConfig, RestoreFrom};
-use hurtig_types::{CheckpointConfig, RecoveryClaimMode, key_group::MAX_PARALLELISM_LIMIT};
+use hurtig_types::{CheckpointConfig, key_group::MAX_PARALLELISM_LIMIT};
 
 use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, parameters};
 
@@ -186,7 +186,7 @@ impl Settings {
             job.restore_from = Some(RestoreFrom {
                 pointer,
                 allow_non_restored_state: ignore,
-                claim_mode: RecoveryClaimMode::NoClaim,
+                claim_mode: configuration.get(&checkpointing::RECOVERY_CLAIM_MODE)?,
             });
         }
         Ok(())
@@ -289,7 +289,8 @@ impl StreamExecutionEnvironment {
         self.settings.lock().configuration.clone()
     }
 
-    /// An environment from a command's arguments: `-D key=value` and `-p parallelism` configure it,
+    /// An environment from a command's arguments: `-D key=value`, `-p parallelism`, `-s savepoint`
+    /// and `-n` (allow non-restored state) configure it,
     /// over `config.yaml` of the directory that the environment variable `HURTIG_CONF_DIR` names,
     /// if it is set. All other arguments are the program's parameters, which are applied
     /// ([`ParameterTool::apply_to`]) and returned. Where nothing logs, what should be known of the
@@ -318,7 +319,12 @@ impl StreamExecutionEnvironment {
         conf_dir: Option<&Path>,
     ) -> Result<(Self, ParameterTool), ConfigureError> {
         let (configuration, others) = configuration_of(args, conf_dir)?;
-        let long = |word: String| if word == "-p" { "--parallelism".to_owned() } else { word };
+        let long = |word: String| match &*word {
+            "-p" => "--parallelism".to_owned(),
+            "-s" => "--from-savepoint".to_owned(),
+            "-n" => "--allow-non-restored-state".to_owned(),
+            _ => word,
+        };
         let parameters = ParameterTool::from_args(others.into_iter().map(long))?;
         let env = Self::from_configuration(configuration)?;
         parameters.apply_to(&env)?;

@@ -18,7 +18,7 @@ pub struct ConnectedStreams<A, B> {
     second: DataStream<B>,
 }
 
-fn add_two_input<A: Record, B: Record, O: Record>(
+pub(crate) fn add_two_input<A: Record, B: Record, O: Record>(
     first: &DataStream<A>,
     second: &DataStream<B>,
     name: &str,

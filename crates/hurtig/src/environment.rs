@@ -105,7 +105,7 @@ impl StreamExecutionEnvironment {
         self
     }
 
-    /// Starts from a checkpoint or savepoint: the URL of its directory. Without
+    /// Starts from a checkpoint or savepoint: the URL or path of its directory. Without
     /// `allow_non_restored_state`, state that no operator of the program takes is an error.
     pub fn restore_from(&self, pointer: &str, allow_non_restored_state: bool) -> &Self {
         self.settings.lock().job.restore_from = Some(RestoreFrom {
@@ -113,6 +113,13 @@ impl StreamExecutionEnvironment {
             allow_non_restored_state,
             claim_mode: RecoveryClaimMode::NoClaim,
         });
+        self
+    }
+
+    /// As [`StreamExecutionEnvironment::restore_from`], with all that can be said of it: also whose
+    /// the snapshot is from then on ([`RecoveryClaimMode`]).
+    pub fn restore_with(&self, restore: RestoreFrom) -> &Self {
+        self.settings.lock().job.restore_from = Some(restore);
         self
     }
 
@@ -222,10 +229,20 @@ impl StreamExecutionEnvironment {
     }
 
     pub(crate) fn build(&self, job_name: &str) -> Result<(JobGraph, Program), ExecuteError> {
+        self.job_graph(job_name, fresh_job_id())
+    }
+
+    /// The JobGraph of the program so far, under an id of the caller's choice, and its code: for
+    /// those who submit it to a cluster of their own.
+    pub fn job_graph(
+        &self,
+        job_name: &str,
+        job: JobId,
+    ) -> Result<(JobGraph, Program), ExecuteError> {
         let stream_graph = self.stream_graph(job_name)?;
         let program = self.builder.lock().program(&stream_graph);
         let config = self.settings.lock().job.clone();
-        Ok((build_job_graph(&stream_graph, fresh_job_id(), config), program))
+        Ok((build_job_graph(&stream_graph, job, config), program))
     }
 
     /// Executes the program in an embedded cluster and waits for its end.

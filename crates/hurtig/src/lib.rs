@@ -25,6 +25,7 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod broadcast;
 mod builder;
 mod client;
 mod collect;
@@ -39,6 +40,7 @@ pub mod progress;
 mod stream;
 mod windowed;
 
+pub use broadcast::{BroadcastConnectedStream, BroadcastStream, KeyedBroadcastConnectedStream};
 pub use client::JobClient;
 pub use configuration::{
     CONF_DIR_VARIABLE, ConfigureError, checkpoint_config, conf_dir, configuration_of,
@@ -51,11 +53,16 @@ pub use parameters::ParameterTool;
 pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
-pub use hurtig_cluster_api::{JobDetails, JobStatus};
+pub use hurtig_cluster_api::{
+    CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus, ExecutionState,
+    JobDetails, JobOverview, JobStatus,
+};
 pub use hurtig_config as config;
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;
 pub use hurtig_graph as graph;
+pub use hurtig_operator_api as operator;
 pub use hurtig_operators as operators;
 pub use hurtig_state_api as state;
-pub use hurtig_types::Batch;
+pub use hurtig_state_heap as state_heap;
+pub use hurtig_types::{Batch, CheckpointRetentionPolicy, RecoveryClaimMode, SavepointFormat};

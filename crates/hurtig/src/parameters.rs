@@ -2,7 +2,18 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use hurtig_config::ConfigValue;
+use hurtig_graph::RestoreFrom;
+use hurtig_types::RecoveryClaimMode;
+
 use crate::StreamExecutionEnvironment;
+
+/// The checkpoint or savepoint that the job starts from.
+const FROM_SAVEPOINT: &str = "from-savepoint";
+/// State that the program no longer has is left behind.
+const ALLOW_NON_RESTORED_STATE: &str = "allow-non-restored-state";
+/// Whose the snapshot is from then on.
+const CLAIM_MODE: &str = "claim-mode";
 
 /// Parameters given as `--key value`, `--key=value` or `--flag`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,8 +91,9 @@ impl ParameterTool {
         }
     }
 
-    /// Applies `--parallelism`, `--taskmanagers` and `--slots` to an environment, and adds the
-    /// parameters to those that are shown with its job. The parallelism is the client's (`flink run -p`): one that the
+    /// Applies `--parallelism`, `--taskmanagers`, `--slots`, `--from-savepoint`,
+    /// `--allow-non-restored-state` and `--claim-mode` to an environment, and adds the parameters
+    /// to those that are shown with its job. The parallelism is the client's (`flink run -p`): one that the
     /// program sets in its environment wins over it.
     pub fn apply_to(&self, env: &StreamExecutionEnvironment) -> Result<(), ParameterError> {
         if self.get("parallelism").is_some() {
@@ -93,7 +105,36 @@ impl ParameterTool {
         if self.get("slots").is_some() {
             env.set_task_slots(self.parse_or("slots", 1)?);
         }
+        self.apply_restore(env)?;
         env.settings.lock().job.global_parameters.extend(self.values.clone());
+        Ok(())
+    }
+
+    /// What the job starts from. Parts that are not given stay as the configuration has them.
+    fn apply_restore(&self, env: &StreamExecutionEnvironment) -> Result<(), ParameterError> {
+        let job = &mut env.settings.lock().job;
+        if let Some(pointer) = self.get(FROM_SAVEPOINT) {
+            let restore = job.restore_from.get_or_insert_with(|| RestoreFrom {
+                pointer: String::new(),
+                allow_non_restored_state: false,
+                claim_mode: RecoveryClaimMode::NoClaim,
+            });
+            pointer.clone_into(&mut restore.pointer);
+        }
+        let Some(restore) = &mut job.restore_from else {
+            let mut without = [ALLOW_NON_RESTORED_STATE, CLAIM_MODE].into_iter();
+            return match without.find(|name| self.get(name).is_some()) {
+                Some(name) => Err(ParameterError(format!("--{name} needs --{FROM_SAVEPOINT}"))),
+                None => Ok(()),
+            };
+        };
+        restore.allow_non_restored_state =
+            self.parse_or(ALLOW_NON_RESTORED_STATE, restore.allow_non_restored_state)?;
+        if let Some(mode) = self.get(CLAIM_MODE) {
+            restore.claim_mode = RecoveryClaimMode::parse(mode).map_err(|error| {
+                ParameterError(format!("--{CLAIM_MODE} has the value {mode:?}: {error}"))
+            })?;
+        }
         Ok(())
     }
 }
@@ -114,6 +155,34 @@ mod tests {
         assert_eq!(tool.get("verbose"), Some("true"));
         assert_eq!(tool.parse_or("shift", 0), Ok(-3));
         assert_eq!(tool.parse_or("absent", 7), Ok(7));
+    }
+
+    #[test]
+    fn a_job_is_told_what_to_start_from() {
+        let restore = |line: &str| {
+            let env = StreamExecutionEnvironment::new();
+            tool(line)?.apply_to(&env)?;
+            let restore = env.settings.lock().job.restore_from.clone();
+            Ok::<_, ParameterError>(restore)
+        };
+        assert_eq!(restore("--x 1").unwrap(), None);
+        let plain = RestoreFrom {
+            pointer: "file:///s".to_owned(),
+            allow_non_restored_state: false,
+            claim_mode: RecoveryClaimMode::NoClaim,
+        };
+        assert_eq!(restore("--from-savepoint file:///s").unwrap(), Some(plain.clone()));
+        let all = RestoreFrom {
+            allow_non_restored_state: true,
+            claim_mode: RecoveryClaimMode::Claim,
+            ..plain
+        };
+        let line = "--allow-non-restored-state --claim-mode claim --from-savepoint file:///s";
+        assert_eq!(restore(line).unwrap(), Some(all));
+        let error = restore("--claim-mode CLAIM").unwrap_err().to_string();
+        assert_eq!(error, "--claim-mode needs --from-savepoint");
+        let error = restore("--from-savepoint s --claim-mode mine").unwrap_err().to_string();
+        assert!(error.contains("mine"), "{error}");
     }
 
     #[test]

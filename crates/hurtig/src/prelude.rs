@@ -10,6 +10,12 @@ pub use hurtig_connectors::file_sink::{
 };
 pub use hurtig_operators::{
     Collector, OutputTag, RuntimeContext,
+    broadcast::{
+        BroadcastContext, BroadcastOpenContext, BroadcastProcessFunction, KeyedBroadcastContext,
+        KeyedBroadcastOpenContext, KeyedBroadcastProcessFunction, KeyedReadOnlyContext,
+        ReadOnlyContext,
+    },
+    checkpointed::{FunctionInitializationContext, FunctionSnapshotContext},
     keyed::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, OpenContext, TimeDomain},
     stateless::{MapFunction, ProcessFunction},
     time::{WatermarkGenerator, WatermarkStrategy},
@@ -31,9 +37,12 @@ pub use hurtig_operators::{
 };
 pub use hurtig_state_api::{
     AggregateFunction, AggregatingStateDescriptor, ListStateDescriptor, MapStateDescriptor,
-    ReducingStateDescriptor, ValueStateDescriptor,
+    ReducingStateDescriptor, StateTtlConfig, ValueStateDescriptor,
 };
-pub use hurtig_state_heap::{AggregatingState, ListState, MapState, ReducingState, ValueState};
+pub use hurtig_state_heap::{
+    AggregatingState, BroadcastState, ListState, MapState, OperatorListState, ReducingState,
+    ValueState,
+};
 pub use hurtig_types::{
     BoxError, CheckpointConfig, CheckpointId, CheckpointRetentionPolicy, CheckpointingMode,
     TimeWindow,
@@ -41,6 +50,7 @@ pub use hurtig_types::{
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    ConnectedStreams, DataStream, ExecuteError, JobClient, JobExecutionResult,
-    KeyedConnectedStreams, KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowedStream,
+    BroadcastConnectedStream, BroadcastStream, ConnectedStreams, DataStream, ExecuteError,
+    JobClient, JobExecutionResult, KeyedBroadcastConnectedStream, KeyedConnectedStreams,
+    KeyedStream, ParameterTool, StreamExecutionEnvironment, WindowedStream,
 };

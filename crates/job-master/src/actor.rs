@@ -3,18 +3,15 @@
 //! One turn: take a message, tell the scheduler, carry out its commands. The actor ends when the
 //! job has ended and its slots are given back; the result stays readable through the handle.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
-    ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox, JobDetails, JobMasterGateway,
-    JobResult, JobStatus, Mailbox, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
-    SlotOffer, TaskExecutorGateway, TaskIoMetrics, TaskStateUpdate,
+    CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
+    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, PeerAddress,
+    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
+    TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
@@ -34,6 +31,7 @@ use crate::{
     coordinators::Coordinators,
     details,
     executors::{ExecutorLink, Order},
+    manager::ManagerLink,
 };
 
 /// What a JobMaster works with.
@@ -88,7 +86,8 @@ pub(crate) enum Message {
     CheckpointTimer(CheckpointTimer),
     MetadataWritten,
     TriggerCheckpoint(oneshot::Sender<RpcResult<String>>),
-    TriggerSavepoint(String, oneshot::Sender<RpcResult<String>>),
+    TriggerSavepoint(String, SavepointFormat, oneshot::Sender<RpcResult<String>>),
+    CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
@@ -101,10 +100,18 @@ pub struct JobMaster {
     scheduler: JobScheduler,
     coordinators: Coordinators,
     checkpoints: Checkpoints,
-    executors: HashMap<ResourceId, ExecutorLink>,
+    executors: BTreeMap<ResourceId, ExecutorLink>,
+    manager: ManagerLink,
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+}
+
+/// What is known of a job that has ended.
+struct JobEnd {
+    result: JobResult,
+    details: JobDetails,
+    checkpoints: CheckpointStatsSnapshot,
 }
 
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
@@ -112,7 +119,7 @@ pub struct JobMaster {
 pub struct JobMasterHandle {
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
-    ended: watch::Receiver<Option<Arc<(JobResult, JobDetails)>>>,
+    ended: watch::Receiver<Option<Arc<JobEnd>>>,
 }
 
 impl JobMaster {
@@ -132,33 +139,29 @@ impl JobMaster {
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let handle =
             JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let manager = ManagerLink::start(
+            scheduler.graph().graph.job_id,
+            services.token,
+            Arc::new(handle.clone()),
+            services.resource_manager.clone(),
+            &runtimes,
+        );
         let master = Self {
             scheduler,
+            manager,
             coordinators: Coordinators::default(),
             checkpoints,
-            executors: HashMap::new(),
+            executors: BTreeMap::new(),
             services,
             mailbox,
             status,
         };
-        runtimes.control.spawn(master.run(inbox, handle.clone(), ended));
+        runtimes.control.spawn(master.run(inbox, ended));
         handle
     }
 
-    async fn run(
-        mut self,
-        mut inbox: Inbox<Message>,
-        handle: JobMasterHandle,
-        ended: watch::Sender<Option<Arc<(JobResult, JobDetails)>>>,
-    ) {
-        let job = self.scheduler.graph().graph.job_id;
-        let manager = self.services.resource_manager.clone();
-        let registered =
-            manager.register_job_master(job, self.services.token, Arc::new(handle)).await;
-        let failure = match registered {
-            Ok(()) => self.prepare().await.err(),
-            Err(error) => Some(FlowError::external(error)),
-        };
+    async fn run(mut self, mut inbox: Inbox<Message>, ended: watch::Sender<Option<Arc<JobEnd>>>) {
+        let failure = self.prepare().await.err();
         let mut over = match failure {
             Some(error) => {
                 let mut commands = Vec::new();
@@ -180,7 +183,10 @@ impl JobMaster {
                     None => break,
                 },
                 _ = heartbeat.tick() => {
-                    self.executors.values().for_each(|link| link.send(Order::Heartbeat));
+                    for (resource, link) in &self.executors {
+                        let slots = self.scheduler.pool().on_resource(*resource);
+                        link.send(Order::Heartbeat(slots));
+                    }
                 }
             }
         }
@@ -188,25 +194,37 @@ impl JobMaster {
             link.send(Order::Disconnect);
         }
         self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
-        // If the ResourceManager has gone, the slots have gone with it.
-        let _ = manager.disconnect_job_master(job).await;
-        let end = (details::result(&self.scheduler), details::details(&self.scheduler));
+        let end = JobEnd {
+            result: details::result(&self.scheduler),
+            details: self.details(),
+            checkpoints: self.checkpoints.stats(),
+        };
+        self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(self.scheduler.status());
     }
 
     /// What comes before the first task: the snapshot to start from, and the coordinators.
     async fn prepare(&mut self) -> FlowResult {
-        let graph = &self.scheduler.graph().graph;
-        graph.config.checkpoints.validate().map_err(FlowError::fatal)?;
-        let restored = match &graph.config.restore_from {
-            Some(from) => Some(self.checkpoints.start_from(from).await?),
+        let config = &self.scheduler.graph().graph.config;
+        config.checkpoints.validate().map_err(FlowError::fatal)?;
+        let restored = match config.restore_from.clone() {
+            Some(from) => {
+                let restored = self.checkpoints.start_from(&from, self.now()).await?;
+                self.scheduler.take_over_max_parallelism(self.checkpoints.max_parallelism());
+                Some(restored)
+            }
             None => None,
         };
+        let graph = &self.scheduler.graph().graph;
         let (program, runtimes) = (&self.services.program, &self.services.runtimes);
         self.coordinators =
             Coordinators::start(graph, program, runtimes, &self.mailbox, restored.as_ref())?;
         Ok(())
+    }
+
+    fn details(&self) -> JobDetails {
+        details::details(&self.scheduler, self.checkpoints.counts())
     }
 
     fn now(&self) -> i64 {
@@ -290,11 +308,11 @@ impl JobMaster {
                 let effects = self.checkpoints.request(request, reply, now);
                 self.effects_alone(effects)
             }
-            Message::TriggerSavepoint(base, reply) => {
+            Message::TriggerSavepoint(base, format, reply) => {
                 // Unique as long as no two savepoints of a job begin in one microsecond.
                 let unique = self.services.clock.monotonic().as_micros() as u64 ^ now as u64;
                 let request = SnapshotRequest::Savepoint {
-                    format: SavepointFormat::Canonical,
+                    format,
                     terminate: None,
                     directory: self.checkpoints.savepoint_directory(&base, unique),
                 };
@@ -354,7 +372,11 @@ impl JobMaster {
             Message::Timer(timer) => self.scheduler.on_timer(timer, now),
             Message::Cancel => self.scheduler.cancel(now),
             Message::Details(reply) => {
-                let _ = reply.send(details::details(&self.scheduler));
+                let _ = reply.send(self.details());
+                Vec::new()
+            }
+            Message::CheckpointStats(reply) => {
+                let _ = reply.send(self.checkpoints.stats());
                 Vec::new()
             }
             Message::Accumulators(reply) => {
@@ -499,14 +521,7 @@ impl JobMaster {
         let mut over = false;
         for command in commands {
             match command {
-                Command::DeclareSlots(slots) => {
-                    let job = self.scheduler.graph().graph.job_id;
-                    let manager = &self.services.resource_manager;
-                    let token = self.services.token;
-                    if let Err(error) = manager.declare_required_slots(job, token, slots).await {
-                        tracing::warn!(%error, "cannot declare the slots that the job needs");
-                    }
-                }
+                Command::DeclareSlots(slots) => self.manager.require(slots),
                 Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
                     Some(link) => {
                         deployment.restore = self.checkpoints.restore_of(deployment.attempt);
@@ -604,8 +619,20 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.ask(Message::TriggerCheckpoint).await?
     }
 
-    async fn trigger_savepoint(&self, directory: String) -> RpcResult<String> {
-        self.mailbox.ask(|reply| Message::TriggerSavepoint(directory, reply)).await?
+    async fn trigger_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+    ) -> RpcResult<String> {
+        self.mailbox.ask(|reply| Message::TriggerSavepoint(directory, format, reply)).await?
+    }
+
+    async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot> {
+        let answer = self.mailbox.ask(Message::CheckpointStats).await;
+        answer.or_else(|error| match &*self.ended.borrow() {
+            Some(end) => Ok(end.checkpoints.clone()),
+            None => Err(error),
+        })
     }
 
     async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
@@ -640,7 +667,7 @@ impl JobMasterGateway for JobMasterHandle {
     async fn details(&self) -> RpcResult<JobDetails> {
         let answer = self.mailbox.ask(Message::Details).await;
         answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.1.clone()),
+            Some(end) => Ok(end.details.clone()),
             None => Err(error),
         })
     }
@@ -648,7 +675,7 @@ impl JobMasterGateway for JobMasterHandle {
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
         let answer = self.mailbox.ask(Message::Accumulators).await.map(|a| a.0);
         answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.0.accumulators.clone()),
+            Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
     }
@@ -657,7 +684,7 @@ impl JobMasterGateway for JobMasterHandle {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await;
         let end = end.ok().and_then(|end| end.clone());
-        end.map(|end| end.0.clone()).ok_or(RpcError::Unreachable {
+        end.map(|end| end.result.clone()).ok_or(RpcError::Unreachable {
             role: "JobMaster",
             reason: "it has ended without a result".to_owned(),
         })

@@ -23,10 +23,12 @@ use hurtig_checkpoint::{
     requests::{RequestId, SnapshotRequest},
     topology::Topology,
 };
-use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
+use hurtig_cluster_api::{
+    CheckpointStatsCounts, CheckpointStatsSnapshot, Mailbox, RpcError, RpcResult,
+};
 use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
-use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores};
+use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
 use hurtig_types::{
     CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
     JobManagerTaskRestore, JobVertexId, OperatorId,
@@ -70,6 +72,8 @@ pub(crate) struct Checkpoints {
     assignment: Option<(CheckpointId, StateAssignment)>,
     writing: Option<Writing>,
     discards: tokio::task::JoinSet<()>,
+    /// Ends with the deletion that was begun last.
+    last_discard: Option<oneshot::Receiver<()>>,
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
     answers: HashMap<RequestId, oneshot::Sender<RpcResult<String>>>,
     requests: u64,
@@ -100,6 +104,7 @@ impl Checkpoints {
             assignment: None,
             writing: None,
             discards: tokio::task::JoinSet::new(),
+            last_discard: None,
             held: BTreeMap::new(),
             answers: HashMap::new(),
             requests: 0,
@@ -111,22 +116,46 @@ impl Checkpoints {
     pub(crate) async fn start_from(
         &mut self,
         from: &RestoreFrom,
+        now_ms: i64,
     ) -> FlowResult<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
-        let stored = self.storage.load(&from.pointer).await;
-        let stored = stored.map_err(|error| FlowError::fatal(describe(&error)))?;
+        let fail = |error: StorageError| FlowError::fatal(describe(&error));
+        let pointer = location_url(&from.pointer).map_err(|error| fail(error.into()))?;
+        let stored = self.storage.load(&pointer).await.map_err(fail)?;
         self.allow_non_restored_state = from.allow_non_restored_state;
         let id = stored.metadata.checkpoint_id;
         let assignment =
             assign_states(&stored.metadata, &self.topology, self.allow_non_restored_state)
                 .map_err(|error| FlowError::fatal(describe(&error)))?;
+        for lost in &assignment.left_behind {
+            tracing::warn!(checkpoint_id = %id, operator = %lost, "state is left behind");
+        }
+        // Where the job leaves it open, key groups are divided as they were.
+        self.topology.take_over_max_parallelism(&assignment.max_parallelism);
+        self.coordinator.take_over_max_parallelism(&assignment.max_parallelism);
         let coordinators = assignment.coordinators.clone();
         self.assignment = Some((id, assignment));
         let commands =
             self.coordinator.start_from(stored.metadata, stored.external_pointer, from.claim_mode);
+        self.coordinator.on_restored(now_ms);
         // Nothing runs yet that could be told of anything.
         let effects = self.carry_out(commands);
         debug_assert!(effects.is_empty(), "a job that has not started has no effects");
         Ok((id, coordinators))
+    }
+
+    /// Numbers of key groups that the snapshot has brought.
+    pub(crate) fn max_parallelism(&self) -> impl Iterator<Item = (JobVertexId, u32)> + '_ {
+        self.topology.vertices.iter().map(|vertex| (vertex.id, vertex.max_parallelism))
+    }
+
+    /// What is known of the checkpoints.
+    pub(crate) fn stats(&self) -> CheckpointStatsSnapshot {
+        self.coordinator.stats().snapshot()
+    }
+
+    /// How many checkpoints.
+    pub(crate) fn counts(&self) -> CheckpointStatsCounts {
+        self.coordinator.stats().counts
     }
 
     /// What tasks that start now are restored from; waits for metadata that is being written.
@@ -150,6 +179,7 @@ impl Checkpoints {
                 .map_err(|error| FlowError::fatal(describe(&error)))?;
             self.assignment = Some((id, assignment));
         }
+        self.coordinator.on_restored(now_ms);
         Ok(Some(id))
     }
 
@@ -334,8 +364,17 @@ impl Checkpoints {
         F: Future<Output = Result<(), StorageError>> + Send + 'static,
     {
         let deleting = delete(self.storage.clone());
+        // One after the other: a shared file goes behind the metadata of the last checkpoint that
+        // names it.
+        let (done, last) = oneshot::channel();
+        let before = self.last_discard.replace(last);
         self.discards.spawn_on(
             async move {
+                let _done: oneshot::Sender<()> = done;
+                if let Some(before) = before {
+                    // Ends by being dropped.
+                    let _ = before.await;
+                }
                 if let Err(error) = deleting.await {
                     tracing::warn!(error = describe(&error), "state could not be deleted");
                 }
@@ -352,6 +391,12 @@ impl Checkpoints {
         while !self.shut_down && self.writing.is_some() {
             self.on_metadata(now_ms).await;
         }
+        let storage = self.storage.clone();
+        let retained: Vec<_> = self.coordinator.completed().iter().cloned().collect();
+        self.discard(|_| async move {
+            let named = retained.iter().map(|c| (&*c.external_pointer, &*c.metadata));
+            storage.sweep_job(named).await
+        });
         while self.discards.join_next().await.is_some() {}
     }
 }

@@ -3,11 +3,7 @@
 //! Each runs as an actor of its own: it takes one message after the other from a bounded queue,
 //! and what it wants done goes to the JobMaster as a message.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
 use hurtig_env::Runtimes;
@@ -38,7 +34,7 @@ struct Link {
 /// All coordinators of a job.
 #[derive(Default)]
 pub(crate) struct Coordinators {
-    links: HashMap<OperatorId, Link>,
+    links: BTreeMap<OperatorId, Link>,
 }
 
 impl Coordinators {
@@ -50,7 +46,7 @@ impl Coordinators {
         master: &Mailbox<Message>,
         restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
     ) -> FlowResult<Self> {
-        let mut links = HashMap::new();
+        let mut links = BTreeMap::new();
         for vertex in &graph.vertices {
             for operator in vertex.operators.iter().filter(|operator| operator.has_coordinator) {
                 let context = CoordinatorContext {

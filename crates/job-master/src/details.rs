@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{
-    ExecutionState, JobDetails, JobOverview, JobResult, SubtaskDetails, TaskIoMetrics,
-    VertexDetails,
+    CheckpointStatsCounts, ExecutionState, JobDetails, JobOverview, JobResult, SubtaskDetails,
+    TaskIoMetrics, VertexDetails,
 };
 use hurtig_scheduler::JobScheduler;
 
@@ -56,7 +56,7 @@ pub(crate) fn vertices(scheduler: &JobScheduler) -> Vec<VertexDetails> {
     vertices
 }
 
-pub(crate) fn details(scheduler: &JobScheduler) -> JobDetails {
+pub(crate) fn details(scheduler: &JobScheduler, checkpoints: CheckpointStatsCounts) -> JobDetails {
     let graph = &scheduler.graph().graph;
     let transitions = scheduler.transitions().to_vec();
     let start_time_ms = transitions.first().map_or(0, |(_, at)| *at);
@@ -78,12 +78,13 @@ pub(crate) fn details(scheduler: &JobScheduler) -> JobDetails {
         transitions,
         failures: scheduler.failures().to_vec(),
         restarts: scheduler.restarts(),
+        checkpoints,
         graph: graph.clone(),
     }
 }
 
 pub(crate) fn result(scheduler: &JobScheduler) -> JobResult {
-    let details = details(scheduler);
+    let details = details(scheduler, CheckpointStatsCounts::default());
     let overview = details.overview;
     let end_time_ms = overview.end_time_ms.unwrap_or(overview.start_time_ms);
     JobResult {

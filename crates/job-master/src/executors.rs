@@ -10,7 +10,8 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::Runtimes;
 use hurtig_types::{
-    CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId, ResourceId,
+    AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
+    ResourceId,
 };
 use tokio::sync::mpsc;
 
@@ -26,8 +27,8 @@ pub(crate) enum Order {
     CheckpointAborted(ExecutionAttemptId, CheckpointId),
     /// The job has ended.
     Disconnect,
-    /// Ask for metrics: also the heartbeat.
-    Heartbeat,
+    /// Heartbeat, with the job's slots there: asks for metrics, and for slots that are not there.
+    Heartbeat(Vec<AllocationId>),
 }
 
 /// The queue to one TaskExecutor. It has no bound of its own: each attempt is deployed once and
@@ -50,12 +51,23 @@ impl ExecutorLink {
             while let Some(order) = queue.recv().await {
                 let done = match order {
                     Order::Deploy(deployment) => {
-                        let attempt = deployment.attempt;
+                        let (attempt, allocation) = (deployment.attempt, deployment.allocation);
                         match gateway.submit_task(*deployment, token).await {
-                            Err(error @ RpcError::Unreachable { .. }) => Err(error),
+                            // Whether it was deployed is not known: it may not be tried again.
+                            Err(error @ (RpcError::Unreachable { .. } | RpcError::Timeout(_))) => {
+                                Err(error)
+                            }
                             Err(error) => {
-                                let failed = Message::DeployFailed(attempt, error);
-                                if master.tell(failed).await.is_err() {
+                                let refused = matches!(error, RpcError::Rejected(_));
+                                let reason = error.to_string();
+                                let mut told =
+                                    master.tell(Message::DeployFailed(attempt, error)).await;
+                                if refused {
+                                    // The slot is not what it was taken for.
+                                    let lost = Message::SlotFailed(allocation, reason);
+                                    told = told.and(master.tell(lost).await);
+                                }
+                                if told.is_err() {
                                     return;
                                 }
                                 Ok(())
@@ -80,16 +92,31 @@ impl ExecutorLink {
                         let reason = "the job has ended".to_owned();
                         gateway.disconnect_job_master(job, reason).await
                     }
-                    Order::Heartbeat => match gateway.heartbeat_from_job_master(job).await {
-                        Ok(metrics) => {
-                            // Readings are worth nothing to a JobMaster that is busy or gone.
-                            master.try_tell(Message::Metrics(metrics));
-                            Ok(())
+                    Order::Heartbeat(slots) => {
+                        match gateway.heartbeat_from_job_master(job, slots).await {
+                            Ok(answer) => {
+                                // Readings are worth nothing to a JobMaster that is busy or gone.
+                                master.try_tell(Message::Metrics(answer.metrics));
+                                let mut told = Ok(());
+                                for slot in answer.missing {
+                                    let reason = "its TaskExecutor has not got it".to_owned();
+                                    let lost = Message::SlotFailed(slot, reason);
+                                    told = told.and(master.tell(lost).await);
+                                }
+                                if told.is_err() {
+                                    return;
+                                }
+                                Ok(())
+                            }
+                            Err(error) => Err(error),
                         }
-                        Err(error) => Err(error),
-                    },
+                    }
                 };
                 if let Err(error) = done {
+                    // If it is there after all, it gives back what it has of the job. First, so
+                    // that it cannot give back what it will be given again.
+                    let reason = format!("the JobMaster has lost it: {error}");
+                    let _ = gateway.disconnect_job_master(job, reason).await;
                     let lost = Message::ExecutorLost(resource, error.to_string());
                     // A JobMaster that has ended does not mind.
                     let _ = master.tell(lost).await;

@@ -9,5 +9,6 @@ mod checkpoints;
 mod coordinators;
 mod details;
 mod executors;
+mod manager;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

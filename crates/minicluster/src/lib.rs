@@ -2,6 +2,9 @@
 //!
 //! The roles are those of the distributed cluster; only the gateways between them differ. With more
 //! than one TaskExecutor the data plane between them is real TCP on the loopback interface.
+//!
+//! What a cluster stands on (executors, clock, transport, stores, the way to the ResourceManager)
+//! is its [`ClusterSurroundings`]: a simulation brings its own.
 
 use std::{
     io,
@@ -27,12 +30,13 @@ use hurtig_network::{
     Transport,
 };
 use hurtig_operator_api::{Program, ProgramStore};
-use hurtig_resource_manager::{ResourceManager, ResourceManagerHandle};
+use hurtig_resource_manager::ResourceManager;
 use hurtig_storage::{Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
     TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
 };
 use hurtig_types::{JobId, ResourceId};
+use parking_lot::Mutex;
 
 /// Settings of an embedded cluster.
 #[derive(Clone, Debug)]
@@ -78,25 +82,76 @@ pub enum MiniClusterError {
     Network(#[source] NetworkError),
 }
 
+/// Who has a gateway to the ResourceManager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The Dispatcher.
+    Dispatcher,
+    /// The JobMaster of that job.
+    JobMaster(JobId),
+    /// A TaskExecutor.
+    TaskExecutor(ResourceId),
+}
+
+/// The ways to the ResourceManager, which may be longer than a call. All other gateways pass
+/// through its messages, so who stands here sees every message between roles.
+pub trait Links: Send + Sync {
+    /// The ResourceManager as `caller` sees it.
+    fn resource_manager(
+        &self,
+        caller: Caller,
+        gateway: Arc<dyn ResourceManagerGateway>,
+    ) -> Arc<dyn ResourceManagerGateway>;
+}
+
+/// Calls that lead straight to the role.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DirectLinks;
+
+impl Links for DirectLinks {
+    fn resource_manager(
+        &self,
+        _: Caller,
+        gateway: Arc<dyn ResourceManagerGateway>,
+    ) -> Arc<dyn ResourceManagerGateway> {
+        gateway
+    }
+}
+
+/// What a cluster stands on.
+#[derive(Clone)]
+pub struct ClusterSurroundings {
+    /// The executors.
+    pub runtimes: Runtimes,
+    /// The clock.
+    pub clock: Clock,
+    /// The data plane between TaskExecutors.
+    pub transport: Arc<dyn Transport>,
+    /// Where checkpoints are kept.
+    pub stores: Arc<Stores>,
+    /// The control plane.
+    pub links: Arc<dyn Links>,
+}
+
 /// A running cluster. Dropping it ends all roles and tasks.
 pub struct MiniCluster {
     dispatcher: DispatcherHandle,
-    executors: Vec<(TaskExecutorHandle, NetworkEnvironment)>,
+    resource_manager: Arc<dyn ResourceManagerGateway>,
+    executors: Mutex<Vec<(TaskExecutorHandle, NetworkEnvironment)>>,
+    config: MiniClusterConfig,
     programs: ProgramStore,
     metrics: MetricRegistry,
-    runtimes: Runtimes,
+    surroundings: ClusterSurroundings,
     _owned: Option<OwnedRuntimes>,
 }
 
 struct Launcher {
     programs: ProgramStore,
-    resource_manager: ResourceManagerHandle,
-    runtimes: Runtimes,
-    clock: Clock,
+    resource_manager: Arc<dyn ResourceManagerGateway>,
+    surroundings: ClusterSurroundings,
     seed: u64,
     launched: AtomicU64,
     heartbeat_interval: Duration,
-    stores: Arc<Stores>,
 }
 
 #[async_trait]
@@ -110,13 +165,16 @@ impl JobMasterLauncher for Launcher {
         let number = self.launched.fetch_add(1, Relaxed) + 1;
         let services = JobMasterServices {
             program,
-            resource_manager: Arc::new(self.resource_manager.clone()),
-            runtimes: self.runtimes.clone(),
-            clock: self.clock,
+            resource_manager: self
+                .surroundings
+                .links
+                .resource_manager(Caller::JobMaster(job), self.resource_manager.clone()),
+            runtimes: self.surroundings.runtimes.clone(),
+            clock: self.surroundings.clock,
             token: FencingToken(number),
             seed: self.seed.wrapping_add(number),
             heartbeat_interval: self.heartbeat_interval,
-            stores: self.stores.clone(),
+            stores: self.surroundings.stores.clone(),
         };
         Ok(Arc::new(JobMaster::start(graph, services)))
     }
@@ -139,70 +197,90 @@ impl MiniCluster {
             // Nobody to talk to: no socket is needed.
             Arc::new(MemoryTransport::default())
         };
-        let starting = Self::start_on(config, runtimes, Clock::system(), transport);
-        let mut cluster = control.block_on(starting)?;
+        let surroundings = ClusterSurroundings {
+            runtimes,
+            clock: Clock::system(),
+            transport,
+            stores: Arc::new(memory_stores()),
+            links: Arc::new(DirectLinks),
+        };
+        let mut cluster = control.block_on(Self::start_on(config, surroundings))?;
         cluster._owned = Some(owned);
         Ok(cluster)
     }
 
-    /// Starts a cluster on given executors, clock and transport. For simulation and tests.
+    /// Starts a cluster on given surroundings. For simulation and tests.
     pub async fn start_on(
         config: MiniClusterConfig,
-        runtimes: Runtimes,
-        clock: Clock,
-        transport: Arc<dyn Transport>,
+        surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
         let programs = ProgramStore::default();
-        let metrics = MetricRegistry::default();
-        let manager = ResourceManager::start(
-            &runtimes,
-            clock,
+        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(ResourceManager::start(
+            &surroundings.runtimes,
+            surroundings.clock,
             config.seed,
             config.heartbeat_interval,
             config.heartbeat_timeout,
-        );
-        let stores = Arc::new(memory_stores());
-        let mut executors = Vec::new();
-        for number in 0..config.task_executors {
-            let resource = ResourceId((u128::from(config.seed) << 64) | u128::from(number));
-            let network = NetworkEnvironment::start(
-                resource,
-                config.network.clone(),
-                runtimes.clone(),
-                transport.clone(),
-            );
-            let network = network.await.map_err(MiniClusterError::Network)?;
-            let handle = TaskExecutor::start(
-                TaskExecutorConfig {
-                    slots: config.slots_per_task_executor,
-                    slot_timeout: Duration::from_secs(10),
-                    heartbeat_interval: config.heartbeat_interval,
-                },
-                Arc::new(manager.clone()),
-                TaskExecutorServices {
-                    network: network.clone(),
-                    programs: programs.clone(),
-                    metrics: metrics.clone(),
-                    stores: stores.clone(),
-                },
-                &runtimes,
-                clock,
-            );
-            executors.push((handle, network));
-        }
+        ));
         let launcher = Launcher {
             programs: programs.clone(),
-            resource_manager: manager.clone(),
-            runtimes: runtimes.clone(),
-            clock,
+            resource_manager: resource_manager.clone(),
+            surroundings: surroundings.clone(),
             seed: config.seed,
             launched: AtomicU64::new(0),
             heartbeat_interval: config.heartbeat_interval,
-            stores,
         };
-        let manager: Arc<dyn ResourceManagerGateway> = Arc::new(manager);
-        let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &runtimes);
-        Ok(Self { dispatcher, executors, programs, metrics, runtimes, _owned: None })
+        let manager =
+            surroundings.links.resource_manager(Caller::Dispatcher, resource_manager.clone());
+        let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &surroundings.runtimes);
+        let cluster = Self {
+            dispatcher,
+            resource_manager,
+            executors: Mutex::default(),
+            programs,
+            metrics: MetricRegistry::default(),
+            surroundings,
+            config,
+            _owned: None,
+        };
+        for _ in 0..cluster.config.task_executors {
+            cluster.start_task_executor().await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Adds a TaskExecutor, which may take the place of one that has gone; returns its index.
+    pub async fn start_task_executor(&self) -> Result<usize, MiniClusterError> {
+        let number = self.executors.lock().len();
+        let resource = ResourceId((u128::from(self.config.seed) << 64) | number as u128);
+        let surroundings = &self.surroundings;
+        let network = NetworkEnvironment::start(
+            resource,
+            self.config.network.clone(),
+            surroundings.runtimes.clone(),
+            surroundings.transport.clone(),
+        );
+        let network = network.await.map_err(MiniClusterError::Network)?;
+        let caller = Caller::TaskExecutor(resource);
+        let handle = TaskExecutor::start(
+            TaskExecutorConfig {
+                slots: self.config.slots_per_task_executor,
+                slot_timeout: Duration::from_secs(10),
+                heartbeat_interval: self.config.heartbeat_interval,
+                heartbeat_timeout: self.config.heartbeat_timeout,
+            },
+            surroundings.links.resource_manager(caller, self.resource_manager.clone()),
+            TaskExecutorServices {
+                network: network.clone(),
+                programs: self.programs.clone(),
+                metrics: self.metrics.clone(),
+                stores: surroundings.stores.clone(),
+            },
+            &surroundings.runtimes,
+            surroundings.clock,
+        );
+        self.executors.lock().push((handle, network));
+        Ok(number)
     }
 
     /// Submits a job with its code.
@@ -228,7 +306,7 @@ impl MiniCluster {
 
     /// The executors, for clients that run beside the cluster.
     pub fn runtimes(&self) -> &Runtimes {
-        &self.runtimes
+        &self.surroundings.runtimes
     }
 
     /// All metrics of the process.
@@ -238,12 +316,13 @@ impl MiniCluster {
 
     /// Memory in use by each TaskExecutor's network stack.
     pub fn network_usage(&self) -> Vec<NetworkUsage> {
-        self.executors.iter().map(|(_, network)| network.usage()).collect()
+        self.executors.lock().iter().map(|(_, network)| network.usage()).collect()
     }
 
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.
     pub async fn stop_task_executor(&self, index: usize) {
-        if let Some((executor, _)) = self.executors.get(index) {
+        let executor = self.executors.lock().get(index).map(|(executor, _)| executor.clone());
+        if let Some(executor) = executor {
             executor.shutdown().await;
         }
     }

@@ -14,7 +14,7 @@
 //! producer that does not wait is never signalled.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{
@@ -76,7 +76,7 @@ pub struct Budget {
     used_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
     next_key: AtomicUsize,
-    waiters: Mutex<HashMap<usize, Arc<Waiter>>>,
+    waiters: Mutex<BTreeMap<usize, Arc<Waiter>>>,
 }
 
 impl Budget {

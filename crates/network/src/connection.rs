@@ -14,7 +14,7 @@ pub(crate) mod read;
 mod write;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{
@@ -50,7 +50,7 @@ struct Sender {
 
 #[derive(Default)]
 struct Senders {
-    by_channel: HashMap<u32, Sender>,
+    by_channel: BTreeMap<u32, Sender>,
     /// The highest number that the peer has asked for.
     highest: Option<u32>,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Receiver {
 #[derive(Default)]
 struct Outbox {
     messages: VecDeque<Message>,
-    grants: HashMap<u32, u64>,
+    grants: BTreeMap<u32, u64>,
     ready: VecDeque<u32>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct ConnectionShared {
     outbox: Mutex<Outbox>,
     signal: Signal,
     senders: Mutex<Senders>,
-    receivers: Mutex<HashMap<u32, Receiver>>,
+    receivers: Mutex<BTreeMap<u32, Receiver>>,
     next_channel: AtomicU32,
     attached: AtomicBool,
     dead: AtomicBool,

@@ -17,8 +17,11 @@
 //! however that comes: an error, a panic, a timeout in the handshake or a shutdown.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Weak},
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -29,7 +32,7 @@ use hurtig_types::{ResourceId, ResultPartitionId};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
+    sync::Notify,
     time::Instant,
 };
 
@@ -78,6 +81,30 @@ impl Drop for Serving {
     }
 }
 
+/// Says once that everything is to stop. Whoever waits is woken in the order of waiting, which a
+/// `watch` channel does not promise: a run could not be repeated.
+#[derive(Clone, Default)]
+struct Stop(Arc<(AtomicBool, Notify)>);
+
+impl Stop {
+    fn stop(&self) {
+        self.0.0.store(true, SeqCst);
+        self.0.1.notify_waiters();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.0.load(SeqCst)
+    }
+
+    async fn stopped(&self) {
+        // Counts from here on: a stop between the look and the wait is not missed.
+        let notified = self.0.1.notified();
+        if !self.is_stopped() {
+            notified.await;
+        }
+    }
+}
+
 pub(crate) struct Manager {
     own: PeerAddress,
     config: NetworkConfig,
@@ -85,8 +112,8 @@ pub(crate) struct Manager {
     transport: Arc<dyn Transport>,
     pub(crate) registry: Arc<Registry>,
     budget: Arc<Budget>,
-    connections: Mutex<HashMap<ResourceId, Entry>>,
-    stop: watch::Sender<bool>,
+    connections: Mutex<BTreeMap<ResourceId, Entry>>,
+    stop: Stop,
     /// In the order of time: all wait equally long.
     expiries: Mutex<VecDeque<Expiry>>,
     expiry_added: Signal,
@@ -109,7 +136,7 @@ impl Manager {
             transport,
             budget,
             connections: Mutex::default(),
-            stop: watch::Sender::new(false),
+            stop: Stop::default(),
             expiries: Mutex::default(),
             expiry_added: Signal::new(),
             this: this.clone(),
@@ -118,7 +145,7 @@ impl Manager {
 
     /// Ends all connections and stops listening.
     pub(crate) fn stop(&self) {
-        self.stop.send_replace(true);
+        self.stop.stop();
         let connections = std::mem::take(&mut *self.connections.lock());
         for entry in connections.into_values() {
             entry.connection.fail("shut down");
@@ -132,11 +159,11 @@ impl Manager {
 
     /// Runs a future until it ends or everything stops.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let mut stop = self.stop.subscribe();
+        let stop = self.stop.clone();
         self.runtimes.control.spawn(async move {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stopped| *stopped) => {}
+                () = stop.stopped() => {}
                 () = future => {}
             }
         });
@@ -188,7 +215,7 @@ impl Manager {
         }
         let connection = ConnectionShared::new(peer.clone());
         let entry = Entry { connection: connection.clone(), dialling: true };
-        if *self.stop.borrow() {
+        if self.stop.is_stopped() {
             // Whatever is requested of it fails.
             connection.fail("shut down");
             return connection;
@@ -379,7 +406,9 @@ impl Serving {
             max_frame_bytes: manager.config.max_frame_bytes,
         };
         let max_batch_bytes = max_batch_bytes(&manager.config);
+        // In a fixed order, so that a run can be repeated; both are polled whenever one has work.
         let result = tokio::select! {
+            biased;
             result = connection.read_loop(reader, rest, context, on_request) => result,
             result = connection.write_loop(writer, &manager.registry, max_batch_bytes) => result,
         };

@@ -55,14 +55,20 @@ pub struct KeyedFile {
 pub struct OperatorRestore {
     /// The checkpoint.
     pub checkpoint_id: CheckpointId,
-    /// Contents of keyed state files, in the order in which they apply. They may hold key groups
-    /// of other subtasks, which are to be skipped.
+    /// Keyed state files, in the order in which they apply.
     pub keyed: Vec<KeyedFile>,
     /// Operator state.
     pub operator_states: Vec<ListStateData>,
+    /// Describes all states as they were written.
+    pub metas: Vec<StateMeta>,
 }
 
 impl OperatorRestore {
+    /// How a state was described when it was written.
+    pub fn meta(&self, name: &str) -> Option<&StateMeta> {
+        self.metas.iter().find(|meta| meta.name == name)
+    }
+
     /// The elements of a list state.
     pub fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let state = self.operator_states.iter().filter(move |state| state.name == name);

@@ -3,7 +3,9 @@
 //! Everything here is generic over the user's types and functions: a virtual call per batch leads
 //! into a loop that is compiled for them.
 //!
-//! - [`stateless`]: map, filter, flat map, process.
+//! - [`stateless`]: map, filter, flat map, process; without keys.
+//! - [`checkpointed`]: operator state of user functions.
+//! - [`broadcast`]: the broadcast state pattern.
 //! - [`keyed`]: reduce, keyed process functions with state and timers.
 //! - [`two_input`]: connected streams.
 //! - [`time`]: timestamps and watermarks.
@@ -11,6 +13,8 @@
 //! - [`source`], [`sink`]: the two ends, over the connector contract.
 //! - [`partition`]: typed edges and the eight partitioners.
 
+pub mod broadcast;
+pub mod checkpointed;
 pub mod collector;
 pub mod context;
 pub mod factory;

@@ -20,10 +20,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 use hurtig_operator_api::{Captured, ListStateData, Operator, OperatorContext, Output, Progress};
 use hurtig_types::{
-    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, codec,
+    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, StateMeta, codec,
 };
 
-use crate::{keyed::not_open, snapshot::list_state_meta};
+use crate::{keyed::not_open, snapshot::check_list};
 
 /// The state that holds what is to be committed.
 const COMMITTABLES: &str = "committables";
@@ -119,6 +119,8 @@ impl<S: Sink> SinkOperator<S> {
 
 impl<S: Sink> Operator for SinkOperator<S> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let mode = RedistributionMode::SplitDistribute;
+        check_list::<S::Committable>(context, COMMITTABLES, mode)?;
         let restored = context.restored.as_deref();
         let elements = |name| -> Vec<Vec<u8>> {
             restored.into_iter().flat_map(|state| state.list(name)).map(<[u8]>::to_vec).collect()
@@ -207,7 +209,8 @@ impl<S: Sink> Operator for SinkOperator<S> {
         if !prepared.is_empty() {
             self.pending.insert(checkpoint, prepared);
         }
-        let (split, union) = (RedistributionMode::SplitDistribute, RedistributionMode::Union);
+        let split = RedistributionMode::SplitDistribute;
+        let union = RedistributionMode::PartialUnion;
         let committables = self.commits.all().chain(self.pending.values().flatten());
         let committables = committables.map(codec::encode).collect::<Result<_, _>>()?;
         let writer = self.writer()?.snapshot().map_err(FlowError::external)?;
@@ -221,9 +224,9 @@ impl<S: Sink> Operator for SinkOperator<S> {
             list(WRITER_SPLIT, split, writer.split),
         ];
         let metas = vec![
-            list_state_meta::<S::Committable>(COMMITTABLES, split),
-            list_state_meta::<Vec<u8>>(WRITER, union),
-            list_state_meta::<Vec<u8>>(WRITER_SPLIT, split),
+            StateMeta::of_elements::<S::Committable>(COMMITTABLES, split),
+            StateMeta::of_elements::<Vec<u8>>(WRITER, union),
+            StateMeta::of_elements::<Vec<u8>>(WRITER_SPLIT, split),
         ];
         Ok(Captured { operator_states, metas, ..Captured::default() })
     }

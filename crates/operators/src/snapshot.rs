@@ -3,8 +3,6 @@
 //! An operator's keyed state consists of parts: stores of named states, tables, timers. They are
 //! captured and restored in one order, always the same, into one file.
 
-use std::any::type_name;
-
 use hurtig_operator_api::{Captured, KeyedFile, ListStateData, OperatorContext, OperatorRestore};
 use hurtig_state_api::Key;
 use hurtig_state_heap::{
@@ -12,25 +10,19 @@ use hurtig_state_heap::{
 };
 use hurtig_types::{
     FlowError, FlowResult, KeyGroupRange, Record, RedistributionMode, StateKind, StateMeta,
-    codec::CodecError, snapshot::state_checksum,
+    codec::CodecError,
 };
 
 use crate::keyed::Timers;
 
-/// Describes a list state for snapshots.
-pub(crate) fn list_state_meta<T: 'static>(name: &str, mode: RedistributionMode) -> StateMeta {
-    let kind = match mode {
-        RedistributionMode::Broadcast => StateKind::Broadcast,
-        RedistributionMode::SplitDistribute | RedistributionMode::Union => StateKind::OperatorList,
-    };
-    let schema = type_name::<T>().to_owned();
-    StateMeta {
-        name: name.to_owned(),
-        kind,
-        codec: "postcard-1".to_owned(),
-        fingerprint: state_checksum(schema.as_bytes()),
-        schema,
-    }
+/// Checks that a list state is read as it was written.
+pub(crate) fn check_list<T: Record>(
+    context: &OperatorContext,
+    name: &str,
+    mode: RedistributionMode,
+) -> FlowResult {
+    let written = context.restored.as_ref().and_then(|restored| restored.meta(name));
+    written.map_or(Ok(()), |written| check_meta(&StateMeta::of_elements::<T>(name, mode), written))
 }
 
 /// The keyed state of an operator.
@@ -49,8 +41,8 @@ pub(crate) trait KeyedParts {
     /// No capture will reach back before this one.
     fn forget_before(&mut self, capture: u32);
     /// Operator state beside the keyed one.
-    fn operator_states(&self) -> Vec<ListStateData> {
-        Vec::new()
+    fn operator_states(&self) -> Result<Vec<ListStateData>, CodecError> {
+        Ok(Vec::new())
     }
     /// Describes all states.
     fn metas(&self) -> Vec<StateMeta>;
@@ -59,21 +51,30 @@ pub(crate) trait KeyedParts {
 }
 
 /// A capture of an operator's keyed state under way.
+///
+/// The timers of a chain of files are those of its last one. A delta that is empty makes no file,
+/// so when the last timers have gone it says so by a declaration without content.
 #[derive(Default)]
 pub(crate) struct Capturing {
     writer: Option<CaptureWriter>,
+    number: Option<u32>,
+    since: Option<u32>,
+    is_empty: bool,
+    /// The latest capture that had timers.
+    with_timers: Option<u32>,
 }
 
 impl Capturing {
-    pub(crate) fn begin(&mut self, parts: &mut dyn KeyedParts, since: Option<u32>) -> Captured {
+    pub(crate) fn begin(
+        &mut self,
+        parts: &mut dyn KeyedParts,
+        since: Option<u32>,
+    ) -> FlowResult<Captured> {
+        let operator_states = parts.operator_states()?;
         self.writer = Some(CaptureWriter::default());
         let number = parts.begin(since);
-        Captured {
-            keyed: true,
-            number,
-            operator_states: parts.operator_states(),
-            metas: parts.metas(),
-        }
+        (self.number, self.since, self.is_empty) = (number, since, true);
+        Ok(Captured { keyed: true, number, operator_states, metas: parts.metas() })
     }
 
     pub(crate) fn next(
@@ -82,14 +83,24 @@ impl Capturing {
         max_bytes: usize,
         out: &mut Vec<u8>,
     ) -> FlowResult<bool> {
-        let Some(writer) = &mut self.writer else {
+        let Self { writer: Some(writer), number, since, is_empty, with_timers } = self else {
             return Ok(false);
         };
         let end = out.len().saturating_add(max_bytes);
         while out.len() < end {
             let left = end - out.len();
-            let more = parts.next(left, &mut |meta, block| writer.append(meta, &block, out))?;
+            let more = parts.next(left, &mut |meta, block| {
+                *is_empty = false;
+                if is_timers(&block) {
+                    *with_timers = *number;
+                }
+                writer.append(meta, &block, out)
+            })?;
             if !more {
+                let timers_gone = since.is_some() && *with_timers >= *since;
+                if let (true, true, Some(meta)) = (*is_empty, timers_gone, parts.metas().first()) {
+                    writer.declare(meta, out)?;
+                }
                 self.writer = None;
                 return Ok(false);
             }
@@ -131,6 +142,10 @@ pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> 
         })?;
     }
     Ok(())
+}
+
+fn is_timers(block: &Block) -> bool {
+    matches!(block.kind, BlockKind::EventTimers | BlockKind::ProcessingTimers)
 }
 
 /// A block could not be read.
@@ -218,18 +233,29 @@ impl<K: Key, N: Record + Eq> Timers<K, N> {
 
 /// The snapshot methods of an operator whose field `$core: Option<impl KeyedParts>` holds its keyed
 /// state, and `$core.capturing` the capture under way.
+///
+/// With `$function`, that field's hook is called first, for the operator state in
+/// `$core.operator_state`.
 macro_rules! keyed_snapshots {
-    ($core:ident) => {
+    ($core:ident $(, $($function:ident).+)?) => {
         fn begin_capture(
             &mut self,
-            _: hurtig_types::CheckpointId,
+            checkpoint: hurtig_types::CheckpointId,
             since: Option<u32>,
         ) -> FlowResult<hurtig_operator_api::Captured> {
             let core = self.$core.as_mut().ok_or_else($crate::keyed::not_open)?;
+            $(
+                let function = &mut self.$($function).+;
+                let store = &mut core.operator_state;
+                $crate::checkpointed::update(store, checkpoint, |context| {
+                    function.snapshot_state(context)
+                })?;
+            )?
+            let _ = checkpoint;
             let mut capturing = std::mem::take(&mut core.capturing);
             let captured = capturing.begin(core, since);
             core.capturing = capturing;
-            Ok(captured)
+            captured
         }
 
         fn next_capture(&mut self, max_bytes: usize, out: &mut Vec<u8>) -> FlowResult<bool> {

@@ -19,13 +19,13 @@ use hurtig_operator_api::{
 };
 use hurtig_types::{
     Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP,
-    RedistributionMode, codec,
+    RedistributionMode, StateMeta, codec,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     keyed::not_open,
-    snapshot::list_state_meta,
+    snapshot::check_list,
     time::{Announcer, WatermarkGenerator, WatermarkStrategy},
 };
 
@@ -158,6 +158,7 @@ impl<S: Source> Operator for SourceOperator<S> {
                 })
                 .map_err(FlowError::external)?,
         );
+        check_list::<S::Split>(context, SPLITS, RedistributionMode::SplitDistribute)?;
         if let (Some(restored), Some(reader)) = (&context.restored, &mut self.reader) {
             let splits = restored.list(SPLITS).map(codec::decode::<S::Split>);
             let splits: Vec<S::Split> = splits.collect::<Result<_, _>>()?;
@@ -238,7 +239,7 @@ impl<S: Source> Operator for SourceOperator<S> {
         let elements: Result<Vec<_>, _> = splits.iter().map(codec::encode).collect();
         let mode = RedistributionMode::SplitDistribute;
         let splits = ListStateData { name: SPLITS.to_owned(), mode, elements: elements? };
-        let meta = list_state_meta::<S::Split>(SPLITS, mode);
+        let meta = StateMeta::of_elements::<S::Split>(SPLITS, mode);
         Ok(Captured { operator_states: vec![splits], metas: vec![meta], ..Captured::default() })
     }
 

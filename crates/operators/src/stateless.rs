@@ -1,14 +1,19 @@
-//! Operators without state: map, filter, flat map, and the plain process function.
+//! Operators without keys: map, filter, flat map, and the plain process function.
 
 use std::marker::PhantomData;
 
 use hurtig_operator_api::{Operator, OperatorContext, Output};
+use hurtig_state_heap::OperatorStateStore;
 use hurtig_types::{Batch, BoxError, BoxedPayload, CheckpointId, FlowError, FlowResult, Record};
 
-use crate::{Collector, RuntimeContext};
+use crate::{
+    Collector, RuntimeContext,
+    checkpointed::{checkpointed_hooks, function_capture, initialize},
+};
 
 /// A rich function from one record to one record.
 pub trait MapFunction<I, O>: Send {
+    checkpointed_hooks!();
     /// Called once before the first record.
     fn open(&mut self, context: &RuntimeContext) -> Result<(), BoxError> {
         let _ = context;
@@ -29,6 +34,7 @@ pub trait MapFunction<I, O>: Send {
 
 /// A function from one record to any number, on the main output and on side outputs.
 pub trait ProcessFunction<I, O: Record>: Send {
+    checkpointed_hooks!();
     /// Called once before the first record.
     fn open(&mut self, context: &RuntimeContext) -> Result<(), BoxError> {
         let _ = context;
@@ -76,20 +82,25 @@ impl<I: Record, O: Record, F: FnMut(I) -> O + Send> Operator for MapOperator<I, 
 /// Maps by a rich or fallible function.
 pub struct MapFunctionOperator<I, O, F> {
     function: F,
+    operator_state: OperatorStateStore,
     types: PhantomData<fn(I) -> O>,
 }
 
 impl<I, O, F> MapFunctionOperator<I, O, F> {
     /// An operator around `function`.
     pub fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+        Self { function, operator_state: OperatorStateStore::default(), types: PhantomData }
     }
 }
 
 impl<I: Record, O: Record, F: MapFunction<I, O>> Operator for MapFunctionOperator<I, O, F> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let function = &mut self.function;
+        self.operator_state = initialize(context, |state| function.initialize_state(state))?;
         self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
     }
+
+    function_capture!();
 
     fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
         self.function.notify_checkpoint_complete(checkpoint).map_err(FlowError::user)
@@ -190,20 +201,25 @@ where
 /// Runs a [`ProcessFunction`].
 pub struct ProcessOperator<I, O, F> {
     function: F,
+    operator_state: OperatorStateStore,
     types: PhantomData<fn(I) -> O>,
 }
 
 impl<I, O, F> ProcessOperator<I, O, F> {
     /// An operator around `function`.
     pub fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+        Self { function, operator_state: OperatorStateStore::default(), types: PhantomData }
     }
 }
 
 impl<I: Record, O: Record, F: ProcessFunction<I, O>> Operator for ProcessOperator<I, O, F> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let function = &mut self.function;
+        self.operator_state = initialize(context, |state| function.initialize_state(state))?;
         self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
     }
+
+    function_capture!();
 
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let Batch { values, timestamps, .. } = Batch::<I>::from_payload(batch)?;

@@ -3,12 +3,17 @@
 use std::marker::PhantomData;
 
 use hurtig_operator_api::{Operator, OperatorContext, Output};
+use hurtig_state_heap::OperatorStateStore;
 use hurtig_types::{Batch, BoxError, BoxedPayload, FlowError, FlowResult, Record};
 
-use crate::{Collector, RuntimeContext};
+use crate::{
+    Collector, RuntimeContext,
+    checkpointed::{checkpointed_hooks, function_capture, initialize},
+};
 
 /// A function over two streams; as Flink's `CoProcessFunction` on streams without keys.
 pub trait CoProcessFunction<A, B, O: Record>: Send {
+    checkpointed_hooks!();
     /// Called once before the first record.
     fn open(&mut self, context: &RuntimeContext) -> Result<(), BoxError> {
         let _ = context;
@@ -27,13 +32,14 @@ pub trait CoProcessFunction<A, B, O: Record>: Send {
 /// Runs a [`CoProcessFunction`].
 pub struct CoProcessOperator<A, B, O, F> {
     function: F,
+    operator_state: OperatorStateStore,
     types: PhantomData<fn(A, B) -> O>,
 }
 
 impl<A, B, O, F> CoProcessOperator<A, B, O, F> {
     /// An operator around `function`.
     pub fn new(function: F) -> Self {
-        Self { function, types: PhantomData }
+        Self { function, operator_state: OperatorStateStore::default(), types: PhantomData }
     }
 }
 
@@ -60,8 +66,12 @@ where
     F: CoProcessFunction<A, B, O>,
 {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let function = &mut self.function;
+        self.operator_state = initialize(context, |state| function.initialize_state(state))?;
         self.function.open(&RuntimeContext::new(context)).map_err(FlowError::user)
     }
+
+    function_capture!();
 
     fn process(&mut self, input: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let function = &mut self.function;

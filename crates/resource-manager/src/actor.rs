@@ -1,6 +1,6 @@
 //! The ResourceManager's actor.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
@@ -15,7 +15,7 @@ use crate::slot_manager::{Decision, SlotManager};
 
 enum Message {
     Register(TaskExecutorRegistration, Arc<dyn TaskExecutorGateway>),
-    Heartbeat(ResourceId, SlotReport),
+    Heartbeat(ResourceId, SlotReport, oneshot::Sender<bool>),
     Disconnect(ResourceId, String),
     SlotAvailable(SlotId, AllocationId),
     RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>),
@@ -42,8 +42,8 @@ impl Drop for Executor {
 /// The actor.
 pub struct ResourceManager {
     slots: SlotManager,
-    executors: HashMap<ResourceId, Executor>,
-    jobs: HashMap<JobId, (FencingToken, Arc<dyn JobMasterGateway>)>,
+    executors: BTreeMap<ResourceId, Executor>,
+    jobs: BTreeMap<JobId, (FencingToken, Arc<dyn JobMasterGateway>)>,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
     clock: Clock,
@@ -70,8 +70,8 @@ impl ResourceManager {
         let (mailbox, inbox) = Mailbox::new("ResourceManager");
         let manager = Self {
             slots: SlotManager::new(seed),
-            executors: HashMap::new(),
-            jobs: HashMap::new(),
+            executors: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
             clock,
@@ -110,13 +110,17 @@ impl ResourceManager {
                 tracing::info!(resource = %registration.resource, "TaskExecutor registered");
                 self.slots.on_report(registration.resource, &registration.slots)
             }
-            Message::Heartbeat(resource, report) => match self.executors.get_mut(&resource) {
-                Some(executor) => {
-                    executor.last_heartbeat_ms = self.clock.now_ms();
-                    self.slots.on_report(resource, &report)
+            Message::Heartbeat(resource, report, known) => {
+                // Who asked may have gone.
+                let _ = known.send(self.executors.contains_key(&resource));
+                match self.executors.get_mut(&resource) {
+                    Some(executor) => {
+                        executor.last_heartbeat_ms = self.clock.now_ms();
+                        self.slots.on_report(resource, &report)
+                    }
+                    None => Vec::new(),
                 }
-                None => Vec::new(),
-            },
+            }
             Message::Disconnect(resource, reason) => self.lose(resource, &reason),
             Message::SlotAvailable(slot, allocation) => self.slots.on_free(slot, allocation),
             Message::RegisterJob(job, token, gateway) => {
@@ -250,7 +254,11 @@ impl ResourceManagerGateway for ResourceManagerHandle {
         resource: ResourceId,
         slots: SlotReport,
     ) -> RpcResult<()> {
-        self.mailbox.tell(Message::Heartbeat(resource, slots)).await
+        match self.mailbox.ask(|known| Message::Heartbeat(resource, slots, known)).await? {
+            true => Ok(()),
+            // It was lost and is back, or its registration did not arrive.
+            false => Err(RpcError::NotFound(format!("TaskExecutor {resource} is not registered"))),
+        }
     }
 
     async fn disconnect_task_executor(

@@ -173,6 +173,16 @@ impl JobScheduler {
         }
     }
 
+    /// Before the job starts: the numbers of key groups that a snapshot has brought.
+    pub fn take_over_max_parallelism(&mut self, of: impl Iterator<Item = (JobVertexId, u32)>) {
+        for (id, max_parallelism) in of {
+            let mut vertices = self.graph.graph.vertices.iter_mut();
+            if let Some(vertex) = vertices.find(|vertex| vertex.id == id) {
+                vertex.max_parallelism = max_parallelism;
+            }
+        }
+    }
+
     /// Starts the job.
     pub fn start(&mut self, now_ms: i64) -> Vec<Command> {
         let mut commands = Vec::new();

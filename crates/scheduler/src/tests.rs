@@ -18,6 +18,7 @@ fn vertex(id: u128, parallelism: u32) -> JobVertex {
         name: format!("v{id}"),
         parallelism,
         max_parallelism: 128,
+        max_parallelism_derived: true,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,

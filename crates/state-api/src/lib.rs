@@ -8,6 +8,12 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use hurtig_types::Record;
 
+mod ttl;
+
+pub use ttl::{
+    IncrementalCleanup, StateTtlConfig, StateVisibility, TtlTimeCharacteristic, UpdateType,
+};
+
 /// What can be a key: an ordinary record that can be compared. Keys are hashed through the record
 /// codec (see `hurtig_types::key_group`), so two equal keys must encode equally.
 pub trait Key: Record + Eq {}
@@ -38,24 +44,37 @@ macro_rules! plain_descriptor {
         $(#[$doc])*
         pub struct $name<$($param),+> {
             name: String,
+            ttl: Option<StateTtlConfig>,
             types: PhantomData<fn() -> ($($param,)+)>,
         }
 
         impl<$($param),+> $name<$($param),+> {
             /// State of that name.
             pub fn new(name: &str) -> Self {
-                Self { name: name.to_owned(), types: PhantomData }
+                Self { name: name.to_owned(), ttl: None, types: PhantomData }
             }
 
             /// The name.
             pub fn name(&self) -> &str {
                 &self.name
             }
+
+            /// Gives the state a time to live; keyed state only.
+            #[must_use]
+            pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+                self.ttl = ttl.is_enabled().then_some(ttl);
+                self
+            }
+
+            /// The time to live, if there is one.
+            pub fn ttl(&self) -> Option<&StateTtlConfig> {
+                self.ttl.as_ref()
+            }
         }
 
         impl<$($param),+> Clone for $name<$($param),+> {
             fn clone(&self) -> Self {
-                Self { name: self.name.clone(), types: PhantomData }
+                Self { name: self.name.clone(), ttl: self.ttl, types: PhantomData }
             }
         }
 
@@ -83,6 +102,7 @@ plain_descriptor!(
 /// One value per key, combined from all that were added.
 pub struct ReducingStateDescriptor<V> {
     name: String,
+    ttl: Option<StateTtlConfig>,
     /// Combines the value so far with a new one.
     pub reduce: Arc<dyn Fn(&mut V, V) + Send + Sync>,
 }
@@ -90,18 +110,31 @@ pub struct ReducingStateDescriptor<V> {
 impl<V> ReducingStateDescriptor<V> {
     /// State of that name, combined by `reduce`.
     pub fn new(name: &str, reduce: impl Fn(&mut V, V) + Send + Sync + 'static) -> Self {
-        Self { name: name.to_owned(), reduce: Arc::new(reduce) }
+        Self { name: name.to_owned(), ttl: None, reduce: Arc::new(reduce) }
     }
 
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Gives the state a time to live; keyed state only.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.ttl = ttl.is_enabled().then_some(ttl);
+        self
+    }
+
+    /// The time to live, if there is one.
+    pub fn ttl(&self) -> Option<&StateTtlConfig> {
+        self.ttl.as_ref()
+    }
 }
 
 /// One accumulator per key, aggregated from all values that were added.
 pub struct AggregatingStateDescriptor<A> {
     name: String,
+    ttl: Option<StateTtlConfig>,
     /// The aggregation.
     pub aggregate: Arc<A>,
 }
@@ -109,11 +142,23 @@ pub struct AggregatingStateDescriptor<A> {
 impl<A> AggregatingStateDescriptor<A> {
     /// State of that name, aggregated by `aggregate`.
     pub fn new(name: &str, aggregate: A) -> Self {
-        Self { name: name.to_owned(), aggregate: Arc::new(aggregate) }
+        Self { name: name.to_owned(), ttl: None, aggregate: Arc::new(aggregate) }
     }
 
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Gives the state a time to live; keyed state only.
+    #[must_use]
+    pub fn enable_time_to_live(mut self, ttl: StateTtlConfig) -> Self {
+        self.ttl = ttl.is_enabled().then_some(ttl);
+        self
+    }
+
+    /// The time to live, if there is one.
+    pub fn ttl(&self) -> Option<&StateTtlConfig> {
+        self.ttl.as_ref()
     }
 }

@@ -15,10 +15,10 @@
 //! entries.
 
 use hurtig_state_api::Key;
-use hurtig_types::{Record, codec, codec::CodecError, key_group_of, stable_hash};
+use hurtig_types::{Record, codec, codec::CodecError, key_group_of};
 use serde::{Deserialize, Serialize};
 
-use crate::table::Entry;
+use crate::table::{Entry, HashOf};
 
 /// What a block holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +79,13 @@ impl Block {
         let mut rest = &self.bytes[..];
         for _ in 0..self.count {
             let (item, left) = codec::decode_prefix::<T>(rest, total)?;
+            let takes_no_bytes = left.len() == rest.len();
             rest = left;
             f(item)?;
+            if takes_no_bytes {
+                // All that follow are the same: a count alone must not keep us busy.
+                break;
+            }
         }
         if rest.is_empty() {
             Ok(())
@@ -92,8 +97,13 @@ impl Block {
         }
     }
 
-    fn hash_of<K: Key>(&self, key: &K, max_parallelism: u32) -> Result<u64, CodecError> {
-        let hash = stable_hash(key).map_err(|error| CodecError::Malformed(error.to_string()))?;
+    fn hash_of<K: Key>(
+        &self,
+        key: &K,
+        max_parallelism: u32,
+        hash_of: HashOf<K>,
+    ) -> Result<u64, CodecError> {
+        let hash = hash_of(key).map_err(|error| CodecError::Malformed(error.to_string()))?;
         if key_group_of(hash, max_parallelism) != self.key_group {
             let problem = format!("a key does not belong to key group {}", self.key_group);
             return Err(CodecError::Malformed(problem));
@@ -105,11 +115,11 @@ impl Block {
     pub(crate) fn each_entry<K: Key, V: Record>(
         &self,
         max_parallelism: u32,
-        mut f: impl FnMut(u64, K, V),
+        hash_of: HashOf<K>,
+        mut f: impl FnMut(u64, K, V) -> Result<(), CodecError>,
     ) -> Result<(), CodecError> {
         self.each(|(key, value): (K, V)| {
-            f(self.hash_of(&key, max_parallelism)?, key, value);
-            Ok(())
+            f(self.hash_of(&key, max_parallelism, hash_of)?, key, value)
         })
     }
 
@@ -117,18 +127,40 @@ impl Block {
     pub(crate) fn each_key<K: Key>(
         &self,
         max_parallelism: u32,
+        hash_of: HashOf<K>,
         mut f: impl FnMut(u64, K),
     ) -> Result<(), CodecError> {
         self.each(|key: K| {
-            f(self.hash_of(&key, max_parallelism)?, key);
+            f(self.hash_of(&key, max_parallelism, hash_of)?, key);
             Ok(())
         })
     }
 }
 
+/// What of a value belongs into a capture.
+#[derive(Debug)]
+pub(crate) enum Kept<V> {
+    All,
+    Part(V),
+    Nothing,
+}
+
+/// Leaves values out of a capture, or parts of them.
+pub(crate) struct Filter<V> {
+    /// When: passed to the function.
+    pub(crate) horizon_ms: i64,
+    pub(crate) keep: fn(&V, i64) -> Kept<V>,
+}
+
+impl<V> std::fmt::Debug for Filter<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Filter({})", self.horizon_ms)
+    }
+}
+
 /// A capture under way.
 #[derive(Debug)]
-pub(crate) struct Capture {
+pub(crate) struct Capture<V> {
     /// Entries of this epoch or later are not part of it.
     epoch: u32,
     /// Entries of an epoch before this one are not part of it.
@@ -139,20 +171,47 @@ pub(crate) struct Capture {
     removals_taken: bool,
     /// What was about to change, by key group.
     changed: Vec<Changed>,
+    filter: Option<Filter<V>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Changed {
-    count: u32,
-    bytes: Vec<u8>,
+    block: Block,
     error: Option<CodecError>,
 }
 
-impl Capture {
-    pub(crate) fn new(epoch: u32, since: Option<u32>, groups: usize) -> Self {
+impl Default for Changed {
+    fn default() -> Self {
+        Self { block: Block::new(0, BlockKind::Entries), error: None }
+    }
+}
+
+impl<V: Record> Capture<V> {
+    pub(crate) fn new(
+        epoch: u32,
+        since: Option<u32>,
+        groups: usize,
+        filter: Option<Filter<V>>,
+    ) -> Self {
         let changed = (0..groups).map(|_| Changed::default()).collect();
         let since = since.unwrap_or(0);
-        Self { epoch, since, group: 0, bucket: 0, removals_taken: since == 0, changed }
+        Self { epoch, since, group: 0, bucket: 0, removals_taken: since == 0, changed, filter }
+    }
+
+    /// Writes an entry, as far as it is to be kept.
+    pub(crate) fn write<K: Key>(
+        &self,
+        entry: &Entry<K, V>,
+        block: &mut Block,
+    ) -> Result<(), CodecError> {
+        let Some(filter) = &self.filter else {
+            return block.push(&entry.key, &entry.value);
+        };
+        match (filter.keep)(&entry.value, filter.horizon_ms) {
+            Kept::All => block.push(&entry.key, &entry.value),
+            Kept::Part(value) => block.push(&entry.key, &value),
+            Kept::Nothing => Ok(()),
+        }
     }
 
     #[inline]
@@ -161,17 +220,15 @@ impl Capture {
     }
 
     /// An entry is about to change or to go.
-    pub(crate) fn changed<K: Key, V: Record>(&mut self, group: usize, entry: &Entry<K, V>) {
-        if group < self.group || !self.is_part(entry.epoch) {
+    pub(crate) fn changed<K: Key>(&mut self, group: usize, entry: &Entry<K, V>) {
+        if group < self.group || !self.is_part(entry.epoch) || group >= self.changed.len() {
             return;
         }
-        let Some(changed) = self.changed.get_mut(group) else { return };
-        let encoded = codec::encode_into(&entry.key, &mut changed.bytes)
-            .and_then(|()| codec::encode_into(&entry.value, &mut changed.bytes));
-        match encoded {
-            Ok(()) => changed.count += 1,
-            Err(error) => changed.error = Some(error),
+        let mut changed = std::mem::take(&mut self.changed[group]);
+        if let Err(error) = self.write(entry, &mut changed.block) {
+            changed.error = Some(error);
         }
+        self.changed[group] = changed;
     }
 
     /// What had to be written of the key group before its turn.
@@ -179,10 +236,7 @@ impl Capture {
         let changed = self.changed.get_mut(self.group).map(std::mem::take).unwrap_or_default();
         match changed.error {
             Some(error) => Err(error),
-            None => {
-                let Changed { count, bytes, .. } = changed;
-                Ok(Block { count, bytes, ..Block::new(key_group, BlockKind::Entries) })
-            }
+            None => Ok(Block { key_group, ..changed.block }),
         }
     }
 

@@ -33,6 +33,14 @@ pub struct CaptureWriter {
 }
 
 impl CaptureWriter {
+    /// Appends the declaration of a state without anything of it, so that there is a file.
+    pub fn declare(&mut self, meta: &StateMeta, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        out.push(DECLARE);
+        codec::encode_into(meta, out)?;
+        self.declared.push(meta.name.clone());
+        Ok(())
+    }
+
     /// Appends a block.
     pub fn append(
         &mut self,
@@ -44,9 +52,7 @@ impl CaptureWriter {
         let state = match known {
             Some(state) => state,
             None => {
-                out.push(DECLARE);
-                codec::encode_into(meta, out)?;
-                self.declared.push(meta.name.clone());
+                self.declare(meta, out)?;
                 self.declared.len() - 1
             }
         };

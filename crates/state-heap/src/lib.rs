@@ -3,6 +3,7 @@
 //! - [`KeyedTable`]: the values of one state, one hash table per key group, reached with the stable
 //!   hash that the caller has computed once per record.
 //! - [`KeyedStateStore`]: all states of one operator by name, with the current key.
+//! - [`OperatorStateStore`]: lists of one subtask, and maps that are equal in all.
 //! - [`TimerQueue`]: timers by time, deduplicated by (time, key, namespace).
 //!
 //! - [`capture`]: writing tables down while they go on changing; [`file`]: what comes of it.
@@ -11,16 +12,22 @@
 
 pub mod capture;
 pub mod file;
+#[cfg(test)]
+mod hostile;
+pub mod operator_state;
 mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
+mod ttl;
 
 pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
+pub use operator_state::{BroadcastState, OperatorListState, OperatorStateStore};
 pub use store::{
-    AggregatingState, KeyedStateStore, ListState, MapState, ReducingState, StateError, ValueState,
-    keyed_state_meta,
+    AggregatingState, KeyedState, KeyedStateStore, ListState, MapEntries, MapState, ReducingState,
+    StateError, ValueState, keyed_state_meta,
 };
-pub use table::{IntoEntries, KeyedTable};
+pub use table::{HashOf, IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};
+pub use ttl::StateMap;

@@ -1,230 +1,177 @@
-//! All states of one operator, by name, with the current key.
+//! All keyed states of one operator, by name, with the current key.
 //!
 //! A state is registered once, in `open`, and reached through the handle that this gives. A handle
 //! knows the type of its values; the store knows the key. Access costs one table look-up with a
 //! hash that was computed for the record.
+//!
+//! The store has no clock: its owner tells it the time once per batch ([`KeyedStateStore::begin_batch`]),
+//! which is also when state whose time to live has passed is cleaned up, so much as the accesses
+//! since have earned.
 
-use std::{
-    any::{Any, type_name},
-    collections::HashMap,
-    hash::Hash,
-    marker::PhantomData,
-    sync::Arc,
-};
+mod error;
+mod folding;
+mod list;
+mod map;
+mod slot;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod ttl_tests;
+mod value;
+
+use std::hash::Hash;
 
 use hurtig_state_api::{
     AggregateFunction, AggregatingStateDescriptor, Key, ListStateDescriptor, MapStateDescriptor,
-    ReducingStateDescriptor, ValueStateDescriptor,
+    ReducingStateDescriptor, StateTtlConfig, ValueStateDescriptor,
 };
 use hurtig_types::{
     KeyGroupRange, Record,
     codec::CodecError,
-    snapshot::{StateDifference, StateKind, StateMeta, state_checksum},
+    snapshot::{StateKind, StateMeta},
+    stable_hash,
 };
 
-use crate::{capture::Block, table::KeyedTable};
+use crate::{
+    capture::Block,
+    table::{HashOf, KeyedTable},
+    ttl::{Expired, Expiring, Stamped, StampedList, StateMap, Ttl},
+};
 
-/// Misuse of state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StateError {
-    /// Two states of one operator have the same name but differ in kind or type.
-    Mismatch {
-        /// The name.
-        name: String,
-    },
-    /// A handle is used with another operator's store.
-    ForeignHandle,
-    /// There is no current key.
-    NoKey,
-    /// The snapshot's state cannot be read as the program declares it.
-    Changed {
-        /// The name.
-        name: String,
-        /// How they differ.
-        difference: Box<StateDifference>,
-    },
-    /// The snapshot's state is damaged.
-    Unreadable {
-        /// The name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-}
+pub use error::StateError;
+pub use folding::{AggregatingState, ReducingState};
+pub use list::ListState;
+pub use map::{MapEntries, MapState};
+pub use value::ValueState;
 
-impl std::fmt::Display for StateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Mismatch { name } => {
-                write!(f, "state {name:?} is registered twice with different types")
-            }
-            Self::ForeignHandle => f.write_str("a state handle of another operator was used"),
-            Self::NoKey => f.write_str("keyed state was used outside of a keyed call"),
-            Self::Changed { name, difference } => {
-                write!(f, "state {name:?} cannot be restored: {difference}")
-            }
-            Self::Unreadable { name, reason } => {
-                write!(f, "state {name:?} cannot be restored: {reason}")
-            }
-        }
-    }
-}
+use slot::{PlainTable, Slot, StateTable, TimedAccess, TimedSlot, TimedTable, keep};
 
-impl std::error::Error for StateError {}
+/// Most buckets that are looked at per batch and state for what has expired.
+const MAX_SWEEP: usize = 16_384;
 
-macro_rules! handle {
-    ($(#[$doc:meta])* $name:ident<$($param:ident),+>) => {
-        $(#[$doc])*
-        pub struct $name<$($param),+> {
-            slot: usize,
-            types: PhantomData<fn() -> ($($param,)+)>,
-        }
-
-        impl<$($param),+> Clone for $name<$($param),+> {
-            fn clone(&self) -> Self {
-                *self
-            }
-        }
-
-        impl<$($param),+> Copy for $name<$($param),+> {}
-    };
-}
-
-handle!(
-    /// Handle of a value per key.
-    ValueState<V>
-);
-handle!(
-    /// Handle of a list per key.
-    ListState<V>
-);
-handle!(
-    /// Handle of a map per key.
-    MapState<UK, UV>
-);
-
-/// Handle of a reduced value per key.
-#[derive(Clone)]
-pub struct ReducingState<V> {
+/// What a handle knows of its state.
+#[derive(Clone, Copy, Debug)]
+struct Place {
     slot: usize,
-    reduce: Arc<dyn Fn(&mut V, V) + Send + Sync>,
+    ttl: Option<Ttl>,
 }
 
-/// Handle of an aggregate per key of values of type `I`.
-pub struct AggregatingState<I, A> {
-    slot: usize,
-    aggregate: Arc<A>,
-    types: PhantomData<fn() -> I>,
-}
+/// A handle of a keyed state of any kind.
+pub trait KeyedState: sealed::HasPlace {}
+impl<T: sealed::HasPlace> KeyedState for T {}
 
-impl<I, A> Clone for AggregatingState<I, A> {
-    fn clone(&self) -> Self {
-        Self { slot: self.slot, aggregate: self.aggregate.clone(), types: PhantomData }
+mod sealed {
+    /// Says which state of its store a handle is of.
+    pub trait HasPlace {
+        fn slot(&self) -> usize;
     }
 }
+use sealed::HasPlace;
 
-struct Slot {
-    meta: StateMeta,
-    table: Box<dyn StateTable>,
-}
-
-/// A table whose types are known only to its handles.
-trait StateTable: Send {
-    fn as_any(&mut self) -> &mut dyn Any;
-    fn begin_capture(&mut self, since: Option<u32>);
-    fn cancel_capture(&mut self);
-    fn forget_removals_before(&mut self, capture: u32);
-    fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError>;
-    fn is_empty(&self) -> bool;
-}
-
-impl<K: Key, V: Record> StateTable for KeyedTable<K, V> {
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn begin_capture(&mut self, since: Option<u32>) {
-        KeyedTable::begin_capture(self, since);
-    }
-
-    fn cancel_capture(&mut self) {
-        KeyedTable::cancel_capture(self);
-    }
-
-    fn forget_removals_before(&mut self, capture: u32) {
-        KeyedTable::forget_removals_before(self, capture);
-    }
-
-    fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError> {
-        KeyedTable::next_block(self, max_bytes)
-    }
-
-    fn is_empty(&self) -> bool {
-        KeyedTable::is_empty(self)
-    }
+/// A state of a snapshot that has not been registered yet. Files of one chain may have been written
+/// by programs that described it differently.
+struct Restored {
+    metas: Vec<StateMeta>,
+    blocks: Vec<(usize, Block)>,
 }
 
 /// Describes a keyed state for snapshots.
-pub fn keyed_state_meta<K: 'static, V: 'static>(name: &str, kind: StateKind) -> StateMeta {
-    let schema = format!("{} by {}", type_name::<V>(), type_name::<K>());
-    StateMeta {
-        name: name.to_owned(),
-        kind,
-        codec: CODEC.to_owned(),
-        fingerprint: state_checksum(schema.as_bytes()),
-        schema,
-    }
+pub fn keyed_state_meta<K: Key, V: Record>(name: &str, kind: StateKind) -> StateMeta {
+    StateMeta::by_key::<K, V>(name, kind)
 }
 
-/// The codec of keyed state and its version.
-const CODEC: &str = "postcard-1";
-
-/// All states of one operator.
+/// All keyed states of one operator.
 pub struct KeyedStateStore<K> {
-    slots: Vec<Slot>,
+    slots: Vec<Slot<K>>,
     range: KeyGroupRange,
     max_parallelism: u32,
+    hash_of: HashOf<K>,
     current: Option<(u64, K)>,
     /// Number of the last capture, or 1.
     epoch: u32,
-    /// Blocks of a snapshot whose state has not been registered yet, in their order.
-    restored: Vec<(StateMeta, Vec<Block>)>,
+    /// In their order.
+    restored: Vec<Restored>,
     /// The slot that the capture under way is at.
     capturing: Option<usize>,
+    now_ms: i64,
+    /// Some state has a time to live.
+    timed: bool,
 }
 
 impl<K: Key> KeyedStateStore<K> {
-    /// A store for a range of key groups.
-    pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
+    /// A store for a range of key groups, opened at a time of the wall clock.
+    pub fn new(range: KeyGroupRange, max_parallelism: u32, now_ms: i64) -> Self {
         Self {
             slots: Vec::new(),
             range,
             max_parallelism,
+            hash_of: stable_hash::<K>,
             current: None,
             epoch: 1,
             restored: Vec::new(),
             capturing: None,
+            now_ms,
+            timed: false,
+        }
+    }
+
+    /// The same for keys of which only a part says to which key group they belong.
+    #[must_use]
+    pub fn hashed_by(mut self, hash_of: HashOf<K>) -> Self {
+        self.hash_of = hash_of;
+        self
+    }
+
+    /// Tells the time, and cleans up some of what has expired. To be called once per batch of
+    /// `records` records, or before timers are fired.
+    #[inline]
+    pub fn begin_batch(&mut self, now_ms: i64, records: usize) {
+        self.now_ms = self.now_ms.max(now_ms);
+        if self.timed {
+            self.clean_up(records);
+        }
+    }
+
+    fn clean_up(&mut self, records: usize) {
+        for slot in &mut self.slots {
+            let Some(timed) = &mut slot.timed else { continue };
+            let Some(cleanup) = timed.cleanup else { continue };
+            if cleanup.run_cleanup_for_every_record {
+                timed.earned += records * cleanup.cleanup_size as usize;
+            }
+            // Tables are at least half empty for much of their life: two buckets per entry.
+            let buckets = std::mem::take(&mut timed.earned).saturating_mul(2);
+            slot.table.sweep(buckets.min(MAX_SWEEP), self.now_ms);
         }
     }
 
     /// Takes a block of a snapshot; it is decoded when its state is registered.
     pub fn restore(&mut self, meta: &StateMeta, block: Block) {
-        match self.restored.iter_mut().find(|(known, _)| known.name == meta.name) {
-            Some((_, blocks)) => blocks.push(block),
-            None => self.restored.push((meta.clone(), vec![block])),
-        }
+        let known = self.restored.iter().position(|restored| restored.metas[0].name == meta.name);
+        let index = known.unwrap_or_else(|| {
+            self.restored.push(Restored { metas: vec![meta.clone()], blocks: Vec::new() });
+            self.restored.len() - 1
+        });
+        let restored = &mut self.restored[index];
+        let described = restored.metas.iter().position(|known| known == meta);
+        let described = described.unwrap_or_else(|| {
+            restored.metas.push(meta.clone());
+            restored.metas.len() - 1
+        });
+        restored.blocks.push((described, block));
     }
 
-    /// Describes the states that are registered.
+    /// Describes the states that are registered, and those of the snapshot that are not yet.
     pub fn metas(&self) -> impl Iterator<Item = &StateMeta> {
-        let unread = self.restored.iter().map(|(meta, _)| meta);
+        let unread = self.restored.iter().filter_map(|restored| restored.metas.last());
         self.slots.iter().map(|slot| &slot.meta).chain(unread)
     }
 
     /// Begins a capture of all states; see [`KeyedTable::begin_capture`].
     pub fn begin_capture(&mut self, since: Option<u32>) -> u32 {
         self.epoch += 1;
-        self.slots.iter_mut().for_each(|slot| slot.table.begin_capture(since));
+        let now_ms = self.now_ms;
+        self.slots.iter_mut().for_each(|slot| slot.table.begin_capture(since, now_ms));
         self.capturing = Some(0);
         self.epoch
     }
@@ -254,9 +201,10 @@ impl<K: Key> KeyedStateStore<K> {
                     None => self.capturing = Some(index + 1),
                 },
                 Some(nth) => {
-                    let all = self.restored.iter();
-                    let mut blocks =
-                        all.flat_map(|(meta, blocks)| blocks.iter().map(move |b| (meta, b)));
+                    let mut blocks = self.restored.iter().flat_map(|restored| {
+                        let blocks = restored.blocks.iter();
+                        blocks.map(|(described, block)| (&restored.metas[*described], block))
+                    });
                     match blocks.nth(nth) {
                         Some((meta, block)) => {
                             self.capturing = Some(index + 1);
@@ -268,6 +216,14 @@ impl<K: Key> KeyedStateStore<K> {
             }
         }
         Ok(None)
+    }
+
+    /// Hash and key of every key that a registered state holds something for, state by state: a key
+    /// comes once per state.
+    pub fn each_key(&self, mut f: impl FnMut(u64, &K)) {
+        for slot in &self.slots {
+            slot.table.keys().iter().for_each(|(hash, key)| f(*hash, key));
+        }
     }
 
     /// True if no state holds anything.
@@ -287,44 +243,140 @@ impl<K: Key> KeyedStateStore<K> {
         self.current.as_ref().map(|(hash, key)| (*hash, key))
     }
 
-    fn register<V: Record>(&mut self, name: &str, kind: StateKind) -> Result<usize, StateError> {
-        if let Some(slot) = self.slots.iter().position(|slot| slot.meta.name == name) {
-            if self.slots[slot].table.as_any().is::<KeyedTable<K, V>>() {
-                return Ok(slot);
+    /// Calls `f` for each key that a state has something for, with that key current.
+    pub fn for_each_key<E: From<StateError>>(
+        &mut self,
+        state: &impl KeyedState,
+        mut f: impl FnMut(&K, &mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let slot = self.slots.get(state.slot()).ok_or(StateError::ForeignHandle)?;
+        let before = self.current.take();
+        let mut result = Ok(());
+        for (hash, key) in slot.table.keys() {
+            self.current = Some((hash, key.clone()));
+            result = f(&key, self);
+            if result.is_err() {
+                break;
             }
-            return Err(StateError::Mismatch { name: name.to_owned() });
         }
-        let meta = keyed_state_meta::<K, V>(name, kind);
-        let table = KeyedTable::<K, V>::new(self.range, self.max_parallelism);
-        let mut table = table.at_epoch(self.epoch);
-        table.track_removals();
-        if let Some(index) = self.restored.iter().position(|(known, _)| known.name == name) {
-            let (restored, blocks) = self.restored.swap_remove(index);
-            meta.check_restorable_from(&restored).map_err(|difference| StateError::Changed {
+        self.current = before;
+        result
+    }
+
+    fn register<S: Expiring>(
+        &mut self,
+        name: &str,
+        kind: StateKind,
+        ttl: Option<&StateTtlConfig>,
+    ) -> Result<Place, StateError> {
+        let config = ttl.filter(|config| config.is_enabled()).copied();
+        let ttl = config.as_ref().map(Ttl::new);
+        if let Some(slot) = self.slots.iter().position(|slot| slot.meta.name == name) {
+            let known = &mut self.slots[slot];
+            let table = known.table.as_any();
+            let same_type = match ttl {
+                Some(_) => table.is::<KeyedTable<K, S>>(),
+                None => table.is::<KeyedTable<K, S::Plain>>(),
+            };
+            let same_ttl = known.timed.as_ref().map(|timed| timed.config) == config;
+            return if same_type && same_ttl && known.meta.kind == kind {
+                Ok(Place { slot, ttl })
+            } else {
+                Err(StateError::Mismatch { name: name.to_owned() })
+            };
+        }
+        let meta = keyed_state_meta::<K, S::Plain>(name, kind);
+        let meta = if ttl.is_some() { meta.with_ttl() } else { meta };
+        let restored = self.restored.iter().position(|known| known.metas[0].name == name);
+        let restored = restored.map(|index| self.restored.remove(index));
+        for old in restored.iter().flat_map(|restored| &restored.metas) {
+            meta.check_restorable_from(old).map_err(|difference| StateError::Changed {
                 name: name.to_owned(),
                 difference: Box::new(difference),
             })?;
-            for block in &blocks {
-                table.restore(block).map_err(|error| StateError::Unreadable {
-                    name: name.to_owned(),
-                    reason: error.to_string(),
-                })?;
-            }
         }
-        self.slots.push(Slot { meta, table: Box::new(table) });
-        Ok(self.slots.len() - 1)
+        let table = match (ttl, &config) {
+            (Some(ttl), Some(config)) => {
+                let mut table = self.table::<S>();
+                self.read_timed(&mut table, restored, ttl)
+                    .map_err(|error| unreadable(name, &error))?;
+                let filtered = config.is_cleanup_full_snapshot();
+                Box::new(TimedTable { table, ttl, filtered }) as Box<dyn StateTable<K>>
+            }
+            _ => {
+                let mut table = self.table::<S::Plain>();
+                read_plain::<K, S>(&mut table, restored)
+                    .map_err(|error| unreadable(name, &error))?;
+                Box::new(PlainTable(table))
+            }
+        };
+        let timed = config.map(|config| {
+            let cleanup = config.incremental_cleanup();
+            Box::new(TimedSlot { config, cleanup, earned: 0, spare: None })
+        });
+        self.timed |= timed.is_some();
+        self.slots.push(Slot { meta, table, timed });
+        Ok(Place { slot: self.slots.len() - 1, ttl })
     }
 
-    /// The table of a slot with the current key.
+    fn table<V: Record>(&self) -> KeyedTable<K, V> {
+        let table = KeyedTable::new(self.range, self.max_parallelism);
+        let mut table = table.at_epoch(self.epoch).hashed_by(self.hash_of);
+        table.track_removals();
+        table
+    }
+
+    /// What had no times gets the present one; what has expired is left out.
+    fn read_timed<S: Expiring>(
+        &self,
+        table: &mut KeyedTable<K, S>,
+        restored: Option<Restored>,
+        ttl: Ttl,
+    ) -> Result<(), CodecError> {
+        let (now_ms, horizon_ms) = (self.now_ms, ttl.horizon_ms(self.now_ms));
+        let Some(Restored { metas, blocks }) = restored else { return Ok(()) };
+        for (described, block) in &blocks {
+            if !metas[*described].has_ttl() {
+                table.restore_with(block, |plain| Ok(Some(S::stamp(plain, now_ms))))?;
+                continue;
+            }
+            table.restore_with(block, |mut value: S| {
+                check_sound(&value)?;
+                if value.expired(horizon_ms) == Expired::All {
+                    return Ok(None);
+                }
+                value.drop_expired(horizon_ms);
+                Ok(Some(value))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The table of a state without time to live, at the current key.
     #[inline]
     fn access<V: Record>(
         &mut self,
-        slot: usize,
+        place: Place,
     ) -> Result<(&mut KeyedTable<K, V>, u64, &K), StateError> {
-        let slot = self.slots.get_mut(slot).ok_or(StateError::ForeignHandle)?;
+        let slot = self.slots.get_mut(place.slot).ok_or(StateError::ForeignHandle)?;
         let table = slot.table.as_any().downcast_mut().ok_or(StateError::ForeignHandle)?;
         let (hash, key) = self.current.as_ref().ok_or(StateError::NoKey)?;
         Ok((table, *hash, key))
+    }
+
+    /// The same of a state with a time to live.
+    fn access_timed<S: Expiring>(
+        &mut self,
+        place: Place,
+    ) -> Result<TimedAccess<'_, K, S>, StateError> {
+        let slot = self.slots.get_mut(place.slot).ok_or(StateError::ForeignHandle)?;
+        let table = slot.table.as_any().downcast_mut().ok_or(StateError::ForeignHandle)?;
+        let timed = slot.timed.as_deref_mut().ok_or(StateError::ForeignHandle)?;
+        let (hash, key) = self.current.as_ref().ok_or(StateError::NoKey)?;
+        if let Some(cleanup) = timed.cleanup {
+            timed.earned += cleanup.cleanup_size as usize;
+        }
+        Ok(TimedAccess { table, hash: *hash, key, now_ms: self.now_ms, spare: &mut timed.spare })
     }
 
     /// Registers a value per key.
@@ -332,8 +384,8 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ValueStateDescriptor<V>,
     ) -> Result<ValueState<V>, StateError> {
-        let slot = self.register::<V>(descriptor.name(), StateKind::Value)?;
-        Ok(ValueState { slot, types: PhantomData })
+        let (name, ttl) = (descriptor.name(), descriptor.ttl());
+        Ok(ValueState::new(self.register::<Stamped<V>>(name, StateKind::Value, ttl)?))
     }
 
     /// Registers a list per key.
@@ -341,8 +393,8 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ListStateDescriptor<V>,
     ) -> Result<ListState<V>, StateError> {
-        let slot = self.register::<Vec<V>>(descriptor.name(), StateKind::List)?;
-        Ok(ListState { slot, types: PhantomData })
+        let (name, ttl) = (descriptor.name(), descriptor.ttl());
+        Ok(ListState::new(self.register::<StampedList<V>>(name, StateKind::List, ttl)?))
     }
 
     /// Registers a map per key.
@@ -350,8 +402,9 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &MapStateDescriptor<UK, UV>,
     ) -> Result<MapState<UK, UV>, StateError> {
-        let slot = self.register::<HashMap<UK, UV>>(descriptor.name(), StateKind::Map)?;
-        Ok(MapState { slot, types: PhantomData })
+        let (name, ttl) = (descriptor.name(), descriptor.ttl());
+        let place = self.register::<StateMap<UK, Stamped<UV>>>(name, StateKind::Map, ttl)?;
+        Ok(MapState::new(place))
     }
 
     /// Registers a reduced value per key.
@@ -359,8 +412,9 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &ReducingStateDescriptor<V>,
     ) -> Result<ReducingState<V>, StateError> {
-        let slot = self.register::<V>(descriptor.name(), StateKind::Reducing)?;
-        Ok(ReducingState { slot, reduce: descriptor.reduce.clone() })
+        let (name, ttl) = (descriptor.name(), descriptor.ttl());
+        let place = self.register::<Stamped<V>>(name, StateKind::Reducing, ttl)?;
+        Ok(ReducingState::new(place, descriptor.reduce.clone()))
     }
 
     /// Registers an aggregate per key.
@@ -368,255 +422,38 @@ impl<K: Key> KeyedStateStore<K> {
         &mut self,
         descriptor: &AggregatingStateDescriptor<A>,
     ) -> Result<AggregatingState<I, A>, StateError> {
-        let slot = self.register::<A::Accumulator>(descriptor.name(), StateKind::Aggregating)?;
-        Ok(AggregatingState { slot, aggregate: descriptor.aggregate.clone(), types: PhantomData })
+        let (name, ttl) = (descriptor.name(), descriptor.ttl());
+        let place = self.register::<Stamped<A::Accumulator>>(name, StateKind::Aggregating, ttl)?;
+        Ok(AggregatingState::new(place, descriptor.aggregate.clone()))
     }
 }
 
-impl<V: Record> ValueState<V> {
-    /// The value of the current key.
-    #[inline]
-    pub fn get<'a, K: Key>(
-        &self,
-        store: &'a mut KeyedStateStore<K>,
-    ) -> Result<Option<&'a mut V>, StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        Ok(table.get_mut(hash, key))
-    }
-
-    /// The value of the current key, made by `fresh` if there is none.
-    #[inline]
-    pub fn get_or_insert_with<'a, K: Key>(
-        &self,
-        store: &'a mut KeyedStateStore<K>,
-        fresh: impl FnOnce() -> V,
-    ) -> Result<&'a mut V, StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        Ok(table.get_or_insert_with(hash, key, fresh).0)
-    }
-
-    /// Sets the value of the current key.
-    #[inline]
-    pub fn update<K: Key>(
-        &self,
-        store: &mut KeyedStateStore<K>,
-        value: V,
-    ) -> Result<(), StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        table.insert(hash, key, value);
-        Ok(())
-    }
-
-    /// Removes the value of the current key and returns it.
-    #[inline]
-    pub fn clear<K: Key>(&self, store: &mut KeyedStateStore<K>) -> Result<Option<V>, StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        Ok(table.remove(hash, key))
-    }
-}
-
-impl<V: Record> ListState<V> {
-    /// The list of the current key; empty if there is none.
-    pub fn get<'a, K: Key>(
-        &self,
-        store: &'a mut KeyedStateStore<K>,
-    ) -> Result<&'a [V], StateError> {
-        let (table, hash, key) = store.access::<Vec<V>>(self.slot)?;
-        Ok(table.get(hash, key).map_or(&[], Vec::as_slice))
-    }
-
-    /// Adds a value.
-    pub fn add<K: Key>(&self, store: &mut KeyedStateStore<K>, value: V) -> Result<(), StateError> {
-        let (table, hash, key) = store.access::<Vec<V>>(self.slot)?;
-        table.get_or_insert_with(hash, key, Vec::new).0.push(value);
-        Ok(())
-    }
-
-    /// Replaces the list.
-    pub fn update<K: Key>(
-        &self,
-        store: &mut KeyedStateStore<K>,
-        values: Vec<V>,
-    ) -> Result<(), StateError> {
-        let (table, hash, key) = store.access::<Vec<V>>(self.slot)?;
-        if values.is_empty() {
-            table.remove(hash, key);
+/// Times are taken away where the program has no time to live any more.
+fn read_plain<K: Key, S: Expiring>(
+    table: &mut KeyedTable<K, S::Plain>,
+    restored: Option<Restored>,
+) -> Result<(), CodecError> {
+    let Some(Restored { metas, blocks }) = restored else { return Ok(()) };
+    for (described, block) in &blocks {
+        if metas[*described].has_ttl() {
+            table.restore_with(block, |value: S| {
+                check_sound(&value)?;
+                Ok(Some(value.strip()))
+            })?;
         } else {
-            table.insert(hash, key, values);
+            table.restore(block)?;
         }
-        Ok(())
     }
-
-    /// Takes the list out.
-    pub fn clear<K: Key>(&self, store: &mut KeyedStateStore<K>) -> Result<Vec<V>, StateError> {
-        let (table, hash, key) = store.access::<Vec<V>>(self.slot)?;
-        Ok(table.remove(hash, key).unwrap_or_default())
-    }
+    Ok(())
 }
 
-impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
-    /// The map of the current key, made if there is none.
-    pub fn entries<'a, K: Key>(
-        &self,
-        store: &'a mut KeyedStateStore<K>,
-    ) -> Result<&'a mut HashMap<UK, UV>, StateError> {
-        let (table, hash, key) = store.access::<HashMap<UK, UV>>(self.slot)?;
-        Ok(table.get_or_insert_with(hash, key, HashMap::new).0)
+fn check_sound(value: &impl Expiring) -> Result<(), CodecError> {
+    if value.is_sound() {
+        return Ok(());
     }
-
-    /// The value under `user_key`.
-    pub fn get<'a, K: Key>(
-        &self,
-        store: &'a mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<&'a mut UV>, StateError> {
-        let (table, hash, key) = store.access::<HashMap<UK, UV>>(self.slot)?;
-        Ok(table.get_mut(hash, key).and_then(|map| map.get_mut(user_key)))
-    }
-
-    /// Sets the value under `user_key`.
-    pub fn put<K: Key>(
-        &self,
-        store: &mut KeyedStateStore<K>,
-        user_key: UK,
-        value: UV,
-    ) -> Result<(), StateError> {
-        self.entries(store)?.insert(user_key, value);
-        Ok(())
-    }
-
-    /// Removes `user_key`; a map that is empty then takes no space.
-    pub fn remove<K: Key>(
-        &self,
-        store: &mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<UV>, StateError> {
-        let (table, hash, key) = store.access::<HashMap<UK, UV>>(self.slot)?;
-        let Some(map) = table.get_mut(hash, key) else {
-            return Ok(None);
-        };
-        let removed = map.remove(user_key);
-        if map.is_empty() {
-            table.remove(hash, key);
-        }
-        Ok(removed)
-    }
-
-    /// Takes the map out.
-    pub fn clear<K: Key>(
-        &self,
-        store: &mut KeyedStateStore<K>,
-    ) -> Result<HashMap<UK, UV>, StateError> {
-        let (table, hash, key) = store.access::<HashMap<UK, UV>>(self.slot)?;
-        Ok(table.remove(hash, key).unwrap_or_default())
-    }
+    Err(CodecError::Malformed("a list has another number of times than of elements".to_owned()))
 }
 
-impl<V: Record> ReducingState<V> {
-    /// The value of the current key.
-    pub fn get<'a, K: Key>(
-        &self,
-        store: &'a mut KeyedStateStore<K>,
-    ) -> Result<Option<&'a V>, StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        Ok(table.get(hash, key))
-    }
-
-    /// Adds a value.
-    pub fn add<K: Key>(&self, store: &mut KeyedStateStore<K>, value: V) -> Result<(), StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        match table.get_mut(hash, key) {
-            Some(known) => (self.reduce)(known, value),
-            None => table.insert(hash, key, value),
-        }
-        Ok(())
-    }
-
-    /// Takes the value out.
-    pub fn clear<K: Key>(&self, store: &mut KeyedStateStore<K>) -> Result<Option<V>, StateError> {
-        let (table, hash, key) = store.access::<V>(self.slot)?;
-        Ok(table.remove(hash, key))
-    }
-}
-
-impl<I, A: AggregateFunction<I>> AggregatingState<I, A> {
-    /// The result for the current key.
-    pub fn get<K: Key>(
-        &self,
-        store: &mut KeyedStateStore<K>,
-    ) -> Result<Option<A::Output>, StateError> {
-        let (table, hash, key) = store.access::<A::Accumulator>(self.slot)?;
-        Ok(table.get(hash, key).map(|accumulator| self.aggregate.result(accumulator)))
-    }
-
-    /// Adds a value.
-    pub fn add<K: Key>(&self, store: &mut KeyedStateStore<K>, value: &I) -> Result<(), StateError> {
-        let (table, hash, key) = store.access::<A::Accumulator>(self.slot)?;
-        let fresh = || self.aggregate.create_accumulator();
-        let (accumulator, _) = table.get_or_insert_with(hash, key, fresh);
-        self.aggregate.add(accumulator, value);
-        Ok(())
-    }
-
-    /// Forgets the aggregate.
-    pub fn clear<K: Key>(&self, store: &mut KeyedStateStore<K>) -> Result<(), StateError> {
-        let (table, hash, key) = store.access::<A::Accumulator>(self.slot)?;
-        table.remove(hash, key);
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store() -> KeyedStateStore<u32> {
-        KeyedStateStore::new(KeyGroupRange { start: 0, end: 127 }, 128)
-    }
-
-    #[test]
-    fn state_belongs_to_the_current_key() {
-        let mut store = store();
-        let count = store.value_state(&ValueStateDescriptor::<u64>::new("count")).unwrap();
-        assert_eq!(count.get(&mut store), Err(StateError::NoKey));
-        store.set_current_key(1, 10);
-        count.update(&mut store, 5).unwrap();
-        store.set_current_key(2, 20);
-        assert_eq!(count.get(&mut store), Ok(None));
-        *count.get_or_insert_with(&mut store, || 1).unwrap() += 1;
-        store.set_current_key(1, 10);
-        assert_eq!(count.clear(&mut store), Ok(Some(5)));
-        store.set_current_key(2, 20);
-        assert_eq!(count.get(&mut store), Ok(Some(&mut 2)));
-    }
-
-    #[test]
-    fn a_name_has_one_type() {
-        let mut store = store();
-        store.value_state(&ValueStateDescriptor::<u64>::new("s")).unwrap();
-        store.value_state(&ValueStateDescriptor::<u64>::new("s")).unwrap();
-        let clash = store.list_state(&ListStateDescriptor::<u64>::new("s"));
-        assert_eq!(clash.err(), Some(StateError::Mismatch { name: "s".to_owned() }));
-    }
-
-    #[test]
-    fn every_kind_of_state_adds_up_and_clears() {
-        let mut store = store();
-        let list = store.list_state(&ListStateDescriptor::<u8>::new("list")).unwrap();
-        let map = store.map_state(&MapStateDescriptor::<String, u8>::new("map")).unwrap();
-        let descriptor = ReducingStateDescriptor::<u8>::new("max", |a, b| *a = (*a).max(b));
-        let max = store.reducing_state(&descriptor).unwrap();
-        store.set_current_key(7, 7);
-        list.add(&mut store, 1).unwrap();
-        list.add(&mut store, 2).unwrap();
-        assert_eq!(list.get(&mut store).unwrap(), [1, 2]);
-        assert_eq!(list.clear(&mut store).unwrap(), [1, 2]);
-        map.put(&mut store, "a".into(), 3).unwrap();
-        assert_eq!(map.get(&mut store, &"a".into()).unwrap(), Some(&mut 3));
-        assert_eq!(map.remove(&mut store, &"a".into()).unwrap(), Some(3));
-        max.add(&mut store, 4).unwrap();
-        max.add(&mut store, 9).unwrap();
-        max.add(&mut store, 5).unwrap();
-        assert_eq!(max.get(&mut store).unwrap(), Some(&9));
-    }
+fn unreadable(name: &str, error: &CodecError) -> StateError {
+    StateError::Unreadable { name: name.to_owned(), reason: error.to_string() }
 }

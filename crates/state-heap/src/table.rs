@@ -6,9 +6,18 @@
 
 use hashbrown::{HashTable, hash_table::Entry as RawEntry};
 use hurtig_state_api::Key;
-use hurtig_types::{KeyGroupRange, Record, codec::CodecError, key_group_of};
+use hurtig_types::{
+    KeyGroupRange, KeyHashError, Record, codec::CodecError, key_group_of, stable_hash,
+};
 
-use crate::capture::{Block, BlockKind, Capture, Removals};
+use crate::capture::{Block, BlockKind, Capture, Filter, Removals};
+
+mod expiry;
+
+pub(crate) use expiry::sweep;
+
+/// How the keys of a table are hashed.
+pub type HashOf<K> = fn(&K) -> Result<u64, KeyHashError>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<K, V> {
@@ -38,14 +47,33 @@ pub struct KeyedTable<K, V> {
     len: usize,
     epoch: u32,
     removals: Option<Removals>,
-    capture: Option<Box<Capture>>,
+    capture: Option<Box<Capture<V>>>,
+    hash_of: HashOf<K>,
+    /// Where the search for what has expired goes on: key group and bucket.
+    sweep: (usize, usize),
 }
 
 impl<K: Key, V: Record> KeyedTable<K, V> {
     /// An empty table for a range of key groups.
     pub fn new(range: KeyGroupRange, max_parallelism: u32) -> Self {
         let groups = (0..range.len()).map(|_| HashTable::new()).collect();
-        Self { groups, range, max_parallelism, len: 0, epoch: 1, removals: None, capture: None }
+        Self {
+            groups,
+            range,
+            max_parallelism,
+            len: 0,
+            epoch: 1,
+            removals: None,
+            capture: None,
+            hash_of: stable_hash::<K>,
+            sweep: (0, 0),
+        }
+    }
+
+    /// The same table for keys that are hashed in another way, with the state of their key group.
+    pub fn hashed_by(mut self, hash_of: HashOf<K>) -> Self {
+        self.hash_of = hash_of;
+        self
     }
 
     /// An empty table whose next capture has the number after `epoch`.
@@ -168,7 +196,7 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
 
     /// An empty table for the same key groups.
     pub fn empty_like<W: Record>(&self) -> KeyedTable<K, W> {
-        KeyedTable::new(self.range, self.max_parallelism)
+        KeyedTable::new(self.range, self.max_parallelism).hashed_by(self.hash_of)
     }
 
     /// Begins a capture of the table as it is now, and with it a new epoch; a capture under way is
@@ -176,8 +204,17 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
     ///
     /// Returns the number of the new capture, to be passed as `since` of a later one.
     pub fn begin_capture(&mut self, since: Option<u32>) -> u32 {
+        self.begin_filtered_capture(since, None)
+    }
+
+    /// Begins a capture that leaves out what the filter says.
+    pub(crate) fn begin_filtered_capture(
+        &mut self,
+        since: Option<u32>,
+        filter: Option<Filter<V>>,
+    ) -> u32 {
         self.epoch += 1;
-        self.capture = Some(Box::new(Capture::new(self.epoch, since, self.groups.len())));
+        self.capture = Some(Box::new(Capture::new(self.epoch, since, self.groups.len(), filter)));
         self.epoch
     }
 
@@ -215,7 +252,7 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
                 if let Some(entry) = group.get_bucket(capture.bucket)
                     && capture.is_part(entry.epoch)
                 {
-                    block.push(&entry.key, &entry.value)?;
+                    capture.write(entry, &mut block)?;
                 }
                 capture.bucket += 1;
             }
@@ -250,18 +287,34 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
 
     /// Applies a block of a capture. Entries of key groups of others are skipped.
     pub fn restore(&mut self, block: &Block) -> Result<(), CodecError> {
+        self.restore_with(block, |value| Ok(Some(value)))
+    }
+
+    /// Applies a block of a capture of other values, which `f` turns into these, or into nothing.
+    pub(crate) fn restore_with<W: Record>(
+        &mut self,
+        block: &Block,
+        mut f: impl FnMut(W) -> Result<Option<V>, CodecError>,
+    ) -> Result<(), CodecError> {
         if !self.range.contains(block.key_group) {
             return Ok(());
         }
-        let max_parallelism = self.max_parallelism;
+        let (max_parallelism, hash_of) = (self.max_parallelism, self.hash_of);
         match block.kind {
             BlockKind::EventTimers | BlockKind::ProcessingTimers => {
                 Err(CodecError::Malformed("timers where keyed state should be".to_owned()))
             }
-            BlockKind::Entries => block.each_entry(max_parallelism, |hash, key: K, value: V| {
-                self.insert(hash, &key, value);
-            }),
-            BlockKind::Removals => block.each_key(max_parallelism, |hash, key: K| {
+            BlockKind::Entries => {
+                block.each_entry(max_parallelism, hash_of, |hash, key: K, value: W| {
+                    match f(value)? {
+                        Some(value) => self.insert(hash, &key, value),
+                        // What an earlier block had for the key is out of date all the same.
+                        None => drop(self.remove(hash, &key)),
+                    }
+                    Ok(())
+                })
+            }
+            BlockKind::Removals => block.each_key(max_parallelism, hash_of, |hash, key: K| {
                 self.remove(hash, &key);
             }),
         }
@@ -274,7 +327,7 @@ fn touch<K: Key, V: Record>(
     entry: &mut Entry<K, V>,
     epoch: u32,
     group: usize,
-    capture: &mut Option<Box<Capture>>,
+    capture: &mut Option<Box<Capture<V>>>,
 ) {
     if entry.epoch != epoch {
         if let Some(capture) = capture {

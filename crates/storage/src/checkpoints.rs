@@ -17,10 +17,10 @@ use hurtig_filesystem::{
     Location, Stores,
     object_store::{
         self, GetOptions, GetRange, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-        memory::InMemory,
+        memory::InMemory, path::Path,
     },
 };
-use hurtig_types::{CheckpointId, JobId, StateFile, StateScope};
+use hurtig_types::{CheckpointId, JobId, StateFile};
 
 use crate::{
     error::StorageError,
@@ -77,6 +77,10 @@ impl CheckpointStorage {
     /// The checkpoints of that job.
     pub fn new(stores: Arc<Stores>, options: StorageOptions, job: JobId) -> Self {
         Self { stores, options, job }
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     fn base(&self) -> &str {
@@ -241,21 +245,20 @@ impl CheckpointStorage {
         self.discard(&directory, &discarded.files).await
     }
 
-    async fn discard(&self, directory: &str, files: &[Arc<str>]) -> Result<(), StorageError> {
+    pub(crate) async fn discard(
+        &self,
+        directory: &str,
+        files: &[Arc<str>],
+    ) -> Result<(), StorageError> {
         self.delete(&format!("{directory}/{METADATA_FILE}")).await?;
         self.discard_files(files).await?;
         let name = directory.rsplit('/').next().unwrap_or_default();
         // Only what has the name of such a directory is swept: a user's may hold other things.
-        if layout::is_snapshot_directory(name) { self.sweep(directory).await } else { Ok(()) }
-    }
-
-    /// Deletes a savepoint, or a checkpoint that outlived its job, with all files that are its own.
-    pub async fn dispose_savepoint(&self, pointer: &str) -> Result<(), StorageError> {
-        let StoredCheckpoint { metadata, external_pointer } = self.load(pointer).await?;
-        let own = metadata.files().filter(|file| file.scope == StateScope::Exclusive);
-        let files: BTreeSet<Arc<str>> = own.filter_map(|file| file.url().cloned()).collect();
-        let files: Vec<Arc<str>> = files.into_iter().collect();
-        self.discard(&external_pointer, &files).await
+        if layout::is_snapshot_directory(name) {
+            self.sweep(directory, &BTreeSet::new()).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Deletes files.
@@ -269,6 +272,22 @@ impl CheckpointStorage {
         first
     }
 
+    /// Deletes what is left in the job's directory but for what its retained checkpoints name:
+    /// files of tasks whose word of them was lost. For a job that has ended.
+    pub async fn sweep_job<'a>(
+        &self,
+        retained: impl Iterator<Item = (&'a str, &'a CheckpointMetadata)>,
+    ) -> Result<(), StorageError> {
+        let mut kept = BTreeSet::new();
+        for (pointer, metadata) in retained {
+            kept.insert(self.stores.locate(&format!("{pointer}/{METADATA_FILE}"))?.path);
+            for url in metadata.files().filter_map(StateFile::url) {
+                kept.insert(self.stores.locate(url)?.path);
+            }
+        }
+        self.sweep(&layout::job_directory(self.base(), self.job), &kept).await
+    }
+
     async fn delete(&self, url: &str) -> Result<(), StorageError> {
         let Location { store, path, .. } = self.stores.locate(url)?;
         match store.delete(&path).await {
@@ -279,7 +298,7 @@ impl CheckpointStorage {
 
     /// Deletes what else is in a checkpoint's or savepoint's directory: files of tasks that never
     /// acknowledged.
-    async fn sweep(&self, url: &str) -> Result<(), StorageError> {
+    async fn sweep(&self, url: &str, kept: &BTreeSet<Path>) -> Result<(), StorageError> {
         let Location { store, path, local, .. } = self.stores.locate(url)?;
         let left: Vec<_> = store
             .list(Some(&path))
@@ -287,17 +306,19 @@ impl CheckpointStorage {
             .try_collect()
             .await
             .map_err(store_error("list", url))?;
-        for file in left {
+        // One that cannot be deleted does not keep the others.
+        let mut first = Ok(());
+        for file in left.into_iter().filter(|file| !kept.contains(file)) {
             match store.delete(&file).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(store_error("delete", url)(error)),
+                Err(error) => first = first.and(Err(store_error("delete", url)(error))),
             }
         }
         if let Some(local) = local {
             // Object stores have no directories. One that is not empty again, or gone, may stay.
             let _ = std::fs::remove_dir(local);
         }
-        Ok(())
+        first
     }
 }
 

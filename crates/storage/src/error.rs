@@ -81,6 +81,17 @@ pub enum StorageError {
         /// The file.
         url: String,
     },
+    /// A snapshot that is to be disposed of names files that other checkpoints may name.
+    #[error(
+        "{url} shares {files} files with other checkpoints of its job; \
+         ask for its shared files as well to delete those that no other checkpoint names"
+    )]
+    SharedFiles {
+        /// The snapshot.
+        url: String,
+        /// How many files.
+        files: usize,
+    },
     /// State for the JobManager's memory.
     #[error("state {name:?} exceeds the {limit} bytes that fit into the JobManager's memory")]
     TooLarge {
@@ -98,6 +109,11 @@ impl From<UrlError> for StorageError {
 }
 
 impl StorageError {
+    /// True if there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store { source: object_store::Error::NotFound { .. }, .. })
+    }
+
     /// True if the file is there but not intact: another checkpoint may be.
     pub fn is_damage(&self) -> bool {
         use StorageError::*;

@@ -6,6 +6,7 @@
 //! - [`layout`]: names of directories and files, as Flink's; pure.
 //! - [`writer`], [`reader`]: state files, for tasks.
 //! - [`checkpoints`]: metadata, recovery and deletion, for the JobMaster.
+//! - [`dispose`], [`listing`]: snapshots that no job owns, for people and tools.
 //!
 //! Invariants: a metadata file is in place whole or not at all. A file that was torn, cut or
 //! changed is never taken for intact: every byte is covered by a checksum, and every handle knows
@@ -15,9 +16,11 @@
 //! state files, retries (the object store's own), secrets (options come from the configuration).
 
 pub mod checkpoints;
+pub mod dispose;
 pub mod error;
 pub mod format;
 pub mod layout;
+pub mod listing;
 pub mod metadata;
 pub mod reader;
 pub mod writer;
@@ -26,7 +29,8 @@ pub mod writer;
 mod tests;
 
 pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification};
+pub use dispose::Disposal;
 pub use error::StorageError;
 pub use format::{Compression, FormatError};
-pub use hurtig_filesystem::Stores;
+pub use hurtig_filesystem::{Stores, UrlError, location_url};
 pub use writer::{StateTarget, StateWriter, StorageOptions};

@@ -1,6 +1,7 @@
 //! Hostile bytes, and the storage on local files and in memory.
 
 mod checkpoints;
+mod dispose;
 mod format;
 mod metadata;
 mod sample;

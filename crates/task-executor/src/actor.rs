@@ -1,12 +1,12 @@
 //! The TaskExecutor's actor.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
-    TaskIoMetrics,
+    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, ResourceManagerGateway,
+    RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
+    TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::MetricRegistry;
@@ -21,7 +21,7 @@ use hurtig_types::{
 use tokio::sync::oneshot;
 
 use crate::{
-    reports::{JobMasters, Reports},
+    reports::{JobMasters, News, Reports},
     slot_table::TaskSlotTable,
 };
 
@@ -34,7 +34,12 @@ pub struct TaskExecutorConfig {
     pub slot_timeout: Duration,
     /// `heartbeat.interval`.
     pub heartbeat_interval: Duration,
+    /// `heartbeat.timeout`: a JobMaster that is silent for longer is lost.
+    pub heartbeat_timeout: Duration,
 }
+
+/// Pause before a slot is offered again.
+const OFFER_RETRY: Duration = Duration::from_millis(200);
 
 type Reply<T> = oneshot::Sender<RpcResult<T>>;
 
@@ -48,7 +53,9 @@ enum Message {
     Checkpoint(ExecutionAttemptId, CheckpointNews),
     TaskEnded(ExecutionAttemptId),
     Ping(oneshot::Sender<()>),
-    Heartbeat(JobId, oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
+    Heartbeat(JobId, Vec<AllocationId>, oneshot::Sender<JobHeartbeatAnswer>),
+    /// The ResourceManager does not know this TaskExecutor.
+    Unregistered,
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
 }
@@ -77,9 +84,11 @@ pub struct TaskExecutor {
     resource: ResourceId,
     config: TaskExecutorConfig,
     slots: TaskSlotTable,
-    tasks: HashMap<ExecutionAttemptId, TaskHandle>,
+    tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
     job_masters: JobMasters,
-    tokens: HashMap<JobId, FencingToken>,
+    tokens: BTreeMap<JobId, FencingToken>,
+    /// When a JobMaster was heard of last, in milliseconds.
+    heard_ms: BTreeMap<JobId, i64>,
     resource_manager: Arc<dyn ResourceManagerGateway>,
     network: NetworkEnvironment,
     programs: ProgramStore,
@@ -111,13 +120,17 @@ impl TaskExecutor {
         let resource = network.address().resource;
         let (mailbox, inbox) = Mailbox::new("TaskExecutor");
         let job_masters = JobMasters::default();
-        let ended = mailbox.clone();
+        let told = mailbox.clone();
         let control = runtimes.control.clone();
-        let (reports, forward) = Reports::new(job_masters.clone(), move |attempt| {
-            let ended = ended.clone();
+        let (reports, forward) = Reports::new(job_masters.clone(), move |news| {
+            let told = told.clone();
+            let message = match news {
+                News::Ended(attempt) => Message::TaskEnded(attempt),
+                News::JobMasterLost(job, reason) => Message::DisconnectJob(job, reason),
+            };
             control.spawn(async move {
                 // Without the actor there is nothing to clean up.
-                let _ = ended.tell(Message::TaskEnded(attempt)).await;
+                let _ = told.tell(message).await;
             });
         });
         runtimes.control.spawn(forward);
@@ -125,9 +138,10 @@ impl TaskExecutor {
             resource,
             slots: TaskSlotTable::new(resource, config.slots),
             config,
-            tasks: HashMap::new(),
+            tasks: BTreeMap::new(),
             job_masters,
-            tokens: HashMap::new(),
+            tokens: BTreeMap::new(),
+            heard_ms: BTreeMap::new(),
             resource_manager,
             network,
             programs,
@@ -146,7 +160,8 @@ impl TaskExecutor {
         TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone() }
     }
 
-    async fn run(mut self, mut inbox: Inbox<Message>) {
+    /// Registers with the ResourceManager, however often that takes.
+    fn register(&self) {
         let registration = TaskExecutorRegistration {
             resource: self.resource,
             rpc_address: format!("TaskExecutor {}", self.resource),
@@ -154,12 +169,27 @@ impl TaskExecutor {
             slots: self.slots.report(),
         };
         let gateway = Arc::new(self.handle());
-        if let Err(error) =
-            self.resource_manager.register_task_executor(registration, gateway).await
-        {
-            tracing::error!(%error, "cannot register with the ResourceManager");
-            return;
-        }
+        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
+        let pause = self.config.heartbeat_interval;
+        self.runtimes.control.spawn(async move {
+            let registering = async {
+                while let Err(error) =
+                    manager.register_task_executor(registration.clone(), gateway.clone()).await
+                {
+                    tracing::warn!(%error, "cannot register with the ResourceManager yet");
+                    tokio::time::sleep(pause).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = mailbox.ended() => {}
+                () = registering => {}
+            }
+        });
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Message>) {
+        self.register();
         let mut heartbeat = tokio::time::interval(self.config.heartbeat_interval);
         loop {
             tokio::select! {
@@ -181,13 +211,44 @@ impl TaskExecutor {
         for (slot, allocation) in self.slots.expire(self.clock.now_ms()) {
             self.announce_free(slot, allocation);
         }
+        self.give_up_silent_job_masters();
         let (resource, report) = (self.resource, self.slots.report());
-        let manager = self.resource_manager.clone();
+        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
         self.runtimes.control.spawn(async move {
-            if let Err(error) = manager.heartbeat_from_task_executor(resource, report).await {
-                tracing::debug!(%error, "heartbeat failed");
+            match manager.heartbeat_from_task_executor(resource, report).await {
+                Ok(()) => {}
+                Err(RpcError::NotFound(_)) => {
+                    // An actor that has ended need not register.
+                    let _ = mailbox.tell(Message::Unregistered).await;
+                }
+                Err(error) => tracing::debug!(%error, "heartbeat failed"),
             }
         });
+    }
+
+    /// A JobMaster that has lost this TaskExecutor sends no heartbeats any more: its slots must
+    /// come free, or nobody could use them.
+    fn give_up_silent_job_masters(&mut self) {
+        let timeout_ms = self.config.heartbeat_timeout.as_millis() as i64;
+        let since = self.clock.now_ms() - timeout_ms;
+        let silent: Vec<JobId> = self
+            .heard_ms
+            .iter()
+            .filter(|(_, heard)| **heard < since)
+            .map(|(job, _)| *job)
+            .collect();
+        for job in silent {
+            let reason = format!("no heartbeat of the JobMaster for {timeout_ms} ms");
+            self.disconnect_job(job, &reason);
+        }
+    }
+
+    fn disconnect_job(&mut self, job: JobId, reason: &str) {
+        tracing::debug!(%job, reason, "JobMaster disconnected");
+        for allocation in self.slots.allocations_of(job) {
+            self.free_slot(allocation);
+        }
+        self.forget_job_without_slots(job);
     }
 
     fn announce_free(&self, slot: SlotId, allocation: AllocationId) {
@@ -205,6 +266,7 @@ impl TaskExecutor {
                 let allocated = self.slots.allocate(slot, job, allocation, until_ms);
                 if allocated.is_ok() {
                     self.tokens.insert(job, token);
+                    self.heard_ms.insert(job, self.clock.now_ms());
                     self.job_masters.lock().insert(job, gateway.clone());
                     self.offer(SlotOffer { allocation, slot }, gateway);
                 }
@@ -215,7 +277,9 @@ impl TaskExecutor {
             Message::OfferAnswered(allocation, answer) => {
                 let accepted = answer.is_ok_and(|accepted| accepted.contains(&allocation));
                 if !accepted || self.slots.activate(allocation).is_err() {
-                    self.free_slot(allocation);
+                    // The next heartbeat tells that it is free. If it were told at once, a
+                    // JobMaster and a ResourceManager that disagree would keep each other busy.
+                    self.free_quietly(allocation);
                 }
             }
             Message::FreeSlot(allocation, reason) => {
@@ -262,18 +326,19 @@ impl TaskExecutor {
                 // Who asked may have gone.
                 let _ = reply.send(());
             }
-            Message::Heartbeat(job, reply) => {
+            Message::Unregistered => self.register(),
+            Message::Heartbeat(job, named, reply) => {
+                if let Some(heard) = self.heard_ms.get_mut(&job) {
+                    *heard = self.clock.now_ms();
+                }
+                let (missing, superfluous) = self.slots.compare(job, &named);
                 let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
                 let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
-                let _ = reply.send(metrics.collect());
+                // Who asked may have gone.
+                let _ = reply.send(JobHeartbeatAnswer { metrics: metrics.collect(), missing });
+                superfluous.into_iter().for_each(|allocation| self.free_slot(allocation));
             }
-            Message::DisconnectJob(job, reason) => {
-                tracing::debug!(%job, reason, "JobMaster disconnected");
-                for allocation in self.slots.allocations_of(job) {
-                    self.free_slot(allocation);
-                }
-                self.forget_job_without_slots(job);
-            }
+            Message::DisconnectJob(job, reason) => self.disconnect_job(job, &reason),
             Message::Shutdown(done) => self.shut_down(done),
         }
     }
@@ -282,6 +347,7 @@ impl TaskExecutor {
         if self.slots.allocations_of(job).is_empty() {
             self.job_masters.lock().remove(&job);
             self.tokens.remove(&job);
+            self.heard_ms.remove(&job);
         }
     }
 
@@ -289,22 +355,40 @@ impl TaskExecutor {
         let gateway = Arc::new(self.handle());
         let (resource, address) = (self.resource, self.network.address().clone());
         let mailbox = self.mailbox.clone();
+        let tries = self.config.slot_timeout.as_millis() / OFFER_RETRY.as_millis();
         self.runtimes.control.spawn(async move {
-            let answer = job_master.offer_slots(resource, address, gateway, vec![offer]).await;
+            let offer_once = || {
+                let (address, gateway) = (address.clone(), gateway.clone());
+                job_master.offer_slots(resource, address, gateway, vec![offer])
+            };
+            let mut answer = offer_once().await;
+            for _ in 0..tries {
+                // Nobody knows whether it was accepted: it is offered again, which does no harm.
+                if !matches!(answer, Err(RpcError::Timeout(_))) {
+                    break;
+                }
+                tokio::time::sleep(OFFER_RETRY).await;
+                answer = offer_once().await;
+            }
             let _ = mailbox.tell(Message::OfferAnswered(offer.allocation, answer)).await;
         });
     }
 
     fn free_slot(&mut self, allocation: AllocationId) {
+        if let Some((slot, allocation)) = self.free_quietly(allocation) {
+            self.announce_free(slot, allocation);
+        }
+    }
+
+    /// Frees a slot; returns it if it is free at once.
+    fn free_quietly(&mut self, allocation: AllocationId) -> Option<(SlotId, AllocationId)> {
         let (tasks, freed) = self.slots.free(allocation);
         for attempt in tasks {
             if let Some(task) = self.tasks.get(&attempt) {
                 task.cancel();
             }
         }
-        if let Some((slot, allocation)) = freed {
-            self.announce_free(slot, allocation);
-        }
+        freed
     }
 
     fn submit(
@@ -440,8 +524,9 @@ impl TaskExecutorGateway for TaskExecutorHandle {
     async fn heartbeat_from_job_master(
         &self,
         job: JobId,
-    ) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
-        self.mailbox.ask(|reply| Message::Heartbeat(job, reply)).await
+        slots: Vec<AllocationId>,
+    ) -> RpcResult<JobHeartbeatAnswer> {
+        self.mailbox.ask(|reply| Message::Heartbeat(job, slots, reply)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {

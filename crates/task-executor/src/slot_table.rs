@@ -26,6 +26,8 @@ struct Slot {
     state: State,
     owner: Option<(AllocationId, JobId)>,
     tasks: BTreeSet<ExecutionAttemptId>,
+    /// The JobMaster's last heartbeat did not name it.
+    unnamed: bool,
 }
 
 /// Why a slot cannot do what is asked of it.
@@ -59,7 +61,7 @@ pub struct TaskSlotTable {
 impl TaskSlotTable {
     /// That many free slots.
     pub fn new(resource: ResourceId, slots: u32) -> Self {
-        let free = Slot { state: State::Free, owner: None, tasks: BTreeSet::new() };
+        let free = Slot { state: State::Free, owner: None, tasks: BTreeSet::new(), unnamed: false };
         Self { resource, slots: vec![free; slots as usize] }
     }
 
@@ -84,6 +86,7 @@ impl TaskSlotTable {
         match (&slot.state, slot.owner) {
             (State::Free, _) => {
                 slot.state = State::Allocated { until_ms };
+                slot.unnamed = false;
                 slot.owner = Some((allocation, job));
                 Ok(())
             }
@@ -174,6 +177,30 @@ impl TaskSlotTable {
         freed
     }
 
+    /// Compares a job's slots with those that its JobMaster believes to have. Returns the grants
+    /// that are not here, and those to be freed: active ones that were not named twice. The first
+    /// time, the word that the job has accepted a slot may have overtaken the heartbeat.
+    pub fn compare(
+        &mut self,
+        job: JobId,
+        named: &[AllocationId],
+    ) -> (Vec<AllocationId>, Vec<AllocationId>) {
+        let here = self.allocations_of(job);
+        let missing = named.iter().filter(|grant| !here.contains(grant)).copied().collect();
+        let mut superfluous = Vec::new();
+        for slot in &mut self.slots {
+            let Some((allocation, _)) = slot.owner.filter(|(_, owner)| *owner == job) else {
+                continue;
+            };
+            let unnamed = slot.state == State::Active && !named.contains(&allocation);
+            if unnamed && slot.unnamed {
+                superfluous.push(allocation);
+            }
+            slot.unnamed = unnamed;
+        }
+        (missing, superfluous)
+    }
+
     /// The grants of a job.
     pub fn allocations_of(&self, job: JobId) -> Vec<AllocationId> {
         let owners = self.slots.iter().filter_map(|slot| slot.owner);
@@ -242,5 +269,22 @@ mod tests {
         assert_eq!(table.allocate(elsewhere, JOB, AllocationId(1), 1), Err(SlotError::Unknown));
         table.allocate(slot(0), JobId(8), AllocationId(1), 1).unwrap();
         assert_eq!(table.add_task(AllocationId(1), attempt(0)), Err(SlotError::NotActive));
+    }
+
+    #[test]
+    fn a_heartbeat_finds_what_is_not_here_and_what_nobody_has() {
+        let mut slots = TaskSlotTable::new(ME, 2);
+        let (known, lost, other) = (AllocationId(1), AllocationId(2), AllocationId(3));
+        let slot = |index| SlotId { resource: ME, index };
+        slots.allocate(slot(0), JOB, known, 100).unwrap();
+        slots.allocate(slot(1), JOB, other, 100).unwrap();
+        // The JobMaster's answer to an offer is on its way: nothing is wrong yet.
+        assert_eq!(slots.compare(JOB, &[known, lost]), (vec![lost], vec![]));
+        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![]));
+        slots.activate(other).unwrap();
+        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![]));
+        assert_eq!(slots.compare(JOB, &[known, other]), (vec![], vec![]));
+        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![]));
+        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![other]));
     }
 }

@@ -51,7 +51,7 @@ const LONGEST_CHAIN: usize = 12;
 /// The files of one operator for one checkpoint.
 #[derive(Debug, Default)]
 pub struct WrittenOperator {
-    keyed: Option<StateFile>,
+    pub(crate) keyed: Option<StateFile>,
     lists: Option<OperatorStateHandle>,
 }
 
@@ -194,6 +194,7 @@ impl TaskCheckpoints {
         chain: &mut OperatorChain,
     ) -> FlowResult<Option<CheckpointReport>> {
         let DueCheckpoint { barrier, alignment_ms, collects } = due;
+        debug_assert!(barrier.checkpoint_id > self.latest, "a checkpoint is taken once");
         let superseded = self.running.take().map(|running| {
             chain.cancel_captures();
             let reason = CheckpointFailureReason::CheckpointDeclinedSubsumed;
@@ -378,9 +379,21 @@ impl TaskCheckpoints {
             let writer = |kind: String| Self::writer(&services, checkpoint, &options, &kind, false);
             let in_flight = in_flight::write(inputs, outputs, writer).await;
             let in_flight = in_flight.map_err(|error| describe(&error));
-            let files = written(uploads).await.and_then(|files| Ok((files, in_flight?)));
+            let (files, problem) = written(uploads).await;
+            let files = match problem.map_or(in_flight, Err) {
+                Ok(in_flight) => Ok((files, in_flight)),
+                Err(problem) => {
+                    services.give_up(checkpoint, files.iter().filter_map(|f| f.keyed.as_ref()));
+                    Err(problem)
+                }
+            };
+            let mail = Mail::Written(Written { checkpoint, files });
             // A task that has ended needs no word.
-            let _ = services.mailbox.send(Mail::Written(Written { checkpoint, files })).await;
+            if let Err(mpsc::error::SendError(Mail::Written(written))) =
+                services.mailbox.send(mail).await
+            {
+                written.give_up(&services);
+            }
             services.signal.post();
         });
         self.writing.insert(checkpoint, running);
@@ -392,7 +405,10 @@ impl TaskCheckpoints {
         written: Written,
         chain: &OperatorChain,
     ) -> Option<CheckpointReport> {
-        let running = self.writing.remove(&written.checkpoint)?;
+        let Some(running) = self.writing.remove(&written.checkpoint) else {
+            written.give_up(&self.services);
+            return None;
+        };
         let id = written.checkpoint;
         let (files, in_flight) = match written.files {
             Ok(files) => files,
@@ -477,7 +493,10 @@ impl TaskCheckpoints {
         }
         self.writing.remove(&id);
         for operator in &mut self.operators {
-            operator.pending.remove(&id);
+            if let Some(chain) = operator.pending.remove(&id) {
+                // The JobMaster may never have got the acknowledgement.
+                self.services.give_up(id, &chain.files);
+            }
         }
         if self.is_finished_on_restore() {
             return Ok(());
@@ -511,7 +530,8 @@ fn upload(
     (pieces, uploading)
 }
 
-async fn written(uploads: Vec<Upload>) -> Result<Vec<WrittenOperator>, String> {
+/// Waits for all uploads; returns what has been written, and the first problem.
+async fn written(uploads: Vec<Upload>) -> (Vec<WrittenOperator>, Option<String>) {
     async fn ended<T>(upload: Option<Uploaded<T>>) -> Result<Option<T>, String> {
         match upload {
             None => Ok(None),
@@ -523,11 +543,15 @@ async fn written(uploads: Vec<Upload>) -> Result<Vec<WrittenOperator>, String> {
         }
     }
     let mut files = Vec::with_capacity(uploads.len());
+    let mut problem = None;
     for upload in uploads {
-        let (keyed, lists) = (ended(upload.keyed).await?, ended(upload.lists).await?);
-        files.push(WrittenOperator { keyed: keyed.flatten(), lists });
+        let (keyed, lists) = (ended(upload.keyed).await, ended(upload.lists).await);
+        let keyed = keyed.map_err(|error| problem.get_or_insert(error).clone());
+        let lists = lists.map_err(|error| problem.get_or_insert(error).clone());
+        let keyed = keyed.ok().flatten().flatten();
+        files.push(WrittenOperator { keyed, lists: lists.ok().flatten() });
     }
-    Ok(files)
+    (files, problem)
 }
 
 /// An error with its causes.

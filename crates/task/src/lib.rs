@@ -18,6 +18,7 @@ pub mod edge_check;
 mod in_flight;
 pub mod input;
 pub mod metrics;
+mod orphans;
 mod panics;
 mod restore;
 pub mod stream_task;

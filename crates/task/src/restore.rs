@@ -17,8 +17,11 @@ pub(crate) async fn read_state(
 ) -> FlowResult<HashMap<OperatorId, Arc<OperatorRestore>>> {
     let mut states = HashMap::new();
     for (operator, state) in &restore.operators {
-        let mut read =
-            OperatorRestore { checkpoint_id: restore.checkpoint_id, ..Default::default() };
+        let mut read = OperatorRestore {
+            checkpoint_id: restore.checkpoint_id,
+            metas: state.states.clone(),
+            ..Default::default()
+        };
         for chain in state.keyed.iter().map(|handle| &handle.chain) {
             for (index, file) in chain.iter().enumerate() {
                 let content = read_file(stores, file).await?.into();
@@ -53,4 +56,53 @@ fn lists(handle: &OperatorStateHandle, content: &[u8]) -> FlowResult<Vec<ListSta
         lists.push(ListStateData { name: state.name.clone(), mode: state.mode, elements });
     }
     Ok(lists)
+}
+
+#[cfg(test)]
+mod tests {
+    use hurtig_types::{
+        RedistributionMode,
+        snapshot::{PartitionedState, StatePartition},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever a handle says of its file, nothing beyond it is read.
+        #[test]
+        fn elements_lie_within_their_file_or_are_refused(
+            content in prop::collection::vec(any::<u8>(), 0..50),
+            places in prop::collection::vec(
+                (prop_oneof![0u64..60, any::<u64>()], prop_oneof![0u64..60, any::<u64>()]),
+                0..5,
+            ),
+        ) {
+            let partitions = places.iter().map(|(offset, length)| StatePartition {
+                offset: *offset,
+                length: *length,
+            });
+            let state = PartitionedState {
+                name: "list".to_owned(),
+                mode: RedistributionMode::SplitDistribute,
+                partitions: partitions.collect(),
+            };
+            let handle = OperatorStateHandle { file: StateFile::inline(&content), states: vec![state] };
+            let total = content.len() as u128;
+            let inside = |(offset, length): &(u64, u64)| {
+                u128::from(*offset) + u128::from(*length) <= total
+            };
+            match lists(&handle, &content) {
+                Ok(read) => {
+                    prop_assert!(places.iter().all(inside));
+                    let lengths = read[0].elements.iter().map(|element| element.len() as u64);
+                    prop_assert!(lengths.eq(places.iter().map(|(_, length)| *length)));
+                }
+                Err(error) => {
+                    prop_assert!(!places.iter().all(inside));
+                    prop_assert!(error.to_string().contains("\"list\""));
+                }
+            }
+        }
+    }
 }

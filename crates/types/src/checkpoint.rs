@@ -61,6 +61,19 @@ impl CheckpointType {
         matches!(self, Self::Savepoint { .. })
     }
 
+    /// True for a savepoint in the format that is the same for all backends.
+    pub fn is_canonical(self) -> bool {
+        matches!(self, Self::Savepoint { format: SavepointFormat::Canonical, .. })
+    }
+
+    /// The layout of a savepoint.
+    pub fn savepoint_format(self) -> Option<SavepointFormat> {
+        match self {
+            Self::Savepoint { format, .. } => Some(format),
+            _ => None,
+        }
+    }
+
     /// True for a savepoint after which the job stops: tasks process nothing more until they know
     /// its outcome.
     pub fn is_synchronous(self) -> bool {

@@ -70,6 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{KeyHashError, stable_hash};
 
     proptest! {
         #[test]
@@ -86,6 +87,22 @@ mod tests {
             }
             prop_assert_eq!(next, max);
         }
+    }
+
+    /// Savepoints depend on it: key group of 128 and of 4096, subtask of 1, 3 and 5.
+    #[test]
+    fn key_groups_never_change() {
+        let of = |hash: Result<u64, KeyHashError>| {
+            let hash: u64 = hash.unwrap();
+            let group = key_group_of(hash, 128);
+            let subtasks = [1, 3, 5].map(|parallelism| operator_index_of(group, parallelism, 128));
+            (group, key_group_of(hash, 4096), subtasks)
+        };
+        assert_eq!(of(stable_hash(&0u64)), (54, 310, [0, 1, 2]));
+        assert_eq!(of(stable_hash(&1000i64)), (53, 1205, [0, 1, 2]));
+        assert_eq!(of(stable_hash(&-1i64)), (9, 2697, [0, 0, 0]));
+        assert_eq!(of(stable_hash(&"")), (11, 3211, [0, 0, 0]));
+        assert_eq!(of(stable_hash(&"hurtig")), (120, 3704, [0, 2, 4]));
     }
 
     #[test]

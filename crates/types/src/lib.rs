@@ -12,6 +12,7 @@ pub mod error;
 pub mod id;
 pub mod key_group;
 pub mod key_hash;
+pub mod schema;
 pub mod snapshot;
 pub mod time;
 

@@ -13,9 +13,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{CheckpointId, KeyGroupRange, OperatorId};
+use crate::{
+    CheckpointId, KeyGroupRange, OperatorId,
+    schema::{describe_change, reads, schema_text_of},
+};
 
 /// Where the bytes of a state file are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -119,11 +122,16 @@ pub struct StateMeta {
     pub kind: StateKind,
     /// Codec of keys and values, with its version.
     pub codec: String,
-    /// The types in words, for people.
+    /// The types, as [`crate::schema`] writes them: `value` or `value by key`.
     pub schema: String,
-    /// A hash of whatever must not change.
+    /// A hash of the schema.
     pub fingerprint: u64,
 }
+
+/// The record codec, as state names it.
+const RECORD_CODEC: &str = "postcard-1";
+/// Follows the codec of state whose values carry the time of their last use.
+const TTL_SUFFIX: &str = "+ttl";
 
 /// How the state of a snapshot differs from what a program declares.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -145,7 +153,7 @@ pub enum StateDifference {
         declared: String,
     },
     /// Other types.
-    #[error("its schema was {restored:?} and is {declared:?} now")]
+    #[error("{}", describe_change(restored, declared))]
     Schema {
         /// In the snapshot.
         restored: String,
@@ -155,16 +163,70 @@ pub enum StateDifference {
 }
 
 impl StateMeta {
+    fn of(name: &str, kind: StateKind, schema: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            codec: RECORD_CODEC.to_owned(),
+            fingerprint: state_checksum(schema.as_bytes()),
+            schema,
+        }
+    }
+
+    /// Describes state of values by key, in the record codec.
+    pub fn by_key<K, V>(name: &str, kind: StateKind) -> Self
+    where
+        K: DeserializeOwned + 'static,
+        V: DeserializeOwned + 'static,
+    {
+        let schema = format!("{} by {}", schema_text_of::<V>(), schema_text_of::<K>());
+        Self::of(name, kind, schema)
+    }
+
+    /// Describes state of elements without keys, in the record codec.
+    pub fn of_elements<T: DeserializeOwned + 'static>(
+        name: &str,
+        mode: RedistributionMode,
+    ) -> Self {
+        let kind = match mode {
+            RedistributionMode::Broadcast => StateKind::Broadcast,
+            RedistributionMode::SplitDistribute
+            | RedistributionMode::Union
+            | RedistributionMode::PartialUnion => StateKind::OperatorList,
+        };
+        Self::of(name, kind, schema_text_of::<T>().as_ref().to_owned())
+    }
+
+    /// The same state with a time at each value.
+    #[must_use]
+    pub fn with_ttl(mut self) -> Self {
+        if !self.has_ttl() {
+            self.codec.push_str(TTL_SUFFIX);
+        }
+        self
+    }
+
+    /// True if each value is written with the time of its last use. That may change between a
+    /// snapshot and the program that is restored from it.
+    pub fn has_ttl(&self) -> bool {
+        self.codec.ends_with(TTL_SUFFIX)
+    }
+
+    fn base_codec(&self) -> &str {
+        self.codec.strip_suffix(TTL_SUFFIX).unwrap_or(&self.codec)
+    }
+
     /// Whether state that was written as `restored` can be read as `self` declares it.
     pub fn check_restorable_from(&self, restored: &StateMeta) -> Result<(), StateDifference> {
         if self.kind != restored.kind {
             return Err(StateDifference::Kind { restored: restored.kind, declared: self.kind });
         }
-        if self.codec != restored.codec {
+        if self.base_codec() != restored.base_codec() {
             let (restored, declared) = (restored.codec.clone(), self.codec.clone());
             return Err(StateDifference::Codec { restored, declared });
         }
-        if self.fingerprint != restored.fingerprint {
+        let equal = self.fingerprint == restored.fingerprint;
+        if !equal && !reads(&self.schema, &restored.schema) {
             let (restored, declared) = (restored.schema.clone(), self.schema.clone());
             return Err(StateDifference::Schema { restored, declared });
         }
@@ -190,6 +252,9 @@ pub enum RedistributionMode {
     Union,
     /// Equal in all subtasks: each takes the copy of one.
     Broadcast,
+    /// As `Union`, but nobody needs what subtasks had that have finished: checkpoints go on when
+    /// some have.
+    PartialUnion,
 }
 
 /// One element of a list state within its file.
@@ -372,5 +437,16 @@ mod tests {
             text(meta(StateKind::Value, "postcard-1", 2)),
             r#"its schema was "type-1" and is "type-2" now"#
         );
+        let typed = |meta: StateMeta| meta.check_restorable_from(&keyed::<(u8, u8)>());
+        assert_eq!(typed(keyed::<(u8, u8)>()), Ok(()));
+        assert_eq!(typed(keyed::<(u8, u8)>().with_ttl()), Ok(()), "times come and go");
+        assert_eq!(
+            typed(keyed::<(u8, String)>()).unwrap_err().to_string(),
+            "its type has changed: value.1 was u8 and is string now"
+        );
+    }
+
+    fn keyed<V: DeserializeOwned + 'static>() -> StateMeta {
+        StateMeta::by_key::<u8, V>("s", StateKind::Value)
     }
 }

@@ -217,7 +217,7 @@ impl KeyedProcessFunction<i64, (i64, OfAuction), (i64, i64)> for FinalPrice {
         out: &mut Collector<'_, (i64, i64)>,
     ) -> Result<(), BoxError> {
         let Some(state) = self.known else { return Ok(()) };
-        match state.get(context.state)? {
+        match state.get_mut(context.state)? {
             Some(Known::Open(auction)) if auction.to <= time => {
                 if auction.highest > 0 {
                     out.collect((auction.category, auction.highest));
@@ -344,7 +344,7 @@ impl NewSellers {
     ) -> Result<(), BoxError> {
         let Some(state) = self.seen else { return Ok(()) };
         let window = window_of(time);
-        let seen = state.entries(context.state)?.entry(window).or_default();
+        let seen = state.get_or_insert_with(context.state, window, Seen::default)?;
         let before = seen.person && seen.auction;
         mark(seen);
         if !before && seen.person && seen.auction {

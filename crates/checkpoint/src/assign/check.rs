@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use hurtig_graph::DistributionPattern;
-use hurtig_types::{KeyGroupRange, OperatorId, key_group::MAX_PARALLELISM_LIMIT};
+use hurtig_types::{
+    KeyGroupRange, OperatorId, OperatorSubtaskState, key_group::MAX_PARALLELISM_LIMIT,
+};
 
-use super::RestoreError;
+use super::{NonRestoredOperator, RestoreError};
 use crate::{
     model::{CheckpointMetadata, OperatorState},
     topology::{Topology, VertexInfo},
@@ -31,11 +33,14 @@ fn operator_problem(state: &OperatorState) -> Option<String> {
     if parallelism == 0 || parallelism > max || max > MAX_PARALLELISM_LIMIT {
         return Some(format!("has parallelism {parallelism} of {max}"));
     }
-    let indices = state.subtasks.keys().chain(&state.finished_subtasks);
+    let finished = state.finished_subtasks.iter().chain(&state.ended_subtasks);
+    let indices = state.subtasks.keys().chain(finished);
     if let Some(index) = indices.max().filter(|index| **index >= parallelism) {
         return Some(format!("has a subtask {index} of {parallelism}"));
     }
-    if state.fully_finished && !state.subtasks.is_empty() {
+    // Its last records may still have been in flight.
+    let has_state = |s: &OperatorSubtaskState| !s.keyed.is_empty() || !s.operator.is_empty();
+    if state.fully_finished && state.subtasks.values().any(has_state) {
         return Some("has finished and has state".to_owned());
     }
     for (index, subtask) in &state.subtasks {
@@ -69,30 +74,28 @@ fn operator_problem(state: &OperatorState) -> Option<String> {
     None
 }
 
-/// Returns the operators whose state is left behind, or refuses to.
+/// Returns the operators whose state is left behind, or refuses to and names them all.
 pub fn check_operators(
     metadata: &CheckpointMetadata,
     topology: &Topology,
     allow_non_restored_state: bool,
-) -> Result<Vec<OperatorId>, RestoreError> {
+) -> Result<Vec<NonRestoredOperator>, RestoreError> {
     let operators = topology.vertices.iter().flat_map(|vertex| &vertex.operators);
     let known: BTreeSet<OperatorId> = operators.map(|operator| operator.id).collect();
-    let mut left_behind = Vec::new();
-    for (id, state) in &metadata.operators {
-        if known.contains(id) || !state.has_state() {
-            continue;
-        }
-        if !allow_non_restored_state {
-            return Err(RestoreError::NonRestoredState {
-                checkpoint_id: metadata.checkpoint_id,
-                operator: *id,
-                label: state.label().to_owned(),
-                states: state.states.iter().map(|meta| meta.name.clone()).collect(),
-            });
-        }
-        left_behind.push(*id);
+    let lost = metadata.operators.iter().filter(|(id, s)| !known.contains(id) && s.has_state());
+    let operators: Vec<NonRestoredOperator> = lost
+        .map(|(id, state)| NonRestoredOperator {
+            operator: *id,
+            label: state.label().to_owned(),
+            states: state.states.iter().map(|meta| meta.name.clone()).collect(),
+            bytes: state.size_bytes(),
+        })
+        .collect();
+    if operators.is_empty() || allow_non_restored_state {
+        return Ok(operators);
     }
-    Ok(left_behind)
+    let (checkpoint_id, snapshot) = (metadata.checkpoint_id, metadata.checkpoint_type);
+    Err(RestoreError::NonRestoredState { checkpoint_id, snapshot, operators })
 }
 
 /// Checks the states that operators declare before they are opened.
@@ -161,7 +164,7 @@ enum FinishedState {
 }
 
 /// Which vertices have finished. A finished vertex is not run again, so whatever feeds it must have
-/// finished as well.
+/// finished as well, or at least have come to its end: what it has emitted has been read.
 pub fn check_finished(
     metadata: &CheckpointMetadata,
     topology: &Topology,
@@ -177,6 +180,9 @@ pub fn check_finished(
         let state = finished_state(metadata, vertex).map_err(fail)?;
         for input in &vertex.inputs {
             let Some(producer) = states.get(input.producer) else { continue };
+            if has_ended(metadata, &topology.vertices[input.producer]) {
+                continue;
+            }
             let name = &topology.vertices[input.producer].name;
             let possible = match (state, input.pattern) {
                 (AllRunning, _) => true,
@@ -193,6 +199,16 @@ pub fn check_finished(
         states.push(state);
     }
     Ok(states.into_iter().map(|state| state == FullyFinished).collect())
+}
+
+/// Every subtask has finished or will emit nothing.
+fn has_ended(metadata: &CheckpointMetadata, vertex: &VertexInfo) -> bool {
+    metadata.operators.get(&vertex.head()).is_some_and(|state| {
+        let over = |subtask| {
+            state.finished_subtasks.contains(&subtask) || state.ended_subtasks.contains(&subtask)
+        };
+        state.fully_finished || (0..state.parallelism).all(over)
+    })
 }
 
 fn finished_state(

@@ -80,7 +80,7 @@ pub fn redistribute(
                 }
             }
             RedistributionMode::SplitDistribute => split(&named, &mut shares, &mut first),
-            RedistributionMode::Union => {
+            RedistributionMode::Union | RedistributionMode::PartialUnion => {
                 for share in &mut shares {
                     for (_, piece) in &named.pieces {
                         add(share, &named, *piece);

@@ -29,14 +29,20 @@ impl CheckpointCoordinator {
 
     pub(super) fn finish_shut_down(&mut self) {
         let Some(status) = self.shut_down else { return };
-        for checkpoint in self.completed.shut_down(status, self.config.retention) {
-            if checkpoint.owned {
-                self.stats.on_discarded(checkpoint.id());
-                self.commands.push(CheckpointCommand::DiscardCheckpoint(checkpoint.discarded()));
-            }
+        let mut given_up = self.completed.shut_down(status, self.config.retention);
+        // A job that failed before it had a checkpoint of its own leaves what it was started from,
+        // claimed or not: that is all there is of its state. Flink deletes it.
+        let job = self.topology.job;
+        let mut left = Vec::new();
+        if status == JobStatus::Failed && given_up.iter().all(|c| c.metadata.job != job) {
+            left = std::mem::take(&mut given_up);
         }
-        let retained = &self.completed;
-        let unused = self.shared.release_all_but(|url| retained.iter().any(|c| c.names(url)));
+        for checkpoint in given_up.iter().filter(|checkpoint| checkpoint.owned) {
+            self.stats.on_discarded(checkpoint.id());
+            self.commands.push(CheckpointCommand::DiscardCheckpoint(checkpoint.discarded()));
+        }
+        let retained = || self.completed.iter().chain(&left);
+        let unused = self.shared.release_all_but(|url| retained().any(|c| c.names(url)));
         if !unused.is_empty() {
             self.commands.push(CheckpointCommand::DiscardState(unused));
         }

@@ -118,6 +118,12 @@ impl CheckpointCoordinator {
     ) -> Result<(), String> {
         let Some(pending) = self.pending.get(&checkpoint_id) else { return Ok(()) };
         let checkpoint_type = pending.checkpoint_type;
+        if checkpoint_type.is_canonical() {
+            let operators = snapshot.operators.values();
+            if operators.flat_map(|operator| &operator.keyed).any(|keyed| keyed.chain.len() != 1) {
+                return Err("keeps deltas in a canonical savepoint".to_owned());
+            }
+        }
         for file in snapshot.files() {
             if let StateLocation::Relative(path) = &file.location {
                 return Err(format!("names {path:?}, which is no absolute URL"));

@@ -1,9 +1,9 @@
 //! What the job is restored from: its own checkpoints after a restart, those of a former JobMaster,
 //! or a snapshot that the user names.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use hurtig_types::{CheckpointId, RecoveryClaimMode};
+use hurtig_types::{CheckpointId, JobVertexId, RecoveryClaimMode};
 
 use super::{CheckpointCommand, CheckpointCoordinator};
 use crate::{
@@ -50,6 +50,12 @@ impl CheckpointCoordinator {
         self.next_id = self.next_id.max(CheckpointId(checkpoint.id().0 + 1));
         self.retain(checkpoint);
         self.take_commands()
+    }
+
+    /// Before the job starts: the numbers of key groups that the snapshot brings, where the job
+    /// leaves them open. Later checkpoints name them.
+    pub fn take_over_max_parallelism(&mut self, of: &BTreeMap<JobVertexId, u32>) {
+        self.topology.take_over_max_parallelism(of);
     }
 
     /// What tasks that start now are to be restored from.

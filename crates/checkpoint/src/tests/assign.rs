@@ -39,6 +39,7 @@ fn operator(position: usize, parallelism: u32) -> OperatorState {
         max_parallelism: MAX,
         fully_finished: false,
         finished_subtasks: BTreeSet::new(),
+        ended_subtasks: BTreeSet::new(),
         states: Vec::new(),
         subtasks: BTreeMap::new(),
         coordinator_state: None,
@@ -277,11 +278,30 @@ fn state_of_an_operator_that_is_gone_is_left_behind_only_on_demand() {
         &metadata,
         &topology,
         expect![[
-            r#"checkpoint 5 has state ["count"] of operator "map" (00000000000000000000000000000002), which the job does not have; allow non-restored state to leave it behind"#
+            r#"checkpoint 5 has state of operators that the job does not have: "map" (00000000000000000000000000000002) with state ["count"], 20 bytes; to go on without that state allow non-restored state (execution.state-recovery.ignore-unclaimed-state, --allow-non-restored-state)"#
         ]],
     );
     let assignment = assign_states(&metadata, &topology, true).unwrap();
-    assert_eq!(assignment.left_behind, [MAP]);
+    assert_eq!(assignment.left_behind[0].operator, MAP);
+}
+
+#[test]
+fn every_operator_that_would_be_left_behind_is_named() {
+    let mut src = operator(0, 1);
+    src.coordinator_state = Some(vec![1, 2, 3]);
+    let metadata = metadata([src, keyed(2)]);
+    let mut topology = job(1, 1, ShipStrategy::Forward);
+    for vertex in &mut topology.vertices {
+        vertex.operators[0].id = OperatorId(vertex.id.0 + 10);
+    }
+    let error = assign_states(&metadata, &topology, false).expect_err("two are gone");
+    let crate::RestoreError::NonRestoredState { operators, .. } = &error else {
+        panic!("{error}");
+    };
+    let named: Vec<(&str, u64)> = operators.iter().map(|o| (&*o.label, o.bytes)).collect();
+    assert_eq!(named, [("src", 3), ("map", 20)]);
+    let text = error.to_string();
+    assert!(text.contains("\"src\"") && text.contains("\"map\""), "{text}");
 }
 
 #[test]
@@ -353,6 +373,19 @@ fn finished_operators_are_not_run_again() {
             r#"vertex "map" (00000000000000000000000000000002) cannot be restored as finished: it is PartiallyFinished and its producer "src" AllRunning"#
         ]],
     );
+}
+
+/// One consumer has read the end of all producers and is gone, while they wait for another.
+#[test]
+fn a_subtask_may_finish_before_the_last_of_its_producers() {
+    let mut src = operator(0, 2);
+    src.finished_subtasks.insert(0);
+    src.ended_subtasks.insert(1);
+    let mut map = keyed(2);
+    map.finished_subtasks.insert(0);
+    let assignment =
+        assign_states(&metadata([src, map]), &job(2, 2, ShipStrategy::KeyGroup), false).unwrap();
+    assert!(assignment.tasks.values().all(|restore| !restore.finished));
 }
 
 #[test]

@@ -11,12 +11,13 @@
 //! tick                       the periodic timer that was set last fires
 //! timeout 1                  the timeout of checkpoint 1 fires
 //! ack 1 src/0 e:f s:g s1:h   acknowledges with an exclusive file, a shared one, one of checkpoint 1;
-//!                            u:f is a union list, `ending` says that the operators have finished
+//!                            d:f+g is a base with a delta, u:f is a union list, p:f a partial one,
+//!                            `ending` says that the operators have finished
 //! acks 1                     all who are awaited acknowledge without files
 //! decline 1 src/0            declines
 //! coord 1 ok|fail            the coordinator answers
 //! written 1 | unwritten 1    the metadata was written or not
-//! ask 7 checkpoint|full|savepoint|suspend|drain      a user's request
+//! ask 7 checkpoint|full|savepoint|native|suspend|drain      a user's request
 //! cancel 7                   takes it back
 //! shutdown CANCELED          the end
 //! start 7 claim|noclaim s7:f the job starts from snapshot 7 with these files
@@ -293,15 +294,17 @@ impl Script {
 }
 
 fn asked(what: &str) -> SnapshotRequest {
-    let savepoint = |terminate| SnapshotRequest::Savepoint {
-        format: SavepointFormat::Canonical,
+    let in_format = |format, terminate| SnapshotRequest::Savepoint {
+        format,
         terminate,
         directory: "sp".into(),
     };
+    let savepoint = |terminate| in_format(SavepointFormat::Canonical, terminate);
     match what {
         "checkpoint" => SnapshotRequest::Checkpoint { full: false },
         "full" => SnapshotRequest::Checkpoint { full: true },
         "savepoint" => savepoint(None),
+        "native" => in_format(SavepointFormat::Native, None),
         "suspend" => savepoint(Some(TerminateKind::Suspend)),
         "drain" => savepoint(Some(TerminateKind::Drain)),
         _ => panic!("unknown request {what:?}"),
@@ -356,15 +359,21 @@ pub(super) fn snapshot(
                 progress = SnapshotProgress::FinishedOnRestore;
                 continue;
             }
-            "e" | "u" => StateScope::Exclusive,
+            "e" | "u" | "p" | "d" => StateScope::Exclusive,
             "s" => StateScope::Shared { created_by: id },
             older => StateScope::Shared { created_by: number(&older[1..]) },
         };
         let file = file(scope, name);
-        if kind == "u" {
-            let (name, mode) = ("u".to_owned(), RedistributionMode::Union);
+        if kind == "u" || kind == "p" {
+            let partial = kind == "p";
+            let mode =
+                if partial { RedistributionMode::PartialUnion } else { RedistributionMode::Union };
+            let name = kind.to_owned();
             let states = vec![PartitionedState { name, mode, partitions: Vec::new() }];
             state.operator.push(OperatorStateHandle { file, states });
+        } else if kind == "d" {
+            let chain = name.split('+').map(|name| self::file(scope, name)).collect();
+            state.keyed.push(KeyedStateHandle { key_groups, chain });
         } else {
             state.keyed.push(KeyedStateHandle { key_groups, chain: vec![file] });
         }

@@ -57,7 +57,7 @@ fn finished_tasks_take_part_as_finished() {
 }
 
 #[test]
-fn a_source_that_finishes_before_its_trigger_counts_as_finished() {
+fn a_source_that_finishes_before_it_acknowledges_counts_as_finished() {
     check(
         on_demand(),
         false,
@@ -86,7 +86,7 @@ fn a_source_that_finishes_before_its_trigger_counts_as_finished() {
 }
 
 #[test]
-fn no_second_barrier_where_one_is_in_the_channel() {
+fn a_source_may_finish_behind_its_acknowledgement() {
     check(
         on_demand(),
         false,
@@ -139,6 +139,35 @@ fn without_checkpoints_after_finish_a_finished_task_ends_them() {
               answer 1: a task declined it: closing
             ask 2 checkpoint
               answer 2: not all tasks that take part are running: some tasks have finished
+        "#]],
+    );
+}
+
+#[test]
+fn a_partial_union_list_lets_a_vertex_finish_in_part() {
+    check(
+        on_demand(),
+        false,
+        "run
+        ask 1 checkpoint
+        ack 1 src/0 p:a ending
+        ack 1 src/1 p:b
+        acks 1
+        written 1",
+        expect![[r#"
+            run
+            ask 1 checkpoint
+              trigger 1 src/0 (checkpoint, Aligned)
+              trigger 1 src/1 (checkpoint, Aligned)
+              trigger 1 map/0 (checkpoint, Aligned)
+              trigger 1 map/1 (checkpoint, Aligned)
+            ack 1 src/0 p:a ending
+            ack 1 src/1 p:b
+            acks 1
+              write 1
+            written 1
+              answer 1: 1 in dir-1
+              complete 1 -> src/0 src/1 map/0 map/1
         "#]],
     );
 }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use hurtig_types::{CheckpointRetentionPolicy, CheckpointingMode};
+use hurtig_types::{CheckpointRetentionPolicy, CheckpointingMode, RecoveryClaimMode};
 
 use crate::{
     option::options,
@@ -107,8 +107,10 @@ options! {
         "execution.state-recovery.ignore-unclaimed-state", default "false",
         was ["execution.savepoint.ignore-unclaimed-state"];
 
-    /// Whose the snapshot is from which a job starts: NO_CLAIM or CLAIM.
-    Planned RECOVERY_CLAIM_MODE: String = "execution.state-recovery.claim-mode",
+    /// Whose the snapshot is from which a job starts. NO_CLAIM: nothing of it is ever deleted, and
+    /// the first checkpoint refers to none of it. CLAIM: it becomes the job's own, and is deleted
+    /// as its checkpoints are.
+    Effective RECOVERY_CLAIM_MODE: RecoveryClaimMode = "execution.state-recovery.claim-mode",
         default "NO_CLAIM", was ["execution.savepoint-restore-mode"];
 
     /// A job recovers from local snapshots where it can.

@@ -1,7 +1,7 @@
 //! Values that are one of a few words. Case does not matter, and `_` equals `-`; each value has the
 //! word that is written and others that are understood.
 
-use hurtig_types::{CheckpointRetentionPolicy, CheckpointingMode};
+use hurtig_types::{CheckpointRetentionPolicy, CheckpointingMode, RecoveryClaimMode};
 
 use super::{ConfigValue, ValueError};
 
@@ -113,6 +113,10 @@ words! {
     CheckpointingMode {
         ExactlyOnce: "EXACTLY_ONCE";
         AtLeastOnce: "AT_LEAST_ONCE";
+    }
+    RecoveryClaimMode {
+        NoClaim: "NO_CLAIM";
+        Claim: "CLAIM";
     }
     CheckpointRetentionPolicy {
         RetainOnFailure: "DELETE_ON_CANCELLATION";

@@ -79,6 +79,7 @@ fn the_options_that_change_something_are_known() {
         execution.checkpointing.checkpoints-after-tasks-finish
         execution.state-recovery.path
         execution.state-recovery.ignore-unclaimed-state
+        execution.state-recovery.claim-mode
         restart-strategy.type
         restart-strategy.fixed-delay.attempts
         restart-strategy.fixed-delay.delay

@@ -4,6 +4,7 @@
 
 mod driver;
 mod file_sink;
+mod hostile;
 mod line_files;
 mod sink_bases;
 mod sockets;

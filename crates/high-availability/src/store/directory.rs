@@ -58,6 +58,7 @@ pub struct DirectoryRecordStore {
 }
 
 /// How a write ended.
+#[derive(Debug, PartialEq, Eq)]
 enum Linked {
     Written(u64),
     Conflict,
@@ -121,6 +122,11 @@ impl DirectoryRecordStore {
         if expected == 0 {
             fs::create_dir_all(&folder)?;
         }
+        self.link(&folder, bytes, expected)
+    }
+
+    /// Steps 1 to 3 of the module documentation; any time may have passed since the look before.
+    fn link(&self, folder: &Path, bytes: &[u8], expected: u64) -> io::Result<Linked> {
         let scratch = self.scratch_name()?;
         let mut file = File::create_new(&scratch)?;
         file.write_all(bytes)?;
@@ -140,8 +146,8 @@ impl DirectoryRecordStore {
             }
             Err(error) => return Err(error),
         }
-        sync_folder(&folder)?;
-        let numbers = Self::numbers(&folder)?;
+        sync_folder(folder)?;
+        let numbers = Self::numbers(folder)?;
         let highest = numbers.iter().copied().max().unwrap_or(0);
         for old in numbers.into_iter().filter(|old| old + KEPT_STATES < highest) {
             remove_if_there(&folder.join(old.to_string()))?;
@@ -328,4 +334,34 @@ impl HighAvailabilityBackend for DirectoryBackend {
     }
 
     async fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_stood_still_for_long_changes_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let store = DirectoryRecordStore::new(base.path().into(), 1, Duration::ZERO);
+        let states = 3 * KEPT_STATES;
+        for state in 0..states {
+            assert_eq!(store.write("a", b"new", state).unwrap(), Linked::Written(state + 1));
+        }
+        let folder = store.folder("a");
+        let files = fs::read_dir(&folder).unwrap().count() as u64;
+        assert_eq!(files, KEPT_STATES + 1);
+        // Each has looked before it stood still, and found its condition to hold.
+        for expected in 0..states {
+            let linked = store.link(&folder, b"late", expected).unwrap();
+            let name_is_taken = expected + 1 >= states - KEPT_STATES;
+            let outcome = if name_is_taken { Linked::Conflict } else { Linked::Overtaken };
+            assert_eq!(linked, outcome, "{expected}");
+            assert_eq!(store.read("a").unwrap(), Some((b"new".to_vec(), states)));
+        }
+        store.remove("a").unwrap();
+        assert_eq!(store.link(&folder, b"late", states).unwrap(), Linked::Conflict);
+        assert_eq!(store.read("a").unwrap(), None);
+        assert_eq!(fs::read_dir(base.path().join(SCRATCH)).unwrap().count(), 0);
+    }
 }

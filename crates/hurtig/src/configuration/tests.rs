@@ -64,6 +64,23 @@ fn programs() {
 }
 
 #[test]
+fn what_a_job_starts_from() {
+    check(
+        "execution.state-recovery: {path: 'file:///s', claim-mode: claim, \
+         ignore-unclaimed-state: true}",
+        expect![[r#"
+            restore_from: Some(
+            RestoreFrom {
+            pointer: "file:///s",
+            allow_non_restored_state: true,
+            claim_mode: Claim,
+            },
+            ),
+        "#]],
+    );
+}
+
+#[test]
 fn restart_strategies() {
     check("restart-strategy.type: none", expect![""]);
     check(

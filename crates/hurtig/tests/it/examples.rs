@@ -24,6 +24,10 @@ mod stream_join;
 #[path = "../../examples/exactly_once_files.rs"]
 mod exactly_once_files;
 
+#[allow(dead_code)]
+#[path = "../../examples/broadcast_rules.rs"]
+mod broadcast_rules;
+
 #[test]
 fn clicks_are_counted_in_every_window_that_holds_them() {
     use windowed_click_counts::{PageCount, click_counts, made_up_clicks};
@@ -140,4 +144,29 @@ fn sales_are_written_once_though_the_job_fails() {
     }
     lines.sort();
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn rules_reach_every_sensor_wherever_it_is() {
+    use broadcast_rules::{
+        Alarm, alarms, changes_in_order, made_up_changes, made_up_readings, parse_change,
+        parse_reading, readings_in_order,
+    };
+    for parallelism in [1, 3] {
+        let env = StreamExecutionEnvironment::new();
+        env.set_parallelism(parallelism);
+        let readings = CollectionSource::new(made_up_readings()).unwrap();
+        let readings = env.from_source(readings, readings_in_order(), "Readings");
+        let changes = CollectionSource::new(made_up_changes()).unwrap();
+        let changes = env.from_source(changes, changes_in_order(), "Rules");
+        let found = alarms(&readings, &changes).execute_and_collect("rules").unwrap();
+        let alarm = |sensor: &str, rule: &str, time| Alarm {
+            sensor: sensor.to_owned(),
+            rule: rule.to_owned(),
+            time,
+        };
+        assert_eq!(found, [alarm("oven", "hot", 15_000)]);
+    }
+    assert!(parse_reading("1,oven").unwrap_err().to_string().contains("oven"));
+    assert_eq!(parse_change("7,hot").unwrap().bound, None);
 }

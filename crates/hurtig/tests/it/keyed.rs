@@ -86,7 +86,7 @@ impl KeyedProcessFunction<u8, (u8, i64), String> for EveryState {
         list.add(context.state, n)?;
         let all = list.get(context.state)?.to_vec();
         let map = self.map.ok_or_else(unopened)?;
-        *map.entries(context.state)?.entry(n).or_default() += 1;
+        *map.get_or_insert_with(context.state, n, u32::default)? += 1;
         let times = map.get(context.state, &n)?.copied();
         let most = self.reducing.as_ref().ok_or_else(unopened)?;
         most.add(context.state, n)?;

@@ -8,4 +8,6 @@ mod examples;
 mod keyed;
 mod programs;
 mod recovery;
+mod savepoints;
+mod state;
 mod word_count;

@@ -64,16 +64,21 @@ impl MapFunction<i64, i64> for FailsBehindCheckpoints {
     }
 }
 
-const RECORDS: i64 = 40_000;
+pub const RECORDS: i64 = 40_000;
 
-fn numbers(env: &StreamExecutionEnvironment) -> DataStream<i64> {
-    let source = DataGeneratorSource::new(|n| n as i64, Some(RECORDS as u64), Some(80_000.0));
+pub fn numbers(env: &StreamExecutionEnvironment) -> DataStream<i64> {
+    numbers_at(env, 80_000.0)
+}
+
+/// The same at another rate, which is no part of the source's state.
+pub fn numbers_at(env: &StreamExecutionEnvironment, per_second: f64) -> DataStream<i64> {
+    let source = DataGeneratorSource::new(|n| n as i64, Some(RECORDS as u64), Some(per_second));
     let strategy =
         WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|n: &i64| *n);
     env.from_source(source, strategy, "Numbers")
 }
 
-fn env(parallelism: u32) -> StreamExecutionEnvironment {
+pub fn env(parallelism: u32) -> StreamExecutionEnvironment {
     let env = StreamExecutionEnvironment::new();
     env.set_parallelism(parallelism).enable_checkpointing(20);
     env.set_restart_strategy(RestartStrategyConfig::FixedDelay { attempts: 100, delay_ms: 1 });
@@ -183,7 +188,7 @@ fn checkpoints_on_disk_are_deleted_with_the_job() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -236,7 +241,7 @@ fn a_savepoint_resumes_at_another_parallelism() {
     assert!(error.contains("non-restored state") && error.contains("counts"), "{error}");
 }
 
-fn counted(numbers: &DataStream<i64>) -> DataStream<(i64, i64, i64)> {
+pub fn counted(numbers: &DataStream<i64>) -> DataStream<(i64, i64, i64)> {
     numbers.key_by(|n| n % 7).process(CountsUntilTheEnd(None)).uid("counts")
 }
 

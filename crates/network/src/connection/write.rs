@@ -69,7 +69,7 @@ impl ConnectionShared {
             }
             // A grant must not overtake the request of its channel.
             if outbox.messages.is_empty() {
-                for (channel, bytes) in outbox.grants.drain() {
+                for (channel, bytes) in std::mem::take(&mut outbox.grants) {
                     frame::write_message(&Message::AddCredit { channel, bytes }, buffer)?;
                 }
             }

@@ -8,7 +8,9 @@ use hurtig_env::Clock;
 use hurtig_operator_api::OperatorContext;
 use hurtig_state_api::{AggregateFunction, Key};
 use hurtig_state_heap::{Block, KeyedStateStore};
-use hurtig_types::{BoxError, MIN_TIMESTAMP, Record, StateMeta, TimeWindow, codec::CodecError};
+use hurtig_types::{
+    BoxError, MIN_TIMESTAMP, Record, StateMeta, TimeWindow, codec::CodecError, stable_hash,
+};
 
 use crate::{Collector, RuntimeContext, snapshot::next_of_store};
 
@@ -101,6 +103,7 @@ impl<K: Key> WindowContext<'_, K> {
 
     /// State of the key, in all its windows.
     pub fn global_state(&mut self) -> &mut KeyedStateStore<K> {
+        self.states.global.begin_batch(self.states.clock.now_ms(), 1);
         self.states.global.set_current_key(self.hash, self.key.clone());
         &mut self.states.global
     }
@@ -112,6 +115,7 @@ impl<K: Key> WindowContext<'_, K> {
                         use the global state"
                 .into());
         }
+        self.states.per_window.begin_batch(self.states.clock.now_ms(), 1);
         self.states.per_window.set_current_key(self.hash, (self.key.clone(), self.window));
         Ok(&mut self.states.per_window)
     }
@@ -131,9 +135,13 @@ pub(crate) struct WindowFunctionState<K> {
 
 impl<K: Key> WindowFunctionState<K> {
     pub(crate) fn new(context: &OperatorContext, merging: bool) -> Self {
+        let (range, max_parallelism) = (context.key_groups(), context.max_parallelism);
+        let now_ms = context.clock.now_ms();
         Self {
-            global: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
-            per_window: KeyedStateStore::new(context.key_groups(), context.max_parallelism),
+            global: KeyedStateStore::new(range, max_parallelism, now_ms),
+            // The window has no part in where a key belongs.
+            per_window: KeyedStateStore::new(range, max_parallelism, now_ms)
+                .hashed_by(|(key, _)| stable_hash(key)),
             watermark: MIN_TIMESTAMP,
             merging,
             clock: context.clock,
@@ -142,6 +150,9 @@ impl<K: Key> WindowFunctionState<K> {
 
     /// See [`crate::snapshot::KeyedParts::begin`].
     pub(crate) fn begin_capture(&mut self, since: Option<u32>) {
+        let now_ms = self.clock.now_ms();
+        self.global.begin_batch(now_ms, 0);
+        self.per_window.begin_batch(now_ms, 0);
         self.global.begin_capture(since);
         self.per_window.begin_capture(since);
     }

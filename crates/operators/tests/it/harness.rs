@@ -5,6 +5,7 @@
 //! ```text
 //! @10 a:1 b:2 @12 a:3    one batch of records key:value, each at the last time given
 //! a:1                    a batch without timestamps
+//! second a:1             a batch of the second input
 //! wm 15                  a watermark
 //! pt 100                 the wall clock moves to 100 and due timers fire
 //! end                    the end of the input
@@ -15,7 +16,7 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_metrics::{MetricGroup, SharedAccumulators};
 use hurtig_operator_api::{
-    Captured, EventGateway, Operator, OperatorContext, OperatorRestore, Output, Progress,
+    Captured, EventGateway, KeyedFile, Operator, OperatorContext, OperatorRestore, Output, Progress,
 };
 use hurtig_types::{
     Batch, BoxedPayload, CheckpointId, FlowResult, JobId, LatencyMarker, MAX_TIMESTAMP, OperatorId,
@@ -106,13 +107,25 @@ impl<Op: Operator> Harness<Op> {
         Self::open_restored(operator, None)
     }
 
-    /// Opens the operator with the state of another.
-    pub fn open_restored(mut operator: Op, restored: Option<OperatorRestore>) -> Self {
+    /// Opens the operator with the state of another, at wall time 0.
+    pub fn open_restored(operator: Op, restored: Option<OperatorRestore>) -> Self {
+        match Self::try_open(operator, restored, 0) {
+            Ok(harness) => harness,
+            Err(error) => panic!("cannot open: {error}"),
+        }
+    }
+
+    /// Opens the operator with the state of another, at a wall time.
+    pub fn try_open(
+        mut operator: Op,
+        restored: Option<OperatorRestore>,
+        now_ms: i64,
+    ) -> FlowResult<Self> {
         let runtime =
             Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let clock = {
             let _entered = runtime.enter();
-            Clock::starting_at(0)
+            Clock::starting_at(now_ms)
         };
         let handle = runtime.handle().clone();
         let context = OperatorContext {
@@ -134,8 +147,8 @@ impl<Op: Operator> Harness<Op> {
             checkpoints: false,
             restored: restored.map(Arc::new),
         };
-        operator.open(&context).unwrap();
-        Self { operator, out: Transcript::default(), runtime, clock }
+        operator.open(&context)?;
+        Ok(Self { operator, out: Transcript::default(), runtime, clock })
     }
 
     /// Runs a script and returns it with what each line emitted.
@@ -160,6 +173,8 @@ impl<Op: Operator> Harness<Op> {
             self.watermark(time.parse().unwrap())
         } else if let Some(time) = line.strip_prefix("pt ") {
             self.wall_clock(time.parse().unwrap())
+        } else if let Some(line) = line.strip_prefix("second ") {
+            self.process_input(1, parse_batch(line))
         } else {
             self.process(parse_batch(line))
         }
@@ -167,8 +182,12 @@ impl<Op: Operator> Harness<Op> {
 
     /// Processes a batch.
     pub fn process(&mut self, batch: Batch<Event>) -> FlowResult {
+        self.process_input(0, batch)
+    }
+
+    fn process_input(&mut self, input: usize, batch: Batch<Event>) -> FlowResult {
         let _entered = self.runtime.enter();
-        self.operator.process(0, batch.boxed(), &mut self.out)
+        self.operator.process(input, batch.boxed(), &mut self.out)
     }
 
     /// Sends a watermark.
@@ -190,6 +209,20 @@ impl<Op: Operator> Harness<Op> {
         let mut file = Vec::new();
         while self.operator.next_capture(max_bytes, &mut file).unwrap() {}
         file
+    }
+
+    /// All state, as another operator would be restored from it.
+    pub fn snapshot(&mut self) -> OperatorRestore {
+        let _entered = self.runtime.enter();
+        let captured = self.operator.begin_capture(CheckpointId(1), None).unwrap();
+        let mut file = Vec::new();
+        while self.operator.next_capture(64, &mut file).unwrap() {}
+        OperatorRestore {
+            checkpoint_id: CheckpointId(1),
+            keyed: vec![KeyedFile { content: file.into(), is_latest: true }],
+            operator_states: captured.operator_states,
+            metas: captured.metas,
+        }
     }
 
     /// Moves the wall clock.

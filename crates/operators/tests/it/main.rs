@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod broadcast;
 mod harness;
+mod state;
 mod timers;
 mod window_model;
+mod window_state;
 mod windows;

@@ -50,23 +50,56 @@ fn many_timers_are_fired_in_several_calls_in_order() {
     assert!(transcript.ends_with("  wm 20000\n"), "the watermark follows what it has caused");
 }
 
-/// A checkpoint of what has changed still holds all timers; those of the files before it are gone.
+/// A delta holds all timers: those of its base that have fired since must not come back.
 #[test]
-fn a_timer_that_has_gone_off_does_not_come_back_with_a_chain_of_files() {
+fn timers_that_fired_between_a_base_and_its_delta_stay_gone() {
     let create = || {
         let selector = KeySelector::new(|(key, _): &Event| key.clone());
         KeyedProcessOperator::new(selector, EveryMillisecond)
     };
     let mut harness = Harness::open(create());
-    harness.run("a:4\nb:2\nwm 0");
+    harness.run("a:5 b:3");
     let base = harness.begin_snapshot(None);
-    let base_file = harness.finish_snapshot(1000);
-    harness.run("wm 2");
+    let mut files = vec![harness.finish_snapshot(20)];
+    harness.run("wm 3");
     harness.begin_snapshot(base.number);
-    let delta_file = harness.finish_snapshot(1000);
-    let file = |content: Vec<u8>, is_latest| KeyedFile { content: content.into(), is_latest };
-    let keyed = vec![file(base_file, false), file(delta_file, true)];
-    let restore = OperatorRestore { keyed, ..OperatorRestore::default() };
-    let mut harness = Harness::open_restored(create(), Some(restore));
-    assert_eq!(harness.run("wm 9"), "wm 9\n  @3 timer 3\n  @4 timer 4\n  wm 9\n");
+    files.push(harness.finish_snapshot(20));
+    let restored = |files: Vec<Vec<u8>>| {
+        let last = files.len() - 1;
+        let keyed = files.into_iter().enumerate().map(|(position, content)| KeyedFile {
+            content: content.into(),
+            is_latest: position == last,
+        });
+        let restore = OperatorRestore { keyed: keyed.collect(), ..OperatorRestore::default() };
+        let transcript = Harness::open_restored(create(), Some(restore)).run("wm 9");
+        transcript.lines().filter(|line| line.contains("timer")).count()
+    };
+    assert_eq!(restored(files[..1].to_vec()), 8, "the base alone has all");
+    assert_eq!(restored(files), 2, "only @4 and @5 of a are left");
+}
+
+/// Also if nothing else has changed, so that the delta has nothing to hold.
+#[test]
+fn the_last_timers_stay_gone_too() {
+    let create = || {
+        let selector = KeySelector::new(|(key, _): &Event| key.clone());
+        KeyedProcessOperator::new(selector, EveryMillisecond)
+    };
+    let mut harness = Harness::open(create());
+    harness.run("a:5");
+    let base = harness.begin_snapshot(None);
+    let mut files = vec![harness.finish_snapshot(20)];
+    harness.run("wm 9");
+    let delta = harness.begin_snapshot(base.number);
+    files.push(harness.finish_snapshot(20));
+    assert!(!files[1].is_empty(), "without a file the base would be the last word");
+    harness.begin_snapshot(delta.number);
+    assert!(harness.finish_snapshot(20).is_empty(), "it is said once");
+    let keyed = files
+        .into_iter()
+        .enumerate()
+        .map(|(position, content)| KeyedFile { content: content.into(), is_latest: position == 1 });
+    let restore = OperatorRestore { keyed: keyed.collect(), ..OperatorRestore::default() };
+    let transcript = Harness::open_restored(create(), Some(restore)).run("wm 9");
+    assert!(!transcript.contains("timer"), "{transcript}");
 }

@@ -20,14 +20,14 @@ use crate::{
     writer::write_all,
 };
 
-struct Local {
-    directory: TempDir,
+pub(super) struct Local {
+    pub(super) directory: TempDir,
     stores: Arc<Stores>,
-    options: StorageOptions,
-    storage: CheckpointStorage,
+    pub(super) options: StorageOptions,
+    pub(super) storage: CheckpointStorage,
 }
 
-fn local() -> Local {
+pub(super) fn local() -> Local {
     let directory = TempDir::new().unwrap();
     let url = url::Url::from_directory_path(directory.path()).unwrap();
     let options = StorageOptions { directory: Some(url.into()), ..StorageOptions::default() };
@@ -37,7 +37,7 @@ fn local() -> Local {
 }
 
 impl Local {
-    async fn state(&self, target: StateTarget, name: &str, content: &[u8]) -> StateFile {
+    pub(super) async fn state(&self, target: StateTarget, name: &str, content: &[u8]) -> StateFile {
         let stores = &self.stores;
         let mut writer = StateWriter::new(stores, &self.options, JOB, &target, name).unwrap();
         writer.write(content).await.unwrap();
@@ -62,7 +62,7 @@ impl Local {
 }
 
 /// 100 kB that do not compress.
-fn big(seed: u64) -> Vec<u8> {
+pub(super) fn big(seed: u64) -> Vec<u8> {
     let mut x = seed + 1;
     let mut next = || {
         x ^= x << 13;
@@ -269,7 +269,7 @@ async fn a_savepoint_can_be_moved_and_disposed_of() {
     let loaded = local.storage.load_verified(&pointer, Verification::Content).await.unwrap();
     let same = local.storage.load(&format!("{pointer}/_metadata")).await.unwrap();
     assert_eq!(loaded.metadata, same.metadata);
-    local.storage.dispose_savepoint(&pointer).await.unwrap();
+    local.storage.dispose(&pointer, false).await.unwrap();
     assert!(!local.directory.path().join(after).exists());
     let error = local.storage.load(&pointer).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot read file:///"), "{error}");
@@ -306,7 +306,7 @@ async fn the_job_managers_memory_takes_small_state() {
     storage.write_metadata(&metadata(1, vec![file]), None).await.unwrap();
     let latest = storage.latest_intact(Verification::Content).await.unwrap().unwrap();
     assert_eq!(latest.metadata.checkpoint_id, CheckpointId(1));
-    storage.dispose_savepoint(&latest.external_pointer).await.unwrap();
+    storage.dispose(&latest.external_pointer, false).await.unwrap();
     assert!(storage.latest_intact(Verification::Metadata).await.unwrap().is_none());
 }
 

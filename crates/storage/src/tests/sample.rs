@@ -52,6 +52,7 @@ pub(super) fn metadata(id: u64, files: Vec<StateFile>) -> CheckpointMetadata {
         max_parallelism: 8,
         fully_finished: false,
         finished_subtasks: BTreeSet::new(),
+        ended_subtasks: BTreeSet::new(),
         states: vec![StateMeta {
             name: "count".into(),
             kind: StateKind::Value,

@@ -53,6 +53,7 @@ fn vertex(names: &[&str]) -> JobVertex {
         name: names.join(" -> "),
         parallelism: 1,
         max_parallelism: 128,
+        max_parallelism_derived: true,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,

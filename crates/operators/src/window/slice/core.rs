@@ -12,7 +12,7 @@ use hurtig_types::{
 
 use super::AlignedWindows;
 use crate::{
-    snapshot::{Capturing, KeyedParts, check_meta, list_state_meta, unreadable},
+    snapshot::{Capturing, KeyedParts, check_meta, unreadable},
     window::function::WindowFunctionState,
 };
 
@@ -173,21 +173,22 @@ impl<K: Key, C: Record> KeyedParts for SliceCore<K, C> {
         self.states.forget_before(capture);
     }
 
-    fn operator_states(&self) -> Vec<ListStateData> {
+    fn operator_states(&self) -> Result<Vec<ListStateData>, CodecError> {
         let ahead = self
             .ahead
             .iter()
             .flat_map(|ahead| ahead.ranges.iter().map(|range| (*range, ahead.watermark)));
         let all = std::iter::once((self.key_groups, self.watermark)).chain(ahead);
-        // Plain numbers can always be encoded.
-        let elements = all.filter_map(|element| codec::encode(&element).ok()).collect();
-        let mode = RedistributionMode::Union;
-        vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }]
+        let elements = all.map(|element| codec::encode(&element)).collect::<Result<_, _>>()?;
+        let mode = RedistributionMode::PartialUnion;
+        Ok(vec![ListStateData { name: WATERMARK.to_owned(), mode, elements }])
     }
 
     fn metas(&self) -> Vec<StateMeta> {
-        let watermark =
-            list_state_meta::<(KeyGroupRange, i64)>(WATERMARK, RedistributionMode::Union);
+        let watermark = StateMeta::of_elements::<(KeyGroupRange, i64)>(
+            WATERMARK,
+            RedistributionMode::PartialUnion,
+        );
         [Self::meta(), watermark].into_iter().chain(self.states.metas()).collect()
     }
 

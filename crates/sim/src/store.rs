@@ -1,0 +1,266 @@
+//! The store of checkpoints: in memory, slow and failing as the weather is, and watched.
+//!
+//! The watch checks on every request, so that a violation is found where it happens:
+//! - when a metadata file appears, everything that it names is there;
+//! - no file is deleted that a metadata file in the store names.
+//!
+//! For the end it remembers which files may be left, since the store itself has failed: those whose
+//! deletion was refused, those that go behind one of them, and those that were written although the
+//! writer was told otherwise.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use hurtig_filesystem::object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    memory::InMemory, path::Path,
+};
+use hurtig_storage::metadata;
+use parking_lot::Mutex;
+
+use crate::{faults::Step, world::World};
+
+/// Scheme and host of the URLs that lead here.
+pub const SCHEME_AND_HOST: &str = "memory://";
+
+const METADATA_FILE: &str = "_metadata";
+
+#[derive(Debug, Default)]
+struct Watch {
+    /// What each metadata file in the store names.
+    named: BTreeMap<Path, BTreeSet<Path>>,
+    /// Files that may be left over.
+    excused: BTreeSet<Path>,
+    /// Directories that could not be listed when they were to be swept.
+    unswept: BTreeSet<Path>,
+}
+
+/// The store. Cloning gives another handle.
+#[derive(Clone, Debug)]
+pub struct SimStore {
+    world: World,
+    inner: Arc<InMemory>,
+    watch: Arc<Mutex<Watch>>,
+}
+
+impl fmt::Display for SimStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimStore")
+    }
+}
+
+fn injected(what: &'static str) -> Error {
+    Error::Generic { store: "sim", source: format!("injected: {what}").into() }
+}
+
+fn is_metadata(path: &Path) -> bool {
+    path.filename() == Some(METADATA_FILE)
+}
+
+fn path_of(url: &str) -> Path {
+    Path::from(url.trim_start_matches(SCHEME_AND_HOST))
+}
+
+impl SimStore {
+    /// An empty store.
+    pub fn new(world: World) -> Self {
+        Self { world, inner: Arc::new(InMemory::new()), watch: Arc::default() }
+    }
+
+    /// A request: late, refused before it has an effect, or answered by an error behind it.
+    async fn request<T>(
+        &self,
+        on_failure: impl Fn(&mut Watch),
+        request: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let fate = self.world.fate_of_request();
+        if fate.delay_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(fate.delay_ms)).await;
+        }
+        if fate.lost || fate.unanswered {
+            on_failure(&mut self.watch.lock());
+        }
+        if fate.lost {
+            self.world.note("store: refused");
+            return Err(injected("refused"));
+        }
+        let answer = request.await;
+        if fate.unanswered {
+            self.world.note("store: no answer");
+            return Err(injected("no answer"));
+        }
+        answer
+    }
+
+    /// A metadata file is there: so must be what it names.
+    async fn check_metadata(&self, path: &Path, bytes: &[u8]) {
+        let url = format!("{SCHEME_AND_HOST}/{path}");
+        let directory = url.trim_end_matches(METADATA_FILE).trim_end_matches('/').to_owned();
+        let decoded = match metadata::decode(bytes, &url, &directory) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.world.violation(format_args!("{path}: {error}")),
+        };
+        let named: BTreeSet<Path> =
+            decoded.files().filter_map(|file| file.url().map(|url| path_of(url))).collect();
+        for file in &named {
+            if self.inner.head(file).await.is_err() {
+                self.world.violation(format_args!("{path} names {file}, which is not there"));
+            }
+        }
+        self.watch.lock().named.insert(path.clone(), named);
+    }
+
+    async fn delete_one(&self, path: Path) -> Result<Path> {
+        if self.world.pass(Step::Delete, &path) {
+            tokio::task::yield_now().await;
+        }
+        let excuse = |watch: &mut Watch| {
+            watch.excused.insert(path.clone());
+        };
+        self.request(excuse, async {
+            let named_by = {
+                let mut watch = self.watch.lock();
+                watch.named.remove(&path);
+                let names = |(_, named): &(&Path, &BTreeSet<Path>)| named.contains(&path);
+                watch.named.iter().find(names).map(|(metadata, _)| metadata.clone())
+            };
+            let excused = named_by.as_ref().is_some_and(|m| self.watch.lock().excused.contains(m));
+            if let Some(metadata) = named_by.filter(|_| !excused) {
+                self.world.violation(format_args!("{path} is deleted, but {metadata} names it"));
+            }
+            self.inner.delete(&path).await
+        })
+        .await?;
+        Ok(path)
+    }
+
+    /// All files, with those that a failure of the store excuses left out.
+    pub async fn left_over(&self) -> Vec<Path> {
+        let listed: Result<Vec<ObjectMeta>> = self.inner.list(None).try_collect().await;
+        let listed = listed.unwrap_or_default();
+        let watch = self.watch.lock();
+        // Files go behind the metadata; where that could not be deleted, they stay.
+        let of_undeletable = |path: &Path| {
+            watch.excused.iter().filter(|one| is_metadata(one)).any(|metadata| {
+                let parts: Vec<_> = metadata.parts().collect();
+                let [.., job, directory, _] = &parts[..] else { return false };
+                let number = directory.as_ref().strip_prefix("chk-").unwrap_or("none");
+                let name = path.filename().unwrap_or_default();
+                path.parts().any(|part| part == *job)
+                    && (path.parts().any(|part| part == *directory)
+                        || name.ends_with(&format!("-{number}-keyed")))
+            })
+        };
+        let excused = |path: &Path| {
+            watch.excused.contains(path)
+                || of_undeletable(path)
+                || watch.unswept.iter().any(|directory| path.prefix_matches(directory))
+        };
+        listed.into_iter().map(|meta| meta.location).filter(|path| !excused(path)).collect()
+    }
+
+    /// What a metadata file in the store names.
+    pub fn named_by(&self, metadata: &Path) -> Option<BTreeSet<Path>> {
+        self.watch.lock().named.get(metadata).cloned()
+    }
+
+    /// Metadata files beneath a directory.
+    pub fn metadata_beneath(&self, directory: &str) -> Vec<Path> {
+        let directory = Path::from(directory);
+        let watch = self.watch.lock();
+        watch.named.keys().filter(|path| path.prefix_matches(&directory)).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SimStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let step = if is_metadata(location) { Step::PutMetadata } else { Step::PutState };
+        if self.world.pass(step, location) {
+            tokio::task::yield_now().await;
+        }
+        let excuse = |watch: &mut Watch| {
+            watch.excused.insert(location.clone());
+        };
+        self.request(excuse, async {
+            let bytes: Vec<u8> = payload.iter().flat_map(|part| part.to_vec()).collect();
+            let put = self.inner.put_opts(location, payload, options).await?;
+            self.world.note(format_args!("store: has {location}"));
+            if is_metadata(location) {
+                self.check_metadata(location, &bytes).await;
+            }
+            Ok(put)
+        })
+        .await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.world.pass(Step::PutState, location);
+        let excuse = |watch: &mut Watch| {
+            watch.excused.insert(location.clone());
+        };
+        self.request(excuse, self.inner.put_multipart_opts(location, options)).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if self.world.pass(Step::Get, location) {
+            tokio::task::yield_now().await;
+        }
+        self.request(|_| {}, self.inner.get_opts(location, options)).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let store = self.clone();
+        locations
+            .then(move |location| {
+                let store = store.clone();
+                async move { store.delete_one(location?).await }
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (store, prefix) = (self.clone(), prefix.cloned());
+        let listing = async move {
+            let excuse = |watch: &mut Watch| {
+                watch.unswept.extend(prefix.clone());
+            };
+            let listed = store.inner.list(prefix.as_ref()).try_collect::<Vec<_>>();
+            match store.request(excuse, listed).await {
+                Ok(listed) => listed.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            }
+        };
+        stream::once(listing).flat_map(stream::iter).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.request(|_| {}, self.inner.list_with_delimiter(prefix)).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,5 @@
+//! Snapshots put together by hand: what is read from them, and what is refused.
+
+mod hostile;
+mod lists;
+mod sample;
