@@ -101,9 +101,6 @@ impl HighAvailabilityError {
     /// True if a change may have happened although it is not known to. What it would have made
     /// reachable must not be deleted.
     pub fn is_uncertain(&self) -> bool {
-        matches!(
-            self,
-            Self::Uncertain { .. } | Self::Store(RecordStoreError::Unavailable { .. })
-        )
+        matches!(self, Self::Uncertain { .. } | Self::Store(RecordStoreError::Unavailable { .. }))
     }
 }

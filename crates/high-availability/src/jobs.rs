@@ -122,9 +122,9 @@ impl JobIndex {
     }
 
     fn blobs(&self) -> impl Iterator<Item = &str> {
-        self.jobs.values().flat_map(|entry| {
-            [Some(&*entry.graph), entry.result.as_deref()].into_iter().flatten()
-        })
+        self.jobs
+            .values()
+            .flat_map(|entry| [Some(&*entry.graph), entry.result.as_deref()].into_iter().flatten())
     }
 }
 

@@ -187,9 +187,7 @@ impl<C: Serialize + DeserializeOwned + Clone + Default> FencedRegister<C> {
         let mut patience = Patience::new(&self.retry);
         loop {
             match self.read_once().await {
-                Err(HighAvailabilityError::Store(
-                    error @ RecordStoreError::Unavailable { .. },
-                )) => {
+                Err(HighAvailabilityError::Store(error @ RecordStoreError::Unavailable { .. })) => {
                     patience.wait(&self.key, error).await?;
                 }
                 result => return result,

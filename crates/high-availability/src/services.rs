@@ -92,9 +92,7 @@ impl HighAvailabilityServices {
                 }
             },
             BackendOptions::ObjectStore(url) => match at(url)? {
-                Place::Objects(store, base) => {
-                    Arc::new(ObjectStoreBackend::new(store, base, poll))
-                }
+                Place::Objects(store, base) => Arc::new(ObjectStoreBackend::new(store, base, poll)),
                 Place::Directory(..) => {
                     return Err(HighAvailabilityError::Configuration {
                         key: STORAGE_DIR,

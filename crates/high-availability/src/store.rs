@@ -186,9 +186,8 @@ impl Latch {
 /// Refuses keys that are no plain paths: they come from configuration and from names of jobs.
 pub(crate) fn check_key(action: &'static str, key: &str) -> Result<(), RecordStoreError> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
-    let name = |part: &str| {
-        !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)
-    };
+    let name =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain);
     if key.len() <= 512 && key.split('/').all(name) {
         return Ok(());
     }

@@ -380,8 +380,8 @@ impl Election {
             return Some(LeaderRecord { addresses: BTreeMap::new(), ..record });
         }
         let sent_ms = held.certain_until_ms.saturating_sub(self.options.lease_ms());
-        let is_due = self.rule == TakeoverRule::Lease
-            && self.now_ms >= sent_ms + self.options.renew_ms();
+        let is_due =
+            self.rule == TakeoverRule::Lease && self.now_ms >= sent_ms + self.options.renew_ms();
         (is_due || record.addresses != self.addresses).then(|| LeaderRecord {
             renewal,
             addresses: self.addresses.clone(),

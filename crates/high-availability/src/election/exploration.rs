@@ -12,8 +12,8 @@ use std::{
 };
 
 use hurtig_cluster_api::FencingToken;
-use proptest::test_runner::{RngAlgorithm, TestRng};
 use proptest::prelude::RngCore;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::{
     ContenderId, LeaderRecord, Leadership, TakeoverRule,
@@ -116,7 +116,7 @@ fn options() -> ElectionOptions {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let rule = if seed % 3 == 0 { TakeoverRule::Latch } else { TakeoverRule::Lease };
+        let rule = if seed.is_multiple_of(3) { TakeoverRule::Latch } else { TakeoverRule::Lease };
         let mut world = Self {
             random: Random::new(seed),
             rule,

@@ -154,8 +154,7 @@ impl JobGraphStore {
 
     /// The graph of a job that has not been cleaned up.
     pub async fn get(&self, job: JobId) -> Result<Option<SubmittedJob>, HighAvailabilityError> {
-        let read =
-            read_record::<JobIndex>(&*self.context.records, super::JOBS_KEY).await?;
+        let read = read_record::<JobIndex>(&*self.context.records, super::JOBS_KEY).await?;
         let Some((record, _)) = read else {
             return Ok(None);
         };

@@ -5,10 +5,7 @@ use hurtig_cluster_api::job::JobResult;
 use hurtig_types::JobId;
 
 use super::{JobIndex, JobsContext, clean_key, not_ended};
-use crate::{
-    error::HighAvailabilityError,
-    register::read_record,
-};
+use crate::{error::HighAvailabilityError, register::read_record};
 
 /// The results. Cloning is cheap.
 #[derive(Clone, Debug)]

@@ -15,8 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use hurtig_filesystem::object_store::{
-    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
-    path::Path,
+    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion, path::Path,
 };
 
 use super::{
@@ -35,7 +34,8 @@ pub struct ObjectRecordStore {
 
 /// The text of a version: ETag and version, with their lengths known from the first line.
 fn to_version(e_tag: Option<String>, version: Option<String>) -> RecordVersion {
-    let part = |text: Option<String>| text.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
+    let part =
+        |text: Option<String>| text.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
     RecordVersion::new(format!("{}\n{}", part(e_tag), part(version)))
 }
 
@@ -47,9 +47,7 @@ fn from_version(version: &RecordVersion) -> UpdateVersion {
 
 fn failure(action: &'static str, key: &str, error: Error) -> RecordStoreError {
     match error {
-        Error::AlreadyExists { .. } | Error::Precondition { .. } => {
-            RecordStoreError::conflict(key)
-        }
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => RecordStoreError::conflict(key),
         Error::NotImplemented { .. }
         | Error::NotSupported { .. }
         | Error::PermissionDenied { .. }

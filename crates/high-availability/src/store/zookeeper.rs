@@ -161,10 +161,9 @@ impl RecordStore for ZooKeeperRecordStore {
                 // The server that answers may lag behind: sync makes it catch up.
                 client.sync(&path).await?;
                 match client.get_data(&path).await {
-                    Ok((data, stat)) => Ok(Some(VersionedRecord {
-                        bytes: data.into(),
-                        version: version(&stat),
-                    })),
+                    Ok((data, stat)) => {
+                        Ok(Some(VersionedRecord { bytes: data.into(), version: version(&stat) }))
+                    }
                     Err(Error::NoNode) => Ok(None),
                     Err(error) => Err(error),
                 }

@@ -4,8 +4,7 @@ use bytes::Bytes;
 use hurtig_cluster_api::{FencingToken, job::JobStatus};
 use hurtig_high_availability::{
     CheckpointPointer, FencedRegister, HighAvailabilityError, JobCheckpoints, LeaderInformation,
-    LeaderScope, Precondition, RecordStoreError, StoredJob, SubmittedJob,
-    register::Change,
+    LeaderScope, Precondition, RecordStoreError, StoredJob, SubmittedJob, register::Change,
 };
 use hurtig_types::CheckpointId;
 
@@ -296,7 +295,8 @@ async fn checkpoints_are_completed_by_the_latest_leader_alone(cluster: &Cluster)
     let token = contender.granted().await;
     let first = process.completed_checkpoints(job(7), token);
     assert_eq!(first.recover().await.unwrap(), JobCheckpoints::default());
-    let ids = [first.next_checkpoint_id().await.unwrap(), first.next_checkpoint_id().await.unwrap()];
+    let ids =
+        [first.next_checkpoint_id().await.unwrap(), first.next_checkpoint_id().await.unwrap()];
     assert_eq!(ids, [CheckpointId(1), CheckpointId(2)]);
     let pointer = |id: u64| CheckpointPointer {
         id: CheckpointId(id),

@@ -11,8 +11,7 @@ use hurtig_cluster_api::{FencingToken, job::JobStatus};
 use hurtig_high_availability::{
     ContenderId, HighAvailabilityBackend, HighAvailabilityError, HighAvailabilityServices, Latch,
     Precondition, RecordStore, RecordStoreError, RecordVersion, StoredJob, SubmittedJob,
-    VersionedRecord,
-    store::memory::MemoryBackend,
+    VersionedRecord, store::memory::MemoryBackend,
 };
 use tokio::sync::Notify;
 
@@ -169,7 +168,8 @@ async fn an_answer_that_is_lost_at_any_request_changes_nothing() {
             while let Err(error) = live(&process, &mut promised).await {
                 let known = matches!(
                     error,
-                    HighAvailabilityError::JobExists { .. } | HighAvailabilityError::JobEnded { .. }
+                    HighAvailabilityError::JobExists { .. }
+                        | HighAvailabilityError::JobEnded { .. }
                 );
                 assert!(known || error.is_uncertain(), "request {request}: {error:?}");
                 if known {

@@ -100,10 +100,7 @@ pub fn options() -> HighAvailabilityOptions {
     }
 }
 
-pub fn services(
-    backend: Arc<dyn HighAvailabilityBackend>,
-    me: u128,
-) -> HighAvailabilityServices {
+pub fn services(backend: Arc<dyn HighAvailabilityBackend>, me: u128) -> HighAvailabilityServices {
     let (clock, control) = (Clock::system(), Handle::current());
     HighAvailabilityServices::over(backend, ContenderId(me), &options(), clock, &control)
 }

@@ -83,8 +83,7 @@ async fn a_configuration_becomes_services() {
     let path = folder.path().to_str().unwrap();
     let storage = ("high-availability.storageDir", path);
     let directory = [("high-availability.type", "DIRECTORY"), storage];
-    let memory =
-        [("high-availability.type", "OBJECT_STORE"), (storage.0, "memory:///clusters/ha")];
+    let memory = [("high-availability.type", "OBJECT_STORE"), (storage.0, "memory:///clusters/ha")];
     for values in [&directory[..], &memory[..], &[][..]] {
         let services = open(values, 1).unwrap();
         let mut contender = Contender::enter(&services, LeaderScope::Cluster).await;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use hurtig_cluster_api::FencingToken;
 use hurtig_high_availability::{
-    HighAvailabilityServices, Leadership, LeaderScope, SubmittedJob,
+    HighAvailabilityServices, LeaderScope, Leadership, SubmittedJob,
     store::{
         directory::DirectoryRecordStore,
         zookeeper::{ZooKeeperBackend, ZooKeeperOptions},

@@ -63,7 +63,8 @@ impl Line {
         loop {
             let view = views.borrow_and_update().clone();
             let Some(view) = view.filter(|view| view.connected) else {
-                self.sender.send_if_modified(|state| std::mem::replace(&mut state.connected, false));
+                self.sender
+                    .send_if_modified(|state| std::mem::replace(&mut state.connected, false));
                 if views.changed().await.is_err() {
                     return;
                 }

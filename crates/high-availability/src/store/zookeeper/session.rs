@@ -7,11 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::{
-    runtime::Handle,
-    sync::watch,
-    task::AbortHandle,
-};
+use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 use zookeeper_client::{Client, Connector, Error, SessionInfo, SessionState};
 
 use super::ZooKeeperOptions;
