@@ -71,6 +71,12 @@ pub enum HighAvailabilityError {
         /// The job.
         job: JobId,
     },
+    /// The store wrote a record though its condition did not hold: it is of no use here.
+    #[error("the store of {key:?} does not keep to the conditions of writes")]
+    Unconditional {
+        /// The record.
+        key: String,
+    },
     /// The configuration does not fit together.
     #[error("{key}: {problem}")]
     Configuration {

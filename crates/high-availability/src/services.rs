@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hurtig_cluster_api::FencingToken;
 use hurtig_env::Clock;
 use hurtig_filesystem::Stores;
@@ -17,7 +18,7 @@ use crate::{
     register::FencedRegister,
     retrieval::LeaderRetrieval,
     store::{
-        HighAvailabilityBackend, RecordStore,
+        HighAvailabilityBackend, Precondition, RecordStore, RecordStoreError, RecordVersion,
         directory::{DirectoryBackend, DirectoryRecordStore},
         memory::MemoryBackend,
         object::{ObjectRecordStore, ObjectStoreBackend},
@@ -56,6 +57,18 @@ fn store_at(
     let parts = options.cluster_id.split('/').map(Into::into);
     let base = located.path.parts().chain(parts).collect();
     Ok(Place::Objects(located.store, base))
+}
+
+/// A write whose condition does not hold must be refused.
+fn must_conflict(
+    key: &str,
+    written: Result<RecordVersion, RecordStoreError>,
+) -> Result<(), HighAvailabilityError> {
+    match written {
+        Err(RecordStoreError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(HighAvailabilityError::Unconditional { key: key.to_owned() }),
+    }
 }
 
 enum Place {
@@ -150,6 +163,27 @@ impl HighAvailabilityServices {
             clock,
             control: control.clone(),
         }
+    }
+
+    /// Sees to it that the backend keeps its word: there are object stores that take conditional
+    /// writes and ignore the condition, and with such a one nothing here would hold. Called once,
+    /// before the first election; leaves nothing behind unless it fails.
+    pub async fn check_backend(&self) -> Result<(), HighAvailabilityError> {
+        for store in [self.backend.records(), self.backend.blobs()] {
+            let key = format!("probes/{}", self.me);
+            store.delete(&key).await?;
+            let write = |text: &'static str, precondition| {
+                store.put(&key, Bytes::from_static(text.as_bytes()), precondition)
+            };
+            let first = write("1", Precondition::Absent).await?;
+            must_conflict(&key, write("2", Precondition::Absent).await)?;
+            let first = Precondition::Unchanged(first);
+            write("3", first.clone()).await?;
+            must_conflict(&key, write("4", first.clone()).await)?;
+            store.delete(&key).await?;
+            must_conflict(&key, write("5", first).await)?;
+        }
+        Ok(())
     }
 
     /// Enters the election of a scope.

@@ -42,6 +42,7 @@ macro_rules! contract {
 
 contract! {
     records_are_written_only_on_their_condition,
+    the_check_of_the_backend_passes_and_leaves_nothing,
     keys_that_are_no_plain_paths_are_refused,
     no_change_of_racing_writers_is_lost,
     leaders_follow_one_another_with_growing_tokens,
@@ -86,6 +87,16 @@ async fn records_are_written_only_on_their_condition(cluster: &Cluster) {
     let blobs = cluster.backend().blobs();
     blobs.put("blobs/large", large.clone(), Precondition::Absent).await.unwrap();
     assert_eq!(blobs.get("blobs/large").await.unwrap().unwrap().bytes, large);
+}
+
+async fn the_check_of_the_backend_passes_and_leaves_nothing(cluster: &Cluster) {
+    for _ in 0..2 {
+        soon("the check", cluster.process().check_backend()).await.unwrap();
+    }
+    let (records, blobs) = (cluster.backend().records(), cluster.backend().blobs());
+    for store in [records, blobs] {
+        assert_eq!(store.list("probes").await.unwrap(), Vec::<String>::new());
+    }
 }
 
 async fn keys_that_are_no_plain_paths_are_refused(cluster: &Cluster) {

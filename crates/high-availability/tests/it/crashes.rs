@@ -24,6 +24,8 @@ struct Crashing {
     left: AtomicI64,
     /// The fatal request is carried out, but its answer does not arrive.
     after: bool,
+    /// Conditions of writes are ignored.
+    careless: bool,
     /// It does not crash the process: the answer is only uncertain.
     uncertain: bool,
     crashed: Notify,
@@ -61,6 +63,11 @@ impl RecordStore for Crashing {
         bytes: Bytes,
         precondition: Precondition,
     ) -> Result<RecordVersion, RecordStoreError> {
+        let precondition = match self.inner.get(key).await? {
+            Some(there) if self.careless => Precondition::Unchanged(there.version),
+            None if self.careless => Precondition::Absent,
+            _ => precondition,
+        };
         self.pass(self.inner.put(key, bytes, precondition)).await
     }
 
@@ -131,7 +138,8 @@ fn crash_at(
 ) -> (HighAvailabilityServices, Arc<Crashing>) {
     let inner = store.records();
     let (left, crashed) = (AtomicI64::new(request), Notify::new());
-    let crashing = Arc::new(Crashing { inner, left, after, uncertain, crashed });
+    let careless = false;
+    let crashing = Arc::new(Crashing { inner, left, after, careless, uncertain, crashed });
     (services(Arc::new(CrashingBackend(crashing.clone())), 1), crashing)
 }
 
@@ -218,4 +226,19 @@ async fn take_over(store: &MemoryBackend, promised: &Promised, at: &str) {
     for (folder, left) in [("jobs", 0), ("job-blobs", 0), ("job-results", 1)] {
         assert_eq!(records.list(folder).await.unwrap().len(), left, "{at}: {folder}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_found_out() {
+    let careless = Crashing {
+        inner: MemoryBackend::default().records(),
+        left: AtomicI64::new(-1),
+        after: false,
+        careless: true,
+        uncertain: false,
+        crashed: Notify::new(),
+    };
+    let process = services(Arc::new(CrashingBackend(Arc::new(careless))), 1);
+    let found = process.check_backend().await;
+    assert!(matches!(found, Err(HighAvailabilityError::Unconditional { .. })), "{found:?}");
 }

@@ -61,7 +61,7 @@ impl Cluster {
     }
 
     pub fn directory() -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let folder = tempfile::tempdir().unwrap();
         let poll = Duration::from_millis(20);
         Self::new(move |owner| {
             // The folder lives as long as the cluster.

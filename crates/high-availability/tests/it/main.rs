@@ -6,4 +6,5 @@ mod contract;
 mod crashes;
 mod harness;
 mod options;
+mod processes;
 mod zookeeper;
