@@ -4,6 +4,10 @@
 //! sharing group share one. So a group needs as many slots as its widest vertex has subtasks, and
 //! every slot holds a whole slice of the pipeline. Co-location holds by itself, since equal
 //! indices share a slot.
+//!
+//! What a slot serves it goes on serving as long as the job has it, also across restarts, since
+//! the TaskExecutor keeps local copies of state by slot. A slot that was believed lost and is
+//! offered again serves what it did before, if nothing else does by now.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +38,8 @@ pub struct PhysicalSlot {
 pub struct SlotPool {
     slots: BTreeMap<AllocationId, PhysicalSlot>,
     serves: BTreeMap<SharedSlotId, Option<AllocationId>>,
+    /// The last grant that each has had.
+    served_before: BTreeMap<SharedSlotId, AllocationId>,
 }
 
 impl SlotPool {
@@ -46,7 +52,7 @@ impl SlotPool {
                 serves.insert(SharedSlotId { group, index }, None);
             }
         }
-        Self { slots: BTreeMap::new(), serves }
+        Self { slots: BTreeMap::new(), serves, served_before: BTreeMap::new() }
     }
 
     /// Number of slots that the job needs.
@@ -65,10 +71,14 @@ impl SlotPool {
         if self.slots.contains_key(&allocation) {
             return true;
         }
-        let Some(free) = self.serves.values_mut().find(|served| served.is_none()) else {
-            return false;
-        };
-        *free = Some(allocation);
+        let free = || self.serves.iter().filter(|(_, served)| served.is_none()).map(|(id, _)| id);
+        let before = |id: &&SharedSlotId| self.served_before.get(*id) == Some(&allocation);
+        // One that has never had a slot leaves to the others what they had.
+        let new = |id: &&SharedSlotId| !self.served_before.contains_key(*id);
+        let chosen = free().find(before).or_else(|| free().find(new)).or_else(|| free().next());
+        let Some(chosen) = chosen.cloned() else { return false };
+        self.served_before.insert(chosen.clone(), allocation);
+        self.serves.insert(chosen, Some(allocation));
         self.slots.insert(allocation, slot);
         true
     }
