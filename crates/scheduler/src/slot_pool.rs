@@ -116,3 +116,78 @@ impl SlotPool {
         self.slots.values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hurtig_cluster_api::SlotId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pool(slots: u32) -> SlotPool {
+        let id = |index| SharedSlotId { group: "default".to_owned(), index };
+        let serves = (0..slots).map(|index| (id(index), None)).collect();
+        SlotPool { slots: BTreeMap::new(), serves, served_before: BTreeMap::new() }
+    }
+
+    fn slot(allocation: u128) -> PhysicalSlot {
+        let resource = ResourceId(1);
+        let allocation = AllocationId(allocation);
+        PhysicalSlot {
+            offer: SlotOffer { allocation, slot: SlotId { resource, index: 0 } },
+            data_address: PeerAddress { resource, address: "here".into() },
+        }
+    }
+
+    fn grants(pool: &SlotPool) -> Vec<Option<u128>> {
+        pool.serves.values().map(|served| served.map(|allocation| allocation.0)).collect()
+    }
+
+    #[test]
+    fn a_slot_that_comes_back_serves_what_it_did_before() {
+        let mut pool = pool(3);
+        assert!([1, 2, 3].into_iter().all(|allocation| pool.offer(slot(allocation))));
+        for allocation in [1, 2, 3] {
+            assert!(pool.lose(AllocationId(allocation)));
+        }
+        assert!(pool.offer(slot(3)) && pool.offer(slot(1)));
+        assert_eq!(grants(&pool), [Some(1), None, Some(3)]);
+        // Another takes the place of the one that stays away.
+        assert!(pool.offer(slot(4)));
+        assert!(!pool.offer(slot(2)));
+        assert_eq!(grants(&pool), [Some(1), Some(4), Some(3)]);
+    }
+
+    #[test]
+    fn a_new_slot_goes_where_there_never_was_one() {
+        let mut pool = pool(2);
+        assert!(pool.offer(slot(1)));
+        assert!(pool.lose(AllocationId(1)));
+        assert!(pool.offer(slot(2)));
+        assert_eq!(grants(&pool), [None, Some(2)]);
+        assert!(pool.offer(slot(1)));
+        assert_eq!(grants(&pool), [Some(1), Some(2)]);
+    }
+
+    proptest! {
+        /// Whatever is offered and lost: what has a slot keeps it until that is lost, and a slot is
+        /// refused only if none is missing.
+        #[test]
+        fn what_has_a_slot_keeps_it(events in prop::collection::vec((any::<bool>(), 0u128..6), 0..40)) {
+            let mut pool = pool(4);
+            for (offered, allocation) in events {
+                let before = grants(&pool);
+                if offered {
+                    let (known, full) = (before.contains(&Some(allocation)), pool.missing() == 0);
+                    prop_assert_eq!(pool.offer(slot(allocation)), known || !full);
+                    let kept = before.iter().zip(grants(&pool)).all(|(b, a)| b.is_none() || *b == a);
+                    prop_assert!(kept);
+                } else {
+                    pool.lose(AllocationId(allocation));
+                    let left = before.iter().map(|b| b.filter(|b| *b != allocation));
+                    prop_assert!(left.eq(grants(&pool)));
+                }
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The directory of one TaskExecutor's local state.
 //!
 //! ```text
-//! <root>/tm_<resource id>_<n>/lock        locked as long as the process lives
+//! <root>/tm_<resource id>_<n>/.hurtig-local-state.lock    locked as long as the process lives
 //! <root>/tm_<resource id>_<n>/localState/aid_<allocation>/jid_<job>/vtx_<vertex>_sti_<subtask>/chk_<id>/
 //! ```
 //! Below `localState` the names are Flink's. The operating system gives a lock back when its
@@ -17,7 +17,8 @@ use std::{
 use hurtig_types::ResourceId;
 
 const PREFIX: &str = "tm_";
-const LOCK: &str = "lock";
+/// Only a directory with such a file is ours to remove: a root may be shared with anybody.
+const LOCK: &str = ".hurtig-local-state.lock";
 /// Directories of one TaskExecutor's id that are tried, and so most processes that share a root
 /// and ids.
 const MOST_NUMBERS: u32 = 4096;
@@ -67,7 +68,8 @@ impl Drop for OwnedDirectory {
 /// Removes directories whose owners are dead. What cannot be removed is left to the next one.
 fn sweep(root: &Path) {
     let Ok(entries) = fs::read_dir(root) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    let entries = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()));
+    for path in entries.map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str());
         if !name.is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
