@@ -32,9 +32,7 @@ use hurtig_network::{
 use hurtig_operator_api::{Program, ProgramStore};
 use hurtig_resource_manager::ResourceManager;
 pub use hurtig_storage::LocalStateOptions;
-use hurtig_storage::{
-    LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores,
-};
+use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
     TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
 };

@@ -36,5 +36,7 @@ pub use dispose::Disposal;
 pub use error::StorageError;
 pub use format::{Compression, FormatError};
 pub use hurtig_filesystem::{Stores, UrlError, location_url};
-pub use local::{LocalCopy, LocalStateError, LocalStateOptions, LocalStateStores, Superfluous, TaskLocalState};
+pub use local::{
+    LocalCopy, LocalStateError, LocalStateOptions, LocalStateStores, Superfluous, TaskLocalState,
+};
 pub use writer::{StateTarget, StateWriter, StorageOptions};

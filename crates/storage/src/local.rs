@@ -83,7 +83,10 @@ impl LocalStateStores {
     ///
     /// # Errors
     /// If a root cannot be written to.
-    pub fn open(options: &LocalStateOptions, resource: ResourceId) -> Result<Self, LocalStateError> {
+    pub fn open(
+        options: &LocalStateOptions,
+        resource: ResourceId,
+    ) -> Result<Self, LocalStateError> {
         let store = LocalFileSystem::new().with_automatic_cleanup(true);
         Self::open_on(Arc::new(store), options, resource)
     }

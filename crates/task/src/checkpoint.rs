@@ -24,7 +24,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_operator_api::{Captured, ListStateData};
-use hurtig_storage::{StateTarget, StateWriter, StorageError, StorageOptions, Stores, TaskLocalState};
+use hurtig_storage::{
+    StateTarget, StateWriter, StorageError, StorageOptions, Stores, TaskLocalState,
+};
 use hurtig_types::{
     Alignment, CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
     CheckpointMetrics, CheckpointOptions, ExecutionAttemptId, FlowResult, KeyGroupRange,

@@ -3,9 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hurtig_operator_api::{KeyedFile, ListStateData, OperatorRestore};
-use hurtig_types::{
-    FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle,
-};
+use hurtig_types::{FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle};
 
 use crate::local::StateFiles;
 

@@ -249,10 +249,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
     let restoring = deployment.restore.as_ref().map(|restore| Restoring {
         restore: restore.clone(),
-        files: StateFiles {
-            stores: services.stores.clone(),
-            local: services.local_state.clone(),
-        },
+        files: StateFiles { stores: services.stores.clone(), local: services.local_state.clone() },
         edges: {
             let edges = deployment.vertex.inputs.iter().map(|input| input.edge);
             let edges = edges.filter_map(|edge| services.program.edges.get(&edge).cloned());

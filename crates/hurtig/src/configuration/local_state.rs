@@ -38,8 +38,8 @@ pub(super) fn configure(
     local_state: &mut Option<LocalStateOptions>,
     configuration: &Configuration,
 ) -> Result<(), ConfigErrors> {
-    let is_set = configuration.is_set(&LOCAL_RECOVERY)
-        || configuration.is_set(&LOCAL_BACKUP_ENABLED);
+    let is_set =
+        configuration.is_set(&LOCAL_RECOVERY) || configuration.is_set(&LOCAL_BACKUP_ENABLED);
     if is_set {
         let backup = configuration.get(&LOCAL_BACKUP_ENABLED)?;
         let recovery = configuration.get(&LOCAL_RECOVERY)?;

@@ -67,7 +67,9 @@ fn a_restore_leaves_its_checkpoint_and_numbers_may_come_again() {
 #[derive(Clone, Debug)]
 enum Event {
     /// A checkpoint is begun that builds upon the last complete one, or on nothing.
-    Begin { anew: bool },
+    Begin {
+        anew: bool,
+    },
     /// A file of the checkpoint that is so many before the last is copied.
     Add(u64),
     Confirm(u64),
@@ -121,7 +123,9 @@ proptest! {
                     let late = index.add(url(&next.to_string()), id(of), next);
                     prop_assert_eq!(late.is_none(), model.files.contains_key(&of));
                     deleted.extend(late);
-                    model.files.entry(of).and_modify(|files| drop(files.insert(next)));
+                    if let Some(files) = model.files.get_mut(&of) {
+                        files.insert(next);
+                    }
                 }
                 Event::Confirm(n) => {
                     let Some(of) = back(n).filter(|of| model.files.contains_key(of)) else { continue };
