@@ -501,10 +501,10 @@ impl TaskCheckpoints {
         self.writing.remove(&id);
         self.services.abort_local(id);
         for operator in &mut self.operators {
-            if let Some(chain) = operator.pending.remove(&id) {
-                // The JobMaster may never have got the acknowledgement.
-                self.services.give_up(id, &chain.files);
-            }
+            // What was acknowledged is the JobMaster's to delete: metadata that names it may be
+            // in the store, though the write has failed. What an acknowledgement named that was
+            // lost is swept with the job.
+            operator.pending.remove(&id);
         }
         if self.is_finished_on_restore() {
             return Ok(());
