@@ -162,6 +162,10 @@ fn measure(query: &Query, plan: &Plan) -> Result<bool, BoxError> {
             }
         }
     }
+    if plan.checkpoint_interval_ms.is_some() && best.checkpoints < 3 {
+        let (name, number) = (query.name, best.checkpoints);
+        eprintln!("{name}: {number} checkpoints are too few to tell; more --events are needed");
+    }
     print(query, plan, &best);
     Ok(best.same)
 }

@@ -98,6 +98,11 @@ impl Load {
         self.filled.load(Relaxed) >= self.keys
     }
 
+    /// True if a key was made more than once: it had been lost.
+    pub fn has_lost_keys(&self) -> bool {
+        self.filled.load(Relaxed) > self.keys
+    }
+
     /// From now on random keys come, of a part of all.
     pub fn touch(&self, percent: u64) {
         self.touched.store((self.keys * percent / 100).max(1), Relaxed);
@@ -107,6 +112,11 @@ impl Load {
     pub fn take_figures(&self) -> (Duration, u64) {
         let gap = Duration::from_micros(self.longest_gap_us.swap(0, Relaxed));
         (gap, self.records.swap(0, Relaxed))
+    }
+
+    /// Number of records since the figures were taken.
+    pub fn records_so_far(&self) -> u64 {
+        self.records.load(Relaxed)
     }
 
     /// Fails the task that gets the next record.

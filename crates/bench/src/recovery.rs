@@ -73,5 +73,10 @@ fn recover(
     load.fail();
     job.wait_until("the job has recovered", || load.recovered_in().is_some())?;
     let took = load.recovered_in().ok_or("the time is not known")?;
+    load.take_figures();
+    job.wait_until("all keys have come again", || load.records_so_far() > 3 * load.keys())?;
+    if load.has_lost_keys() {
+        return Err("the state was not restored".into());
+    }
     Ok((took, stats.totals.total_bytes))
 }

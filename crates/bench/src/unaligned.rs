@@ -1,7 +1,13 @@
 //! Checkpoints while records hardly move: the sink takes so little that what is in flight would
 //! need seconds to drain. An aligned barrier waits for all of that, an unaligned one for none.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use compact_str::CompactString;
 use hurtig::{
@@ -28,11 +34,12 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
         let env = StreamExecutionEnvironment::new();
         env.set_checkpoint_config(config).set_checkpoint_directory(directory.url());
         env.set_network_memory_bytes(network_bytes as usize);
-        let bytes_per_s = network_bytes as f64 * 1000.0 / drain_ms.max(1) as f64;
-        build(&env, bytes_per_s);
+        let bytes_per_s = Arc::default();
+        build(&env, &bytes_per_s);
         let job = RunningJob::start(&env, "unaligned")?;
         stands_still(&job);
         let in_flight = job.in_flight_bytes() as u64;
+        bytes_per_s.store((in_flight * 1000 / drain_ms.max(1)).max(1), Relaxed);
         let (stats, took) = job.checkpoint()?;
         let kind = if unaligned { "unaligned" } else { "aligned" };
         let persisted = stats.totals.persisted_bytes;
@@ -53,14 +60,14 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
 }
 
 /// Source, two shuffles, and the slow sink.
-fn build(env: &StreamExecutionEnvironment, bytes_per_s: f64) {
+fn build(env: &StreamExecutionEnvironment, bytes_per_s: &Arc<AtomicU64>) {
     let text = |index: u64| (index, CompactString::from(format!("{index:0>TEXT_BYTES$}")));
     let source = DataGeneratorSource::new(text, None, None);
     env.from_source(source, WatermarkStrategy::no_watermarks(), "Texts")
         .rebalance()
         .map(|record| record)
         .rebalance()
-        .sink_to(SlowSink { bytes_per_s });
+        .sink_to(SlowSink { bytes_per_s: bytes_per_s.clone() });
 }
 
 /// Waits until no more records go into flight.
@@ -75,12 +82,13 @@ fn stands_still(job: &RunningJob) {
     }
 }
 
+/// Takes nothing while it is told no speed.
 struct SlowSink {
-    bytes_per_s: f64,
+    bytes_per_s: Arc<AtomicU64>,
 }
 
 struct SlowWriter {
-    bytes_per_s: f64,
+    bytes_per_s: Arc<AtomicU64>,
     context: WriterContext,
     /// When the next batch may come, in milliseconds of wall time.
     next_ms: i64,
@@ -94,7 +102,7 @@ impl Sink for SlowSink {
         &self,
         context: WriterContext,
     ) -> Result<Box<dyn SinkWriter<Self::Input, ()>>, BoxError> {
-        Ok(Box::new(SlowWriter { bytes_per_s: self.bytes_per_s, context, next_ms: 0 }))
+        Ok(Box::new(SlowWriter { bytes_per_s: self.bytes_per_s.clone(), context, next_ms: 0 }))
     }
 }
 
@@ -102,8 +110,8 @@ impl SinkWriter<(u64, CompactString), ()> for SlowWriter {
     fn write(&mut self, batch: Batch<(u64, CompactString)>) -> Result<(), BoxError> {
         let size = |(_, text): &(u64, CompactString)| text.len() + size_of::<u64>();
         let bytes: usize = batch.values.iter().map(size).sum();
-        let cost_ms = bytes as f64 * 1000.0 / self.bytes_per_s;
-        self.next_ms = self.context.clock.now_ms() + cost_ms.ceil() as i64;
+        let cost_ms = bytes as u64 * 1000 / self.bytes_per_s.load(Relaxed).max(1);
+        self.next_ms = self.context.clock.now_ms() + cost_ms as i64;
         Ok(())
     }
 
@@ -112,10 +120,11 @@ impl SinkWriter<(u64, CompactString), ()> for SlowWriter {
     }
 
     fn is_available(&self) -> bool {
-        self.context.clock.now_ms() >= self.next_ms
+        self.bytes_per_s.load(Relaxed) > 0 && self.context.clock.now_ms() >= self.next_ms
     }
 
     fn next_processing_timer_ms(&self) -> Option<i64> {
-        (!self.is_available()).then_some(self.next_ms)
+        let look_again_ms = self.context.clock.now_ms() + 10;
+        (!self.is_available()).then_some(self.next_ms.max(look_again_ms))
     }
 }

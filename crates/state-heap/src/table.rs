@@ -35,6 +35,35 @@ fn spread(hash: u64) -> u64 {
     hash.rotate_left(32) ^ hash
 }
 
+/// What a look at one bucket counts for in a piece of a capture: it takes about as long as to write
+/// so many bytes.
+const BYTES_PER_LOOK: usize = 16;
+
+/// Tables of at least so many entries do not wait until they are full to grow.
+const STAGGERED_FROM: usize = 1 << 12;
+
+/// True if the table of a key group is to grow before the next insertion.
+///
+/// Key groups are alike in size: if each grew when it is full, all would move their entries within
+/// a few batches, one long pause. So large ones grow when they are between 7/8 full and full,
+/// depending on the key group.
+#[inline]
+fn is_to_grow<T>(group: &HashTable<T>, index: usize) -> bool {
+    let capacity = group.capacity();
+    let left = capacity - group.len();
+    left <= capacity / 8 && left <= early_growth(capacity, index)
+}
+
+/// How many entries before it is full a table grows.
+fn early_growth(capacity: usize, index: usize) -> usize {
+    if capacity < STAGGERED_FROM {
+        return 0;
+    }
+    // Any run of indices is spread evenly.
+    let spread = (index as u32).wrapping_mul(0x9E37_79B9) >> 16;
+    ((capacity / 8) * spread as usize) >> 16
+}
+
 /// Values by key, for the key groups of one subtask.
 ///
 /// Hashes must be those of `hurtig_types::stable_hash`; a key whose key group is not in the range is a fault of
@@ -134,8 +163,8 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
         fresh: impl FnOnce() -> V,
     ) -> (&mut V, bool) {
         let index = self.group_index(hash);
-        if self.capture.is_some() {
-            self.capture_before_rehash(index);
+        if is_to_grow(&self.groups[index], index) {
+            self.grow(index);
         }
         let group = &mut self.groups[index];
         let found =
@@ -236,10 +265,17 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
     }
 
     /// The next piece of the capture, of about `max_bytes`; `None` when it is complete.
+    ///
+    /// A look at what is not part of the capture takes time too: where little has changed in a large
+    /// table, an empty block says that it is time for other work before the next call.
     pub fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError> {
         let Some(capture) = &mut self.capture else {
             return Ok(None);
         };
+        let mut looks = max_bytes / BYTES_PER_LOOK + 1;
+        if std::mem::take(&mut capture.looked_enough) {
+            return Ok(Some(Block::new(0, BlockKind::Entries)));
+        }
         while let Some(group) = self.groups.get(capture.group) {
             let key_group = self.range.start + capture.group as u32;
             if let Some(removals) = &self.removals
@@ -248,18 +284,26 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
                 return Ok(Some(block));
             }
             let mut block = capture.take_changed(key_group)?;
-            while capture.bucket < group.num_buckets() && block.bytes.len() < max_bytes {
+            while capture.bucket < group.num_buckets()
+                && block.bytes.len() < max_bytes
+                && looks > 0
+            {
                 if let Some(entry) = group.get_bucket(capture.bucket)
                     && capture.is_part(entry.epoch)
                 {
                     capture.write(entry, &mut block)?;
                 }
                 capture.bucket += 1;
+                looks -= 1;
             }
-            if capture.bucket >= group.num_buckets() {
+            if capture.bucket >= group.num_buckets() && !capture.has_changed() {
                 capture.next_group();
             }
             if block.count > 0 {
+                capture.looked_enough = looks == 0;
+                return Ok(Some(block));
+            }
+            if looks == 0 {
                 return Ok(Some(block));
             }
         }
@@ -267,12 +311,20 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
         Ok(None)
     }
 
-    /// An insertion that makes the key group's table move its entries would lose the place of a
-    /// capture in it: the rest of the key group is captured first.
+    #[cold]
+    fn grow(&mut self, index: usize) {
+        self.capture_before_rehash(index);
+        let group = &mut self.groups[index];
+        // More than there is room for: it doubles, or clears up what removals have left.
+        group.reserve(group.capacity() - group.len() + 1, |e| spread(e.hash));
+    }
+
+    /// A key group's table that moves its entries would lose the place of a capture in it: the rest
+    /// of the key group is captured first.
     fn capture_before_rehash(&mut self, index: usize) {
         let group = &self.groups[index];
         let Some(capture) = &mut self.capture else { return };
-        if capture.group != index || capture.bucket == 0 || group.len() < group.capacity() {
+        if capture.group != index || capture.bucket == 0 {
             return;
         }
         while capture.bucket < group.num_buckets() {
@@ -365,6 +417,62 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn looking_for_few_changes_takes_breaks() {
+        let mut table = KeyedTable::new(KeyGroupRange { start: 0, end: 0 }, 1);
+        let hash_of = |key: &u32| hurtig_types::stable_hash(key).unwrap();
+        (0..100_000u32).for_each(|key| table.insert(hash_of(&key), &key, 0u32));
+        let first = table.begin_capture(None);
+        while table.next_block(1 << 20).unwrap().is_some() {}
+        table.insert(hash_of(&7), &7, 1);
+        table.begin_capture(Some(first));
+        let (mut pieces, mut found) = (0, 0);
+        while let Some(block) = table.next_block(1 << 14).unwrap() {
+            pieces += 1;
+            found += block.count;
+        }
+        assert_eq!(found, 1);
+        let looks = (1 << 14) / BYTES_PER_LOOK + 1;
+        assert!(pieces >= 100_000 / looks, "{pieces} pieces");
+    }
+
+    #[test]
+    fn what_changes_during_a_capture_comes_in_pieces_too() {
+        let mut table = KeyedTable::new(KeyGroupRange { start: 0, end: 1 }, 2);
+        let hash_of = |key: &u32| hurtig_types::stable_hash(key).unwrap();
+        let text = "x".repeat(100);
+        (0..20_000u32).for_each(|key| table.insert(hash_of(&key), &key, text.clone()));
+        table.begin_capture(None);
+        (0..20_000u32).for_each(|key| table.insert(hash_of(&key), &key, String::new()));
+        let mut restored = KeyedTable::<u32, String>::new(KeyGroupRange { start: 0, end: 1 }, 2);
+        while let Some(block) = table.next_block(1000).unwrap() {
+            assert!(block.bytes.len() < crate::capture::CHANGED_BYTES + 200);
+            restored.restore(&block).unwrap();
+        }
+        assert_eq!(restored.len(), 20_000);
+        assert!(restored.iter().all(|(_, _, value)| *value == text));
+    }
+
+    #[test]
+    fn key_groups_grow_one_after_the_other() {
+        const GROUPS: u32 = 64;
+        let mut table = KeyedTable::new(KeyGroupRange { start: 0, end: GROUPS - 1 }, GROUPS);
+        let (mut grown, mut most) = (Vec::new(), 0);
+        for key in 0..GROUPS * 20_000 {
+            let hash = hurtig_types::stable_hash(&key).unwrap();
+            let index = table.group_index(hash);
+            let before = table.groups[index].capacity();
+            table.insert(hash, &key, ());
+            if before >= STAGGERED_FROM && table.groups[index].capacity() > before {
+                grown.push(key);
+                grown.retain(|earlier| key - earlier < 4096);
+                most = most.max(grown.len());
+            }
+        }
+        // All of them, if each grew when it is full.
+        assert!(most <= GROUPS as usize / 2, "{most} within one batch");
+    }
 
     proptest! {
         #[test]
