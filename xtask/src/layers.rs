@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-filesystem", 3),
     ("hurtig-storage", 3),
     ("hurtig-state-heap", 3),
+    ("hurtig-high-availability", 3),
     ("hurtig-task", 4),
     ("hurtig-operators", 4),
     ("hurtig-dispatcher", 5),
@@ -57,6 +58,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-connector-api", "hurtig-env", "readers get their clock and signal from it"),
     ("hurtig-cluster-api", "hurtig-graph", "a job is submitted as a JobGraph"),
     ("hurtig-storage", "hurtig-filesystem", "the owner of the object stores"),
+    ("hurtig-high-availability", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),
     ("hurtig-state-processor", "hurtig-connectors", "a queue of splits"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
@@ -75,6 +77,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("axum", "hurtig-rest"),
     ("kube", "hurtig-deploy-kubernetes"),
     ("object_store", "hurtig-filesystem"),
+    ("zookeeper-client", "hurtig-high-availability"),
 ];
 
 /// Crates that decide without running anything: no executor may come near them.

@@ -73,6 +73,7 @@ pub(crate) enum Message {
         vertex: JobVertexId,
         operator: OperatorId,
         subtask: u32,
+        resets: u64,
         event: Vec<u8>,
     },
     CoordinatorFailed(FlowError),
@@ -361,8 +362,8 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorEvent { vertex, operator, subtask, event } => {
-                let event = HeldEvent { vertex, operator, subtask, event };
+            Message::CoordinatorEvent { vertex, operator, subtask, resets, event } => {
+                let event = HeldEvent { vertex, operator, subtask, resets, event };
                 if let Some(event) = self.checkpoints.hold(event) {
                     self.send_to_subtask(event);
                 }
@@ -481,7 +482,10 @@ impl JobMaster {
     }
 
     fn send_to_subtask(&self, event: HeldEvent) {
-        let HeldEvent { vertex, operator, subtask, event } = event;
+        let HeldEvent { vertex, operator, subtask, resets, event } = event;
+        if !self.coordinators.is_current(operator, subtask, resets) {
+            return;
+        }
         let graph = self.scheduler.graph();
         let Some(index) = graph.index_of(vertex, subtask) else {
             return;
@@ -511,6 +515,16 @@ impl JobMaster {
         restored
     }
 
+    /// A subtask starts over: what its last attempt came to is history, even if it had finished.
+    fn note_created(&mut self, vertex: JobVertexId, subtask: u32, commands: &mut Vec<Command>) {
+        let graph = self.scheduler.graph();
+        let Some(index) = graph.index_of(vertex, subtask) else { return };
+        let (attempt, now) = (graph.execution(index).attempt, self.now());
+        let effects =
+            self.checkpoints.on(|c| c.on_task_state(attempt, ExecutionState::Created, now));
+        self.take_effect(effects, commands);
+    }
+
     fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
         let slot = self.scheduler.pool().slot(allocation)?;
         self.executors.get(&slot.offer.slot.resource)
@@ -537,6 +551,7 @@ impl JobMaster {
                 Command::ResetSubtask { vertex, subtask } => {
                     let mut commands = Vec::new();
                     let restored = self.prepare_restart(&mut commands).await;
+                    self.note_created(vertex, subtask, &mut commands);
                     let reset = restored.and_then(|restored| {
                         let reset = self.coordinators.reset(vertex, subtask, restored);
                         reset.map_err(FlowError::internal)

@@ -56,6 +56,7 @@ pub(crate) struct HeldEvent {
     pub(crate) vertex: JobVertexId,
     pub(crate) operator: OperatorId,
     pub(crate) subtask: u32,
+    pub(crate) resets: u64,
     pub(crate) event: Vec<u8>,
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Each runs as an actor of its own: it takes one message after the other from a bounded queue,
 //! and what it wants done goes to the JobMaster as a message.
+//!
+//! A coordinator may have sent something to a subtask before it learns that the subtask starts
+//! anew. It takes that back when it does (see `subtask_reset`), so the message must not reach the
+//! new attempt: both sides count resets, and messages of an earlier count are dropped.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -29,6 +33,8 @@ enum ToCoordinator {
 struct Link {
     vertex: JobVertexId,
     queue: mpsc::Sender<ToCoordinator>,
+    /// How often each subtask was reset.
+    resets: BTreeMap<u32, u64>,
 }
 
 /// All coordinators of a job.
@@ -72,12 +78,13 @@ impl Coordinators {
                     context,
                     vertex: vertex.id,
                     queue: queue.downgrade(),
+                    resets: BTreeMap::new(),
                     master: master.clone(),
                 };
                 // Coordinators run user code that may take its time (listing a directory), so
                 // each has a place of its own among the blocking threads while it works.
                 runtimes.control.spawn(actor.run(messages));
-                links.insert(operator.id, Link { vertex: vertex.id, queue });
+                links.insert(operator.id, Link { vertex: vertex.id, queue, resets: BTreeMap::new() });
             }
         }
         Ok(Self { links })
@@ -122,15 +129,25 @@ impl Coordinators {
     }
 
     pub(crate) fn reset(
-        &self,
+        &mut self,
         vertex: JobVertexId,
         subtask: u32,
         restored: Option<CheckpointId>,
     ) -> Result<(), String> {
-        let of_vertex = self.links.iter().filter(|(_, link)| link.vertex == vertex);
-        of_vertex.map(|(operator, _)| *operator).try_for_each(|operator| {
+        let of_vertex = self.links.iter_mut().filter(|(_, link)| link.vertex == vertex);
+        let operators = of_vertex.map(|(operator, link)| {
+            *link.resets.entry(subtask).or_default() += 1;
+            *operator
+        });
+        operators.collect::<Vec<_>>().into_iter().try_for_each(|operator| {
             self.post(operator, ToCoordinator::Reset { subtask, restored })
         })
+    }
+
+    /// True unless the subtask was reset after the coordinator had counted so many resets.
+    pub(crate) fn is_current(&self, operator: OperatorId, subtask: u32, resets: u64) -> bool {
+        let link = self.links.get(&operator);
+        link.is_some_and(|link| link.resets.get(&subtask).copied().unwrap_or(0) == resets)
     }
 
     pub(crate) fn request(
@@ -156,6 +173,7 @@ struct Actor {
     context: CoordinatorContext,
     vertex: JobVertexId,
     queue: mpsc::WeakSender<ToCoordinator>,
+    resets: BTreeMap<u32, u64>,
     master: Mailbox<Message>,
 }
 
@@ -179,6 +197,7 @@ impl Actor {
                     call(|| coordinator.on_event(subtask, &event, &mut actions))
                 }
                 ToCoordinator::Reset { subtask, restored } => {
+                    *self.resets.entry(subtask).or_default() += 1;
                     call(|| coordinator.subtask_reset(subtask, restored, &mut actions))
                 }
                 ToCoordinator::Snapshot { checkpoint } => {
@@ -223,6 +242,7 @@ impl Actor {
                     vertex: self.vertex,
                     operator: self.context.operator,
                     subtask,
+                    resets: self.resets.get(&subtask).copied().unwrap_or(0),
                     event,
                 },
                 CoordinatorAction::FailJob(error) => {

@@ -33,7 +33,9 @@ options! {
     /// Seconds after which an ended job is no longer shown.
     Planned JOB_STORE_EXPIRATION_TIME: u64 = "jobstore.expiration-time", default "3600";
 
-    /// How leaders are elected and jobs survive the end of a JobManager.
+    /// How leaders are elected and jobs survive the end of a JobManager: NONE, ZOOKEEPER,
+    /// OBJECT_STORE (one with conditional writes, named by the storage directory) or DIRECTORY (a
+    /// local one, for a standby on the same host). KUBERNETES is known, but not supported yet.
     Planned HA_MODE: HighAvailabilityType = "high-availability.type", default "NONE",
         was ["high-availability", "recovery.mode"];
 
@@ -61,4 +63,23 @@ options! {
     Planned HA_ZOOKEEPER_SESSION_TIMEOUT: Duration =
         "high-availability.zookeeper.client.session-timeout", default "1 min",
         was ["recovery.zookeeper.client.session-timeout"];
+
+    /// A server of ZooKeeper that does not answer for this long is left for another.
+    Planned HA_ZOOKEEPER_CONNECTION_TIMEOUT: Duration =
+        "high-availability.zookeeper.client.connection-timeout", default "15 s",
+        was ["recovery.zookeeper.client.connection-timeout"];
+
+    /// DIRECTORY and OBJECT_STORE: a leader that is silent for this long may be replaced. A leader
+    /// that cannot reach the store stays one until another has replaced it.
+    Planned HA_LEASE_DURATION: Duration = "high-availability.leader-election.lease-duration",
+        default "15 s";
+
+    /// DIRECTORY and OBJECT_STORE: time between two looks at who leads.
+    Planned HA_RETRY_PERIOD: Duration = "high-availability.leader-election.retry-period",
+        default "2 s";
+
+    /// Results of jobs are deleted when all else of the job is, instead of being kept for clients
+    /// and as a proof that the job has run. Unlike in Flink they are kept unless this is set.
+    Planned JOB_RESULT_DELETE_ON_COMMIT: bool = "job-result-store.delete-on-commit",
+        default "false";
 }

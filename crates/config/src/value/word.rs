@@ -43,6 +43,10 @@ pub enum HighAvailabilityType {
     None,
     /// With ZooKeeper.
     ZooKeeper,
+    /// With an object store that has conditional writes.
+    ObjectStore,
+    /// With a local directory, for a standby on the same host.
+    Directory,
     /// With leases of Kubernetes.
     Kubernetes,
 }
@@ -102,6 +106,8 @@ words! {
     HighAvailabilityType {
         None: "NONE";
         ZooKeeper: "ZOOKEEPER";
+        ObjectStore: "OBJECT_STORE";
+        Directory: "DIRECTORY";
         Kubernetes: "KUBERNETES";
     }
     CheckpointingMode {
