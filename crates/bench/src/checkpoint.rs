@@ -55,7 +55,9 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
     if !as_json {
         println!(
             "{} keys, parallelism {parallelism}; made in {:.1} s with pauses of at most {:.1} ms; RSS {rss_mb} MB",
-            load.keys(), filled_in.as_secs_f64(), ms(filling_pause)
+            load.keys(),
+            filled_in.as_secs_f64(),
+            ms(filling_pause)
         );
         println!(
             "{:<26} {:>9} {:>9} {:>8} {:>9} {:>12}",

@@ -40,7 +40,9 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
         } else {
             println!(
                 "{:>8.2} MB of state: {:.1} to {:.1} ms from the failure to the first record",
-                mb(size), ms(times[0]), ms(times[times.len() - 1])
+                mb(size),
+                ms(times[0]),
+                ms(times[times.len() - 1])
             );
         }
         best.push((times[0], size));

@@ -52,7 +52,9 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
         } else {
             println!(
                 "{kind:<10} {:>9.1} ms; in flight: {:.2} MB, of which written: {:.2} MB",
-                ms(took), mb(in_flight), mb(persisted)
+                ms(took),
+                mb(in_flight),
+                mb(persisted)
             );
         }
     }

@@ -84,7 +84,10 @@ impl Coordinators {
                 // Coordinators run user code that may take its time (listing a directory), so
                 // each has a place of its own among the blocking threads while it works.
                 runtimes.control.spawn(actor.run(messages));
-                links.insert(operator.id, Link { vertex: vertex.id, queue, resets: BTreeMap::new() });
+                links.insert(
+                    operator.id,
+                    Link { vertex: vertex.id, queue, resets: BTreeMap::new() },
+                );
             }
         }
         Ok(Self { links })
