@@ -4,13 +4,23 @@
 //! hand-written single-threaded loops without any engine or fault tolerance. The ratio of the two
 //! is what the engine costs, and means the same on every machine.
 //!
+//! Of checkpoints: `limit --checkpoint-interval` compares the same queries with periodic checkpoints
+//! and without; `checkpoint` takes checkpoints of a large state under full load; `recovery` is the
+//! time from a failure to the next record; `unaligned` compares the two kinds of barriers while
+//! records hardly move.
+//!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
 #![allow(clippy::disallowed_methods)] // it measures time
 
+mod checkpoint;
+mod job;
 mod limit;
+mod load;
 mod memory;
+mod recovery;
 mod start;
+mod unaligned;
 
 use std::process::ExitCode;
 
@@ -18,6 +28,10 @@ use hurtig::ParameterTool;
 
 const USAGE: &str =
     "usage: hurtig-bench limit [--events N] [--parallelism P] [--query Q] [--runs R] [--json]
+                    [--checkpoint-interval MS]
+       hurtig-bench checkpoint [--state-bytes B] [--parallelism P] [--directory D] [--json]
+       hurtig-bench recovery [--state-bytes B] [--parallelism P] [--runs R] [--directory D] [--json]
+       hurtig-bench unaligned [--network-bytes B] [--drain-ms MS] [--directory D] [--json]
        hurtig-bench start [--runs R]";
 
 fn main() -> ExitCode {
@@ -26,6 +40,9 @@ fn main() -> ExitCode {
     let outcome = match (command.as_str(), ParameterTool::from_args(args)) {
         (_, Err(error)) => Err(error.into()),
         ("limit", Ok(parameters)) => limit::run(&parameters),
+        ("checkpoint", Ok(parameters)) => checkpoint::run(&parameters),
+        ("recovery", Ok(parameters)) => recovery::run(&parameters),
+        ("unaligned", Ok(parameters)) => unaligned::run(&parameters),
         ("start", Ok(parameters)) => start::run(&parameters),
         ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),

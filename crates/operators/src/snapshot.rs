@@ -89,7 +89,12 @@ impl Capturing {
         let end = out.len().saturating_add(max_bytes);
         while out.len() < end {
             let left = end - out.len();
+            let mut has_looked_enough = false;
             let more = parts.next(left, &mut |meta, block| {
+                if block.count == 0 {
+                    has_looked_enough = true;
+                    return Ok(());
+                }
                 *is_empty = false;
                 if is_timers(&block) {
                     *with_timers = *number;
@@ -103,6 +108,9 @@ impl Capturing {
                 }
                 self.writer = None;
                 return Ok(false);
+            }
+            if has_looked_enough {
+                break;
             }
         }
         Ok(true)

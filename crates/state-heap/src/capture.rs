@@ -158,6 +158,9 @@ impl<V> std::fmt::Debug for Filter<V> {
     }
 }
 
+/// Bytes of what had to be written before its turn that make one block.
+pub(crate) const CHANGED_BYTES: usize = 64 * 1024;
+
 /// A capture under way.
 #[derive(Debug)]
 pub(crate) struct Capture<V> {
@@ -169,21 +172,18 @@ pub(crate) struct Capture<V> {
     pub(crate) group: usize,
     pub(crate) bucket: usize,
     removals_taken: bool,
+    /// The last block took all the looks that it was allowed.
+    pub(crate) looked_enough: bool,
     /// What was about to change, by key group.
     changed: Vec<Changed>,
     filter: Option<Filter<V>>,
 }
 
-#[derive(Debug)]
+/// In blocks, so that its turn does not take long either.
+#[derive(Debug, Default)]
 struct Changed {
-    block: Block,
+    blocks: Vec<Block>,
     error: Option<CodecError>,
-}
-
-impl Default for Changed {
-    fn default() -> Self {
-        Self { block: Block::new(0, BlockKind::Entries), error: None }
-    }
 }
 
 impl<V: Record> Capture<V> {
@@ -195,7 +195,16 @@ impl<V: Record> Capture<V> {
     ) -> Self {
         let changed = (0..groups).map(|_| Changed::default()).collect();
         let since = since.unwrap_or(0);
-        Self { epoch, since, group: 0, bucket: 0, removals_taken: since == 0, changed, filter }
+        Self {
+            epoch,
+            since,
+            group: 0,
+            bucket: 0,
+            removals_taken: since == 0,
+            looked_enough: false,
+            changed,
+            filter,
+        }
     }
 
     /// Writes an entry, as far as it is to be kept.
@@ -225,19 +234,33 @@ impl<V: Record> Capture<V> {
             return;
         }
         let mut changed = std::mem::take(&mut self.changed[group]);
-        if let Err(error) = self.write(entry, &mut changed.block) {
+        if changed.blocks.last().is_none_or(|block| block.bytes.len() >= CHANGED_BYTES) {
+            changed.blocks.push(Block::new(0, BlockKind::Entries));
+        }
+        if let Some(block) = changed.blocks.last_mut()
+            && let Err(error) = self.write(entry, block)
+        {
             changed.error = Some(error);
         }
         self.changed[group] = changed;
     }
 
-    /// What had to be written of the key group before its turn.
+    /// Some of what had to be written of the key group before its turn.
     pub(crate) fn take_changed(&mut self, key_group: u32) -> Result<Block, CodecError> {
-        let changed = self.changed.get_mut(self.group).map(std::mem::take).unwrap_or_default();
-        match changed.error {
-            Some(error) => Err(error),
-            None => Ok(Block { key_group, ..changed.block }),
+        let Some(changed) = self.changed.get_mut(self.group) else {
+            return Ok(Block::new(key_group, BlockKind::Entries));
+        };
+        if let Some(error) = changed.error.take() {
+            return Err(error);
         }
+        let block = changed.blocks.pop();
+        let block = block.unwrap_or_else(|| Block::new(key_group, BlockKind::Entries));
+        Ok(Block { key_group, ..block })
+    }
+
+    /// True if there is more of it.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed.get(self.group).is_some_and(|changed| !changed.blocks.is_empty())
     }
 
     /// The removals of the key group, once.

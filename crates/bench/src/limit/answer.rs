@@ -7,7 +7,23 @@ use hurtig::{
     prelude::*,
 };
 use hurtig_nexmark::Bid;
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Barriers that writers have seen since they were last forgotten.
+static BARRIERS: AtomicU64 = AtomicU64::new(0);
+
+/// Number of checkpoints since the last call of [`forget_checkpoints`], times that of writers.
+pub fn checkpoints() -> u64 {
+    BARRIERS.load(Relaxed)
+}
+
+/// Counts from 0 again.
+pub fn forget_checkpoints() {
+    BARRIERS.store(0, Relaxed);
+}
 
 /// What came out of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,6 +136,8 @@ impl<T: Row> SinkWriter<T, ()> for DigestWriter<T> {
             let digest = self.answer.digest as u64;
             self.context.accumulators.add_long("low", (digest & 0xFFFF_FFFF) as i64)?;
             self.context.accumulators.add_long("high", (digest >> 32) as i64)?;
+        } else {
+            BARRIERS.fetch_add(1, Relaxed);
         }
         Ok(())
     }

@@ -81,6 +81,9 @@ impl<K: Key, C: Record> SliceCore<K, C> {
         table: &mut KeyedTable<K, C>,
     ) -> Result<(), CodecError> {
         while let Some(block) = table.next_block(1 << 16)? {
+            if block.count == 0 {
+                continue;
+            }
             captured.push_back(Block { namespace: start, ..block });
         }
         Ok(())
