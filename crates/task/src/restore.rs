@@ -54,7 +54,7 @@ fn lists(handle: &OperatorStateHandle, content: &[u8]) -> FlowResult<Vec<ListSta
 #[cfg(test)]
 mod tests {
     use hurtig_types::{
-        RedistributionMode,
+        RedistributionMode, StateFile,
         snapshot::{PartitionedState, StatePartition},
     };
     use proptest::prelude::*;

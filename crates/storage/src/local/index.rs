@@ -80,10 +80,11 @@ impl<C> LocalIndex<C> {
         self.files.get(url).map(|file| &file.copy)
     }
 
-    /// A checkpoint is complete: older ones are of no use any more.
+    /// A checkpoint is complete: older ones are of no use any more. A savepoint, which never
+    /// [began](Self::begin) here, changes nothing: the next checkpoint does not build upon it.
     #[must_use]
     pub fn confirm(&mut self, id: CheckpointId) -> Vec<C> {
-        if self.complete.is_some_and(|complete| id <= complete) {
+        if !self.names.contains_key(&id) || self.complete.is_some_and(|complete| id <= complete) {
             return Vec::new();
         }
         self.complete = Some(id);

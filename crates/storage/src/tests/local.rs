@@ -58,10 +58,21 @@ fn a_restore_leaves_its_checkpoint_and_numbers_may_come_again() {
     assert!(index.abort(id(3)).is_empty());
     assert_eq!(index.restore(id(1)), [2]);
     assert_eq!(index.find("1"), Some(&1));
+    index.begin(id(3), []);
     assert_eq!(index.add(url("3, again"), id(3), 3), None);
     assert_eq!(index.confirm(id(3)), [1]);
     assert_eq!(index.close(), [3]);
     assert_eq!(index.add(url("4"), id(4), 4), Some(4));
+}
+
+#[test]
+fn a_savepoint_that_completes_prunes_nothing() {
+    let mut index = LocalIndex::default();
+    index.begin(id(1), []);
+    assert_eq!(index.add(url("1"), id(1), 1), None);
+    assert!(index.confirm(id(1)).is_empty());
+    assert!(index.confirm(id(2)).is_empty());
+    assert_eq!(index.find("1"), Some(&1));
 }
 
 #[derive(Clone, Debug)]
@@ -248,6 +259,7 @@ async fn a_copy_is_read_as_long_as_it_is_intact() {
 async fn copies_are_pruned_from_the_disk() {
     let disk = disk(true);
     let task = disk.task();
+    task.begin(id(1), []);
     let first = disk.write(1, "first", 100).await;
     task.confirm(id(1)).delete().await;
     task.begin(id(2), [&first]);
