@@ -31,6 +31,7 @@ use hurtig_types::{CheckpointConfig, key_group::MAX_PARALLELISM_LIMIT};
 use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, parameters};
 
 mod checkpoints;
+mod local_state;
 
 pub use checkpoints::checkpoint_config;
 
@@ -206,6 +207,7 @@ impl Settings {
         if let Some(timeout) = set(configuration, &cluster::HEARTBEAT_TIMEOUT)? {
             self.cluster.heartbeat_timeout = timeout;
         }
+        local_state::configure(&mut self.cluster.local_state, configuration)?;
         let network = &mut self.cluster.network;
         if let Some(total) = network_memory(configuration)? {
             network.total_bytes = total;

@@ -31,7 +31,8 @@ use hurtig_network::{
 };
 use hurtig_operator_api::{Program, ProgramStore};
 use hurtig_resource_manager::ResourceManager;
-use hurtig_storage::{Stores, checkpoints::memory_stores};
+pub use hurtig_storage::LocalStateOptions;
+use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
     TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
 };
@@ -53,6 +54,8 @@ pub struct MiniClusterConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`.
     pub heartbeat_timeout: Duration,
+    /// Copies of state on the local disk, for local recovery; `None` for none.
+    pub local_state: Option<LocalStateOptions>,
     /// Makes ids of this cluster differ from those of another.
     pub seed: u64,
 }
@@ -66,6 +69,7 @@ impl Default for MiniClusterConfig {
             network: NetworkConfig::default(),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
+            local_state: None,
             seed: 1,
         }
     }
@@ -80,6 +84,9 @@ pub enum MiniClusterError {
     /// No data plane.
     #[error("cannot start a TaskExecutor")]
     Network(#[source] NetworkError),
+    /// No place for copies of state.
+    #[error("cannot start a TaskExecutor")]
+    LocalState(#[source] LocalStateError),
 }
 
 /// Who has a gateway to the ResourceManager.
@@ -261,6 +268,9 @@ impl MiniCluster {
             surroundings.transport.clone(),
         );
         let network = network.await.map_err(MiniClusterError::Network)?;
+        let local_state = self.config.local_state.as_ref();
+        let local_state = local_state.map(|options| LocalStateStores::open(options, resource));
+        let local_state = local_state.transpose().map_err(MiniClusterError::LocalState)?;
         let caller = Caller::TaskExecutor(resource);
         let handle = TaskExecutor::start(
             TaskExecutorConfig {
@@ -275,6 +285,7 @@ impl MiniCluster {
                 programs: self.programs.clone(),
                 metrics: self.metrics.clone(),
                 stores: surroundings.stores.clone(),
+                local_state: local_state.map(Arc::new),
             },
             &surroundings.runtimes,
             surroundings.clock,

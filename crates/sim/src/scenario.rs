@@ -101,7 +101,7 @@ impl Scenario {
         let restarts = if random.permille(700) {
             RestartStrategyConfig::FixedDelay {
                 attempts: u32::MAX,
-                delay_ms: *random.pick(&[0, 0, 1, 10, 100, 500]),
+                delay_ms: *random.pick(&[1, 1, 1, 10, 100, 500]),
             }
         } else {
             RestartStrategyConfig::ExponentialDelay {

@@ -5,6 +5,7 @@
 //! - [`metadata`]: the bytes of a metadata file; pure.
 //! - [`layout`]: names of directories and files, as Flink's; pure.
 //! - [`writer`], [`reader`]: state files, for tasks.
+//! - [`local`]: second copies on the TaskExecutor's disk, for local recovery.
 //! - [`checkpoints`]: metadata, recovery and deletion, for the JobMaster.
 //! - [`dispose`], [`listing`]: snapshots that no job owns, for people and tools.
 //!
@@ -21,8 +22,10 @@ pub mod error;
 pub mod format;
 pub mod layout;
 pub mod listing;
+pub mod local;
 pub mod metadata;
 pub mod reader;
+mod upload;
 pub mod writer;
 
 #[cfg(test)]
@@ -33,4 +36,7 @@ pub use dispose::Disposal;
 pub use error::StorageError;
 pub use format::{Compression, FormatError};
 pub use hurtig_filesystem::{Stores, UrlError, location_url};
+pub use local::{
+    LocalCopy, LocalStateError, LocalStateOptions, LocalStateStores, Superfluous, TaskLocalState,
+};
 pub use writer::{StateTarget, StateWriter, StorageOptions};

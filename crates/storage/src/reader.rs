@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use hurtig_filesystem::{
     Stores,
-    object_store::{self, ObjectStoreExt},
+    object_store::{self, ObjectStore, ObjectStoreExt, path::Path},
 };
 use hurtig_types::{StateFile, StateLocation, snapshot::state_checksum};
 
@@ -45,7 +45,18 @@ impl StateReader {
             }
         };
         let location = stores.locate(&url)?;
-        let got = location.store.get(&location.path).await.map_err(|source| {
+        Self::open_at(&*location.store, &location.path, url, file).await
+    }
+
+    /// Opens what is to be the file that a handle names, wherever it is; `url` is for errors.
+    pub(crate) async fn open_at(
+        store: &dyn ObjectStore,
+        path: &Path,
+        url: String,
+        file: &StateFile,
+    ) -> Result<Self, StorageError> {
+        let expected = ContentSummary { length: file.length, checksum: file.checksum };
+        let got = store.get(path).await.map_err(|source| {
             let url = url.clone();
             StorageError::Store { action: "read", url, source }
         })?;
@@ -85,6 +96,15 @@ impl StateReader {
         }
         Ok(None)
     }
+
+    /// All that is left.
+    pub(crate) async fn read_to_end(&mut self) -> Result<Vec<u8>, StorageError> {
+        let mut content = Vec::new();
+        while let Some(chunk) = self.next_chunk().await? {
+            content.extend_from_slice(&chunk);
+        }
+        Ok(content)
+    }
 }
 
 fn check(url: &str, expected: ContentSummary, found: ContentSummary) -> Result<(), StorageError> {
@@ -97,10 +117,5 @@ fn check(url: &str, expected: ContentSummary, found: ContentSummary) -> Result<(
 
 /// The whole content that a handle names.
 pub async fn read_all(stores: &Stores, file: &StateFile) -> Result<Vec<u8>, StorageError> {
-    let mut reader = StateReader::open(stores, file).await?;
-    let mut content = Vec::new();
-    while let Some(chunk) = reader.next_chunk().await? {
-        content.extend_from_slice(&chunk);
-    }
-    Ok(content)
+    StateReader::open(stores, file).await?.read_to_end().await
 }

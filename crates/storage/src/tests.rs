@@ -3,5 +3,6 @@
 mod checkpoints;
 mod dispose;
 mod format;
+mod local;
 mod metadata;
 mod sample;

@@ -1,33 +1,32 @@
 //! State files, as tasks write them.
 //!
 //! Content that stays below the threshold is kept in the handle, as small files are costly
-//! everywhere. Beyond it, the file is uploaded in parts while it is being written; at most
-//! [`PARTS_IN_FLIGHT`] parts are in memory besides the one that fills. A file appears whole, when
+//! everywhere. Beyond it, the file is uploaded in parts while it is being written; a few
+//! parts are in memory besides the one that fills. A file appears whole, when
 //! it is finished, or not at all; a writer that is dropped leaves nothing (but parts that the
 //! store's own rules clean up, if the upload was not aborted).
+//!
+//! A file may have a local [copy](StateWriter::with_copy), which gets the same bytes.
 //!
 //! With the JobManager's memory as storage, all content is kept in handles, up to a limit.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream::FuturesUnordered};
-use hurtig_filesystem::{
-    Location, Stores,
-    object_store::{self, MultipartUpload, ObjectStoreExt, UploadPart},
-};
+use futures::StreamExt;
+use hurtig_filesystem::{Stores, object_store};
 use hurtig_types::{CheckpointId, JobId, StateFile, StateLocation, StateScope};
 
 use crate::{
     error::StorageError,
     format::{Compression, FileEncoder, FileKind},
     layout,
+    local::{CopyUpload, LocalCopy},
+    upload::FileUpload,
 };
 
 /// Bytes of one part of an upload; stores want at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
-/// Parts that are uploaded at once, per file.
-const PARTS_IN_FLIGHT: usize = 3;
 /// Files that [`write_all`] writes at once.
 const FILES_IN_FLIGHT: usize = 8;
 
@@ -92,7 +91,8 @@ pub struct StateWriter {
     name: String,
     url: Option<String>,
     scope: StateScope,
-    location: Option<Location>,
+    file: Option<FileUpload>,
+    copy: Option<CopyUpload>,
     /// Content goes to the handle while it is shorter than this.
     inline_below_bytes: usize,
     /// Longer content is refused.
@@ -101,8 +101,6 @@ pub struct StateWriter {
     encoder: Option<FileEncoder>,
     compression: Compression,
     encoded: Vec<u8>,
-    upload: Option<Box<dyn MultipartUpload>>,
-    parts: FuturesUnordered<UploadPart>,
 }
 
 impl StateWriter {
@@ -125,6 +123,7 @@ impl StateWriter {
         let url = directory.map(|directory| format!("{directory}/{name}"));
         let location = url.as_deref().map(|url| stores.locate(url)).transpose()?;
         let in_memory = location.is_none();
+        let file = location.map(|location| FileUpload::new(location.store, location.path));
         // A shared file is named again by later checkpoints; in a handle it would be copied.
         let may_be_inline = in_memory || target.scope() == StateScope::Exclusive;
         let inline_below_bytes = match (in_memory, may_be_inline) {
@@ -136,16 +135,23 @@ impl StateWriter {
             name: name.to_owned(),
             url,
             scope: target.scope(),
-            location,
+            file,
+            copy: None,
             inline_below_bytes,
             limit_bytes: if in_memory { options.max_memory_state_bytes } else { usize::MAX },
             plain: Vec::new(),
             encoder: None,
             compression: options.compression,
             encoded: Vec::new(),
-            upload: None,
-            parts: FuturesUnordered::new(),
         })
+    }
+
+    /// The same bytes go to a local copy too, if they leave the handle. What becomes of the copy
+    /// has no say in what becomes of the file.
+    #[must_use]
+    pub fn with_copy(mut self, copy: Option<LocalCopy>) -> Self {
+        self.copy = copy.map(LocalCopy::begin);
+        self
     }
 
     /// Bytes of content so far; the next byte has this offset.
@@ -189,17 +195,13 @@ impl StateWriter {
     }
 
     async fn upload_part(&mut self, part: Vec<u8>) -> Result<(), StorageError> {
-        let Some(location) = &self.location else { return Ok(()) };
-        if self.upload.is_none() {
-            let upload = location.store.put_multipart(&location.path).await;
-            self.upload = Some(upload.map_err(|source| self.error(source))?);
+        let part = Bytes::from(part);
+        if let Some(file) = &mut self.file {
+            let sent = file.part(part.clone()).await;
+            sent.map_err(|source| self.error(source))?;
         }
-        while self.parts.len() >= PARTS_IN_FLIGHT {
-            let ended = self.parts.next().await;
-            ended.transpose().map_err(|source| self.error(source))?;
-        }
-        if let Some(upload) = &mut self.upload {
-            self.parts.push(upload.put_part(Bytes::from(part).into()));
+        if let Some(copy) = self.copy.take() {
+            self.copy = copy.part(part).await;
         }
         Ok(())
     }
@@ -207,7 +209,7 @@ impl StateWriter {
     /// Ends the file and names it.
     pub async fn finish(mut self) -> Result<StateFile, StorageError> {
         let Some(encoder) = self.encoder.take() else {
-            let inline = self.location.is_none() || self.plain.len() < self.inline_below_bytes;
+            let inline = self.file.is_none() || self.plain.len() < self.inline_below_bytes;
             if inline {
                 return Ok(StateFile {
                     scope: StateScope::Exclusive,
@@ -218,21 +220,15 @@ impl StateWriter {
             return Box::pin(self.finish()).await;
         };
         let summary = encoder.finish(&mut self.encoded);
-        let last = std::mem::take(&mut self.encoded);
-        if self.upload.is_some() {
-            self.upload_part(last).await?;
-            let mut upload = self.upload.take();
-            while let Some(ended) = self.parts.next().await {
-                ended.map_err(|source| self.error(source))?;
-            }
-            if let Some(upload) = &mut upload {
-                upload.complete().await.map_err(|source| self.error(source))?;
-            }
-        } else if let Some(location) = &self.location {
-            let put = location.store.put(&location.path, Bytes::from(last).into()).await;
-            put.map_err(|source| self.error(source))?;
+        let last = Bytes::from(std::mem::take(&mut self.encoded));
+        if let Some(file) = &mut self.file {
+            let finished = file.finish(last.clone()).await;
+            finished.map_err(|source| self.error(source))?;
         }
         let url: Arc<str> = self.url.clone().unwrap_or_default().into();
+        if let Some(copy) = self.copy.take() {
+            copy.finish(last, &url).await;
+        }
         let (length, checksum) = (summary.length, summary.checksum);
         Ok(StateFile {
             location: StateLocation::Absolute(url),
@@ -244,9 +240,12 @@ impl StateWriter {
 
     /// Gives the file up, and what was uploaded of it.
     pub async fn abort(mut self) -> Result<(), StorageError> {
-        self.parts.clear();
-        if let Some(mut upload) = self.upload.take() {
-            upload.abort().await.map_err(|source| self.error(source))?;
+        if let Some(copy) = self.copy.take() {
+            copy.abort().await;
+        }
+        if let Some(file) = &mut self.file {
+            let aborted = file.abort().await;
+            aborted.map_err(|source| self.error(source))?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::MetricRegistry;
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
-use hurtig_storage::Stores;
+use hurtig_storage::{LocalStateStores, Stores};
 use hurtig_task::{TaskHandle, TaskServices, spawn_task};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
@@ -77,6 +77,8 @@ pub struct TaskExecutorServices {
     pub metrics: MetricRegistry,
     /// The stores of checkpoints.
     pub stores: Arc<Stores>,
+    /// Where copies of state are kept on this TaskExecutor, if they are.
+    pub local_state: Option<Arc<LocalStateStores>>,
 }
 
 /// The actor.
@@ -94,6 +96,7 @@ pub struct TaskExecutor {
     programs: ProgramStore,
     metrics: MetricRegistry,
     stores: Arc<Stores>,
+    local_state: Option<Arc<LocalStateStores>>,
     reports: Reports,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
@@ -116,7 +119,7 @@ impl TaskExecutor {
         runtimes: &Runtimes,
         clock: Clock,
     ) -> TaskExecutorHandle {
-        let TaskExecutorServices { network, programs, metrics, stores } = services;
+        let TaskExecutorServices { network, programs, metrics, stores, local_state } = services;
         let resource = network.address().resource;
         let (mailbox, inbox) = Mailbox::new("TaskExecutor");
         let job_masters = JobMasters::default();
@@ -147,6 +150,7 @@ impl TaskExecutor {
             programs,
             metrics,
             stores,
+            local_state,
             reports,
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
@@ -251,7 +255,15 @@ impl TaskExecutor {
         self.forget_job_without_slots(job);
     }
 
+    /// What a slot has kept on the disk goes with its grant.
+    fn release_local_state(&self, allocation: AllocationId) {
+        if let Some(local) = self.local_state.clone() {
+            self.runtimes.control.spawn_blocking(move || local.release(allocation));
+        }
+    }
+
     fn announce_free(&self, slot: SlotId, allocation: AllocationId) {
+        self.release_local_state(allocation);
         let manager = self.resource_manager.clone();
         self.runtimes.control.spawn(async move {
             // The next heartbeat repeats it.
@@ -279,7 +291,9 @@ impl TaskExecutor {
                 if !accepted || self.slots.activate(allocation).is_err() {
                     // The next heartbeat tells that it is free. If it were told at once, a
                     // JobMaster and a ResourceManager that disagree would keep each other busy.
-                    self.free_quietly(allocation);
+                    if let Some((_, allocation)) = self.free_quietly(allocation) {
+                        self.release_local_state(allocation);
+                    }
                 }
             }
             Message::FreeSlot(allocation, reason) => {
@@ -420,6 +434,10 @@ impl TaskExecutor {
             listener: Arc::new(self.reports.clone()),
             metrics: self.metrics.group(&self.resource.to_string()).group(&deployment.job_name),
             stores: self.stores.clone(),
+            local_state: self.local_state.as_ref().map(|local| {
+                let ExecutionAttemptId { job, vertex, subtask, .. } = attempt;
+                local.subtask(deployment.allocation, job, vertex, subtask)
+            }),
         };
         self.tasks.insert(attempt, spawn_task(deployment, services));
         Ok(())

@@ -24,7 +24,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_operator_api::{Captured, ListStateData};
-use hurtig_storage::{StateTarget, StateWriter, StorageError, StorageOptions, Stores};
+use hurtig_storage::{
+    StateTarget, StateWriter, StorageError, StorageOptions, Stores, TaskLocalState,
+};
 use hurtig_types::{
     Alignment, CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
     CheckpointMetrics, CheckpointOptions, ExecutionAttemptId, FlowResult, KeyGroupRange,
@@ -130,6 +132,7 @@ pub(crate) struct CheckpointServices {
     pub(crate) attempt: ExecutionAttemptId,
     pub(crate) stores: Arc<Stores>,
     pub(crate) options: StorageOptions,
+    pub(crate) local: Option<TaskLocalState>,
     pub(crate) runtimes: Runtimes,
     pub(crate) clock: Clock,
     pub(crate) signal: Signal,
@@ -223,6 +226,7 @@ impl TaskCheckpoints {
             unaligned: barrier.options.alignment == Alignment::Unaligned,
             ..CheckpointMetrics::default()
         };
+        self.services.begin_local(&barrier, base.iter().flatten().flat_map(|chain| &chain.files));
         let outputs_deadline_ms = barrier.deadline_ms();
         let uploads = captured.iter().map(|_| Upload::default()).collect();
         let mut running = Running {
@@ -293,7 +297,9 @@ impl TaskCheckpoints {
         let attempt = services.attempt;
         let name =
             format!("{}-{}-{}-{id}-{kind}", attempt.vertex, attempt.subtask, attempt.attempt);
+        let copy = options.target.is_none().then(|| services.local_copy(id, &name)).flatten();
         StateWriter::new(&services.stores, &services.options, attempt.job, &target, &name)
+            .map(|writer| writer.with_copy(copy))
     }
 
     fn write_lists(
@@ -470,6 +476,7 @@ impl TaskCheckpoints {
         id: CheckpointId,
         chain: &mut OperatorChain,
     ) -> FlowResult {
+        self.services.confirm_local(id);
         for (index, operator) in self.operators.iter_mut().enumerate() {
             if let Some(complete) = operator.pending.remove(&id) {
                 if let Some(capture) = complete.capture {
@@ -492,11 +499,12 @@ impl TaskCheckpoints {
             chain.cancel_captures();
         }
         self.writing.remove(&id);
+        self.services.abort_local(id);
         for operator in &mut self.operators {
-            if let Some(chain) = operator.pending.remove(&id) {
-                // The JobMaster may never have got the acknowledgement.
-                self.services.give_up(id, &chain.files);
-            }
+            // What was acknowledged is the JobMaster's to delete: metadata that names it may be
+            // in the store, though the write has failed. What an acknowledgement named that was
+            // lost is swept with the job.
+            operator.pending.remove(&id);
         }
         if self.is_finished_on_restore() {
             return Ok(());

@@ -14,14 +14,14 @@ use std::{collections::VecDeque, sync::Arc};
 use hurtig_graph::JobVertex;
 use hurtig_network::in_flight::{self, InFlightElement};
 use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext};
-use hurtig_storage::{StateWriter, StorageError, Stores, reader::read_all};
+use hurtig_storage::{StateWriter, StorageError};
 use hurtig_types::{
     BoxedPayload, CheckpointId, FlowError, FlowResult, JobManagerTaskRestore, KeyGroupRange,
     StateFile, StreamElement,
     snapshot::{InputChannelState, ResultSubpartitionState},
 };
 
-use crate::checkpoint::describe;
+use crate::{checkpoint::describe, local::StateFiles};
 
 /// What is in flight on the inputs of a task, while it is collected.
 pub(crate) struct Collecting {
@@ -148,22 +148,22 @@ pub(crate) struct RestoredInFlight {
 /// Reads what was in flight of one task.
 pub(crate) async fn read(
     restore: &JobManagerTaskRestore,
-    stores: &Stores,
+    files: &StateFiles,
 ) -> FlowResult<RestoredInFlight> {
     let mut read = RestoredInFlight::default();
     for rescaled in &restore.rescaled_channels {
         for file in &rescaled.files {
-            let elements = read_elements(stores, file).await?;
+            let elements = read_elements(files, file).await?;
             read.rescaled.push((rescaled.gate as usize, rescaled.filter, elements));
         }
     }
     for state in restore.operators.values() {
         for input in &state.input_channels {
-            let elements = read_elements(stores, &input.file).await?;
+            let elements = read_elements(files, &input.file).await?;
             read.inputs.push((input.gate as usize, input.channel as usize, elements));
         }
         for output in &state.result_subpartitions {
-            let elements = read_elements(stores, &output.file).await?;
+            let elements = read_elements(files, &output.file).await?;
             let (partition, subpartition) = (output.partition, output.subpartition);
             read.outputs.push((partition as usize, subpartition as usize, elements));
         }
@@ -172,9 +172,8 @@ pub(crate) async fn read(
     Ok(read)
 }
 
-async fn read_elements(stores: &Stores, file: &StateFile) -> FlowResult<Vec<InFlightElement>> {
-    let bytes = read_all(stores, file).await;
-    let bytes = bytes.map_err(|error| FlowError::external(describe(&error)))?;
+async fn read_elements(files: &StateFiles, file: &StateFile) -> FlowResult<Vec<InFlightElement>> {
+    let bytes = files.read(file).await?;
     in_flight::decode(&bytes).map_err(|error| FlowError::fatal(describe(&error)))
 }
 

@@ -3,17 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hurtig_operator_api::{KeyedFile, ListStateData, OperatorRestore};
-use hurtig_storage::{Stores, reader::read_all};
-use hurtig_types::{
-    FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle, StateFile,
-};
+use hurtig_types::{FlowError, FlowResult, JobManagerTaskRestore, OperatorId, OperatorStateHandle};
 
-use crate::checkpoint::describe;
+use crate::local::StateFiles;
 
 /// Reads all state of a task, operator by operator.
 pub(crate) async fn read_state(
     restore: &JobManagerTaskRestore,
-    stores: &Stores,
+    files: &StateFiles,
 ) -> FlowResult<HashMap<OperatorId, Arc<OperatorRestore>>> {
     let mut states = HashMap::new();
     for (operator, state) in &restore.operators {
@@ -24,21 +21,17 @@ pub(crate) async fn read_state(
         };
         for chain in state.keyed.iter().map(|handle| &handle.chain) {
             for (index, file) in chain.iter().enumerate() {
-                let content = read_file(stores, file).await?.into();
+                let content = files.read(file).await?.into();
                 read.keyed.push(KeyedFile { content, is_latest: index + 1 == chain.len() });
             }
         }
         for handle in &state.operator {
-            let content = read_file(stores, &handle.file).await?;
+            let content = files.read(&handle.file).await?;
             read.operator_states.extend(lists(handle, &content)?);
         }
         states.insert(*operator, Arc::new(read));
     }
     Ok(states)
-}
-
-async fn read_file(stores: &Stores, file: &StateFile) -> FlowResult<Vec<u8>> {
-    read_all(stores, file).await.map_err(|error| FlowError::external(describe(&error)))
 }
 
 fn lists(handle: &OperatorStateHandle, content: &[u8]) -> FlowResult<Vec<ListStateData>> {

@@ -31,7 +31,7 @@ use hurtig_graph::{ChainedOperator, OperatorKind};
 use hurtig_metrics::{Accumulators, MetricGroup, SharedAccumulators};
 use hurtig_network::{ChannelSpec, NetworkEnvironment};
 use hurtig_operator_api::{EventGateway, OperatorContext, PartitionContext, Program};
-use hurtig_storage::{StorageOptions, Stores};
+use hurtig_storage::{StorageOptions, Stores, TaskLocalState};
 use hurtig_types::{
     CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
     ExecutionAttemptId, FlowError, FlowResult, JobManagerTaskRestore, KeyGroupRange, OperatorId,
@@ -45,6 +45,7 @@ use crate::{
     checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
     in_flight::{self, KeyGroupFilter},
     input::{InputProcessor, TaskGate},
+    local::StateFiles,
     metrics::TaskMetrics,
     panics::{caught, panicked},
     restore,
@@ -100,6 +101,8 @@ pub struct TaskServices {
     pub metrics: MetricGroup,
     /// Where state is read from and written to.
     pub stores: Arc<Stores>,
+    /// Where copies of its state are kept on this TaskExecutor.
+    pub local_state: Option<TaskLocalState>,
 }
 
 /// The outside's view of a task. Cloning is cheap.
@@ -246,7 +249,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
     let restoring = deployment.restore.as_ref().map(|restore| Restoring {
         restore: restore.clone(),
-        stores: services.stores.clone(),
+        files: StateFiles { stores: services.stores.clone(), local: services.local_state.clone() },
         edges: {
             let edges = deployment.vertex.inputs.iter().map(|input| input.edge);
             let edges = edges.filter_map(|edge| services.program.edges.get(&edge).cloned());
@@ -311,7 +314,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
 /// What a task starts from, and what it takes to read it.
 struct Restoring {
     restore: Box<JobManagerTaskRestore>,
-    stores: Arc<Stores>,
+    files: StateFiles,
     edges: KeyGroupFilter,
 }
 
@@ -320,14 +323,15 @@ async fn drive(
     restoring: Option<Restoring>,
     reporter: &Reporter,
 ) -> FlowResult {
-    if let Some(Restoring { restore, stores, edges }) = restoring {
-        let in_flight = in_flight::read(&restore, &stores).await?;
+    if let Some(Restoring { restore, files, edges }) = restoring {
+        files.begin(restore.checkpoint_id).await;
+        let in_flight = in_flight::read(&restore, &files).await?;
         task.chain.restore_outputs(in_flight.outputs)?;
         if restore.finished {
             reporter.report(ExecutionState::Running, None);
             return task.run_finished().await;
         }
-        task.chain.restore(restore::read_state(&restore, &stores).await?);
+        task.chain.restore(restore::read_state(&restore, &files).await?);
         if let TaskInput::Gates(input) = &mut task.input {
             input.replay(edges.replay(in_flight.inputs, in_flight.rescaled)?);
         }
@@ -443,6 +447,7 @@ fn build(
                 directory: deployment.config.checkpoint_directory.clone(),
                 ..StorageOptions::default()
             },
+            local: services.local_state.clone(),
             runtimes: services.runtimes.clone(),
             clock: services.clock,
             signal: handle.signal.clone(),

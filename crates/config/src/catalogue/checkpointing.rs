@@ -90,12 +90,13 @@ options! {
     Planned FILE_MERGING_ENABLED: bool = "execution.checkpointing.file-merging.enabled",
         default "false";
 
-    /// Snapshots are also kept on the local disk of the TaskManager, for a quick recovery.
-    Planned LOCAL_BACKUP_ENABLED: bool = "execution.checkpointing.local-backup.enabled",
+    /// Checkpoints are also kept on the local disk of the TaskManager, for a quick recovery.
+    Effective LOCAL_BACKUP_ENABLED: bool = "execution.checkpointing.local-backup.enabled",
         default "false", else ["execution.state-recovery.from-local"];
 
-    /// Directories of local snapshots.
-    Planned LOCAL_BACKUP_DIRS: Option<String> = "execution.checkpointing.local-backup.dirs",
+    /// Directories of local checkpoints, separated by commas or as in `PATH`. Not set, the working
+    /// directory of the process.
+    Effective LOCAL_BACKUP_DIRS: Option<String> = "execution.checkpointing.local-backup.dirs",
         was ["taskmanager.state.local.root-dirs"];
 
     /// The snapshot from which a job starts.
@@ -113,7 +114,7 @@ options! {
     Effective RECOVERY_CLAIM_MODE: RecoveryClaimMode = "execution.state-recovery.claim-mode",
         default "NO_CLAIM", was ["execution.savepoint-restore-mode"];
 
-    /// A job recovers from local snapshots where it can.
-    Planned LOCAL_RECOVERY: bool = "execution.state-recovery.from-local", default "false",
+    /// A job recovers from local checkpoints where it can.
+    Effective LOCAL_RECOVERY: bool = "execution.state-recovery.from-local", default "false",
         was ["state.backend.local-recovery"];
 }

@@ -47,11 +47,16 @@ options! {
     Planned REFUSED_REGISTRATION_DELAY: Duration = "cluster.registration.refused-registration-delay",
         default "30 s";
 
-    /// Directories for temporary files.
-    Planned TMP_DIRS: Option<String> = "io.tmp.dirs", was ["taskmanager.tmp.dirs"];
+    /// Directories for temporary files, separated by commas or as in `PATH`. The first is the working
+    /// directory of processes that have no other. Not set, the system's.
+    Effective TMP_DIRS: Option<String> = "io.tmp.dirs", was ["taskmanager.tmp.dirs"];
 
     /// Working directory of processes.
-    Planned PROCESS_WORKING_DIR_BASE: Option<String> = "process.working-dir";
+    Effective PROCESS_WORKING_DIR_BASE: Option<String> = "process.working-dir";
+
+    /// Working directory of TaskManagers.
+    Effective TASK_MANAGER_PROCESS_WORKING_DIR_BASE: Option<String> =
+        "process.taskmanager.working-dir", else ["process.working-dir"];
 
     /// Port of the server that hands out programs; a number, a list or a range.
     Planned BLOB_SERVER_PORT: String = "blob.server.port", default "0";

@@ -77,9 +77,12 @@ fn the_options_that_change_something_are_known() {
         execution.checkpointing.num-retained
         execution.checkpointing.dir
         execution.checkpointing.checkpoints-after-tasks-finish
+        execution.checkpointing.local-backup.enabled
+        execution.checkpointing.local-backup.dirs
         execution.state-recovery.path
         execution.state-recovery.ignore-unclaimed-state
         execution.state-recovery.claim-mode
+        execution.state-recovery.from-local
         restart-strategy.type
         restart-strategy.fixed-delay.attempts
         restart-strategy.fixed-delay.delay
@@ -96,6 +99,9 @@ fn the_options_that_change_something_are_known() {
         heartbeat.timeout
         slot.request.timeout
         minicluster.number-of-taskmanagers
+        io.tmp.dirs
+        process.working-dir
+        process.taskmanager.working-dir
         taskmanager.numberOfTaskSlots
         taskmanager.memory.process.size
         taskmanager.memory.flink.size

@@ -142,6 +142,27 @@ fn clusters() {
 }
 
 #[test]
+fn local_recovery() {
+    let roots = |yaml: &str| settings(yaml).cluster.local_state.map(|local| local.roots);
+    let paths = |paths: &[&str]| Some(paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+    let on = "execution.state-recovery.from-local: true\n";
+    assert_eq!(roots("io.tmp.dirs: /a"), None, "off unless asked for");
+    assert_eq!(roots(on), Some(vec![env::temp_dir()]));
+    assert_eq!(roots(&format!("{on}io.tmp.dirs: '/a,/b'")), paths(&["/a"]));
+    assert_eq!(roots(&format!("{on}io.tmp.dirs: /a\nprocess.working-dir: /w")), paths(&["/w"]));
+    let working = "process: {working-dir: /w, taskmanager.working-dir: /t}\n";
+    assert_eq!(roots(&format!("{on}{working}")), paths(&["/t"]));
+    let configured = format!("{on}{working}taskmanager.state.local.root-dirs: '/l,/m:/n'");
+    assert_eq!(roots(&configured), paths(&["/l", "/m", "/n"]));
+    let recovery = |yaml: &str| settings(yaml).cluster.local_state.map(|local| local.recovery);
+    assert_eq!(recovery(on), Some(true));
+    assert_eq!(recovery("state.backend.local-recovery: true"), Some(true), "the old key");
+    let backup = "execution.checkpointing.local-backup.enabled";
+    assert_eq!(recovery(&format!("{backup}: true")), Some(false), "written, not read");
+    assert_eq!(recovery(&format!("{on}{backup}: false")), None, "nothing to read");
+}
+
+#[test]
 fn network_memory_is_a_share_or_a_bound() {
     let mebibytes = |yaml: &str| settings(yaml).cluster.network.total_bytes >> 20;
     assert_eq!(mebibytes(""), 64);

@@ -6,6 +6,7 @@
 mod configuration;
 mod examples;
 mod keyed;
+mod local_recovery;
 mod programs;
 mod recovery;
 mod savepoints;
