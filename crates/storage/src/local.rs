@@ -197,19 +197,16 @@ impl TaskLocalState {
     }
 
     /// A checkpoint is complete.
-    #[must_use]
     pub fn confirm(&self, id: CheckpointId) -> Superfluous {
         self.superfluous(self.index.lock().confirm(id))
     }
 
     /// A checkpoint was given up.
-    #[must_use]
     pub fn abort(&self, id: CheckpointId) -> Superfluous {
         self.superfluous(self.index.lock().abort(id))
     }
 
     /// The subtask starts from a checkpoint.
-    #[must_use]
     pub fn restore(&self, id: CheckpointId) -> Superfluous {
         self.superfluous(self.index.lock().restore(id))
     }
