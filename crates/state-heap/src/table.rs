@@ -44,6 +44,9 @@ const BYTES_PER_LOOK: usize = 16;
 /// Tables of at least so many entries do not wait until they are full to grow.
 const STAGGERED_FROM: usize = 1 << 12;
 
+/// How many new keys of a table come between two looks whether a key group is to grow.
+const INSERTIONS_PER_LOOK: usize = 16;
+
 /// True if the table of a key group is to grow before the next insertion.
 ///
 /// Key groups are alike in size: if each grew when it is full, all would move their entries within
@@ -54,6 +57,12 @@ fn is_to_grow<T>(group: &HashTable<T>, index: usize) -> bool {
     let capacity = group.capacity();
     let left = capacity - group.len();
     left <= capacity / 8 && left <= early_growth(capacity, index)
+}
+
+/// Makes more room than there is: the table doubles, or clears up what removals have left.
+#[cold]
+fn grow<K, V>(group: &mut HashTable<Entry<K, V>>) {
+    group.reserve(group.capacity() - group.len() + 1, |e| spread(e.hash));
 }
 
 /// How many entries before it is full a table grows.
@@ -165,8 +174,9 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
         fresh: impl FnOnce() -> V,
     ) -> (&mut V, bool) {
         let index = self.group_index(hash);
-        if is_to_grow(&self.groups[index], index) {
-            self.grow(index);
+        if self.capture.is_some() && is_to_grow(&self.groups[index], index) {
+            self.capture_before_rehash(index);
+            grow(&mut self.groups[index]);
         }
         let group = &mut self.groups[index];
         let found =
@@ -181,6 +191,14 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
                 self.len += 1;
                 let epoch = self.epoch;
                 let fresh = Entry { hash, key: key.clone(), value: fresh(), epoch };
+                if self.len.is_multiple_of(INSERTIONS_PER_LOOK) {
+                    let group = entry.into_table();
+                    if is_to_grow(group, index) {
+                        grow(group);
+                    }
+                    let inserted = group.insert_unique(spread(hash), fresh, |e| spread(e.hash));
+                    return (&mut inserted.into_mut().value, true);
+                }
                 (&mut entry.insert(fresh).into_mut().value, true)
             }
         }
@@ -309,14 +327,6 @@ impl<K: Key, V: Record> KeyedTable<K, V> {
         }
         self.capture = None;
         Ok(None)
-    }
-
-    #[cold]
-    fn grow(&mut self, index: usize) {
-        self.capture_before_rehash(index);
-        let group = &mut self.groups[index];
-        // More than there is room for: it doubles, or clears up what removals have left.
-        group.reserve(group.capacity() - group.len() + 1, |e| spread(e.hash));
     }
 
     /// A key group's table that moves its entries would lose the place of a capture in it: the rest
