@@ -80,7 +80,7 @@ mod tests {
                 mode: RedistributionMode::SplitDistribute,
                 partitions: partitions.collect(),
             };
-            let handle = OperatorStateHandle { file: hurtig_types::StateFile::inline(&content), states: vec![state] };
+            let handle = OperatorStateHandle { file: StateFile::inline(&content), states: vec![state] };
             let total = content.len() as u128;
             let inside = |(offset, length): &(u64, u64)| {
                 u128::from(*offset) + u128::from(*length) <= total
