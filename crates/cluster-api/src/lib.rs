@@ -10,6 +10,7 @@ pub mod actor;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
+pub mod requirements;
 pub mod slot;
 pub mod task;
 
@@ -26,8 +27,9 @@ pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
+pub use requirements::{JobResourceRequirements, ParallelismBounds};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
-    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ExecutionState, FailureClass, FailureInfo, GateDescriptor, JobHeartbeatAnswer, PeerAddress,
+    ProducerDescriptor, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

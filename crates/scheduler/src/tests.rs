@@ -19,6 +19,7 @@ fn vertex(id: u128, parallelism: u32) -> JobVertex {
         parallelism,
         max_parallelism: 128,
         max_parallelism_derived: true,
+        max_allowed_parallelism: None,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,
