@@ -152,14 +152,13 @@ impl Elastic {
         self.transition.stop();
     }
 
-    /// What so many slots are to a job that has `graph`. One of which subtasks have finished keeps
-    /// its parallelism, since finished ones have no state that could be divided anew.
-    fn resources(&self, slots: usize, graph: &JobGraph, finished: usize) -> Resources {
+    /// What so many slots are to a job that has `graph`.
+    fn resources(&self, slots: usize, graph: &JobGraph) -> Resources {
         let potential = self.bounds.parallelism_for(slots);
         let all = slots >= self.bounds.desired_slots();
         let is_sufficient = match (self.state, &potential) {
             (ElasticState::WaitingForResources, potential) => potential.is_some(),
-            (ElasticState::Executing, Some(potential)) if finished == 0 => {
+            (ElasticState::Executing, Some(potential)) => {
                 let current: Vec<u32> = graph.vertices.iter().map(|v| v.parallelism).collect();
                 let gain = total(potential) - total(&current);
                 let worth_it = gain <= 0 || gain >= i64::from(self.config.min_parallelism_increase);
@@ -171,27 +170,15 @@ impl Elastic {
     }
 
     /// Slots or requirements have changed. True if the job is to take the next step.
-    pub(crate) fn on_change(
-        &mut self,
-        slots: usize,
-        graph: &JobGraph,
-        finished: usize,
-        now_ms: i64,
-    ) -> bool {
-        let resources = self.resources(slots, graph, finished);
+    pub(crate) fn on_change(&mut self, slots: usize, graph: &JobGraph, now_ms: i64) -> bool {
+        let resources = self.resources(slots, graph);
         self.transition.on_change(now_ms, resources);
         self.transition.advance(now_ms, resources)
     }
 
     /// Time has passed. True if the job is to take the next step.
-    pub(crate) fn on_time(
-        &mut self,
-        slots: usize,
-        graph: &JobGraph,
-        finished: usize,
-        now_ms: i64,
-    ) -> bool {
-        let resources = self.resources(slots, graph, finished);
+    pub(crate) fn on_time(&mut self, slots: usize, graph: &JobGraph, now_ms: i64) -> bool {
+        let resources = self.resources(slots, graph);
         self.transition.advance(now_ms, resources)
     }
 
@@ -201,14 +188,13 @@ impl Elastic {
         completed: bool,
         slots: usize,
         graph: &JobGraph,
-        finished: usize,
     ) -> bool {
         if self.state != ElasticState::Executing {
             return false;
         }
         self.failed_checkpoints = if completed { 0 } else { self.failed_checkpoints + 1 };
         let enough_failed = self.failed_checkpoints >= self.config.max_checkpoint_failures.max(1);
-        let resources = self.resources(slots, graph, finished);
+        let resources = self.resources(slots, graph);
         (completed || enough_failed) && self.transition.on_trigger(resources)
     }
 

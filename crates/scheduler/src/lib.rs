@@ -17,6 +17,8 @@ pub mod restart;
 pub mod slot_pool;
 
 #[cfg(test)]
+mod elastic_tests;
+#[cfg(test)]
 mod tests;
 
 pub use adaptive::{Elastic, ElasticState};

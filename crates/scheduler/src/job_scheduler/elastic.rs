@@ -36,9 +36,9 @@ impl JobScheduler {
         if !self.is_elastic_now() {
             return;
         }
-        let (slots, finished) = (self.pool.len(), self.graph.finished());
+        let slots = self.pool.len();
         let Some(elastic) = &mut self.elastic else { return };
-        if elastic.on_change(slots, &self.graph.graph, finished, now_ms) {
+        if elastic.on_change(slots, &self.graph.graph, now_ms) {
             self.take_step(now_ms, commands);
         }
         self.set_elastic_timer(now_ms, commands);
@@ -52,9 +52,9 @@ impl JobScheduler {
         if !self.is_elastic_now() {
             return commands;
         }
-        let (slots, finished) = (self.pool.len(), self.graph.finished());
+        let slots = self.pool.len();
         let Some(elastic) = &mut self.elastic else { return commands };
-        if elastic.on_checkpoint(completed, slots, &self.graph.graph, finished) {
+        if elastic.on_checkpoint(completed, slots, &self.graph.graph) {
             self.take_step(now_ms, &mut commands);
         }
         self.set_elastic_timer(now_ms, &mut commands);
@@ -74,14 +74,14 @@ impl JobScheduler {
         now_ms: i64,
         commands: &mut Vec<Command>,
     ) {
-        let (slots, finished) = (self.pool.len(), self.graph.finished());
+        let slots = self.pool.len();
         let is_elastic_now = self.is_elastic_now();
         let Some(elastic) = &mut self.elastic else { return };
         let Some(at_ms) = elastic.on_timer(round).filter(|_| is_elastic_now) else { return };
         // The clock that measured the delay may be a little ahead of this one.
         let now_ms = now_ms.max(at_ms);
         let is_out_of_patience = elastic.is_out_of_patience(now_ms);
-        if elastic.on_time(slots, &self.graph.graph, finished, now_ms) {
+        if elastic.on_time(slots, &self.graph.graph, now_ms) {
             self.take_step(now_ms, commands);
         } else if is_out_of_patience {
             self.end_of_patience(now_ms, commands);

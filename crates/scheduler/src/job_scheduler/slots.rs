@@ -96,16 +96,20 @@ impl JobScheduler {
     /// How many slots there are and what could be done about it, for people.
     pub(super) fn describe_missing(&self, needed: usize) -> String {
         let had = self.pool.len();
+        let mut groups = String::new();
+        if self.elastic.is_none() && self.pool.groups().count() > 1 {
+            let of_group = |(name, slots): (&str, usize)| format!("{slots} of group {name:?}");
+            let of_groups = self.pool.groups().map(of_group).collect::<Vec<_>>();
+            groups = format!(" ({})", of_groups.join(", "));
+        }
         let available = match self.available_slots {
             Some(available) => {
                 format!("the ResourceManager has {available} for this job and no more")
             }
             None => "the ResourceManager has not refused any".to_owned(),
         };
-        let groups = self.pool.groups().map(|(name, slots)| format!("{slots} of group {name:?}"));
-        let groups = groups.collect::<Vec<_>>().join(", ");
         format!(
-            "needed: {needed} ({groups}), offered: {had}, {available}. Start more TaskManagers, \
+            "needed: {needed}{groups}, offered: {had}, {available}. Start more TaskManagers, \
              give them more slots (taskmanager.numberOfTaskSlots), or lower the parallelism"
         )
     }
