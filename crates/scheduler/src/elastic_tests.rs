@@ -294,7 +294,11 @@ fn requirements_can_be_changed_while_it_runs() {
     "#]]);
     let refused = |lower, upper, script: &mut Script| script.ask(lower, upper).unwrap_err();
     expect![[r#"bounds 2 to 1 of vertex "v1" are not in order: the lower one must be at least 1 and at most the upper one"#]].assert_eq(&refused(2, 1, &mut script));
-    expect![[r#"vertex "v1" cannot have parallelism 129: 128 at most"#]].assert_eq(&refused(1, 129, &mut script));
+    expect![[r#"vertex "v1" cannot have parallelism 129: 128 at most"#]].assert_eq(&refused(
+        1,
+        129,
+        &mut script,
+    ));
 }
 
 #[test]
@@ -331,7 +335,10 @@ fn reactive_mode_takes_every_slot_and_cannot_be_told_otherwise() {
         1000001 deploys 5 subtasks of v1 in attempt 4
         1000001 deploys 5 subtasks of v2 in attempt 4
     "#]]);
-    expect!["a job in reactive mode takes every slot: it has no requirements that could be changed"].assert_eq(&script.ask(1, 2).unwrap_err());
+    expect![
+        "a job in reactive mode takes every slot: it has no requirements that could be changed"
+    ]
+    .assert_eq(&script.ask(1, 2).unwrap_err());
 }
 
 #[test]
