@@ -11,5 +11,6 @@ mod details;
 mod elastic;
 mod executors;
 mod manager;
+mod stop;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

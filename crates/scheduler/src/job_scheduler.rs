@@ -30,7 +30,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::Accumulators;
-use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId};
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId, TerminateKind};
 
 use crate::{
     adaptive::Elastic, execution_graph::ExecutionGraph, restart::RestartBackoff,
@@ -107,6 +107,8 @@ pub struct JobScheduler {
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
     restarting: BTreeSet<usize>,
+    /// The savepoint that stops the job is complete.
+    stopping: Option<TerminateKind>,
     restart_at_ms: i64,
     slot_round: u32,
     waiting_for_slots: bool,
@@ -116,6 +118,7 @@ pub struct JobScheduler {
     idle_timer: bool,
     elastic: Option<Elastic>,
     rescales: u32,
+    hold_parallelism: bool,
 }
 
 impl JobScheduler {
@@ -132,6 +135,7 @@ impl JobScheduler {
             idle_timer: false,
             elastic,
             rescales: 0,
+            hold_parallelism: false,
             pool,
             backoff,
             status: JobStatus::Created,
@@ -140,6 +144,7 @@ impl JobScheduler {
             root_failure: None,
             restarts: 0,
             restarting: BTreeSet::new(),
+            stopping: None,
             restart_at_ms: 0,
             slot_round: 0,
             waiting_for_slots: false,
@@ -284,6 +289,13 @@ impl JobScheduler {
         }
         self.after_change(now_ms, &mut commands);
         commands
+    }
+
+    /// The savepoint that stops the job is complete: tasks finish where they stand. If one fails
+    /// instead, all start over with it, since those that have finished are not at their end; a job
+    /// that was drained fails.
+    pub fn on_stopping(&mut self, kind: TerminateKind) {
+        self.stopping = Some(kind);
     }
 
     /// Cancels the job.

@@ -8,6 +8,9 @@ use crate::{
     execution_graph::ExecutionGraph,
 };
 
+/// A step that is due while the parallelism is held is looked at again after so long.
+const HELD_MS: u64 = 200;
+
 impl JobScheduler {
     pub(super) fn start_elastic(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
         // A snapshot that the job starts from may have changed what its vertices can have.
@@ -22,6 +25,8 @@ impl JobScheduler {
     fn is_elastic_now(&self) -> bool {
         let status = self.status;
         matches!(status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting)
+            && !self.hold_parallelism
+            && self.stopping.is_none()
     }
 
     fn wait_for_resources(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
@@ -43,6 +48,16 @@ impl JobScheduler {
         }
         self.set_elastic_timer(now_ms, commands);
         self.watch_idle_slots(commands);
+    }
+
+    /// A user wants the job to stop with a savepoint, or no longer: its parallelism stays as it is
+    /// meanwhile.
+    pub fn hold_parallelism(&mut self, hold: bool, now_ms: i64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if std::mem::replace(&mut self.hold_parallelism, hold) && !hold {
+            self.on_slots_changed(now_ms, &mut commands);
+        }
+        commands
     }
 
     /// A checkpoint has completed: a good moment to change the parallelism. Failed ones in a row
@@ -77,7 +92,15 @@ impl JobScheduler {
         let slots = self.pool.len();
         let is_elastic_now = self.is_elastic_now();
         let Some(elastic) = &mut self.elastic else { return };
-        let Some(at_ms) = elastic.on_timer(round).filter(|_| is_elastic_now) else { return };
+        let Some(at_ms) = elastic.on_timer(round) else { return };
+        if !is_elastic_now {
+            if !self.status.is_globally_terminal()
+                && let Some((round, _)) = elastic.next_timer()
+            {
+                commands.push(Command::SetTimer(SchedulerTimer::Elastic { round }, HELD_MS));
+            }
+            return;
+        }
         // The clock that measured the delay may be a little ahead of this one.
         let now_ms = now_ms.max(at_ms);
         let is_out_of_patience = elastic.is_out_of_patience(now_ms);

@@ -1,7 +1,7 @@
 //! Failures: a region restarts, or the job fails.
 
 use hurtig_cluster_api::{ExecutionState, FailureClass, FailureInfo, JobStatus};
-use hurtig_types::ExecutionAttemptId;
+use hurtig_types::{ExecutionAttemptId, TerminateKind};
 
 use super::{Command, JobScheduler, REMEMBERED_FAILURES, SchedulerTimer};
 use crate::adaptive::ElasticState;
@@ -29,8 +29,11 @@ impl JobScheduler {
             return;
         }
         self.remember(failure.clone());
+        let stopping = self.stopping.take();
         let delay = match failure.class {
             FailureClass::Fatal => None,
+            // Its windows have fired with what there was: going on would make them fire again.
+            _ if stopping == Some(TerminateKind::Drain) => None,
             _ => self.backoff.on_failure(now_ms),
         };
         let Some(delay_ms) = delay else {
@@ -41,9 +44,13 @@ impl JobScheduler {
         if self.elastic.is_some() {
             self.cancel_elastic(ElasticState::Restarting, now_ms, commands);
         } else {
-            self.restarting.insert(region);
             self.set_status(JobStatus::Restarting, now_ms, commands);
-            self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
+            let all = 0..self.graph.regions().len();
+            let regions = if stopping.is_some() { all } else { region..region + 1 };
+            for region in regions {
+                self.restarting.insert(region);
+                self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
+            }
         }
         let at_ms = now_ms.saturating_add_unsigned(delay_ms);
         self.restart_at_ms = self.restart_at_ms.max(at_ms);
