@@ -30,7 +30,8 @@ use hurtig_network::{
     Transport,
 };
 use hurtig_operator_api::{Program, ProgramStore};
-use hurtig_resource_manager::ResourceManager;
+pub use hurtig_resource_manager::SlotManagerConfig;
+use hurtig_resource_manager::{ResourceManager, ResourceManagerConfig, StandaloneDriver};
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -54,6 +55,8 @@ pub struct MiniClusterConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`.
     pub heartbeat_timeout: Duration,
+    /// How slots are given to jobs.
+    pub slots: SlotManagerConfig,
     /// Copies of state on the local disk, for local recovery; `None` for none.
     pub local_state: Option<LocalStateOptions>,
     /// Makes ids of this cluster differ from those of another.
@@ -69,6 +72,7 @@ impl Default for MiniClusterConfig {
             network: NetworkConfig::default(),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
+            slots: SlotManagerConfig::default(),
             local_state: None,
             seed: 1,
         }
@@ -222,13 +226,18 @@ impl MiniCluster {
         surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
         let programs = ProgramStore::default();
-        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(ResourceManager::start(
-            &surroundings.runtimes,
-            surroundings.clock,
-            config.seed,
-            config.heartbeat_interval,
-            config.heartbeat_timeout,
-        ));
+        let resource_manager: Arc<dyn ResourceManagerGateway> =
+            Arc::new(ResourceManager::start_with(
+                ResourceManagerConfig {
+                    seed: config.seed,
+                    heartbeat_interval: config.heartbeat_interval,
+                    heartbeat_timeout: config.heartbeat_timeout,
+                    slots: config.slots.clone(),
+                },
+                Arc::new(StandaloneDriver),
+                &surroundings.runtimes,
+                surroundings.clock,
+            ));
         let launcher = Launcher {
             programs: programs.clone(),
             resource_manager: resource_manager.clone(),

@@ -5,6 +5,7 @@
 //! Deliberately absent: which subtask runs in which slot. That is the JobMaster's business.
 
 pub mod actor;
+mod configuration;
 pub mod driver;
 pub mod slot_manager;
 
