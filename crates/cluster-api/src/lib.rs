@@ -10,6 +10,7 @@ pub mod actor;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
+pub mod peer;
 pub mod slot;
 pub mod task;
 
@@ -26,6 +27,7 @@ pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
+pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
     ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
