@@ -38,4 +38,6 @@ pub use config::NetworkConfig;
 pub use environment::{NetworkEnvironment, NetworkError, NetworkUsage};
 pub use gate::{Announced, ChannelSpec, InputGate};
 pub use partition::ResultPartition;
-pub use transport::{BoxedStream, Listener, MemoryTransport, TcpTransport, Transport};
+pub use transport::{
+    BoxedStream, Listener, MemoryTransport, TcpTransport, TlsTransport, Transport,
+};

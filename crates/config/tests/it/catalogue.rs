@@ -125,6 +125,13 @@ fn the_options_that_change_something_are_known() {
         taskmanager.network.memory.floating-buffers-per-gate
         taskmanager.network.partition-request-timeout
         taskmanager.network.retries
+        security.ssl.internal.enabled
+        security.ssl.protocol
+        security.ssl.keystore
+        security.ssl.truststore
+        security.ssl.internal.keystore
+        security.ssl.internal.truststore
+        taskmanager.data.ssl.enabled
     "#]]
     .assert_eq(&keys);
 }

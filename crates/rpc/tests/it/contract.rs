@@ -29,7 +29,7 @@ contract!(
     DispatcherGateway,
     RecordingDispatcher,
     exercise_dispatcher,
-    12
+    13
 );
 contract!(
     resource_manager_calls_survive_the_way,
@@ -50,5 +50,5 @@ contract!(
     JobMasterGateway,
     RecordingJobMaster,
     exercise_job_master,
-    17
+    18
 );

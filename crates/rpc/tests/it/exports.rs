@@ -198,6 +198,8 @@ handle! {
     ) -> ();
     trigger_checkpoint() -> String;
     trigger_savepoint(String, hurtig_types::SavepointFormat) -> String;
+    stop_with_savepoint(
+        String, hurtig_types::SavepointFormat, hurtig_types::TerminateKind) -> String;
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(AllocationId, String) -> ();
     disconnect_task_executor(ResourceId, String) -> ();
@@ -237,7 +239,7 @@ async fn a_process_without_server_cannot_pass_its_gateways() {
     let keeper = Arc::new(Keeper::default());
     let (_callee, _caller, export, _) = connected::<dyn TaskExecutorGateway>(keeper).await;
     let (limits, runtimes) = (RpcLimits::default(), Runtimes::current());
-    let service = RpcService::client_only(limits, &runtimes, Clock::system());
+    let service = RpcService::client_only(limits, None, &runtimes, Clock::system());
     let executor: Arc<dyn TaskExecutorGateway> = service.connect(export.address()).unwrap();
     let refused = tell(&executor, RecordingJobMaster::plain()).await.unwrap_err();
     assert_eq!(refused.to_string(), "a JobMaster cannot be called here: there is no RPC server");

@@ -163,6 +163,12 @@ recorder! { RecordingDispatcher, DispatcherGateway, exercise_dispatcher:
     cancel_job(job: JobId) -> ();
     trigger_checkpoint(job: JobId) -> String;
     trigger_savepoint(job: JobId, directory: String, format: SavepointFormat) -> String;
+    stop_with_savepoint(
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> String;
     checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     job_result(job: JobId) -> JobResult;
     accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
@@ -230,6 +236,11 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
     ) -> ();
     trigger_checkpoint() -> String;
     trigger_savepoint(directory: String, format: SavepointFormat) -> String;
+    stop_with_savepoint(
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> String;
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(allocation: AllocationId, reason: String) -> ();
     disconnect_task_executor(resource: ResourceId, reason: String) -> ();
