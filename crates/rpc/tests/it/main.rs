@@ -9,6 +9,7 @@ mod exports;
 mod fabricate;
 mod hostile;
 mod recorder;
+mod roles;
 mod support;
 mod tls;
 mod wire;
