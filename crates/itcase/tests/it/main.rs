@@ -9,6 +9,8 @@ mod failover;
 mod failures;
 mod partitioners;
 mod restarts;
+#[cfg(feature = "s3")]
+mod s3;
 mod scale;
 mod stopping;
 mod support;
