@@ -55,7 +55,8 @@ pub type RpcResult<T> = Result<T, RpcError>;
 /// What clients may ask of the Dispatcher.
 #[async_trait]
 pub trait DispatcherGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -107,7 +108,8 @@ pub trait DispatcherGateway: Send + Sync {
 /// What others may ask of the ResourceManager.
 #[async_trait]
 pub trait ResourceManagerGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -151,7 +153,8 @@ pub trait ResourceManagerGateway: Send + Sync {
 /// What others may ask of a TaskExecutor.
 #[async_trait]
 pub trait TaskExecutorGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -216,7 +219,8 @@ pub trait TaskExecutorGateway: Send + Sync {
 /// What others may ask of a JobMaster.
 #[async_trait]
 pub trait JobMasterGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }

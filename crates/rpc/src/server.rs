@@ -231,6 +231,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(limits.max_calls_per_connection)
         .max_header_list_size(HEADER_BYTES)
+        // After a pause of this process many calls may have timed out together: no attack.
+        .max_pending_accept_reset_streams(limits.max_calls_per_connection as usize)
         .keep_alive_interval(limits.keep_alive_interval)
         .keep_alive_timeout(limits.keep_alive_timeout)
         .serve_connection(TokioIo::new(Prefixed::new(PREFACE, stream)), service)

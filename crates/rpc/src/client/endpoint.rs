@@ -226,6 +226,8 @@ where
         .keep_alive_interval(limits.keep_alive_interval)
         .keep_alive_timeout(limits.keep_alive_timeout)
         .keep_alive_while_idle(true)
+        // Answers to calls that were given up come late, and are no error.
+        .max_concurrent_reset_streams(limits.max_calls_per_connection as usize)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|e| e.to_string())?;
