@@ -95,6 +95,11 @@ fn the_options_that_change_something_are_known() {
         restart-strategy.failure-rate.max-failures-per-interval
         restart-strategy.failure-rate.failure-rate-interval
         restart-strategy.failure-rate.delay
+        s3.endpoint
+        s3.endpoint.region
+        s3.access-key
+        s3.secret-key
+        s3.path.style.access
         heartbeat.interval
         heartbeat.timeout
         slot.request.timeout
