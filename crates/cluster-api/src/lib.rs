@@ -7,13 +7,16 @@
 //! [`RpcError::Fenced`].
 
 pub mod actor;
+pub mod back_pressure;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
+pub mod metrics;
 pub mod slot;
 pub mod task;
 
 pub use actor::{Inbox, Mailbox};
+pub use back_pressure::{BackPressureLevel, SubtaskBackPressure, VertexBackPressure};
 pub use checkpoints::{
     CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsSnapshot, CheckpointStatsStatus,
     RestoredCheckpointStats, SubtaskStateStats,
@@ -26,6 +29,7 @@ pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
+pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
     ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,

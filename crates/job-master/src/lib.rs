@@ -10,5 +10,6 @@ mod coordinators;
 mod details;
 mod executors;
 mod manager;
+mod metrics;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

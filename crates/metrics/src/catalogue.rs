@@ -66,12 +66,12 @@ const PROCFS: &str = "on Linux";
 /// All metrics of the engine.
 pub static METRICS: &[MetricSpec] = &[
     // The process.
-    spec(JobManager, CPU_STATUS, "Load", Gauge, "Cores that the process keeps busy, since the last reading.").when(PROCFS),
+    spec(JobManager, CPU_STATUS, "Load", Gauge, "Cores that the process keeps busy, over the last minute.").when(PROCFS),
     spec(JobManager, CPU_STATUS, "Time", Gauge, "CPU time of the process, in nanoseconds.").when(PROCFS),
     spec(JobManager, MEMORY_STATUS, "Used", Gauge, "Memory of the process that is in RAM (its resident set), in bytes.").when(PROCFS),
     spec(JobManager, FILE_STATUS, "Open", Gauge, "Open file descriptors.").when(PROCFS),
     spec(JobManager, FILE_STATUS, "Max", Gauge, "Most file descriptors that may be open.").when(PROCFS),
-    spec(TaskManager, CPU_STATUS, "Load", Gauge, "Cores that the process keeps busy, since the last reading.").when(PROCFS),
+    spec(TaskManager, CPU_STATUS, "Load", Gauge, "Cores that the process keeps busy, over the last minute.").when(PROCFS),
     spec(TaskManager, CPU_STATUS, "Time", Gauge, "CPU time of the process, in nanoseconds.").when(PROCFS),
     spec(TaskManager, MEMORY_STATUS, "Used", Gauge, "Memory of the process that is in RAM (its resident set), in bytes.").when(PROCFS),
     spec(TaskManager, FILE_STATUS, "Open", Gauge, "Open file descriptors.").when(PROCFS),
@@ -130,13 +130,12 @@ pub static METRICS: &[MetricSpec] = &[
     spec(Task, &[], WATERMARK_LAG, Gauge, "How far that watermark is behind the clock, in milliseconds.").when(SEEN),
     spec(Task, &[], MAILBOX_MAILS_PER_SECOND, Meter, "Messages to the task that were handled, per second."),
     spec(Task, &[], MAILBOX_QUEUE_SIZE, Gauge, "Messages that wait."),
-    spec(Task, &[], MAILBOX_LATENCY_MS, Histogram, "How long messages have waited, in milliseconds."),
     spec(Task, &[], CHECKPOINT_ALIGNMENT_TIME, Gauge, "How long the last alignment took, in nanoseconds.").when(TAKEN),
     spec(Task, &[], CHECKPOINT_START_DELAY_NANOS, Gauge, "Time from the last checkpoint's trigger to its first barrier here, in nanoseconds.").when(TAKEN),
     spec(Task, &[], INITIALIZATION_TIME, Gauge, "Milliseconds from the deployment to RUNNING.").when("once it runs"),
-    spec(Task, INPUT_BUFFERS, INPUT_QUEUE_LENGTH, Gauge, "Channels that have something to be read.").when("if the task has inputs"),
+    spec(Task, INPUT_BUFFERS, INPUT_QUEUE_LENGTH, Gauge, "Elements that wait to be read.").when("if the task has inputs"),
     spec(Task, INPUT_BUFFERS, IN_POOL_USAGE, Gauge, "Share of the inputs' memory for records of other processes that is in use.").when("if the task has inputs"),
-    spec(Task, OUTPUT_BUFFERS, OUTPUT_QUEUE_LENGTH, Gauge, "Batches that wait to be read.").when("if the task has outputs"),
+    spec(Task, OUTPUT_BUFFERS, OUTPUT_QUEUE_LENGTH, Gauge, "Elements that wait to be read.").when("if the task has outputs"),
     spec(Task, OUTPUT_BUFFERS, OUT_POOL_USAGE, Gauge, "Share of the outputs' memory that is in use; more than 1 for a batch at a time.").when("if the task has outputs"),
     // An operator.
     spec(Operator, &[], NUM_RECORDS_IN, Counter, "Records that came in; of a source, those that it has read."),

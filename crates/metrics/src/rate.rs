@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use crate::{Counter, TimeCounter};
+use crate::Counter;
 
 /// Time between two readings.
 pub const SPACING: Duration = Duration::from_secs(5);
@@ -77,26 +77,34 @@ impl Meter {
     }
 }
 
+type TimeSpent = Arc<dyn Fn(Duration) -> Duration + Send + Sync>;
+
 /// How many milliseconds of each second were spent in a state.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct TimeShare {
-    time: TimeCounter,
+    spent: TimeSpent,
     window: Arc<Mutex<RateWindow>>,
 }
 
 impl TimeShare {
-    pub(crate) fn new(time: TimeCounter, now: Duration) -> Self {
-        let window = RateWindow::new(now, micros(time.total_at(now)));
-        Self { time, window: Arc::new(Mutex::new(window)) }
+    /// `spent` gives the time that was spent until a reading of the clock.
+    pub(crate) fn new(spent: TimeSpent, now: Duration) -> Self {
+        let window = RateWindow::new(now, micros(spent(now)));
+        Self { spent, window: Arc::new(Mutex::new(window)) }
     }
 
     pub(crate) fn read(&self, now: Duration) {
-        self.window.lock().read(now, micros(self.time.total_at(now)));
+        self.window.lock().read(now, micros((self.spent)(now)));
     }
 
     pub(crate) fn ms_per_second(&self, now: Duration) -> f64 {
-        let micros = self.window.lock().per_second(now, micros(self.time.total_at(now)));
-        (micros / 1000.0).min(1000.0)
+        (self.per_second(now) * 1000.0).min(1000.0)
+    }
+
+    /// Seconds of each second.
+    pub(crate) fn per_second(&self, now: Duration) -> f64 {
+        let spent = micros((self.spent)(now));
+        self.window.lock().per_second(now, spent) / 1e6
     }
 }
 
@@ -107,6 +115,7 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TimeCounter;
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -129,7 +138,8 @@ mod tests {
     #[test]
     fn the_share_of_time_counts_a_state_that_lasts() {
         let time = TimeCounter::default();
-        let share = TimeShare::new(time.clone(), at(0));
+        let counter = time.clone();
+        let share = TimeShare::new(Arc::new(move |now| counter.total_at(now)), at(0));
         time.begin(at(2));
         assert_eq!(share.ms_per_second(at(4)), 500.0);
         time.end(at(4));

@@ -74,6 +74,7 @@ enum Metric {
     Gauge(Gauge),
     Computed(Arc<dyn Fn() -> Option<GaugeValue> + Send + Sync>),
     TimeShare(TimeShare),
+    Load(TimeShare),
     TimeTotal(TimeCounter),
     Meter(Meter),
     Histogram(Histogram),
@@ -92,6 +93,7 @@ impl Metric {
                 MetricValue::Gauge(value)
             }
             Self::TimeShare(share) => long(share.ms_per_second(now).round() as i64),
+            Self::Load(share) => MetricValue::Gauge(GaugeValue::Double(share.per_second(now))),
             Self::TimeTotal(time) => long(time.total_at(now).as_millis() as i64),
             Self::Meter(meter) => {
                 MetricValue::Rate { count: meter.count(), per_second: meter.per_second(now) }
@@ -244,7 +246,7 @@ impl MetricRegistry {
         for metric in state.groups.values().flat_map(|entry| entry.metrics.values()) {
             match metric {
                 Metric::Meter(meter) => meter.read(now),
-                Metric::TimeShare(share) => share.read(now),
+                Metric::TimeShare(share) | Metric::Load(share) => share.read(now),
                 _ => {}
             }
         }
@@ -429,8 +431,29 @@ impl MetricGroup {
 
     /// A gauge of how many milliseconds of each second were spent in a state.
     pub fn time_share(&self, name: impl Into<Cow<'static, str>>, time: &TimeCounter) {
-        let share = TimeShare::new(time.clone(), (self.registry.0.clock)());
+        let time = time.clone();
+        self.time_share_of(name, move |now| time.total_at(now));
+    }
+
+    /// The same for a time that `spent` computes, until a reading of the registry's clock.
+    pub fn time_share_of(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        spent: impl Fn(Duration) -> Duration + Send + Sync + 'static,
+    ) {
+        let share = TimeShare::new(Arc::new(spent), (self.registry.0.clock)());
         self.get_or_insert(name.into(), Metric::TimeShare(share));
+    }
+
+    /// A gauge of how many seconds of a time that `spent` tells pass in one second: of CPU time, the
+    /// cores that are busy.
+    pub fn core_load(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        spent: Arc<dyn Fn() -> Duration + Send + Sync>,
+    ) {
+        let share = TimeShare::new(Arc::new(move |_| spent()), (self.registry.0.clock)());
+        self.get_or_insert(name.into(), Metric::Load(share));
     }
 
     /// A gauge of the milliseconds that were spent in a state in all.

@@ -198,6 +198,21 @@ impl MetricsQuery {
         self
     }
 
+    /// What of the query is about these kinds of scopes; `None` if nothing is.
+    pub fn restricted_to(mut self, kinds: &[ScopeKind]) -> Option<Self> {
+        if self.kinds.is_empty() {
+            self.kinds = kinds.to_vec();
+        } else {
+            self.kinds.retain(|kind| kinds.contains(kind));
+        }
+        (!self.kinds.is_empty()).then_some(self)
+    }
+
+    /// The value that a variable must have.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// True if metrics of the scope may be wanted.
     pub fn matches(&self, scope: &crate::Scope) -> bool {
         let of_kind = self.kinds.is_empty() || self.kinds.contains(&scope.kind);
