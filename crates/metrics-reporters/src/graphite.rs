@@ -10,7 +10,7 @@ use hurtig_metrics::MetricsSnapshot;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::{
-    MetricReporter, MetricsSource, service::every, settings::ReporterSettings, statsd::numbers,
+    MetricReporter, MetricsSource, service::Rhythm, settings::ReporterSettings, statsd::numbers,
 };
 
 /// Most time for a report to be taken.
@@ -46,11 +46,12 @@ impl GraphiteReporter {
 #[async_trait]
 impl MetricReporter for GraphiteReporter {
     async fn run(self: Box<Self>, source: Arc<dyn MetricsSource>) {
-        let name = self.settings.name.clone();
-        every(&name, self.settings.interval, async || {
-            self.send(&source.metrics().await).await
-        })
-        .await;
+        let mut rhythm = Rhythm::of(&self.settings);
+        loop {
+            rhythm.next().await;
+            let metrics = source.metrics().await;
+            rhythm.note(self.send(&metrics).await);
+        }
     }
 }
 

@@ -4,14 +4,13 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use hurtig_metrics::{MetricRegistry, rate::SPACING};
 use tokio::{
     runtime::Handle,
     task::AbortHandle,
-    time::{MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -103,25 +102,40 @@ async fn read_rates(registry: MetricRegistry) {
     }
 }
 
-/// Reports at an interval. The first failure of a row is told, those that follow are not.
-pub(crate) async fn every(name: &str, period: Duration, report: impl AsyncFn() -> io::Result<()>) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
-    loop {
-        ticks.tick().await;
-        let reported = report().await;
-        if let Err(error) = &reported
-            && !failing
+/// When a reporter that sends does so, and what becomes of it.
+pub(crate) struct Rhythm {
+    name: String,
+    ticks: Interval,
+    failing: bool,
+}
+
+impl Rhythm {
+    pub(crate) fn of(settings: &ReporterSettings) -> Self {
+        let mut ticks = interval(settings.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { name: settings.name.clone(), ticks, failing: false }
+    }
+
+    /// Waits for the next report.
+    pub(crate) async fn next(&mut self) {
+        self.ticks.tick().await;
+    }
+
+    /// A report was sent, or not. The first failure of a row is told, those that follow are not.
+    pub(crate) fn note(&mut self, reported: io::Result<()>) {
+        let was_failing = std::mem::replace(&mut self.failing, reported.is_err());
+        if let Err(error) = reported
+            && !was_failing
         {
-            tracing::warn!(reporter = name, %error, "metrics could not be reported");
+            tracing::warn!(reporter = self.name, %error, "metrics could not be reported");
         }
-        failing = reported.is_err();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hurtig_metrics::MetricOptions;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},

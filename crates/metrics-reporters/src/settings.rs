@@ -104,25 +104,13 @@ pub struct ReporterSettings {
     pub filter_label_values: bool,
 }
 
-/// All settings of metrics.
-#[derive(Clone, Debug, PartialEq)]
+/// All settings of metrics. How often sources emit latency markers is a setting of jobs.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricsSettings {
     /// Scopes and latencies.
     pub options: MetricOptions,
-    /// `metrics.latency.interval`.
-    pub latency_interval: Duration,
     /// The reporters.
     pub reporters: Vec<ReporterSettings>,
-}
-
-impl Default for MetricsSettings {
-    fn default() -> Self {
-        Self {
-            options: MetricOptions::default(),
-            latency_interval: Duration::ZERO,
-            reporters: Vec::new(),
-        }
-    }
 }
 
 impl MetricsSettings {
@@ -139,7 +127,6 @@ impl MetricsSettings {
                     history_size: configuration.get(&keys::LATENCY_HISTORY_SIZE)?.get() as usize,
                 },
             },
-            latency_interval: configuration.get(&keys::LATENCY_INTERVAL)?,
             reporters: reporters(configuration)?,
         })
     }
@@ -360,7 +347,6 @@ mod tests {
             ("metrics.reporter.stsd.interval", "30 s"),
             ("metrics.scope.task", "*.<subtask_index>"),
             ("metrics.latency.granularity", "subtask"),
-            ("metrics.latency.interval", "2 s"),
         ])
         .unwrap();
         let [prometheus, statsd] = &read.reporters[..] else { panic!("not two reporters") };
@@ -371,7 +357,6 @@ mod tests {
         assert_eq!(prometheus.additional_variables, additional);
         assert_eq!(statsd.interval, Duration::from_secs(30));
         assert_eq!(statsd.host.as_deref(), Some("collector"));
-        assert_eq!(read.latency_interval, Duration::from_secs(2));
         assert_eq!(read.options.latency.granularity, LatencyGranularity::Subtask);
         assert_ne!(read.options.formats, ScopeFormats::default());
     }

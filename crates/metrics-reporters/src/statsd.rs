@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hurtig_metrics::{HistogramSnapshot, MetricValue, MetricsSnapshot};
 use tokio::net::UdpSocket;
 
-use crate::{MetricReporter, MetricsSource, service::every, settings::ReporterSettings};
+use crate::{MetricReporter, MetricsSource, service::Rhythm, settings::ReporterSettings};
 
 /// Sends by UDP.
 pub struct StatsDReporter {
@@ -43,11 +43,12 @@ impl StatsDReporter {
 #[async_trait]
 impl MetricReporter for StatsDReporter {
     async fn run(self: Box<Self>, source: Arc<dyn MetricsSource>) {
-        let name = self.settings.name.clone();
-        every(&name, self.settings.interval, async || {
-            self.send(&source.metrics().await).await
-        })
-        .await;
+        let mut rhythm = Rhythm::of(&self.settings);
+        loop {
+            rhythm.next().await;
+            let metrics = source.metrics().await;
+            rhythm.note(self.send(&metrics).await);
+        }
     }
 }
 
