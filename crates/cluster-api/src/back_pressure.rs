@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use hurtig_metrics::{
     MetricsQuery, MetricsSnapshot, ScopeKind,
-    names::{
-        BACK_PRESSURED_TIME_MS_PER_SECOND, BUSY_TIME_MS_PER_SECOND, IDLE_TIME_MS_PER_SECOND,
-    },
+    names::{BACK_PRESSURED_TIME_MS_PER_SECOND, BUSY_TIME_MS_PER_SECOND, IDLE_TIME_MS_PER_SECOND},
 };
 use hurtig_types::{JobId, JobVertexId};
 use serde::{Deserialize, Serialize};
@@ -132,8 +130,7 @@ mod tests {
         let registry = MetricRegistry::default();
         let manager = registry.task_manager("h", "1");
         let (job, vertex) = (JobId(1), JobVertexId(2));
-        for (subtask, attempt, waited, idle) in
-            [(0, 0, 50, 900), (1, 0, 900, 10), (1, 1, 300, 100)]
+        for (subtask, attempt, waited, idle) in [(0, 0, 50, 900), (1, 0, 900, 10), (1, 1, 300, 100)]
         {
             let values = [
                 ("job_id", job.to_string()),

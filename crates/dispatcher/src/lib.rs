@@ -31,6 +31,7 @@ enum Message {
     Ended(JobId),
     Job(JobId, oneshot::Sender<Option<Arc<dyn JobMasterGateway>>>),
     All(oneshot::Sender<Vec<Arc<dyn JobMasterGateway>>>),
+    Running(oneshot::Sender<Vec<(JobId, Arc<dyn JobMasterGateway>)>>),
 }
 
 enum Job {
@@ -108,6 +109,14 @@ impl Dispatcher {
                         Some(Job::Starting) | None => None,
                     };
                     let _ = reply.send(gateway);
+                }
+                Message::Running(reply) => {
+                    let running = self.jobs.iter().filter(|(job, _)| !self.ended.contains(job));
+                    let running = running.filter_map(|(job, known)| match known {
+                        Job::Started(gateway) => Some((*job, gateway.clone())),
+                        Job::Starting => None,
+                    });
+                    let _ = reply.send(running.collect());
                 }
                 Message::All(reply) => {
                     let started = self.jobs.values().filter_map(|job| match job {
@@ -240,11 +249,15 @@ impl DispatcherGateway for DispatcherHandle {
         let own = self.metrics.as_ref().zip(own);
         let mut gathered =
             own.map(|(group, own)| group.registry().snapshot(&own)).unwrap_or_default();
-        let jobs = self.mailbox.ask(Message::All).await?.into_iter().map(|job| {
+        let mut jobs = self.mailbox.ask(Message::Running).await?;
+        if let Some(wanted) = query.variable("job_id") {
+            jobs.retain(|(job, _)| job.to_string() == wanted);
+        }
+        let questions = jobs.into_iter().map(|(_, job)| {
             let query = query.clone();
             async move { job.query_metrics(query).await }
         });
-        gathered.merge(gather_metrics(jobs).await);
+        gathered.merge(gather_metrics(questions).await);
         // It has waited for its TaskExecutors no longer than it may.
         gathered.merge(self.resource_manager.query_metrics(query).await?);
         Ok(gathered)

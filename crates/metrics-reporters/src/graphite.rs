@@ -100,7 +100,9 @@ mod tests {
         let mut text = String::new();
         accepted.unwrap().0.read_to_string(&mut text).await.unwrap();
         assert!(
-            text.contains("flink.h.taskmanager.tm-1.word_count.Map_->_Sink.0.numRecordsIn 7 1700\n"),
+            text.contains(
+                "flink.h.taskmanager.tm-1.word_count.Map_->_Sink.0.numRecordsIn 7 1700\n"
+            ),
             "{text}"
         );
         assert!(text.lines().all(|line| line.split(' ').count() == 3), "{text}");

@@ -13,15 +13,13 @@ const TICKS_PER_SECOND: u64 = 100;
 
 /// Registers the process in the group of a role that runs in it.
 pub fn register(group: &MetricGroup) {
-    let inside =
-        |names: &[&str]| names.iter().fold(group.clone(), |group, name| group.group(name));
+    let inside = |names: &[&str]| names.iter().fold(group.clone(), |group, name| group.group(name));
     let cpu = inside(CPU_STATUS);
     cpu.computed_option("Time", || Some(cpu_time()?.as_nanos() as u64));
     // The rate of the time is the number of busy cores.
     cpu.core_load("Load", Arc::new(|| cpu_time().unwrap_or_default()));
-    inside(MEMORY_STATUS).computed_option("Used", || {
-        memory(&fs::read_to_string("/proc/self/status").ok()?)
-    });
+    inside(MEMORY_STATUS)
+        .computed_option("Used", || memory(&fs::read_to_string("/proc/self/status").ok()?));
     let files = inside(FILE_STATUS);
     // The directory itself is open while it is read.
     files.computed_option("Open", || Some(fs::read_dir("/proc/self/fd").ok()?.count() as u64 - 1));

@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn names_and_labels_are_those_of_flinks_reporter() {
-        let page = page(&test_metrics::snapshot(), &test_metrics::settings(ReporterKind::Prometheus));
+        let page =
+            page(&test_metrics::snapshot(), &test_metrics::settings(ReporterKind::Prometheus));
         expect![[r#"
             # HELP flink_taskmanager_job_latency_source_id_latency latency (scope: taskmanager_job_latency_source_id)
             # TYPE flink_taskmanager_job_latency_source_id_latency summary

@@ -1,10 +1,6 @@
 //! The metrics service of a process: takes the readings that rates need, and runs the reporters.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use hurtig_metrics::{MetricRegistry, rate::SPACING};
 use tokio::{
@@ -82,13 +78,10 @@ impl Drop for MetricsService {
     }
 }
 
-async fn open(
-    settings: ReporterSettings,
-    clock: UnixClock,
-) -> io::Result<Box<dyn MetricReporter>> {
+async fn open(settings: ReporterSettings, clock: UnixClock) -> io::Result<Box<dyn MetricReporter>> {
     Ok(match settings.kind {
         ReporterKind::Prometheus => Box::new(PrometheusReporter::bind(settings).await?),
-        ReporterKind::StatsD => Box::new(StatsDReporter::open(settings).await?),
+        ReporterKind::StatsD => Box::new(StatsDReporter::new(settings)),
         ReporterKind::Graphite => Box::new(GraphiteReporter::new(settings, clock)),
     })
 }

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
-use hurtig_config::{
-    ConfigError, ConfigValue, Configuration, catalogue::metrics as keys,
-};
+use hurtig_config::{ConfigError, ConfigValue, Configuration, catalogue::metrics as keys};
 use hurtig_metrics::{
     LatencyGranularity, LatencyOptions, MetricOptions, ScopeError, ScopeFormats, ScopeKind,
 };
@@ -184,7 +182,8 @@ fn reporters(configuration: &Configuration) -> Result<Vec<ReporterSettings>, Set
     let delimiter: String = configuration.get(&keys::SCOPE_DELIMITER)?;
     let list: Option<String> = configuration.get(&keys::REPORTERS_LIST)?;
     let list_key = keys::REPORTERS_LIST.key();
-    let problem = |key: &str, problem: String| SettingsError::Reporter { key: key.to_owned(), problem };
+    let problem =
+        |key: &str, problem: String| SettingsError::Reporter { key: key.to_owned(), problem };
     let wanted: Vec<String> = match list {
         Some(list) => {
             let names = list.split([',', ';']).map(str::trim).filter(|name| !name.is_empty());
@@ -224,9 +223,9 @@ impl Raw {
     }
 
     fn kind(&self) -> Result<ReporterKind, SettingsError> {
-        let known = ["type", "factory.class"].into_iter().find_map(|setting| {
-            self.get(setting).map(|value| (setting, value))
-        });
+        let known = ["type", "factory.class"]
+            .into_iter()
+            .find_map(|setting| self.get(setting).map(|value| (setting, value)));
         let choice = "prometheus, statsd, graphite";
         let (setting, value) =
             known.ok_or_else(|| self.problem("type", format!("not set; one of {choice}")))?;
@@ -350,7 +349,10 @@ mod tests {
         ])
         .unwrap();
         let [prometheus, statsd] = &read.reporters[..] else { panic!("not two reporters") };
-        assert_eq!((prometheus.kind, &prometheus.ports), (ReporterKind::Prometheus, &(9250..=9260)));
+        assert_eq!(
+            (prometheus.kind, &prometheus.ports),
+            (ReporterKind::Prometheus, &(9250..=9260))
+        );
         assert_eq!(prometheus.excluded_variables, ["host", "tm_id"]);
         let additional = [("region", "eu"), ("team", "x")];
         let additional = additional.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -363,10 +365,8 @@ mod tests {
 
     #[test]
     fn a_list_says_which_reporters_run() {
-        let described = [
-            ("metrics.reporter.a.type", "prometheus"),
-            ("metrics.reporter.b.type", "prometheus"),
-        ];
+        let described =
+            [("metrics.reporter.a.type", "prometheus"), ("metrics.reporter.b.type", "prometheus")];
         let of = |list| {
             let mut pairs = described.to_vec();
             pairs.push(("metrics.reporters", list));

@@ -3,7 +3,11 @@
 //! Everything is a gauge. A histogram and a meter are several numbers, with a suffix each. A
 //! negative number would be taken for a difference, so a zero goes before it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use hurtig_metrics::{HistogramSnapshot, MetricValue, MetricsSnapshot};
@@ -11,30 +15,29 @@ use tokio::net::UdpSocket;
 
 use crate::{MetricReporter, MetricsSource, service::Rhythm, settings::ReporterSettings};
 
-/// Sends by UDP.
+/// Sends by UDP. The receiver is looked up with every report, since it may move.
 pub struct StatsDReporter {
-    socket: UdpSocket,
     settings: ReporterSettings,
 }
 
 impl StatsDReporter {
-    /// Opens a socket. The receiver is looked up with every report.
-    ///
-    /// # Errors
-    /// If there is no socket to be had.
-    pub async fn open(settings: ReporterSettings) -> io::Result<Self> {
-        let socket = UdpSocket::bind(("0.0.0.0", 0)).await?;
-        Ok(Self { socket, settings })
+    /// A reporter.
+    pub fn new(settings: ReporterSettings) -> Self {
+        Self { settings }
     }
 
     async fn send(&self, metrics: &MetricsSnapshot) -> io::Result<()> {
         let host = self.settings.host.as_deref().unwrap_or("localhost");
         let port = *self.settings.ports.start();
-        let mut addresses = tokio::net::lookup_host((host, port)).await?;
-        let address = addresses.find(|address| address.is_ipv4());
+        let address = tokio::net::lookup_host((host, port)).await?.next();
         let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).await?;
         for line in lines(metrics, &self.settings) {
-            self.socket.send_to(line.as_bytes(), address).await?;
+            socket.send_to(line.as_bytes(), address).await?;
         }
         Ok(())
     }
@@ -136,7 +139,7 @@ mod tests {
         settings.ports = port..=port;
         let registry = MetricRegistry::default();
         registry.job_manager("h").counter("n").add(4);
-        let reporter = Box::new(StatsDReporter::open(settings).await.unwrap());
+        let reporter = Box::new(StatsDReporter::new(settings));
         let reporting = tokio::spawn(reporter.run(Arc::new(registry)));
         let mut datagram = [0; 64];
         let (length, _) = receiver.recv_from(&mut datagram).await.unwrap();

@@ -66,17 +66,55 @@ const PROCFS: &str = "on Linux";
 /// All metrics of the engine.
 pub static METRICS: &[MetricSpec] = &[
     // The process.
-    spec(JobManager, CPU_STATUS, "Load", Gauge, "Cores that the process keeps busy, over the last minute.").when(PROCFS),
-    spec(JobManager, CPU_STATUS, "Time", Gauge, "CPU time of the process, in nanoseconds.").when(PROCFS),
-    spec(JobManager, MEMORY_STATUS, "Used", Gauge, "Memory of the process that is in RAM (its resident set), in bytes.").when(PROCFS),
+    spec(
+        JobManager,
+        CPU_STATUS,
+        "Load",
+        Gauge,
+        "Cores that the process keeps busy, over the last minute.",
+    )
+    .when(PROCFS),
+    spec(JobManager, CPU_STATUS, "Time", Gauge, "CPU time of the process, in nanoseconds.")
+        .when(PROCFS),
+    spec(
+        JobManager,
+        MEMORY_STATUS,
+        "Used",
+        Gauge,
+        "Memory of the process that is in RAM (its resident set), in bytes.",
+    )
+    .when(PROCFS),
     spec(JobManager, FILE_STATUS, "Open", Gauge, "Open file descriptors.").when(PROCFS),
-    spec(JobManager, FILE_STATUS, "Max", Gauge, "Most file descriptors that may be open.").when(PROCFS),
-    spec(TaskManager, CPU_STATUS, "Load", Gauge, "Cores that the process keeps busy, over the last minute.").when(PROCFS),
-    spec(TaskManager, CPU_STATUS, "Time", Gauge, "CPU time of the process, in nanoseconds.").when(PROCFS),
-    spec(TaskManager, MEMORY_STATUS, "Used", Gauge, "Memory of the process that is in RAM (its resident set), in bytes.").when(PROCFS),
+    spec(JobManager, FILE_STATUS, "Max", Gauge, "Most file descriptors that may be open.")
+        .when(PROCFS),
+    spec(
+        TaskManager,
+        CPU_STATUS,
+        "Load",
+        Gauge,
+        "Cores that the process keeps busy, over the last minute.",
+    )
+    .when(PROCFS),
+    spec(TaskManager, CPU_STATUS, "Time", Gauge, "CPU time of the process, in nanoseconds.")
+        .when(PROCFS),
+    spec(
+        TaskManager,
+        MEMORY_STATUS,
+        "Used",
+        Gauge,
+        "Memory of the process that is in RAM (its resident set), in bytes.",
+    )
+    .when(PROCFS),
     spec(TaskManager, FILE_STATUS, "Open", Gauge, "Open file descriptors.").when(PROCFS),
-    spec(TaskManager, FILE_STATUS, "Max", Gauge, "Most file descriptors that may be open.").when(PROCFS),
-    spec(TaskManager, SHUFFLE_STATUS, "TotalMemory", Gauge, "Memory for records in flight, in bytes."),
+    spec(TaskManager, FILE_STATUS, "Max", Gauge, "Most file descriptors that may be open.")
+        .when(PROCFS),
+    spec(
+        TaskManager,
+        SHUFFLE_STATUS,
+        "TotalMemory",
+        Gauge,
+        "Memory for records in flight, in bytes.",
+    ),
     spec(TaskManager, SHUFFLE_STATUS, "UsedMemory", Gauge, "What of it is in use, in bytes."),
     spec(TaskManager, SHUFFLE_STATUS, "AvailableMemory", Gauge, "What of it is free, in bytes."),
     // The cluster.
@@ -85,33 +123,147 @@ pub static METRICS: &[MetricSpec] = &[
     spec(JobManager, &[], TASK_SLOTS_AVAILABLE, Gauge, "Slots that are free."),
     spec(JobManager, &[], TASK_SLOTS_TOTAL, Gauge, "Slots in all."),
     // A job.
-    spec(JobManagerJob, &[], UPTIME, Gauge, "Milliseconds since the job runs without interruption; -1 when it has ended."),
-    spec(JobManagerJob, &[], DOWNTIME, Gauge, "Milliseconds since the job was interrupted; 0 while it runs, -1 when it has ended."),
-    spec(JobManagerJob, &[], INITIALIZING_TIME, Gauge, "Milliseconds that the job is INITIALIZING; 0 in other states."),
-    spec(JobManagerJob, &[], CREATED_TIME, Gauge, "Milliseconds that the job is CREATED; 0 in other states."),
-    spec(JobManagerJob, &[], RUNNING_TIME, Gauge, "Milliseconds that the job is RUNNING; 0 in other states."),
-    spec(JobManagerJob, &[], RESTARTING_TIME, Gauge, "Milliseconds that the job is RESTARTING; 0 in other states."),
-    spec(JobManagerJob, &[], CANCELLING_TIME, Gauge, "Milliseconds that the job is CANCELLING; 0 in other states."),
-    spec(JobManagerJob, &[], FAILING_TIME, Gauge, "Milliseconds that the job is FAILING; 0 in other states."),
-    spec(JobManagerJob, &[], NUM_RESTARTS, Gauge, "Restarts since the job was submitted, whole or in part."),
+    spec(
+        JobManagerJob,
+        &[],
+        UPTIME,
+        Gauge,
+        "Milliseconds since the job runs without interruption; -1 when it has ended.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        DOWNTIME,
+        Gauge,
+        "Milliseconds since the job was interrupted; 0 while it runs, -1 when it has ended.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        INITIALIZING_TIME,
+        Gauge,
+        "Milliseconds that the job is INITIALIZING; 0 in other states.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        CREATED_TIME,
+        Gauge,
+        "Milliseconds that the job is CREATED; 0 in other states.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        RUNNING_TIME,
+        Gauge,
+        "Milliseconds that the job is RUNNING; 0 in other states.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        RESTARTING_TIME,
+        Gauge,
+        "Milliseconds that the job is RESTARTING; 0 in other states.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        CANCELLING_TIME,
+        Gauge,
+        "Milliseconds that the job is CANCELLING; 0 in other states.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        FAILING_TIME,
+        Gauge,
+        "Milliseconds that the job is FAILING; 0 in other states.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        NUM_RESTARTS,
+        Gauge,
+        "Restarts since the job was submitted, whole or in part.",
+    ),
     spec(JobManagerJob, &[], FULL_RESTARTS, Gauge, "The same, by an older name."),
     spec(JobManagerJob, &[], TOTAL_NUMBER_OF_CHECKPOINTS, Gauge, "Checkpoints of all kinds."),
-    spec(JobManagerJob, &[], NUMBER_OF_IN_PROGRESS_CHECKPOINTS, Gauge, "Checkpoints that are under way."),
-    spec(JobManagerJob, &[], NUMBER_OF_COMPLETED_CHECKPOINTS, Gauge, "Checkpoints that have completed."),
+    spec(
+        JobManagerJob,
+        &[],
+        NUMBER_OF_IN_PROGRESS_CHECKPOINTS,
+        Gauge,
+        "Checkpoints that are under way.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        NUMBER_OF_COMPLETED_CHECKPOINTS,
+        Gauge,
+        "Checkpoints that have completed.",
+    ),
     spec(JobManagerJob, &[], NUMBER_OF_FAILED_CHECKPOINTS, Gauge, "Checkpoints that have failed."),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_RESTORE_TIMESTAMP, Gauge, "When the job was last restored, in milliseconds since the Unix epoch; -1 if never."),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_SIZE, Gauge, "What the last completed checkpoint has written, in bytes.").when(COMPLETED),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_FULL_SIZE, Gauge, "What it consists of, in bytes.").when(COMPLETED),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_DURATION, Gauge, "How long it took, in milliseconds.").when(COMPLETED),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_PROCESSED_DATA, Gauge, "What was processed during its alignment, in bytes.").when(COMPLETED),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_PERSISTED_DATA, Gauge, "Records in flight that it holds, in bytes.").when(COMPLETED),
+    spec(
+        JobManagerJob,
+        &[],
+        LAST_CHECKPOINT_RESTORE_TIMESTAMP,
+        Gauge,
+        "When the job was last restored, in milliseconds since the Unix epoch; -1 if never.",
+    ),
+    spec(
+        JobManagerJob,
+        &[],
+        LAST_CHECKPOINT_SIZE,
+        Gauge,
+        "What the last completed checkpoint has written, in bytes.",
+    )
+    .when(COMPLETED),
+    spec(JobManagerJob, &[], LAST_CHECKPOINT_FULL_SIZE, Gauge, "What it consists of, in bytes.")
+        .when(COMPLETED),
+    spec(JobManagerJob, &[], LAST_CHECKPOINT_DURATION, Gauge, "How long it took, in milliseconds.")
+        .when(COMPLETED),
+    spec(
+        JobManagerJob,
+        &[],
+        LAST_CHECKPOINT_PROCESSED_DATA,
+        Gauge,
+        "What was processed during its alignment, in bytes.",
+    )
+    .when(COMPLETED),
+    spec(
+        JobManagerJob,
+        &[],
+        LAST_CHECKPOINT_PERSISTED_DATA,
+        Gauge,
+        "Records in flight that it holds, in bytes.",
+    )
+    .when(COMPLETED),
     spec(JobManagerJob, &[], LAST_CHECKPOINT_EXTERNAL_PATH, Gauge, "Where it is.").when(COMPLETED),
     spec(JobManagerJob, &[], LAST_COMPLETED_CHECKPOINT_ID, Gauge, "Its number.").when(COMPLETED),
-    spec(JobManagerJob, &[], LAST_CHECKPOINT_COMPLETED_TIMESTAMP, Gauge, "When it completed, in milliseconds since the Unix epoch.").when(COMPLETED),
+    spec(
+        JobManagerJob,
+        &[],
+        LAST_CHECKPOINT_COMPLETED_TIMESTAMP,
+        Gauge,
+        "When it completed, in milliseconds since the Unix epoch.",
+    )
+    .when(COMPLETED),
     // A task.
-    spec(Task, &[], NUM_RECORDS_IN, Counter, "Records that came in; of a source, those that it has read."),
+    spec(
+        Task,
+        &[],
+        NUM_RECORDS_IN,
+        Counter,
+        "Records that came in; of a source, those that it has read.",
+    ),
     spec(Task, &[], NUM_RECORDS_IN_PER_SECOND, Meter, "The same per second."),
-    spec(Task, &[], NUM_RECORDS_OUT, Counter, "Records that went out; of a sink, those that it has taken."),
+    spec(
+        Task,
+        &[],
+        NUM_RECORDS_OUT,
+        Counter,
+        "Records that went out; of a sink, those that it has taken.",
+    ),
     spec(Task, &[], NUM_RECORDS_OUT_PER_SECOND, Meter, "The same per second."),
     spec(Task, &[], NUM_BYTES_IN, Counter, "Bytes that came in, as accounted."),
     spec(Task, &[], NUM_BYTES_IN_PER_SECOND, Meter, "The same per second."),
@@ -119,34 +271,161 @@ pub static METRICS: &[MetricSpec] = &[
     spec(Task, &[], NUM_BYTES_OUT_PER_SECOND, Meter, "The same per second."),
     spec(Task, &[], NUM_BUFFERS_OUT, Counter, "Batches that went out: a batch is a buffer."),
     spec(Task, &[], NUM_BUFFERS_OUT_PER_SECOND, Meter, "The same per second."),
-    spec(Task, &[], BUSY_TIME_MS_PER_SECOND, Gauge, "Milliseconds per second in which the task worked."),
-    spec(Task, &[], IDLE_TIME_MS_PER_SECOND, Gauge, "Milliseconds per second in which it had nothing to do."),
-    spec(Task, &[], BACK_PRESSURED_TIME_MS_PER_SECOND, Gauge, "Milliseconds per second in which its outputs had no room."),
-    spec(Task, &[], ACCUMULATE_BUSY_TIME_MS, Gauge, "Milliseconds in all in which the task worked."),
-    spec(Task, &[], ACCUMULATE_IDLE_TIME_MS, Gauge, "Milliseconds in all in which it had nothing to do."),
-    spec(Task, &[], ACCUMULATE_BACK_PRESSURED_TIME_MS, Gauge, "Milliseconds in all in which its outputs had no room."),
+    spec(
+        Task,
+        &[],
+        BUSY_TIME_MS_PER_SECOND,
+        Gauge,
+        "Milliseconds per second in which the task worked.",
+    ),
+    spec(
+        Task,
+        &[],
+        IDLE_TIME_MS_PER_SECOND,
+        Gauge,
+        "Milliseconds per second in which it had nothing to do.",
+    ),
+    spec(
+        Task,
+        &[],
+        BACK_PRESSURED_TIME_MS_PER_SECOND,
+        Gauge,
+        "Milliseconds per second in which its outputs had no room.",
+    ),
+    spec(
+        Task,
+        &[],
+        ACCUMULATE_BUSY_TIME_MS,
+        Gauge,
+        "Milliseconds in all in which the task worked.",
+    ),
+    spec(
+        Task,
+        &[],
+        ACCUMULATE_IDLE_TIME_MS,
+        Gauge,
+        "Milliseconds in all in which it had nothing to do.",
+    ),
+    spec(
+        Task,
+        &[],
+        ACCUMULATE_BACK_PRESSURED_TIME_MS,
+        Gauge,
+        "Milliseconds in all in which its outputs had no room.",
+    ),
     spec(Task, &[], IS_BACK_PRESSURED, Gauge, "1 while its outputs have no room."),
-    spec(Task, &[], CURRENT_INPUT_WATERMARK, Gauge, "The watermark of the head of the chain, in milliseconds.").when(SEEN),
-    spec(Task, &[], WATERMARK_LAG, Gauge, "How far that watermark is behind the clock, in milliseconds.").when(SEEN),
-    spec(Task, &[], MAILBOX_MAILS_PER_SECOND, Meter, "Messages to the task that were handled, per second."),
+    spec(
+        Task,
+        &[],
+        CURRENT_INPUT_WATERMARK,
+        Gauge,
+        "The watermark of the head of the chain, in milliseconds.",
+    )
+    .when(SEEN),
+    spec(
+        Task,
+        &[],
+        WATERMARK_LAG,
+        Gauge,
+        "How far that watermark is behind the clock, in milliseconds.",
+    )
+    .when(SEEN),
+    spec(
+        Task,
+        &[],
+        MAILBOX_MAILS_PER_SECOND,
+        Meter,
+        "Messages to the task that were handled, per second.",
+    ),
     spec(Task, &[], MAILBOX_QUEUE_SIZE, Gauge, "Messages that wait."),
-    spec(Task, &[], CHECKPOINT_ALIGNMENT_TIME, Gauge, "How long the last alignment took, in nanoseconds.").when(TAKEN),
-    spec(Task, &[], CHECKPOINT_START_DELAY_NANOS, Gauge, "Time from the last checkpoint's trigger to its first barrier here, in nanoseconds.").when(TAKEN),
-    spec(Task, &[], INITIALIZATION_TIME, Gauge, "Milliseconds from the deployment to RUNNING.").when("once it runs"),
-    spec(Task, INPUT_BUFFERS, INPUT_QUEUE_LENGTH, Gauge, "Elements that wait to be read.").when("if the task has inputs"),
-    spec(Task, INPUT_BUFFERS, IN_POOL_USAGE, Gauge, "Share of the inputs' memory for records of other processes that is in use.").when("if the task has inputs"),
-    spec(Task, OUTPUT_BUFFERS, OUTPUT_QUEUE_LENGTH, Gauge, "Elements that wait to be read.").when("if the task has outputs"),
-    spec(Task, OUTPUT_BUFFERS, OUT_POOL_USAGE, Gauge, "Share of the outputs' memory that is in use; more than 1 for a batch at a time.").when("if the task has outputs"),
+    spec(
+        Task,
+        &[],
+        CHECKPOINT_ALIGNMENT_TIME,
+        Gauge,
+        "How long the last alignment took, in nanoseconds.",
+    )
+    .when(TAKEN),
+    spec(
+        Task,
+        &[],
+        CHECKPOINT_START_DELAY_NANOS,
+        Gauge,
+        "Time from the last checkpoint's trigger to its first barrier here, in nanoseconds.",
+    )
+    .when(TAKEN),
+    spec(Task, &[], INITIALIZATION_TIME, Gauge, "Milliseconds from the deployment to RUNNING.")
+        .when("once it runs"),
+    spec(Task, INPUT_BUFFERS, INPUT_QUEUE_LENGTH, Gauge, "Elements that wait to be read.")
+        .when("if the task has inputs"),
+    spec(
+        Task,
+        INPUT_BUFFERS,
+        IN_POOL_USAGE,
+        Gauge,
+        "Share of the inputs' memory for records of other processes that is in use.",
+    )
+    .when("if the task has inputs"),
+    spec(Task, OUTPUT_BUFFERS, OUTPUT_QUEUE_LENGTH, Gauge, "Elements that wait to be read.")
+        .when("if the task has outputs"),
+    spec(
+        Task,
+        OUTPUT_BUFFERS,
+        OUT_POOL_USAGE,
+        Gauge,
+        "Share of the outputs' memory that is in use; more than 1 for a batch at a time.",
+    )
+    .when("if the task has outputs"),
     // An operator.
-    spec(Operator, &[], NUM_RECORDS_IN, Counter, "Records that came in; of a source, those that it has read."),
+    spec(
+        Operator,
+        &[],
+        NUM_RECORDS_IN,
+        Counter,
+        "Records that came in; of a source, those that it has read.",
+    ),
     spec(Operator, &[], NUM_RECORDS_IN_PER_SECOND, Meter, "The same per second."),
-    spec(Operator, &[], NUM_RECORDS_OUT, Counter, "Records that went out; of a sink, those that it has taken."),
+    spec(
+        Operator,
+        &[],
+        NUM_RECORDS_OUT,
+        Counter,
+        "Records that went out; of a sink, those that it has taken.",
+    ),
     spec(Operator, &[], NUM_RECORDS_OUT_PER_SECOND, Meter, "The same per second."),
-    spec(Operator, &[], NUM_LATE_RECORDS_DROPPED, Counter, "Records that came too late for their window.").when("if it has windows"),
-    spec(Operator, &[], CURRENT_INPUT_WATERMARK, Gauge, "The last watermark that came in, in milliseconds.").when(SEEN),
-    spec(Operator, &[], CURRENT_OUTPUT_WATERMARK, Gauge, "The last watermark that went out, in milliseconds.").when(SEEN),
+    spec(
+        Operator,
+        &[],
+        NUM_LATE_RECORDS_DROPPED,
+        Counter,
+        "Records that came too late for their window.",
+    )
+    .when("if it has windows"),
+    spec(
+        Operator,
+        &[],
+        CURRENT_INPUT_WATERMARK,
+        Gauge,
+        "The last watermark that came in, in milliseconds.",
+    )
+    .when(SEEN),
+    spec(
+        Operator,
+        &[],
+        CURRENT_OUTPUT_WATERMARK,
+        Gauge,
+        "The last watermark that went out, in milliseconds.",
+    )
+    .when(SEEN),
     // Latency.
-    spec(TaskManagerJob, &["latency"], LATENCY, Histogram, "Milliseconds from a source to an operator; the groups tell which.").when("if `metrics.latency.interval` is set"),
+    spec(
+        TaskManagerJob,
+        &["latency"],
+        LATENCY,
+        Histogram,
+        "Milliseconds from a source to an operator; the groups tell which.",
+    )
+    .when("if `metrics.latency.interval` is set"),
 ];
 
 /// The entry of a metric; groups beyond those of the table (the variables of latencies) are ignored.

@@ -293,14 +293,20 @@ mod tests {
     fn a_format_may_begin_with_that_of_the_scope_around() {
         let mut formats = ScopeFormats::default();
         formats.set(ScopeKind::Task, "*.task.<subtask_index>").unwrap();
-        assert_eq!(task(&formats).identifier("n", '_', |c| c), "h_taskmanager_7_word count_task_3_n");
+        assert_eq!(
+            task(&formats).identifier("n", '_', |c| c),
+            "h_taskmanager_7_word count_task_3_n"
+        );
     }
 
     #[test]
     fn wrong_formats_say_what_is_wrong() {
         let mut formats = ScopeFormats::default();
         let wrong = formats.set(ScopeKind::JobManager, "<host>.<tm_id>").unwrap_err();
-        assert_eq!(wrong.to_string(), "metrics.scope.jm: there is no variable <tm_id> in this scope");
+        assert_eq!(
+            wrong.to_string(),
+            "metrics.scope.jm: there is no variable <tm_id> in this scope"
+        );
         let wrong = formats.set(ScopeKind::Task, "a..b").unwrap_err();
         assert_eq!(wrong.to_string(), "metrics.scope.task: \"a..b\" has an empty component");
         assert_eq!(formats, ScopeFormats::default());
@@ -308,7 +314,8 @@ mod tests {
 
     #[test]
     fn a_group_with_a_value_is_a_variable() {
-        let scope = task(&ScopeFormats::default()).group("latency", None).group("source_id", Some("f"));
+        let scope =
+            task(&ScopeFormats::default()).group("latency", None).group("source_id", Some("f"));
         assert_eq!(scope.logical, ["taskmanager", "job", "task", "latency", "source_id"]);
         assert_eq!(scope.groups, ["latency", "source_id", "f"]);
         assert_eq!(scope.variable("source_id"), Some("f"));

@@ -144,9 +144,9 @@ impl MetricsSnapshot {
             scope.kind == kind
                 && variables.iter().all(|(name, value)| scope.variable(name) == Some(value))
         };
-        let found = self.iter().find(|(scope, sample)| {
-            of_scope(scope) && name == name_in_scope(scope, &sample.name)
-        });
+        let found = self
+            .iter()
+            .find(|(scope, sample)| of_scope(scope) && name == name_in_scope(scope, &sample.name));
         found.map(|(_, sample)| &sample.value)
     }
 }

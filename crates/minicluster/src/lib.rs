@@ -321,6 +321,7 @@ impl MiniCluster {
             &surroundings.runtimes,
             surroundings.clock,
         );
+        process::register(handle.metric_group());
         self.executors.lock().push((handle, network));
         Ok(number)
     }

@@ -16,8 +16,8 @@ use hurtig_cluster_api::{
     SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview,
     TaskExecutorRegistration, TaskStateUpdate,
 };
-use hurtig_minicluster::{Caller, Links};
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
+use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,

@@ -473,6 +473,11 @@ impl TaskExecutorHandle {
         self.resource
     }
 
+    /// Its group of metrics.
+    pub fn metric_group(&self) -> &MetricGroup {
+        &self.metrics
+    }
+
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
     pub async fn shutdown(&self) {
         // One that has ended already needs no more.

@@ -142,9 +142,8 @@ impl OperatorChain {
             outputs.push(of_operator);
         }
         let source = nodes.first().filter(|_| metrics.headed_by_source);
-        let marks = source.and_then(|node| {
-            LatencyMarks::every(latency.interval_ms, node.context.clock.now_ms())
-        });
+        let marks = source
+            .and_then(|node| LatencyMarks::every(latency.interval_ms, node.context.clock.now_ms()));
         Ok(Self { nodes, outputs, writers, metrics, counts, marks })
     }
 

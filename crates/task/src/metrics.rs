@@ -167,8 +167,7 @@ impl TaskMetrics {
             let metrics = self.clone();
             move || read(&metrics, clock)
         };
-        let busy =
-            reader(|task, clock| Some(task.busy(clock.monotonic()).as_millis() as i64));
+        let busy = reader(|task, clock| Some(task.busy(clock.monotonic()).as_millis() as i64));
         group.computed_option(ACCUMULATE_BUSY_TIME_MS, busy);
         let metrics = self.clone();
         group.time_share_of(BUSY_TIME_MS_PER_SECOND, move |now| metrics.busy(now));

@@ -4,9 +4,9 @@ use super::*;
 
 fn all(registry: &MetricRegistry) -> Vec<(String, MetricValue)> {
     let snapshot = registry.snapshot(&MetricsQuery::all());
-    let named = snapshot.iter().map(|(scope, sample)| {
-        (scope.identifier(&sample.name, '.', |c| c), sample.value.clone())
-    });
+    let named = snapshot
+        .iter()
+        .map(|(scope, sample)| (scope.identifier(&sample.name, '.', |c| c), sample.value.clone()));
     named.collect()
 }
 
