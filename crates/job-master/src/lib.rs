@@ -11,5 +11,6 @@ mod details;
 mod executors;
 mod manager;
 mod metrics;
+mod stop;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

@@ -11,6 +11,7 @@ mod metrics;
 mod partitioners;
 mod restarts;
 mod scale;
+mod stopping;
 mod support;
 mod topology;
 mod unaligned;
