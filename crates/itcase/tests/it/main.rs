@@ -10,6 +10,8 @@ mod failures;
 mod metrics;
 mod partitioners;
 mod restarts;
+#[cfg(feature = "s3")]
+mod s3;
 mod scale;
 mod stopping;
 mod support;
