@@ -20,6 +20,7 @@ use hurtig_cluster_api::{
     TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_rpc::{RpcConfig, RpcServer};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 use tokio::{
@@ -217,6 +218,10 @@ impl ResourceManagerGateway for Listening {
     }
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
+        nothing_else()
+    }
+
+    async fn query_metrics(&self, _: MetricsQuery) -> RpcResult<MetricsSnapshot> {
         nothing_else()
     }
 }

@@ -7,7 +7,7 @@ use hurtig_cluster_api::{
     TaskExecutorOverview,
 };
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 use crate::{argument::plain_arguments, gateway::gateway};
@@ -31,6 +31,7 @@ gateway! { DispatcherGateway, "Dispatcher":
     ask accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
     ask coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     ask task_executors() -> Vec<TaskExecutorOverview>;
+    ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 plain_arguments!(
@@ -40,6 +41,8 @@ plain_arguments!(
     JobId,
     JobResult,
     JobStatus,
+    MetricsQuery,
+    MetricsSnapshot,
     OperatorId,
     SavepointFormat,
     TerminateKind,

@@ -6,7 +6,7 @@ use hurtig_cluster_api::{
     CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResult, JobStatus, PeerAddress,
     SlotOffer, TaskExecutorGateway, TaskStateUpdate,
 };
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
     OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
@@ -53,6 +53,7 @@ gateway! { JobMasterGateway, "JobMaster":
     ask status() -> JobStatus;
     ask details() -> JobDetails;
     ask accumulators() -> BTreeMap<String, AccumulatorValue>;
+    ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     wait result() -> JobResult;
     ask coordination_request(operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
 }

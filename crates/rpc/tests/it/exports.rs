@@ -114,6 +114,7 @@ keeper! {
     heartbeat_from_resource_manager() -> ();
     heartbeat_from_job_master(JobId, Vec<AllocationId>) -> JobHeartbeatAnswer;
     disconnect_job_master(JobId, String) -> ();
+    query_metrics(hurtig_metrics::MetricsQuery) -> hurtig_metrics::MetricsSnapshot;
 }
 
 impl Keeper {
@@ -208,6 +209,7 @@ handle! {
     status() -> JobStatus;
     details() -> JobDetails;
     accumulators() -> std::collections::BTreeMap<String, hurtig_metrics::AccumulatorValue>;
+    query_metrics(hurtig_metrics::MetricsQuery) -> hurtig_metrics::MetricsSnapshot;
     result() -> JobResult;
     coordination_request(hurtig_types::OperatorId, Vec<u8>) -> Vec<u8>;
 }

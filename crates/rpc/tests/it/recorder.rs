@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use hurtig_cluster_api::*;
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::*;
 use tokio::sync::Semaphore;
 
@@ -174,6 +174,7 @@ recorder! { RecordingDispatcher, DispatcherGateway, exercise_dispatcher:
     accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
     coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     task_executors() -> Vec<TaskExecutorOverview>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 recorder! { RecordingResourceManager, ResourceManagerGateway, exercise_resource_manager:
@@ -192,6 +193,7 @@ recorder! { RecordingResourceManager, ResourceManagerGateway, exercise_resource_
     disconnect_job_master(job: JobId) -> ();
     declare_required_slots(job: JobId, token: FencingToken, slots: u32) -> ();
     task_executors() -> Vec<TaskExecutorOverview>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 recorder! { RecordingTaskExecutor, TaskExecutorGateway, exercise_task_executor:
@@ -212,6 +214,7 @@ recorder! { RecordingTaskExecutor, TaskExecutorGateway, exercise_task_executor:
     heartbeat_from_resource_manager() -> ();
     heartbeat_from_job_master(job: JobId, slots: Vec<AllocationId>) -> JobHeartbeatAnswer;
     disconnect_job_master(job: JobId, reason: String) -> ();
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
@@ -249,6 +252,7 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
     status() -> JobStatus;
     details() -> JobDetails;
     accumulators() -> BTreeMap<String, AccumulatorValue>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     result() -> JobResult;
     coordination_request(operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
 }
