@@ -21,7 +21,9 @@ use std::{
 use hurtig_config::{
     CONFIG_FILE_NAME, ConfigErrors, ConfigLevel, ConfigOption, ConfigValue, Configuration,
     MemorySize,
-    catalogue::{checkpointing, cluster, pipeline, restart, task_manager},
+    catalogue::{
+        checkpointing, cluster, metrics as metric_options, pipeline, restart, task_manager,
+    },
     split_dynamic_properties,
     value::RestartStrategyType,
 };
@@ -35,6 +37,7 @@ mod adaptive;
 mod checkpoints;
 mod file_systems;
 mod local_state;
+mod metrics;
 
 pub use adaptive::adaptive_config;
 pub use checkpoints::checkpoint_config;
@@ -173,6 +176,9 @@ impl Settings {
         if let Some(interval) = set(configuration, &pipeline::AUTO_WATERMARK_INTERVAL)? {
             job.auto_watermark_interval_ms = millis(interval);
         }
+        if let Some(interval) = set(configuration, &metric_options::LATENCY_INTERVAL)? {
+            job.latency_interval_ms = millis(interval);
+        }
         if let Some(timeout) = set(configuration, &cluster::SLOT_REQUEST_TIMEOUT)? {
             job.slot_request_timeout_ms = millis(timeout);
         }
@@ -221,6 +227,7 @@ impl Settings {
         // An embedded cluster is there when its first job is: nothing is waited for.
         self.cluster.slots =
             SlotManagerConfig { start_up_time_ms: self.cluster.slots.start_up_time_ms, ..slots };
+        metrics::configure(&mut self.cluster.metrics, configuration)?;
         local_state::configure(&mut self.cluster.local_state, configuration)?;
         let stores = file_systems::options(configuration)?;
         if !stores.is_empty() {

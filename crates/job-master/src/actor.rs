@@ -9,19 +9,21 @@ use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox,
+    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
     PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
     TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
-use hurtig_metrics::{AccumulatorValue, Accumulators};
+use hurtig_metrics::{
+    AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
+};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
+    ExecutionAttemptId, FlowError, FlowResult, JobId, JobVertexId, OperatorId, ResourceId,
     SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::sync::{oneshot, watch};
@@ -32,6 +34,7 @@ use crate::{
     details, elastic,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    metrics::JobMetrics,
     stop::StopRequest,
 };
 
@@ -54,6 +57,8 @@ pub struct JobMasterServices {
     pub heartbeat_interval: Duration,
     /// Where checkpoints are kept.
     pub stores: Arc<Stores>,
+    /// The group of the JobManager, in which the job's metrics are registered.
+    pub metrics: MetricGroup,
 }
 
 pub(crate) enum Message {
@@ -113,6 +118,7 @@ pub struct JobMaster {
     pub(crate) services: JobMasterServices,
     pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+    metrics: JobMetrics,
 }
 
 /// What is known of a job that has ended.
@@ -125,6 +131,8 @@ struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    job: JobId,
+    metrics: MetricGroup,
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
     ended: watch::Receiver<Option<Arc<JobEnd>>>,
@@ -145,8 +153,15 @@ impl JobMaster {
             mailbox.clone(),
         );
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
-        let handle =
-            JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
+        let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
+        let handle = JobMasterHandle {
+            job,
+            metrics: services.metrics.clone(),
+            mailbox: mailbox.clone(),
+            status: status_seen,
+            ended: ended_seen,
+        };
         let manager = ManagerLink::start(
             scheduler.graph().graph.job_id,
             services.token,
@@ -164,6 +179,7 @@ impl JobMaster {
             services,
             mailbox,
             status,
+            metrics,
         };
         runtimes.control.spawn(master.run(inbox, ended));
         handle
@@ -185,6 +201,7 @@ impl JobMaster {
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
         while !over {
+            self.metrics.update(&self.scheduler, self.checkpoints.tracker());
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
@@ -213,6 +230,7 @@ impl JobMaster {
             details: self.details(),
             checkpoints: self.checkpoints.stats(),
         };
+        self.metrics.close();
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(status);
@@ -665,6 +683,10 @@ impl JobMaster {
 
 #[async_trait]
 impl JobMasterGateway for JobMasterHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn offer_slots(
         &self,
         resource: ResourceId,
@@ -790,6 +812,12 @@ impl JobMasterGateway for JobMasterHandle {
             Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let of_jobs = [ScopeKind::JobManagerJob, ScopeKind::JobManagerOperator];
+        let query = query.with("job_id", self.job).restricted_to(&of_jobs);
+        Ok(query.map(|query| self.metrics.registry().snapshot(&query)).unwrap_or_default())
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

@@ -11,6 +11,7 @@ mod details;
 mod elastic;
 mod executors;
 mod manager;
+mod metrics;
 mod stop;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

@@ -1,13 +1,18 @@
 //! The ResourceManager's actor.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    FencingToken, Inbox, JobMasterGateway, Mailbox, Peer, ResourceManagerGateway, RpcError,
+    RpcResult, SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview,
+    TaskExecutorRegistration, gather_metrics,
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::{
+    Gauge, MetricGroup, MetricsQuery, MetricsSnapshot,
+    names::{NUM_REGISTERED_TASK_MANAGERS, TASK_SLOTS_AVAILABLE, TASK_SLOTS_TOTAL},
+};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 use tokio::sync::oneshot;
 
@@ -43,6 +48,15 @@ enum Message {
     Answer(SlotId, JobId, AllocationId, bool),
     WorkerEnded(WorkerEnded),
     Overview(oneshot::Sender<Vec<TaskExecutorOverview>>),
+    Gateways(oneshot::Sender<Vec<Arc<dyn TaskExecutorGateway>>>),
+}
+
+/// What the cluster has.
+#[derive(Clone, Debug, Default)]
+struct ClusterMetrics {
+    task_managers: Gauge,
+    slots: Gauge,
+    free_slots: Gauge,
 }
 
 struct Executor {
@@ -70,12 +84,27 @@ pub struct ResourceManager {
     driver: Arc<dyn ResourceDriver>,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    metrics: ClusterMetrics,
 }
 
 /// The way to the ResourceManager.
 #[derive(Clone)]
 pub struct ResourceManagerHandle {
     mailbox: Mailbox<Message>,
+    metrics: ClusterMetrics,
+}
+
+impl ResourceManagerHandle {
+    /// Shows what the cluster has in the group of a JobManager.
+    pub fn register_metrics(&self, group: &MetricGroup) {
+        let show = |name: &'static str, gauge: &Gauge| {
+            let gauge = gauge.clone();
+            group.computed(name, move || gauge.get());
+        };
+        show(NUM_REGISTERED_TASK_MANAGERS, &self.metrics.task_managers);
+        show(TASK_SLOTS_TOTAL, &self.metrics.slots);
+        show(TASK_SLOTS_AVAILABLE, &self.metrics.free_slots);
+    }
 }
 
 impl ResourceManager {
@@ -113,9 +142,11 @@ impl ResourceManager {
             clock,
             heartbeat_interval,
             heartbeat_timeout,
+            metrics: ClusterMetrics::default(),
         };
+        let metrics = manager.metrics.clone();
         runtimes.control.spawn(manager.run(inbox));
-        ResourceManagerHandle { mailbox }
+        ResourceManagerHandle { mailbox, metrics }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -134,7 +165,16 @@ impl ResourceManager {
                     self.carry_out_all(commands);
                 }
             }
+            self.count();
         }
+    }
+
+    fn count(&self) {
+        let slots = self.executors.keys().map(|resource| self.slots.count(*resource));
+        let (slots, free) = slots.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        self.metrics.task_managers.set(self.executors.len() as i64);
+        self.metrics.slots.set(i64::from(slots));
+        self.metrics.free_slots.set(i64::from(free));
     }
 
     fn on_message(&mut self, message: Message) {
@@ -204,6 +244,11 @@ impl ResourceManager {
                 let _ = reply.send(overview.collect());
                 Vec::new()
             }
+            Message::Gateways(reply) => {
+                let gateways = self.executors.values().map(|e| e.gateway.clone());
+                let _ = reply.send(gateways.collect());
+                Vec::new()
+            }
         };
         self.carry_out_all(commands);
     }
@@ -236,7 +281,8 @@ impl ResourceManager {
         }
     }
 
-    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone.
+    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone; at once,
+    /// if its connection breaks.
     fn watch(
         &self,
         resource: ResourceId,
@@ -244,8 +290,17 @@ impl ResourceManager {
     ) -> tokio::task::AbortHandle {
         let (mailbox, interval) = (self.mailbox.clone(), self.heartbeat_interval);
         let watching = self.runtimes.control.spawn(async move {
+            let mut gone = pin!(gateway.peer().gone());
             loop {
-                tokio::time::sleep(interval).await;
+                tokio::select! {
+                    () = tokio::time::sleep(interval) => {}
+                    () = gone.as_mut() => {
+                        let reason = "it has ended, or the connection to it broke".to_owned();
+                        // Without the actor nobody needs to know.
+                        let _ = mailbox.tell(Message::Disconnect(resource, reason)).await;
+                        return;
+                    }
+                }
                 // Other answers say at least that somebody is there.
                 let answer = gateway.heartbeat_from_resource_manager().await;
                 if let Err(error @ RpcError::Unreachable { .. }) = answer {
@@ -345,6 +400,10 @@ impl ResourceManager {
 
 #[async_trait]
 impl ResourceManagerGateway for ResourceManagerHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn register_task_executor(
         &self,
         registration: TaskExecutorRegistration,
@@ -401,5 +460,14 @@ impl ResourceManagerGateway for ResourceManagerHandle {
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.mailbox.ask(Message::Overview).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let gateways = self.mailbox.ask(Message::Gateways).await?;
+        let questions = gateways.into_iter().map(|gateway| {
+            let query = query.clone();
+            async move { gateway.query_metrics(query).await }
+        });
+        Ok(gather_metrics(questions).await)
     }
 }

@@ -128,7 +128,19 @@ fn the_options_that_change_something_are_known() {
         resourcemanager.standalone.start-up-time
         resourcemanager.start-worker.max-failure-rate
         resourcemanager.start-worker.retry-interval
+        jobmanager.rpc.address
+        jobmanager.rpc.port
+        jobmanager.bind-host
+        jobmanager.rpc.bind-port
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
         taskmanager.numberOfTaskSlots
+        taskmanager.host
+        taskmanager.bind-host
+        taskmanager.rpc.port
+        taskmanager.rpc.bind-port
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction
@@ -139,6 +151,25 @@ fn the_options_that_change_something_are_known() {
         taskmanager.network.memory.floating-buffers-per-gate
         taskmanager.network.partition-request-timeout
         taskmanager.network.retries
+        security.ssl.internal.enabled
+        security.ssl.protocol
+        security.ssl.keystore
+        security.ssl.truststore
+        security.ssl.internal.keystore
+        security.ssl.internal.truststore
+        taskmanager.data.ssl.enabled
+        metrics.reporters
+        metrics.latency.interval
+        metrics.latency.granularity
+        metrics.latency.history-size
+        metrics.scope.jm
+        metrics.scope.jm-job
+        metrics.scope.jm-operator
+        metrics.scope.tm
+        metrics.scope.tm-job
+        metrics.scope.task
+        metrics.scope.operator
+        metrics.scope.delimiter
     "#]]
     .assert_eq(&keys);
 }

@@ -129,7 +129,6 @@ fn what_a_job_starts_from() {
             pointer: "file:///s",
             allow_non_restored_state: true,
             claim_mode: Claim,
-            },
             ),
         "#]],
     );
@@ -232,6 +231,46 @@ fn network_memory_is_a_share_or_a_bound() {
     assert_eq!(mebibytes("taskmanager.memory: {flink.size: 2000m, network.max: 150m}"), 150);
     assert_eq!(mebibytes("taskmanager.memory.flink.size: 100m"), 64, "not below the minimum");
     assert_eq!(mebibytes("taskmanager.network.memory.max: 90m"), 90, "the old key");
+}
+
+#[test]
+fn metrics() {
+    check(
+        "metrics:\n  latency: {interval: 2 s, granularity: subtask, history-size: 9}\n  \
+         scope.tm: <host>.tm\n  reporter.prom: {type: prometheus, port: 9250-9252}\n",
+        expect![[r#"
+            latency_interval_ms: 2000,
+            "tm",
+            granularity: Subtask,
+            history_size: 9,
+            reporters: [
+            ReporterSettings {
+            name: "prom",
+            kind: Prometheus,
+            interval: 10s,
+            host: None,
+            ports: 9250..=9252,
+            delimiter: '.',
+            filter: MetricFilter {
+            includes: [],
+            excludes: [],
+            },
+            excluded_variables: [],
+            additional_variables: [],
+            prefix: None,
+            filter_label_values: true,
+            ],
+        "#]],
+    );
+}
+
+#[test]
+fn a_reporter_that_is_not_one_is_an_error() {
+    let mut configuration = Configuration::new();
+    configuration.add_dynamic("metrics.reporter.x.type=carrier pigeon").unwrap();
+    let error = StreamExecutionEnvironment::from_configuration(configuration).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("metrics.reporter.x.type: \"carrier pigeon\" is none of"), "{error}");
 }
 
 /// Options whose default in Flink is not what the embedded cluster does; their texts say so.
