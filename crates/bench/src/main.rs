@@ -10,6 +10,7 @@
 //! records hardly move.
 //!
 //! `rpc` measures calls between processes.
+//! `schedule` measures the pure scheduler on graphs of thousands of subtasks.
 //!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
@@ -22,6 +23,7 @@ mod load;
 mod memory;
 mod recovery;
 mod rpc;
+mod schedule;
 mod start;
 mod unaligned;
 
@@ -36,6 +38,7 @@ const USAGE: &str =
        hurtig-bench recovery [--state-bytes B] [--parallelism P] [--runs R] [--directory D] [--json]
        hurtig-bench unaligned [--network-bytes B] [--drain-ms MS] [--directory D] [--json]
        hurtig-bench rpc [--seconds S] [--slots N]
+       hurtig-bench schedule [--subtasks N] [--vertices V] [--json]
        hurtig-bench start [--runs R]";
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         ("recovery", Ok(parameters)) => recovery::run(&parameters),
         ("unaligned", Ok(parameters)) => unaligned::run(&parameters),
         ("rpc", Ok(parameters)) => rpc::run(&parameters),
+        ("schedule", Ok(parameters)) => schedule::run(&parameters),
         ("start", Ok(parameters)) => start::run(&parameters),
         ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),

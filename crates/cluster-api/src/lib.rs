@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod job;
 pub mod metrics;
 pub mod peer;
+pub mod requirements;
 pub mod slot;
 pub mod task;
 
@@ -32,8 +33,9 @@ pub use job::{
 };
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
+pub use requirements::{JobResourceRequirements, ParallelismBounds};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
-    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ExecutionState, FailureClass, FailureInfo, GateDescriptor, JobHeartbeatAnswer, PeerAddress,
+    ProducerDescriptor, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

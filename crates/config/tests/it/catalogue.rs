@@ -103,7 +103,9 @@ fn the_options_that_change_something_are_known() {
         heartbeat.interval
         heartbeat.timeout
         slot.request.timeout
+        slot.idle.timeout
         minicluster.number-of-taskmanagers
+        cluster.evenly-spread-out-slots
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
@@ -115,6 +117,25 @@ fn the_options_that_change_something_are_known() {
         pekko.tcp.timeout
         pekko.framesize
         pekko.retry-gate-closed-for
+        jobmanager.scheduler
+        scheduler-mode
+        jobmanager.adaptive-scheduler.submission.resource-wait-timeout
+        jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling
+        jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.rescale-trigger.max-delay
+        jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures
+        jobmanager.adaptive-scheduler.min-parallelism-increase
+        jobmanager.adaptive-scheduler.prefer-minimal-taskmanagers
+        taskmanager.load-balance.mode
+        slotmanager.number-of-slots.min
+        slotmanager.number-of-slots.max
+        slotmanager.redundant-taskmanager-num
+        resourcemanager.taskmanager-timeout
+        resourcemanager.taskmanager-registration.timeout
+        resourcemanager.standalone.start-up-time
+        resourcemanager.start-worker.max-failure-rate
+        resourcemanager.start-worker.retry-interval
         taskmanager.numberOfTaskSlots
         taskmanager.host
         taskmanager.bind-host

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResult, JobStatus,
-    TaskExecutorOverview,
+    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResourceRequirements,
+    JobResult, JobStatus, TaskExecutorOverview,
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
@@ -29,6 +29,8 @@ gateway! { DispatcherGateway, "Dispatcher":
     ask checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     wait job_result(job: JobId) -> JobResult;
     ask accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
+    ask resource_requirements(job: JobId) -> JobResourceRequirements;
+    ask update_resource_requirements(job: JobId, requirements: JobResourceRequirements) -> ();
     ask coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     ask task_executors() -> Vec<TaskExecutorOverview>;
     ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
@@ -39,6 +41,7 @@ plain_arguments!(
     JobDetails,
     JobGraph,
     JobId,
+    JobResourceRequirements,
     JobResult,
     JobStatus,
     MetricsQuery,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResult, JobStatus, PeerAddress,
-    SlotOffer, TaskExecutorGateway, TaskStateUpdate,
+    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
+    JobStatus, PeerAddress, SlotOffer, TaskExecutorGateway, TaskStateUpdate,
 };
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
@@ -49,6 +49,8 @@ gateway! { JobMasterGateway, "JobMaster":
     ask fail_slot(allocation: AllocationId, reason: String) -> ();
     ask disconnect_task_executor(resource: ResourceId, reason: String) -> ();
     ask notify_not_enough_slots(available: u32) -> ();
+    ask resource_requirements() -> JobResourceRequirements;
+    ask update_resource_requirements(requirements: JobResourceRequirements) -> ();
     ask cancel() -> ();
     ask status() -> JobStatus;
     ask details() -> JobDetails;

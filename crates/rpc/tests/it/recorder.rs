@@ -172,6 +172,8 @@ recorder! { RecordingDispatcher, DispatcherGateway, exercise_dispatcher:
     checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     job_result(job: JobId) -> JobResult;
     accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
+    resource_requirements(job: JobId) -> JobResourceRequirements;
+    update_resource_requirements(job: JobId, requirements: JobResourceRequirements) -> ();
     coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     task_executors() -> Vec<TaskExecutorOverview>;
     query_metrics(query: MetricsQuery) -> MetricsSnapshot;
@@ -248,6 +250,8 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
     fail_slot(allocation: AllocationId, reason: String) -> ();
     disconnect_task_executor(resource: ResourceId, reason: String) -> ();
     notify_not_enough_slots(available: u32) -> ();
+    resource_requirements() -> JobResourceRequirements;
+    update_resource_requirements(requirements: JobResourceRequirements) -> ();
     cancel() -> ();
     status() -> JobStatus;
     details() -> JobDetails;
