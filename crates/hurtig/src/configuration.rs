@@ -223,11 +223,11 @@ impl Settings {
         if let Some(timeout) = set(configuration, &cluster::HEARTBEAT_TIMEOUT)? {
             self.cluster.heartbeat_timeout = timeout;
         }
+        metrics::configure(&mut self.cluster.metrics, configuration)?;
         let slots = SlotManagerConfig::from_configuration(configuration)?;
         // An embedded cluster is there when its first job is: nothing is waited for.
         self.cluster.slots =
             SlotManagerConfig { start_up_time_ms: self.cluster.slots.start_up_time_ms, ..slots };
-        metrics::configure(&mut self.cluster.metrics, configuration)?;
         local_state::configure(&mut self.cluster.local_state, configuration)?;
         let stores = file_systems::options(configuration)?;
         if !stores.is_empty() {

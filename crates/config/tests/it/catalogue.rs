@@ -109,6 +109,14 @@ fn the_options_that_change_something_are_known() {
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        jobmanager.rpc.address
+        jobmanager.rpc.port
+        jobmanager.bind-host
+        jobmanager.rpc.bind-port
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
         jobmanager.scheduler
         scheduler-mode
         jobmanager.adaptive-scheduler.submission.resource-wait-timeout
@@ -128,14 +136,6 @@ fn the_options_that_change_something_are_known() {
         resourcemanager.standalone.start-up-time
         resourcemanager.start-worker.max-failure-rate
         resourcemanager.start-worker.retry-interval
-        jobmanager.rpc.address
-        jobmanager.rpc.port
-        jobmanager.bind-host
-        jobmanager.rpc.bind-port
-        pekko.ask.timeout
-        pekko.tcp.timeout
-        pekko.framesize
-        pekko.retry-gate-closed-for
         taskmanager.numberOfTaskSlots
         taskmanager.host
         taskmanager.bind-host

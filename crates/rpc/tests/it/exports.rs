@@ -204,15 +204,17 @@ handle! {
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(AllocationId, String) -> ();
     disconnect_task_executor(ResourceId, String) -> ();
+    task_host_failed(ResourceId, String) -> ();
+    program() -> Option<hurtig_graph::ProgramReference>;
     notify_not_enough_slots(u32) -> ();
+    resource_requirements() -> hurtig_cluster_api::JobResourceRequirements;
+    update_resource_requirements(hurtig_cluster_api::JobResourceRequirements) -> ();
     cancel() -> ();
     status() -> JobStatus;
     details() -> JobDetails;
     accumulators() -> std::collections::BTreeMap<String, hurtig_metrics::AccumulatorValue>;
     query_metrics(hurtig_metrics::MetricsQuery) -> hurtig_metrics::MetricsSnapshot;
     result() -> JobResult;
-    resource_requirements() -> JobResourceRequirements;
-    update_resource_requirements(JobResourceRequirements) -> ();
     coordination_request(hurtig_types::OperatorId, Vec<u8>) -> Vec<u8>;
 }
 
