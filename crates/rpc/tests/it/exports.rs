@@ -213,8 +213,6 @@ handle! {
     accumulators() -> std::collections::BTreeMap<String, hurtig_metrics::AccumulatorValue>;
     query_metrics(hurtig_metrics::MetricsQuery) -> hurtig_metrics::MetricsSnapshot;
     result() -> JobResult;
-    resource_requirements() -> JobResourceRequirements;
-    update_resource_requirements(JobResourceRequirements) -> ();
     coordination_request(hurtig_types::OperatorId, Vec<u8>) -> Vec<u8>;
 }
 
