@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use hurtig_graph::JobGraph;
+use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
@@ -240,8 +240,12 @@ pub trait JobMasterGateway: Send + Sync {
     /// A TaskExecutor was lost.
     async fn disconnect_task_executor(&self, resource: ResourceId, reason: String)
     -> RpcResult<()>;
+    /// The job's task host on a TaskExecutor could not be started: the restart strategy decides.
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()>;
     /// Fewer slots can be had than were declared.
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()>;
+    /// The binary that has the job's code; `None` if processes have the code themselves.
+    async fn program(&self) -> RpcResult<Option<ProgramReference>>;
     /// Cancels the job.
     async fn cancel(&self) -> RpcResult<()>;
     /// State.

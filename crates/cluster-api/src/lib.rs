@@ -9,6 +9,7 @@
 pub mod actor;
 pub mod checkpoints;
 pub mod gateway;
+pub mod hosts;
 pub mod job;
 pub mod programs;
 pub mod slot;
@@ -23,6 +24,7 @@ pub use gateway::{
     DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
     RpcResult, TaskExecutorGateway,
 };
+pub use hosts::{CheckpointNews, HostId, HostParentGateway, TaskHostGateway};
 pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,

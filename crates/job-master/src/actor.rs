@@ -14,7 +14,7 @@ use hurtig_cluster_api::{
     TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_graph::JobGraph;
+use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::{AccumulatorValue, Accumulators};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
@@ -68,6 +68,7 @@ pub(crate) enum Message {
     DeployFailed(ExecutionAttemptId, RpcError),
     ExecutorLost(ResourceId, String),
     SlotFailed(AllocationId, String),
+    HostFailed(ResourceId, String),
     Metrics(Vec<(ExecutionAttemptId, TaskIoMetrics)>),
     CoordinatorEvent {
         vertex: JobVertexId,
@@ -118,6 +119,7 @@ struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    program: Option<Arc<ProgramReference>>,
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
     ended: watch::Receiver<Option<Arc<JobEnd>>>,
@@ -137,9 +139,14 @@ impl JobMaster {
             runtimes.clone(),
             mailbox.clone(),
         );
+        let program = graph.config.program.clone().map(Arc::new);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
-        let handle =
-            JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let handle = JobMasterHandle {
+            program,
+            mailbox: mailbox.clone(),
+            status: status_seen,
+            ended: ended_seen,
+        };
         let manager = ManagerLink::start(
             scheduler.graph().graph.job_id,
             services.token,
@@ -355,6 +362,10 @@ impl JobMaster {
             }
             Message::SlotFailed(allocation, reason) => {
                 self.scheduler.on_slot_lost(allocation, &reason, now)
+            }
+            Message::HostFailed(resource, reason) => {
+                tracing::warn!(%resource, reason, "a task host cannot be started");
+                self.fail_running(&reason, None)
             }
             Message::Metrics(metrics) => {
                 for (attempt, reading) in metrics {
@@ -662,9 +673,17 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.tell(Message::ExecutorLost(resource, reason)).await
     }
 
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
+        self.mailbox.tell(Message::HostFailed(resource, reason)).await
+    }
+
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
         tracing::debug!(available, "not enough slots yet");
         Ok(())
+    }
+
+    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
+        Ok(self.program.as_deref().cloned())
     }
 
     async fn cancel(&self) -> RpcResult<()> {
