@@ -30,6 +30,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-network", 3),
     ("hurtig-filesystem", 3),
     ("hurtig-process-host", 3),
+    ("hurtig-blob", 3),
     ("hurtig-storage", 3),
     ("hurtig-state-heap", 3),
     ("hurtig-high-availability", 3),

@@ -243,7 +243,9 @@ impl Guarded {
     /// Becomes readable when the process has ended.
     fn watch(&self) -> io::Result<AsyncFd<OwnedFd>> {
         let pid = self.pid().ok_or_else(|| io::Error::other("the process has no id"))?;
-        AsyncFd::register(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
+        // Deprecated for what may be closed behind its back, which an OwnedFd cannot be.
+        #[allow(deprecated)]
+        AsyncFd::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
     }
 
     fn kill_group(&self) {
