@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-scheduler", 2),
     ("hurtig-checkpoint", 2),
     ("hurtig-network", 3),
+    ("hurtig-rpc", 3),
     ("hurtig-filesystem", 3),
     ("hurtig-process-host", 3),
     ("hurtig-blob", 3),

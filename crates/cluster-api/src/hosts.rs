@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     gateway::{JobMasterGateway, RpcResult},
+    peer::Peer,
     task::{PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics},
 };
 
@@ -40,6 +41,10 @@ pub enum CheckpointNews {
 /// What a TaskExecutor asks of a task host. Messages are sent one after the other.
 #[async_trait]
 pub trait TaskHostGateway: Send + Sync {
+    /// Who is behind this gateway.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// To whom tasks report from now on.
     async fn set_job_master(&self, gateway: Arc<dyn JobMasterGateway>) -> RpcResult<()>;
     /// Runs an attempt; returns once it is accepted.
@@ -70,6 +75,10 @@ pub trait TaskHostGateway: Send + Sync {
 /// What hosts tell the process that has started them.
 #[async_trait]
 pub trait HostParentGateway: Send + Sync {
+    /// Who is behind this gateway.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// A task host has built its graph and can run tasks.
     async fn task_host_ready(
         &self,

@@ -11,6 +11,7 @@ pub mod checkpoints;
 pub mod gateway;
 pub mod hosts;
 pub mod job;
+pub mod peer;
 pub mod programs;
 pub mod slot;
 pub mod task;
@@ -29,6 +30,7 @@ pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
+pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
 pub use programs::{
     BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
     ProgramRequest, ProgramRunner,

@@ -18,6 +18,7 @@ pub mod pipeline;
 mod prefixes;
 pub mod rest;
 pub mod restart;
+pub mod rpc;
 pub mod security;
 pub mod state;
 pub mod task_manager;
@@ -30,6 +31,7 @@ static TABLES: &[&[&OptionSpec]] = &[
     cluster::OPTIONS,
     job_manager::OPTIONS,
     rest::OPTIONS,
+    rpc::OPTIONS,
     task_manager::OPTIONS,
     metrics::OPTIONS,
     security::OPTIONS,

@@ -31,7 +31,7 @@ use hurtig_graph::{JobGraph, RestoreFrom};
 use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
 use hurtig_types::{
     CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
-    JobManagerTaskRestore, JobVertexId, OperatorId,
+    JobManagerTaskRestore, JobVertexId, OperatorId, chain_text,
 };
 use tokio::sync::oneshot;
 
@@ -119,14 +119,14 @@ impl Checkpoints {
         from: &RestoreFrom,
         now_ms: i64,
     ) -> FlowResult<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
-        let fail = |error: StorageError| FlowError::fatal(describe(&error));
+        let fail = |error: StorageError| FlowError::fatal(chain_text(&error));
         let pointer = location_url(&from.pointer).map_err(|error| fail(error.into()))?;
         let stored = self.storage.load(&pointer).await.map_err(fail)?;
         self.allow_non_restored_state = from.allow_non_restored_state;
         let id = stored.metadata.checkpoint_id;
         let assignment =
             assign_states(&stored.metadata, &self.topology, self.allow_non_restored_state)
-                .map_err(|error| FlowError::fatal(describe(&error)))?;
+                .map_err(|error| FlowError::fatal(chain_text(&error)))?;
         for lost in &assignment.left_behind {
             tracing::warn!(checkpoint_id = %id, operator = %lost, "state is left behind");
         }
@@ -177,7 +177,7 @@ impl Checkpoints {
         let id = latest.id();
         if self.assignment.as_ref().is_none_or(|(known, _)| *known != id) {
             let assignment = assign_states(&latest.metadata, &self.topology, true)
-                .map_err(|error| FlowError::fatal(describe(&error)))?;
+                .map_err(|error| FlowError::fatal(chain_text(&error)))?;
             self.assignment = Some((id, assignment));
         }
         self.coordinator.on_restored(now_ms);
@@ -242,7 +242,7 @@ impl Checkpoints {
         let id = metadata.checkpoint_id;
         self.on(|coordinator| match result {
             Ok(pointer) => coordinator.on_metadata_written(metadata, pointer, now_ms),
-            Err(error) => coordinator.on_metadata_failed(id, &describe(&error), now_ms),
+            Err(error) => coordinator.on_metadata_failed(id, &chain_text(&error), now_ms),
         })
     }
 
@@ -377,7 +377,7 @@ impl Checkpoints {
                     let _ = before.await;
                 }
                 if let Err(error) = deleting.await {
-                    tracing::warn!(error = describe(&error), "state could not be deleted");
+                    tracing::warn!(error = chain_text(&error), "state could not be deleted");
                 }
             },
             &self.runtimes.control,
@@ -400,15 +400,4 @@ impl Checkpoints {
         });
         while self.discards.join_next().await.is_some() {}
     }
-}
-
-/// An error with its causes.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    FencingToken, Inbox, JobMasterGateway, Mailbox, Peer, ResourceManagerGateway, RpcError,
+    RpcResult, SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview,
+    TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_types::{AllocationId, JobId, ResourceId};
@@ -241,6 +242,10 @@ impl ResourceManager {
 
 #[async_trait]
 impl ResourceManagerGateway for ResourceManagerHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn register_task_executor(
         &self,
         registration: TaskExecutorRegistration,

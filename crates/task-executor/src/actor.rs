@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointNews, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox,
+    CheckpointNews, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, Peer,
     PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer,
     TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
 };
@@ -517,6 +517,10 @@ impl TaskExecutorHandle {
 
 #[async_trait]
 impl TaskExecutorGateway for TaskExecutorHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn request_slot(
         &self,
         slot: SlotId,

@@ -8,8 +8,8 @@
 //!
 //! A task's loop must not wait, so it posts to a queue; one forwarder per TaskExecutor sends them
 //! on. The queue has no bound of its own, but what goes into it has: an attempt changes its state
-//! five times at most, has few checkpoints under way at once, and operators bound their events by their own protocols (a reader asks for
-//! one split at a time).
+//! five times at most, has few checkpoints under way at once, and operators bound their events by
+//! their own protocols (a reader asks for one split at a time).
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -31,7 +31,7 @@ use hurtig_types::{
     Alignment, CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
     CheckpointMetrics, CheckpointOptions, ExecutionAttemptId, FlowResult, KeyGroupRange,
     KeyedStateHandle, OperatorStateHandle, OperatorSubtaskState, SnapshotProgress, StateFile,
-    TaskStateSnapshot,
+    TaskStateSnapshot, chain_text,
     snapshot::{PartitionedState, StatePartition},
 };
 use tokio::sync::mpsc;
@@ -384,7 +384,7 @@ impl TaskCheckpoints {
         self.services.runtimes.control.spawn(async move {
             let writer = |kind: String| Self::writer(&services, checkpoint, &options, &kind, false);
             let in_flight = in_flight::write(inputs, outputs, writer).await;
-            let in_flight = in_flight.map_err(|error| describe(&error));
+            let in_flight = in_flight.map_err(|error| chain_text(&error));
             let (files, problem) = written(uploads).await;
             let files = match problem.map_or(in_flight, Err) {
                 Ok(in_flight) => Ok((files, in_flight)),
@@ -545,7 +545,7 @@ async fn written(uploads: Vec<Upload>) -> (Vec<WrittenOperator>, Option<String>)
             None => Ok(None),
             Some(upload) => match upload.await {
                 Ok(Ok(file)) => Ok(Some(file)),
-                Ok(Err(error)) => Err(describe(&error)),
+                Ok(Err(error)) => Err(chain_text(&error)),
                 Err(error) => Err(error.to_string()),
             },
         }
@@ -560,15 +560,4 @@ async fn written(uploads: Vec<Upload>) -> (Vec<WrittenOperator>, Option<String>)
         files.push(WrittenOperator { keyed, lists: lists.ok().flatten() });
     }
     (files, problem)
-}
-
-/// An error with its causes.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,41 @@
+//! The Dispatcher's gateway.
+
+use std::collections::BTreeMap;
+
+use hurtig_cluster_api::{
+    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResult, JobStatus,
+    TaskExecutorOverview,
+};
+use hurtig_graph::JobGraph;
+use hurtig_metrics::AccumulatorValue;
+use hurtig_types::{JobId, OperatorId, SavepointFormat};
+
+use crate::{argument::plain_arguments, gateway::gateway};
+
+gateway! { DispatcherGateway, "Dispatcher":
+    wait submit_job(graph: JobGraph) -> ();
+    ask list_jobs() -> Vec<JobOverview>;
+    ask job_status(job: JobId) -> JobStatus;
+    ask job_details(job: JobId) -> JobDetails;
+    ask cancel_job(job: JobId) -> ();
+    wait trigger_checkpoint(job: JobId) -> String;
+    wait trigger_savepoint(job: JobId, directory: String, format: SavepointFormat) -> String;
+    ask checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
+    wait job_result(job: JobId) -> JobResult;
+    ask accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
+    ask coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
+    ask task_executors() -> Vec<TaskExecutorOverview>;
+}
+
+plain_arguments!(
+    CheckpointStatsSnapshot,
+    JobDetails,
+    JobGraph,
+    JobId,
+    JobResult,
+    JobStatus,
+    OperatorId,
+    SavepointFormat,
+    Vec<JobOverview>,
+    Vec<TaskExecutorOverview>,
+);
