@@ -102,7 +102,19 @@ fn the_options_that_change_something_are_known() {
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        jobmanager.rpc.address
+        jobmanager.rpc.port
+        jobmanager.bind-host
+        jobmanager.rpc.bind-port
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
         taskmanager.numberOfTaskSlots
+        taskmanager.host
+        taskmanager.bind-host
+        taskmanager.rpc.port
+        taskmanager.rpc.bind-port
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction
