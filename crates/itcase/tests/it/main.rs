@@ -10,6 +10,7 @@ mod failures;
 mod partitioners;
 mod restarts;
 mod scale;
+mod stopping;
 mod support;
 mod topology;
 mod unaligned;
