@@ -41,6 +41,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-resource-manager", 5),
     ("hurtig-job-master", 5),
     ("hurtig-task-executor", 5),
+    ("hurtig-job-host", 6),
     ("hurtig-minicluster", 6),
     ("hurtig-nexmark", 6),
     ("hurtig-connectors", 6),
@@ -64,6 +65,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-high-availability", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),
     ("hurtig-state-processor", "hurtig-connectors", "a queue of splits"),
+    ("hurtig", "hurtig-job-host", "a job that is submitted runs in hosts of its own"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
 ];

@@ -16,10 +16,12 @@
 
 mod launch;
 pub mod output;
+mod random;
 mod supervisor;
 
 pub use launch::{LaunchError, exec_as_child, follow_parent};
 pub use output::OutputOptions;
+pub use random::random_bits;
 pub use supervisor::{
     ExitReason, ProcessExit, ProcessHandle, ProcessSpec, ProcessSupervisor, SpawnError,
 };

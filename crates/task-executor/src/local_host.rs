@@ -3,12 +3,13 @@
 //! All hosts of a process share its network stack, stores and the queue of reports; which job may
 //! run here is a matter of the programs that the process knows.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use hurtig_cluster_api::{
     CheckpointNews, JobMasterGateway, RpcError, RpcResult, TaskDeploymentDescriptor, TaskIoMetrics,
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_graph::CachedFile;
 use hurtig_metrics::MetricRegistry;
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
@@ -34,6 +35,9 @@ pub struct TaskExecutorServices {
     pub stores: Arc<Stores>,
     /// Where copies of state are kept on this TaskExecutor, if they are.
     pub local_state: Option<Arc<LocalStateStores>>,
+    /// Files of the distributed cache that were fetched for the job, by name. Others are where they
+    /// were registered.
+    pub cached_files: Arc<BTreeMap<String, PathBuf>>,
 }
 
 /// Starts hosts in this process.
@@ -92,6 +96,22 @@ impl TaskHostProvider for LocalTaskHosts {
     }
 }
 
+/// Where a task finds files: those that were fetched for its job, others where the program said.
+fn cached_files(
+    deployment: &TaskDeploymentDescriptor,
+    services: &TaskExecutorServices,
+) -> Arc<BTreeMap<String, PathBuf>> {
+    let registered = &deployment.config.cached_files;
+    if registered.is_empty() {
+        return services.cached_files.clone();
+    }
+    let place = |(name, file): (&String, &CachedFile)| {
+        let fetched = services.cached_files.get(name).cloned();
+        (name.clone(), fetched.unwrap_or_else(|| file.path.clone().into()))
+    };
+    Arc::new(registered.iter().map(place).collect())
+}
+
 /// The host of one job.
 struct LocalTaskHost {
     job: JobId,
@@ -119,6 +139,7 @@ impl LocalTaskHost {
             listener: Arc::new(reports.clone()),
             metrics: services.metrics.group(&resource.to_string()).group(&deployment.job_name),
             stores: services.stores.clone(),
+            cached_files: cached_files(&deployment, services),
             local_state: services.local_state.as_ref().map(|local| {
                 let ExecutionAttemptId { job, vertex, subtask, .. } = attempt;
                 local.subtask(deployment.allocation, job, vertex, subtask)
