@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use super::gate::Gate;
-use crate::{RpcLimits, io::OnRuntime};
+use crate::{
+    RpcLimits,
+    io::{OnRuntime, Severable},
+};
 
 /// Longest `host:port`: a name of DNS has at most 253 bytes.
 const LONGEST_ENDPOINT_BYTES: usize = 260;
@@ -173,7 +176,7 @@ async fn dial(dialer: Arc<Dialer>, address: String) -> Result<Link, Arc<str>> {
             .keep_alive_interval(limits.keep_alive_interval)
             .keep_alive_timeout(limits.keep_alive_timeout)
             .keep_alive_while_idle(true)
-            .handshake::<_, Body>(TokioIo::new(stream))
+            .handshake::<_, Body>(TokioIo::new(Severable::new(stream, dialer.closed.clone())))
             .await
             .map_err(|e| e.to_string())
     };

@@ -12,8 +12,8 @@ macro_rules! contract {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             let (near, far) = (Log::default(), Log::default());
-            let expected = $exercise(&$recorder(near.clone())).await;
-            let gateway: Arc<dyn $gateway> = Arc::new($recorder(far.clone()));
+            let expected = $exercise(&$recorder::new(near.clone())).await;
+            let gateway: Arc<dyn $gateway> = Arc::new($recorder::new(far.clone()));
             let (_callee, _caller, _export, client) = connected(gateway).await;
             let answers = $exercise(&*client).await;
             assert_eq!(answers, expected);

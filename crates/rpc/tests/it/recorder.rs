@@ -10,11 +10,57 @@ use hurtig_cluster_api::*;
 use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::*;
+use tokio::sync::Semaphore;
 
 use crate::fabricate::fabricate;
 
 /// What was asked, in order.
 pub type Log = Arc<Mutex<Vec<String>>>;
+
+/// Keeps calls from being answered, and tells where they are.
+pub struct Hold {
+    /// A permit for each call that has come.
+    pub entered: Semaphore,
+    /// A permit lets one call go on.
+    pub release: Semaphore,
+    /// A permit for each call that is over, answered or dropped.
+    pub left: Arc<Semaphore>,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        let none = || Semaphore::new(0);
+        Self { entered: none(), release: none(), left: Arc::new(none()) }
+    }
+}
+
+impl Hold {
+    async fn pass(&self) {
+        struct Leaving(Arc<Semaphore>);
+        impl Drop for Leaving {
+            fn drop(&mut self) {
+                self.0.add_permits(1);
+            }
+        }
+        let _leaving = Leaving(self.left.clone());
+        self.entered.add_permits(1);
+        self.release.acquire().await.unwrap().forget();
+    }
+}
+
+impl RecordingJobMaster {
+    /// One that answers when it is let.
+    pub fn held() -> (Arc<Hold>, Arc<dyn JobMasterGateway>) {
+        let hold = Arc::new(Hold::default());
+        let master = Self { log: Log::default(), hold: Some(hold.clone()) };
+        (hold, Arc::new(master))
+    }
+
+    /// One that answers at once, and whose log nobody reads.
+    pub fn plain() -> Arc<dyn JobMasterGateway> {
+        Arc::new(Self::new(Log::default()))
+    }
+}
 
 /// Gateways as arguments, and what one sees of them on the other side.
 #[async_trait]
@@ -27,7 +73,7 @@ pub trait Sample: Sized {
 #[async_trait]
 impl Sample for Arc<dyn JobMasterGateway> {
     fn sample() -> Self {
-        Arc::new(RecordingJobMaster(Log::default()))
+        Arc::new(RecordingJobMaster::new(Log::default()))
     }
 
     async fn describe(&self) -> String {
@@ -38,7 +84,7 @@ impl Sample for Arc<dyn JobMasterGateway> {
 #[async_trait]
 impl Sample for Arc<dyn TaskExecutorGateway> {
     fn sample() -> Self {
-        Arc::new(RecordingTaskExecutor(Log::default()))
+        Arc::new(RecordingTaskExecutor::new(Log::default()))
     }
 
     async fn describe(&self) -> String {
@@ -83,14 +129,27 @@ macro_rules! recorder {
     ($recorder:ident, $gateway:ident, $exercise:ident: $(
         $method:ident($($argument:ident: $type:ty $(as $as:ident)?),* $(,)?) -> $answer:ty;
     )*) => {
-        pub struct $recorder(pub Log);
+        pub struct $recorder {
+            log: Log,
+            hold: Option<Arc<Hold>>,
+        }
+
+        impl $recorder {
+            /// One that answers at once.
+            pub fn new(log: Log) -> Self {
+                Self { log, hold: None }
+            }
+        }
 
         #[async_trait]
         impl $gateway for $recorder {
             $(async fn $method(&self, $($argument: $type),*) -> RpcResult<$answer> {
                 let arguments: Vec<String> = vec![$(argument!(describe $argument $(, $as)?)),*];
                 let call = format!("{}({})", stringify!($method), arguments.join(", "));
-                self.0.lock().unwrap().push(call);
+                self.log.lock().unwrap().push(call);
+                if let Some(hold) = &self.hold {
+                    hold.pass().await;
+                }
                 Ok(fabricate(seed(stringify!($method))))
             })*
         }

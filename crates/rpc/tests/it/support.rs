@@ -7,7 +7,7 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_rpc::{Export, RemoteGateway, RpcConfig, RpcLimits, RpcServer};
 
 /// Longest wait for something that must happen; only a failing test waits so long.
-pub const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A server on a free port of the loopback interface.
 pub async fn server(instance: u128) -> RpcServer {
@@ -29,6 +29,16 @@ pub async fn connected<G: RemoteGateway + ?Sized>(
     let export = callee.service().export(gateway, NOT_FENCED).unwrap();
     let client = caller.service().connect(export.address()).unwrap();
     (callee, caller, export, client)
+}
+
+/// What must happen soon.
+pub async fn soon<F: Future>(what: F) -> F::Output {
+    tokio::time::timeout(SOON, what).await.expect("it did not happen")
+}
+
+/// Waits for a permit and takes it.
+pub async fn one(of: &tokio::sync::Semaphore) {
+    soon(of.acquire()).await.unwrap().forget();
 }
 
 /// An address with another token.
