@@ -8,7 +8,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, OperatorId, SavepointFormat};
+use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 use crate::{argument::plain_arguments, gateway::gateway};
 
@@ -20,6 +20,12 @@ gateway! { DispatcherGateway, "Dispatcher":
     ask cancel_job(job: JobId) -> ();
     wait trigger_checkpoint(job: JobId) -> String;
     wait trigger_savepoint(job: JobId, directory: String, format: SavepointFormat) -> String;
+    wait stop_with_savepoint(
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> String;
     ask checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     wait job_result(job: JobId) -> JobResult;
     ask accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
@@ -36,6 +42,7 @@ plain_arguments!(
     JobStatus,
     OperatorId,
     SavepointFormat,
+    TerminateKind,
     Vec<JobOverview>,
     Vec<TaskExecutorOverview>,
 );

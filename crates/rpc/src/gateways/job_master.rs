@@ -10,7 +10,7 @@ use hurtig_graph::ProgramReference;
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
-    OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
+    OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 
 use crate::{argument::plain_arguments, gateway::gateway};
@@ -41,6 +41,11 @@ gateway! { JobMasterGateway, "JobMaster":
     ) -> ();
     wait trigger_checkpoint() -> String;
     wait trigger_savepoint(directory: String, format: SavepointFormat) -> String;
+    wait stop_with_savepoint(
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> String;
     ask checkpoint_stats() -> CheckpointStatsSnapshot;
     ask fail_slot(allocation: AllocationId, reason: String) -> ();
     ask disconnect_task_executor(resource: ResourceId, reason: String) -> ();
