@@ -4,7 +4,7 @@
 //!    first program of ours that asks the kernel to be killed when its parent has gone, and then
 //!    becomes the program. So it is killed from its first instruction on, whatever it does.
 //! 2. Its standard input is a pipe that nothing is written to: a program that knows of it reads
-//!    the end of its parent there ([`ProcessHandle::terminate`] closes it too).
+//!    the end of its parent there ([`ProcessHandle::hang_up`] closes it too).
 //! 3. What it writes to standard output and standard error goes to files that roll ([`output`]).
 //! 4. [`ProcessHandle::exited`] tells how it ended. Before its id is given back, all processes of
 //!    its group are killed: what it has started goes with it.

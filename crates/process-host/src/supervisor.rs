@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::{
     io::unix::AsyncFd,
     net::unix::pipe,
@@ -123,6 +123,8 @@ pub struct ProcessSupervisor {
     spawner: blocking::Sender<SpawnRequest>,
     launcher: Option<Arc<(PathBuf, Vec<OsString>)>>,
     runtime: Handle,
+    /// Number of processes that have not ended.
+    running: watch::Sender<usize>,
 }
 
 impl ProcessSupervisor {
@@ -145,7 +147,14 @@ impl ProcessSupervisor {
         };
         let thread = std::thread::Builder::new().name("hurtig-spawn".to_owned());
         thread.stack_size(256 << 10).spawn(spawn)?;
-        Ok(Self { spawner, launcher: launcher.map(Arc::new), runtime })
+        let running = watch::Sender::new(0);
+        Ok(Self { spawner, launcher: launcher.map(Arc::new), runtime, running })
+    }
+
+    /// Waits until all processes that were started have ended.
+    pub async fn until_idle(&self) {
+        // The sender is here, so there is an end.
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
     }
 
     fn command(&self, spec: &ProcessSpec) -> Command {
@@ -207,6 +216,7 @@ impl ProcessSupervisor {
         let (orders, ordered) = mpsc::channel(1);
         let (ended, exited) = watch::channel(None);
         let supervisor = self.clone();
+        self.running.send_modify(|running| *running += 1);
         self.runtime.spawn(async move {
             let reason = child.until_end(exit, ordered).await;
             // All of its group is gone, so the pipes end; a moment suffices.
@@ -219,7 +229,7 @@ impl ProcessSupervisor {
                 tracing::debug!(pid, "somebody holds the output of a process that has ended");
             }
             ended.send_replace(Some(ProcessExit { reason, last_words: words.text() }));
-            drop(supervisor);
+            supervisor.running.send_modify(|running| *running -= 1);
         });
         Ok(ProcessHandle { pid, orders, exited })
     }
@@ -281,7 +291,11 @@ impl Guarded {
                 biased;
                 _ = exit.readable() => return self.reap(),
                 order = orders.recv() => match order {
-                    Some(Order::Terminate(grace)) => {
+                    Some(Order::End { signal, grace }) => {
+                        if let Some(pid) = self.pid().filter(|_| signal) {
+                            // It is not reaped, so the number is its own.
+                            let _ = kill_process(pid, Signal::TERM);
+                        }
                         drop(self.child.stdin.take());
                         deadline.get_or_insert(tokio::time::Instant::now() + grace);
                     }
@@ -303,7 +317,7 @@ impl Drop for Guarded {
 }
 
 enum Order {
-    Terminate(Duration),
+    End { signal: bool, grace: Duration },
     Kill,
 }
 
@@ -322,9 +336,14 @@ impl ProcessHandle {
     }
 
     /// Tells it to end by closing its standard input; after `grace` it is killed.
-    pub fn terminate(&self, grace: Duration) {
+    pub fn hang_up(&self, grace: Duration) {
         // A full queue holds an order that does the same.
-        let _ = self.orders.try_send(Order::Terminate(grace));
+        let _ = self.orders.try_send(Order::End { signal: false, grace });
+    }
+
+    /// Tells it to end by SIGTERM, and by closing its standard input; after `grace` it is killed.
+    pub fn terminate(&self, grace: Duration) {
+        let _ = self.orders.try_send(Order::End { signal: true, grace });
     }
 
     /// Kills it.
@@ -355,7 +374,7 @@ impl ProcessHandle {
 impl fmt::Debug for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Terminate(_) => "Terminate",
+            Self::End { .. } => "End",
             Self::Kill => "Kill",
         })
     }

@@ -93,15 +93,25 @@ async fn dropping_the_handle_kills() {
 async fn one_that_follows_its_parent_ends_by_itself_when_told() {
     let directory = tempfile::tempdir().unwrap();
     let process = supervisor().spawn(shell("cat; exit 7", directory.path())).await.unwrap();
-    process.terminate(Duration::from_secs(1000));
+    process.hang_up(Duration::from_secs(1000));
     assert_eq!(process.exited().await.reason, ExitReason::Code(7));
+}
+
+#[tokio::test]
+async fn one_that_is_terminated_may_do_what_it_has_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "trap 'exit 9' TERM; echo > ready; while :; do sleep 0.01; done";
+    let process = supervisor().spawn(shell(script, directory.path())).await.unwrap();
+    until("it is ready", || directory.path().join("ready").exists()).await;
+    process.terminate(Duration::from_secs(1000));
+    assert_eq!(process.exited().await.reason, ExitReason::Code(9));
 }
 
 #[tokio::test]
 async fn one_that_does_not_obey_is_killed_after_the_grace_period() {
     let directory = tempfile::tempdir().unwrap();
     let process = supervisor().spawn(shell("sleep 1000", directory.path())).await.unwrap();
-    process.terminate(Duration::from_millis(1));
+    process.hang_up(Duration::from_millis(1));
     assert_eq!(process.exited().await.reason, ExitReason::Signal(9));
 }
 
