@@ -123,9 +123,9 @@ impl HostStarter {
             program: binary.to_owned(),
             arguments: arguments.iter().map(Into::into).collect(),
             environment: vec![
-                (SPEC_VARIABLE.into(), spec_path.into()),
+                (SPEC_VARIABLE.into(), Some(spec_path.into())),
                 // The cluster's configuration is in the specification.
-                ("HURTIG_CONF_DIR".into(), "".into()),
+                ("HURTIG_CONF_DIR".into(), None),
             ],
             directory: directory.path().to_owned(),
             output: OutputOptions {

@@ -170,7 +170,14 @@ pub fn run_local_cluster(
         let mut children = Vec::new();
         for number in 0..task_managers {
             let child = task_manager(configuration, launcher, process.endpoint(), &logs, number);
-            children.push(supervisor.spawn(child).await.map_err(ProcessError::Child)?);
+            let child = supervisor.spawn(child).await.map_err(ProcessError::Child)?;
+            let exited = child.exited();
+            runtimes.control.spawn(async move {
+                let exit = exited.await;
+                let (reason, words) = (exit.reason, exit.last_words);
+                tracing::error!(number, %reason, words, "a TaskManager has ended");
+            });
+            children.push(child);
         }
         started(process.endpoint());
         let stop = until_stopped().await?;
@@ -201,7 +208,7 @@ fn task_manager(
     ProcessSpec {
         program: launcher.to_owned(),
         arguments: std::iter::once("taskmanager".into()).chain(properties).collect(),
-        environment: vec![("HURTIG_CONF_DIR".into(), "".into())],
+        environment: vec![("HURTIG_CONF_DIR".into(), None)],
         directory: std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir()),
         output: OutputOptions {
             directory: logs.to_owned(),

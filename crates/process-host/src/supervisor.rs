@@ -33,8 +33,8 @@ pub struct ProcessSpec {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Variables of its environment, over those of this process.
-    pub environment: Vec<(OsString, OsString)>,
+    /// Variables of its environment, over those of this process; `None` takes one away.
+    pub environment: Vec<(OsString, Option<OsString>)>,
     /// Where it starts.
     pub directory: PathBuf,
     /// Where its output goes.
@@ -168,7 +168,6 @@ impl ProcessSupervisor {
         };
         command
             .args(&spec.arguments)
-            .envs(spec.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&spec.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -176,6 +175,12 @@ impl ProcessSupervisor {
             // A group of its own, so that what it starts can be ended with it, and a terminal's
             // interrupt reaches this process alone.
             .process_group(0);
+        for (name, value) in &spec.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command
     }
 

@@ -6,7 +6,7 @@ fn shell(script: &str, directory: &Path) -> ProcessSpec {
     ProcessSpec {
         program: PathBuf::from("/bin/sh"),
         arguments: vec!["-c".into(), script.into()],
-        environment: vec![("GREETING".into(), "hello".into())],
+        environment: vec![("GREETING".into(), Some("hello".into()))],
         directory: directory.to_owned(),
         output: OutputOptions {
             directory: directory.join("log"),

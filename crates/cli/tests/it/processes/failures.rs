@@ -14,10 +14,10 @@ fn lasting(cluster: &Cluster, seconds: u64) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-async fn start_lasting(cluster: &Cluster, seconds: u64) -> hurtig_types::JobId {
+async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_types::JobId {
     let arguments = lasting(cluster, seconds);
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let job = cluster.run(&words).await.unwrap();
+    let job = cluster.run_wide(&words, width).await.unwrap();
     cluster.until_running(job).await;
     until("two checkpoints", async || {
         let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.unwrap();
@@ -30,7 +30,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64) -> hurtig_types::JobId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 4).await;
+    let job = start_lasting(&cluster, 4, 2).await;
     let details = cluster.details(job).await;
     let victim = details.vertices[0].subtasks[0].task_executor.unwrap();
     // Which process that is: the one whose working directory has its name.
@@ -56,8 +56,8 @@ async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
-    let cluster = Cluster::with_task_managers(2, 1).await;
-    let job = start_lasting(&cluster, 3).await;
+    let cluster = Cluster::with_task_managers(1, 1).await;
+    let job = start_lasting(&cluster, 3, 1).await;
     let hosts = cluster.hosts();
     let (_, pid) = hosts.iter().find(|(name, _)| name.starts_with("task-")).unwrap();
     signal(*pid, "-KILL");
@@ -73,7 +73,7 @@ async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 4).await;
+    let job = start_lasting(&cluster, 4, 2).await;
     let pid = cluster.task_managers[0].0.id();
     signal(pid, "-TERM");
     until("it ends", async || cluster.task_managers[0].0.try_wait().unwrap()).await;

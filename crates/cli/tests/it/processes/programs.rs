@@ -25,7 +25,7 @@ async fn programs_that_build_no_graph_are_refused_with_the_reason() {
     let text = refused(&cluster, &["--mode", "exits"]).await;
     assert!(text.contains("exit code 7"), "{text}");
     let text = refused(&cluster, &["--mode", "unknown"]).await;
-    assert!(text.contains("there is no mode \"unknown\""), "{text}");
+    assert!(text.contains("there is no mode"), "{text}");
     let text = cluster.path("text");
     fs::write(&text, "no program").unwrap();
     let mut request = cluster.request(&[]).await;
