@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use hurtig_graph::{JobGraph, ProgramReference};
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
@@ -15,6 +15,7 @@ use crate::{
     checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
     peer::Peer,
+    requirements::JobResourceRequirements,
     slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
     task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
 };
@@ -55,7 +56,8 @@ pub type RpcResult<T> = Result<T, RpcError>;
 /// What clients may ask of the Dispatcher.
 #[async_trait]
 pub trait DispatcherGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -93,6 +95,14 @@ pub trait DispatcherGateway: Send + Sync {
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
     /// The job's accumulators as of now.
     async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// What an elastic job asks for.
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements>;
+    /// An elastic job asks for something else from now on; refused if it cannot have that.
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()>;
     /// Sends a request to an operator's coordinator and returns its answer.
     async fn coordination_request(
         &self,
@@ -102,12 +112,16 @@ pub trait DispatcherGateway: Send + Sync {
     ) -> RpcResult<Vec<u8>>;
     /// TaskExecutors and their slots.
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+    /// Metrics of the whole cluster: of the JobManager, its jobs and the TaskExecutors. Who does not
+    /// answer within [`crate::METRICS_TIMEOUT`] is left out.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of the ResourceManager.
 #[async_trait]
 pub trait ResourceManagerGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -146,12 +160,16 @@ pub trait ResourceManagerGateway: Send + Sync {
     ) -> RpcResult<()>;
     /// TaskExecutors and their slots.
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+    /// Metrics of all TaskExecutors. Who does not answer within [`crate::METRICS_TIMEOUT`] is left
+    /// out.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of a TaskExecutor.
 #[async_trait]
 pub trait TaskExecutorGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -211,12 +229,15 @@ pub trait TaskExecutorGateway: Send + Sync {
     ) -> RpcResult<JobHeartbeatAnswer>;
     /// A JobMaster is gone: its tasks are cancelled and its slots freed.
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()>;
+    /// Metrics of the TaskExecutor and its tasks.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of a JobMaster.
 #[async_trait]
 pub trait JobMasterGateway: Send + Sync {
-    /// Who is behind the gateway, and when it is gone.
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
@@ -282,6 +303,13 @@ pub trait JobMasterGateway: Send + Sync {
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()>;
     /// The binary that has the job's code; `None` if processes have the code themselves.
     async fn program(&self) -> RpcResult<Option<ProgramReference>>;
+    /// What an elastic job asks for.
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements>;
+    /// An elastic job asks for something else from now on; refused if it cannot have that.
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()>;
     /// Cancels the job.
     async fn cancel(&self) -> RpcResult<()>;
     /// State.
@@ -290,6 +318,8 @@ pub trait JobMasterGateway: Send + Sync {
     async fn details(&self) -> RpcResult<JobDetails>;
     /// The job's accumulators as of now.
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// Metrics of the job in its JobMaster; those of its tasks are with the TaskExecutors.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
     /// Waits for the job's end.
     async fn result(&self) -> RpcResult<JobResult>;
     /// A client's request to an operator's coordinator.

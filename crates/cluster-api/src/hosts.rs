@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, OperatorId};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,8 @@ pub trait TaskHostGateway: Send + Sync {
     async fn release_slot(&self, allocation: AllocationId) -> RpcResult<()>;
     /// Readings of all tasks.
     async fn io_metrics(&self) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>>;
+    /// The metrics that the process has.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
     /// Ends the process, once the answer is on its way.
     async fn shut_down(&self) -> RpcResult<()>;
 }

@@ -16,8 +16,12 @@ use hurtig_config::{
 };
 use hurtig_dispatcher::Dispatcher;
 use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::MetricRegistry;
+use hurtig_metrics_reporters::{MetricsService, MetricsSettings, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
-use hurtig_resource_manager::ResourceManager;
+use hurtig_resource_manager::{
+    ResourceManager, ResourceManagerConfig, SlotManagerConfig, StandaloneDriver,
+};
 use hurtig_rpc::{
     BLOB_SERVER, DISPATCHER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig,
     RpcServer,
@@ -46,6 +50,7 @@ pub struct JobManagerProcess {
     blobs: BlobStore,
     logs: LogDirectory,
     endpoint: String,
+    _reporters: MetricsService,
     _exports: Vec<Export>,
     _server: RpcServer,
     _directory: WorkingDirectory,
@@ -87,13 +92,31 @@ impl JobManagerProcess {
         let heartbeat_interval = configuration.get(&HEARTBEAT_INTERVAL)?;
         let heartbeat_timeout = configuration.get(&HEARTBEAT_TIMEOUT)?;
         let seed = random()? as u64;
-        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(ResourceManager::start(
+        let metrics = MetricsSettings::from_configuration(configuration)?;
+        let registry = MetricRegistry::new(metrics.options, move || clock.monotonic());
+        let reporters = MetricsService::start(
+            &registry,
+            Arc::new(registry.clone()),
+            &metrics.reporters,
+            &runtimes.control,
+            Arc::new(move || clock.now_ms() / 1000),
+        );
+        let reporters = reporters.await?;
+        let group = registry.job_manager(host_name.as_deref().unwrap_or("localhost"));
+        process::register(&group);
+        let resource_manager = ResourceManager::start_with(
+            ResourceManagerConfig {
+                seed,
+                heartbeat_interval,
+                heartbeat_timeout,
+                slots: SlotManagerConfig::from_configuration(configuration)?,
+            },
+            Arc::new(StandaloneDriver),
             runtimes,
             clock,
-            seed,
-            heartbeat_interval,
-            heartbeat_timeout,
-        ));
+        );
+        resource_manager.register_metrics(&group);
+        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(resource_manager);
         let mut exports = Vec::new();
         let exported = service.export_as(RESOURCE_MANAGER, resource_manager.clone(), NOT_FENCED)?;
         let resource_manager_address = exported.address();
@@ -124,8 +147,8 @@ impl JobManagerProcess {
         };
         let launcher =
             ProcessJobMasters::new(starter.clone(), blobs.clone(), options, runtimes.clone());
-        let dispatcher: Arc<dyn DispatcherGateway> =
-            Arc::new(Dispatcher::start(Arc::new(launcher), resource_manager.clone(), runtimes));
+        let dispatcher = Dispatcher::start(Arc::new(launcher), resource_manager.clone(), runtimes);
+        let dispatcher: Arc<dyn DispatcherGateway> = Arc::new(dispatcher.with_metrics(group));
         exports.push(service.export_as(DISPATCHER, dispatcher.clone(), NOT_FENCED)?);
         let source: Arc<dyn BlobSource> = Arc::new(blobs.clone());
         exports.push(service.export_as(BLOB_SERVER, source, NOT_FENCED)?);
@@ -142,6 +165,7 @@ impl JobManagerProcess {
             blobs,
             logs,
             endpoint,
+            _reporters: reporters,
             _exports: exports,
             _server: server,
             _directory: directory,

@@ -9,6 +9,7 @@ use std::{
 use hurtig_cluster_api::RpcError;
 use hurtig_config::{ConfigError, ConfigErrors, Configuration};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
+use hurtig_metrics_reporters::{ReporterError, SettingsError};
 use hurtig_process_host::{OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
 use hurtig_rpc::RpcServerError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,15 @@ pub enum ProcessError {
     /// Keys or values are wrong.
     #[error(transparent)]
     Configuration(#[from] ConfigErrors),
+    /// TLS is asked for, and cannot be had; or an address is malformed.
+    #[error(transparent)]
+    Tls(#[from] hurtig_tls::TlsError),
+    /// Settings of metrics are wrong.
+    #[error(transparent)]
+    Metrics(#[from] SettingsError),
+    /// A reporter of metrics cannot start.
+    #[error(transparent)]
+    Reporter(#[from] ReporterError),
     /// The port cannot be had.
     #[error(transparent)]
     Server(#[from] RpcServerError),

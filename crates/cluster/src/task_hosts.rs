@@ -9,14 +9,16 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use hurtig_blob::{BlobCache, CachedBlob};
 use hurtig_cluster_api::{
-    BlobSource, CheckpointNews, HostId, JobMasterGateway, PeerAddress, RpcError,
+    BlobSource, CheckpointNews, HostId, JobMasterGateway, METRICS_TIMEOUT, PeerAddress, RpcError,
     TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::ProgramReference;
 use hurtig_job_host::{HostRole, TaskRole};
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_process_host::random_bits;
 use hurtig_task_executor::{
     HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider,
@@ -46,7 +48,11 @@ pub(crate) struct ProcessTaskHosts {
     pub(crate) blobs: Arc<dyn BlobSource>,
     pub(crate) options: Arc<TaskHostOptions>,
     pub(crate) runtimes: Runtimes,
+    pub(crate) ready: ReadyHosts,
 }
+
+/// The hosts that can be asked, by number.
+pub(crate) type ReadyHosts = Arc<Mutex<BTreeMap<HostNumber, Arc<dyn TaskHostGateway>>>>;
 
 type Readings = Arc<Mutex<Vec<(ExecutionAttemptId, TaskIoMetrics)>>>;
 
@@ -135,17 +141,38 @@ impl TaskHostProvider for ProcessTaskHosts {
             job_master,
         };
         let control = self.runtimes.control.clone();
-        let latest = readings.clone();
+        let (latest, hosts, known) = (readings.clone(), self.ready.clone(), self.ready.clone());
         self.runtimes.control.spawn(async move {
             let told = listener.clone();
             let ready = move |address| told(HostNews::Ready(job, number, address));
+            let on_ready = move |address, gateway| {
+                hosts.lock().insert(number, gateway);
+                ready(address);
+            };
             let life = Life { job, listener: listener.clone(), readings: latest, control };
-            if let Err(reason) = life.live(starting, given, ended, ready).await {
+            let lived = life.live(starting, given, ended, on_ready).await;
+            known.lock().remove(&number);
+            if let Err(reason) = lived {
                 listener(HostNews::Lost(job, number, reason));
             }
         });
         let host = ProcessTaskHost { orders, readings, at_once };
         StartedHost { host: Box::new(host), data_address: None }
+    }
+
+    fn query_metrics(&self, query: MetricsQuery) -> BoxFuture<'static, MetricsSnapshot> {
+        let gateways: Vec<_> = self.ready.lock().values().cloned().collect();
+        Box::pin(async move {
+            let mut all = MetricsSnapshot::default();
+            for gateway in gateways {
+                let answer = gateway.query_metrics(query.clone());
+                // One that is slow or about to end is left out.
+                if let Ok(Ok(one)) = tokio::time::timeout(METRICS_TIMEOUT, answer).await {
+                    all.merge(one);
+                }
+            }
+            all
+        })
     }
 
     fn shut_down(&self) {
@@ -248,7 +275,7 @@ impl Life {
         starting: Starting,
         given: mpsc::UnboundedReceiver<Order>,
         mut ended: watch::Receiver<bool>,
-        on_ready: impl FnOnce(PeerAddress),
+        on_ready: impl FnOnce(PeerAddress, Arc<dyn TaskHostGateway>),
     ) -> Result<(), String> {
         let started = tokio::select! {
             biased;
@@ -261,7 +288,7 @@ impl Life {
         let gateway = ready.gateway.clone();
         let first = gateway.set_job_master(starting.job_master.clone()).await;
         first.map_err(|error| format!("it does not answer: {error}"))?;
-        on_ready(ready.address.clone());
+        on_ready(ready.address.clone(), gateway.clone());
         let forwarding = self.control.spawn(forward(given, gateway.clone(), self.listener.clone()));
         let reading = self.control.spawn(read(
             gateway.clone(),

@@ -2,9 +2,11 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use hurtig_blob::{BlobCache, BlobCacheOptions};
 use hurtig_cluster_api::{
     BlobSource, HostParentGateway, LogSource, NOT_FENCED, PeerAddress, ResourceManagerGateway,
+    TaskExecutorGateway,
 };
 use hurtig_config::{
     Configuration,
@@ -18,6 +20,8 @@ use hurtig_config::{
     },
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::{MetricRegistry, MetricsQuery, MetricsSnapshot};
+use hurtig_metrics_reporters::{MetricsService, MetricsSettings, MetricsSource, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
 use hurtig_rpc::{
     BLOB_SERVER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig, RpcServer,
@@ -45,6 +49,7 @@ pub struct TaskManagerProcess {
     resource_manager: Arc<dyn ResourceManagerGateway>,
     endpoint: String,
     supervisor: ProcessSupervisor,
+    _reporters: MetricsService,
     _exports: Vec<Export>,
     _server: RpcServer,
     _directory: WorkingDirectory,
@@ -130,7 +135,13 @@ impl TaskManagerProcess {
                 readings: heartbeat_interval,
             }),
             runtimes: runtimes.clone(),
+            ready: Default::default(),
         };
+        let metrics = MetricsSettings::from_configuration(configuration)?;
+        let registry = MetricRegistry::new(metrics.options, move || clock.monotonic());
+        let host = endpoint.rsplit_once(':').map_or("localhost", |(host, _)| host);
+        let group = registry.task_manager(host, &resource.to_string());
+        process::register(&group);
         let executor = TaskExecutor::start_with(
             TaskExecutorConfig {
                 slots: configuration.get(&NUM_TASK_SLOTS)?.get(),
@@ -141,10 +152,19 @@ impl TaskManagerProcess {
             resource_manager.clone(),
             // Hosts have data planes of their own.
             PeerAddress { resource, address: endpoint.clone() },
+            group,
             runtimes,
             clock,
             |_| Arc::new(hosts),
         );
+        let reporters = MetricsService::start(
+            &registry,
+            Arc::new(OfExecutor(executor.clone())),
+            &metrics.reporters,
+            &runtimes.control,
+            Arc::new(move || clock.now_ms() / 1000),
+        );
+        let reporters = reporters.await?;
         tracing::info!(%resource, endpoint, job_manager, "the TaskManager is there");
         Ok(Self {
             resource,
@@ -152,6 +172,7 @@ impl TaskManagerProcess {
             resource_manager,
             endpoint,
             supervisor,
+            _reporters: reporters,
             _exports: exports,
             _server: server,
             _directory: directory,
@@ -180,5 +201,16 @@ impl TaskManagerProcess {
         }
         self.executor.shutdown().await;
         self.supervisor.until_idle().await;
+    }
+}
+
+/// The metrics of a TaskManager and of its hosts.
+struct OfExecutor(TaskExecutorHandle);
+
+#[async_trait]
+impl MetricsSource for OfExecutor {
+    async fn metrics(&self) -> MetricsSnapshot {
+        // It answers without the actor, for as long as this process lives.
+        self.0.query_metrics(MetricsQuery::all()).await.unwrap_or_default()
     }
 }

@@ -10,12 +10,15 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use crate::option::{OptionPrefix, OptionSpec};
 
+pub mod adaptive;
 pub mod checkpointing;
 pub mod cluster;
+pub mod filesystem;
 pub mod job_manager;
 pub mod metrics;
 pub mod pipeline;
 mod prefixes;
+pub mod resource_manager;
 pub mod rest;
 pub mod restart;
 pub mod rpc;
@@ -28,8 +31,11 @@ static TABLES: &[&[&OptionSpec]] = &[
     checkpointing::OPTIONS,
     restart::OPTIONS,
     state::OPTIONS,
+    filesystem::OPTIONS,
     cluster::OPTIONS,
     job_manager::OPTIONS,
+    adaptive::OPTIONS,
+    resource_manager::OPTIONS,
     rest::OPTIONS,
     rpc::OPTIONS,
     task_manager::OPTIONS,

@@ -46,6 +46,7 @@ pub(crate) fn become_host(
         network: cluster.network,
         local_state: cluster.local_state,
         compute_threads: cluster.compute_threads,
+        metrics: cluster.metrics.options,
     };
     Err(failed(hurtig_job_host::run(spec, JobCode { graph, program, settings })))
 }

@@ -10,12 +10,16 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_job_master::{JobMaster, JobMasterServices};
+use hurtig_metrics::{MetricOptions, MetricRegistry};
 use hurtig_operator_api::Program;
 use hurtig_process_host::random_bits;
 use hurtig_rpc::{JOB_MASTER, RpcConfig, RpcServer, RpcService};
 use hurtig_storage::checkpoints::memory_stores;
 
-use crate::{run::HostError, spec::JobMasterRole};
+use crate::{
+    run::{HostError, HostTls},
+    spec::JobMasterRole,
+};
 
 pub(crate) fn failed(what: &str, error: impl std::error::Error) -> HostError {
     HostError::Start(format!("{what}: {}", hurtig_types::error::chain_text(&error)))
@@ -32,6 +36,7 @@ pub(crate) fn parent_of(
 pub(crate) async fn run(
     role: &JobMasterRole,
     program: Result<Program, HostError>,
+    (metrics, tls): (MetricOptions, HostTls),
     runtimes: Runtimes,
     clock: Clock,
 ) -> Result<(), HostError> {
@@ -39,6 +44,7 @@ pub(crate) async fn run(
     let config = RpcConfig {
         bind_host: role.bind_host.clone(),
         host: role.host_name.clone(),
+        tls: tls.rpc,
         ..RpcConfig::loopback(instance)
     };
     let server = RpcServer::start(config, &runtimes, clock).await;
@@ -56,6 +62,8 @@ pub(crate) async fn run(
     let resource_manager: Arc<dyn ResourceManagerGateway> = service
         .connect(role.resource_manager.clone())
         .map_err(|e| failed("the ResourceManager", e))?;
+    let metrics = MetricRegistry::new(metrics, move || clock.monotonic());
+    let metrics = metrics.job_manager(role.host_name.as_deref().unwrap_or("localhost"));
     let master: Arc<dyn JobMasterGateway> = Arc::new(JobMaster::start(
         role.graph.clone(),
         JobMasterServices {
@@ -67,6 +75,7 @@ pub(crate) async fn run(
             seed: role.seed,
             heartbeat_interval: role.heartbeat_interval,
             stores: Arc::new(memory_stores()),
+            metrics,
         },
     ));
     // Held to the end: the result is asked for when the actor has ended.

@@ -12,6 +12,7 @@ use hurtig_env::{Clock, OwnedRuntimes};
 use hurtig_graph::JobGraph;
 use hurtig_operator_api::Program;
 use hurtig_process_host::follow_parent;
+use hurtig_tls::{InternalTls, Protocol};
 use hurtig_types::GraphFingerprint;
 
 use crate::{
@@ -107,6 +108,25 @@ pub fn run(spec: &HostSpec, code: JobCode) -> HostError {
     }
 }
 
+/// What protects a host's connections, as the cluster's configuration says.
+#[derive(Clone, Default)]
+pub(crate) struct HostTls {
+    pub(crate) rpc: Option<InternalTls>,
+    pub(crate) data: Option<InternalTls>,
+}
+
+impl HostTls {
+    fn of(spec: &HostSpec) -> Result<Self, HostError> {
+        let wrong = |error: String| HostError::Start(format!("TLS: {error}"));
+        let configuration = spec.configuration().map_err(|error| wrong(error.to_string()))?;
+        let tls = |protocol| {
+            let tls = InternalTls::from_configuration(&configuration, protocol);
+            tls.map_err(|error| wrong(hurtig_types::error::chain_text(&error)))
+        };
+        Ok(Self { rpc: tls(Protocol::Rpc)?, data: tls(Protocol::Data)? })
+    }
+}
+
 fn become_host(spec: &HostSpec, code: JobCode) -> Result<(), HostError> {
     let no_threads = |error: std::io::Error| HostError::Start(format!("no threads: {error}"));
     if !tracing::dispatcher::has_been_set() && !matches!(spec.role, HostRole::Plan(_)) {
@@ -123,14 +143,17 @@ fn become_host(spec: &HostSpec, code: JobCode) -> Result<(), HostError> {
             let runtimes = OwnedRuntimes::start(Some(1)).map_err(no_threads)?;
             let checked = check(&code.graph, role.graph.fingerprint());
             let program = checked.map(|()| code.program);
-            let main = job_master::run(role, program, runtimes.handles(), Clock::system());
+            let (metrics, clock) = (code.settings.metrics, Clock::system());
+            let tls = HostTls::of(spec)?;
+            let main = job_master::run(role, program, (metrics, tls), runtimes.handles(), clock);
             runtimes.handles().control.block_on(main)
         }
         HostRole::Task(role) => {
             let threads = code.settings.compute_threads;
             let runtimes = OwnedRuntimes::start(threads).map_err(no_threads)?;
             let program = check(&code.graph, role.fingerprint).map(|()| code.program);
-            let main = task::run(role, program, code.settings, runtimes.handles(), Clock::system());
+            let (with, clock) = ((code.settings, HostTls::of(spec)?), Clock::system());
+            let main = task::run(role, program, with, runtimes.handles(), clock);
             runtimes.handles().control.block_on(main)
         }
     }

@@ -9,8 +9,8 @@ use hurtig_cluster_api::{
     TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_metrics::MetricRegistry;
-use hurtig_network::{NetworkConfig, NetworkEnvironment, TcpTransport};
+use hurtig_metrics::{MetricOptions, MetricRegistry, MetricsQuery, MetricsSnapshot};
+use hurtig_network::{NetworkConfig, NetworkEnvironment, TcpTransport, TlsTransport, Transport};
 use hurtig_operator_api::{Program, ProgramStore};
 use hurtig_process_host::random_bits;
 use hurtig_rpc::{RpcConfig, RpcServer};
@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     job_master::{failed, parent_of, until_gone},
-    run::HostError,
+    run::{HostError, HostTls},
     spec::TaskRole,
 };
 
@@ -37,6 +37,8 @@ pub struct TaskHostSettings {
     pub local_state: Option<LocalStateOptions>,
     /// Threads that run tasks; `None` for one per core.
     pub compute_threads: Option<usize>,
+    /// Scopes and bounds of metrics.
+    pub metrics: MetricOptions,
 }
 
 enum Message {
@@ -47,12 +49,12 @@ enum Message {
     Checkpoint(ExecutionAttemptId, CheckpointNews),
     Ended(ExecutionAttemptId),
     Release(AllocationId),
-    Metrics(oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
+    Readings(oneshot::Sender<Vec<(ExecutionAttemptId, TaskIoMetrics)>>),
     Shutdown(oneshot::Sender<()>),
 }
 
 /// The way to the actor that drives the tasks.
-struct Handle(Mailbox<Message>);
+struct Handle(Mailbox<Message>, MetricRegistry);
 
 #[async_trait]
 impl TaskHostGateway for Handle {
@@ -94,7 +96,11 @@ impl TaskHostGateway for Handle {
     }
 
     async fn io_metrics(&self) -> RpcResult<Vec<(ExecutionAttemptId, TaskIoMetrics)>> {
-        self.0.ask(Message::Metrics).await
+        self.0.ask(Message::Readings).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        Ok(self.1.snapshot(&query))
     }
 
     async fn shut_down(&self) -> RpcResult<()> {
@@ -119,7 +125,7 @@ async fn drive(
                     let StartedHost { host: started, .. } = started;
                     host = Some(started);
                 }
-                Message::Metrics(reply) => drop(reply.send(Vec::new())),
+                Message::Readings(reply) => drop(reply.send(Vec::new())),
                 Message::Shutdown(done) => {
                     // Who asked may have gone.
                     let _ = done.send(());
@@ -140,7 +146,7 @@ async fn drive(
             Message::Ended(attempt) => host.forget(attempt),
             Message::Release(allocation) => host.release_slot(allocation),
             // Who asked may have gone.
-            Message::Metrics(reply) => drop(reply.send(host.io_metrics())),
+            Message::Readings(reply) => drop(reply.send(host.io_metrics())),
             Message::Shutdown(done) => {
                 let _ = done.send(());
                 return;
@@ -176,13 +182,18 @@ async fn tell_parent(
 pub(crate) async fn run(
     role: &TaskRole,
     program: Result<Program, HostError>,
-    settings: TaskHostSettings,
+    (settings, tls): (TaskHostSettings, HostTls),
     runtimes: Runtimes,
     clock: Clock,
 ) -> Result<(), HostError> {
     let instance = random_bits().map_err(|e| failed("no random number", e))?;
     // Only the TaskExecutor calls it, on this machine.
-    let server = RpcServer::start(RpcConfig::loopback(instance), &runtimes, clock).await;
+    let server = RpcServer::start(
+        RpcConfig { tls: tls.rpc, ..RpcConfig::loopback(instance) },
+        &runtimes,
+        clock,
+    )
+    .await;
     let server = server.map_err(|e| failed("the RPC server", e))?;
     let service = server.service();
     let parent = parent_of(service, &role.parent)?;
@@ -196,12 +207,12 @@ pub(crate) async fn run(
     };
     let transport =
         TcpTransport { bind: format!("{}:0", role.bind_host), host: role.host_name.clone() };
-    let network = NetworkEnvironment::start(
-        role.peer,
-        settings.network,
-        runtimes.clone(),
-        Arc::new(transport),
-    );
+    let transport: Arc<dyn Transport> = match tls.data {
+        Some(tls) => Arc::new(TlsTransport::new(Arc::new(transport), tls)),
+        None => Arc::new(transport),
+    };
+    let network =
+        NetworkEnvironment::start(role.peer, settings.network, runtimes.clone(), transport);
     let network = network.await.map_err(|e| failed("the data plane", e))?;
     let address = network.address().clone();
     let local_state = settings.local_state.as_ref();
@@ -209,10 +220,14 @@ pub(crate) async fn run(
     let local_state = local_state.transpose().map_err(|e| failed("local state", e))?;
     let programs = ProgramStore::default();
     programs.insert(role.job, Arc::new(program));
+    let registry = MetricRegistry::new(settings.metrics, move || clock.monotonic());
+    let host = address.address.rsplit_once(':').map_or("localhost", |(host, _)| host);
+    // The scope is the TaskExecutor's: it gives out what is registered here as its own.
+    let metrics = registry.task_manager(host, &role.resource.to_string());
     let services = TaskExecutorServices {
         network,
         programs,
-        metrics: MetricRegistry::default(),
+        metrics: registry.clone(),
         stores: Arc::new(memory_stores()),
         local_state: local_state.map(Arc::new),
         cached_files: Arc::new(role.cached_files.clone()),
@@ -223,12 +238,13 @@ pub(crate) async fn run(
         // Fails only when the process is about to end.
         let _ = news.send(one);
     });
-    let hosts = LocalTaskHosts::new(role.resource, services, listener.clone(), &runtimes, clock);
+    let hosts = LocalTaskHosts::new(metrics, services, listener.clone(), &runtimes, clock);
     let (mailbox, inbox) = Mailbox::new("task host");
     let telling = tell_parent(role.clone(), parent.clone(), mailbox.clone(), told);
     runtimes.control.spawn(telling);
     let driving = runtimes.control.spawn(drive(role.clone(), hosts, listener, inbox));
-    let ready = parent.task_host_ready(role.host, address, Arc::new(Handle(mailbox))).await;
+    let ready =
+        parent.task_host_ready(role.host, address, Arc::new(Handle(mailbox, registry))).await;
     ready.map_err(|e| failed("the TaskExecutor", e))?;
     tokio::select! {
         biased;

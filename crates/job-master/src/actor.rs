@@ -9,19 +9,21 @@ use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, Peer, PeerAddress,
-    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
-    TaskStateUpdate,
+    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
+    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
+    TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::{JobGraph, ProgramReference};
-use hurtig_metrics::{AccumulatorValue, Accumulators};
+use hurtig_metrics::{
+    AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
+};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
+    ExecutionAttemptId, FlowError, FlowResult, JobId, JobVertexId, OperatorId, ResourceId,
     SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::sync::{oneshot, watch};
@@ -29,9 +31,10 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     checkpoints::{Answer, Checkpoints, Effect, HeldEvent},
     coordinators::Coordinators,
-    details,
+    details, elastic,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    metrics::JobMetrics,
     stop::StopRequest,
 };
 
@@ -54,6 +57,8 @@ pub struct JobMasterServices {
     pub heartbeat_interval: Duration,
     /// Where checkpoints are kept.
     pub stores: Arc<Stores>,
+    /// The group of the JobManager, in which the job's metrics are registered.
+    pub metrics: MetricGroup,
 }
 
 pub(crate) enum Message {
@@ -78,7 +83,8 @@ pub(crate) enum Message {
         resets: u64,
         event: Vec<u8>,
     },
-    CoordinatorFailed(FlowError),
+    /// From a coordinator of the start that counts resets from that number.
+    CoordinatorFailed(u64, FlowError),
     CoordinatorSnapshot {
         checkpoint: CheckpointId,
         operator: OperatorId,
@@ -93,6 +99,9 @@ pub(crate) enum Message {
     StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
+    NotEnoughSlots(u32),
+    Requirements(oneshot::Sender<RpcResult<JobResourceRequirements>>),
+    UpdateRequirements(JobResourceRequirements, oneshot::Sender<RpcResult<()>>),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
     Accumulators(oneshot::Sender<Accumulators>),
@@ -101,15 +110,16 @@ pub(crate) enum Message {
 
 /// The actor.
 pub struct JobMaster {
-    scheduler: JobScheduler,
-    coordinators: Coordinators,
-    checkpoints: Checkpoints,
-    executors: BTreeMap<ResourceId, ExecutorLink>,
+    pub(crate) scheduler: JobScheduler,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
     stop: Option<StopRequest>,
-    services: JobMasterServices,
-    mailbox: Mailbox<Message>,
+    pub(crate) services: JobMasterServices,
+    pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+    metrics: JobMetrics,
 }
 
 /// What is known of a job that has ended.
@@ -123,6 +133,8 @@ struct JobEnd {
 #[derive(Clone)]
 pub struct JobMasterHandle {
     program: Option<Arc<ProgramReference>>,
+    job: JobId,
+    metrics: MetricGroup,
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
     ended: watch::Receiver<Option<Arc<JobEnd>>>,
@@ -144,8 +156,12 @@ impl JobMaster {
         );
         let program = graph.config.program.clone().map(Arc::new);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
+        let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
+        let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
         let handle = JobMasterHandle {
             program,
+            job,
+            metrics: services.metrics.clone(),
             mailbox: mailbox.clone(),
             status: status_seen,
             ended: ended_seen,
@@ -167,6 +183,7 @@ impl JobMaster {
             services,
             mailbox,
             status,
+            metrics,
         };
         runtimes.control.spawn(master.run(inbox, ended));
         handle
@@ -188,6 +205,7 @@ impl JobMaster {
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
         while !over {
+            self.metrics.update(&self.scheduler, self.checkpoints.tracker());
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
@@ -216,6 +234,7 @@ impl JobMaster {
             details: self.details(),
             checkpoints: self.checkpoints.stats(),
         };
+        self.metrics.close();
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(status);
@@ -236,6 +255,10 @@ impl JobMaster {
             }
             None => None,
         };
+        if self.scheduler.elastic().is_some() {
+            // Its coordinators are started when its parallelism is known.
+            return Ok(());
+        }
         let graph = &self.scheduler.graph().graph;
         let (program, runtimes) = (&self.services.program, &self.services.runtimes);
         self.coordinators =
@@ -247,7 +270,7 @@ impl JobMaster {
         details::details(&self.scheduler, self.checkpoints.counts())
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.services.clock.now_ms()
     }
 
@@ -265,7 +288,7 @@ impl JobMaster {
     /// Handles a message; true if the job is over.
     async fn on_message(&mut self, message: Message) -> bool {
         let now = self.now();
-        let commands = match message {
+        let mut commands = match message {
             Message::Offer { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
                 if !accepted.is_empty() {
@@ -398,7 +421,30 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorFailed(error) => self.fail(error),
+            Message::CoordinatorFailed(start, error) => {
+                match self.coordinators.is_of_this_start(start) {
+                    true => self.fail(error),
+                    false => Vec::new(),
+                }
+            }
+            Message::NotEnoughSlots(available) => {
+                self.scheduler.on_not_enough_slots(available);
+                Vec::new()
+            }
+            Message::Requirements(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(elastic::requirements(&self.scheduler));
+                Vec::new()
+            }
+            Message::UpdateRequirements(requirements, reply) => {
+                let updated = self.scheduler.update_requirements(&requirements, now);
+                let (answer, commands) = match updated {
+                    Ok(commands) => (Ok(()), commands),
+                    Err(reason) => (Err(RpcError::Rejected(reason)), Vec::new()),
+                };
+                let _ = reply.send(answer);
+                commands
+            }
             Message::Timer(timer) => self.scheduler.on_timer(timer, now),
             Message::Cancel => self.scheduler.cancel(now),
             Message::Details(reply) => {
@@ -418,6 +464,7 @@ impl JobMaster {
                 Vec::new()
             }
         };
+        commands.extend(self.scheduler.hold_parallelism(self.stop.is_some(), now));
         self.carry_out(commands).await
     }
 
@@ -435,7 +482,7 @@ impl JobMaster {
     }
 
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
-    fn fail(&mut self, error: FlowError) -> Vec<Command> {
+    pub(crate) fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
         let failure = self.describe(&error);
         self.scheduler.fail_job(failure, self.now(), &mut commands);
@@ -449,7 +496,7 @@ impl JobMaster {
     }
 
     /// Does what checkpoints need done; what the scheduler makes of it is added to `commands`.
-    fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
+    pub(crate) fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
         for effect in effects {
             let told = match effect {
                 Effect::Trigger(attempt, barrier) => {
@@ -460,12 +507,14 @@ impl JobMaster {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointComplete(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(true, self.now()));
                     self.coordinators.checkpoint_complete(checkpoint)
                 }
                 Effect::Aborted(checkpoint, attempts) => {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointAborted(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(false, self.now()));
                     Ok(())
                 }
                 Effect::SnapshotCoordinator(checkpoint, operator) => {
@@ -575,24 +624,26 @@ impl JobMaster {
         self.take_effect(effects, commands);
     }
 
-    fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
+    pub(crate) fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
         let slot = self.scheduler.pool().slot(allocation)?;
         self.executors.get(&slot.offer.slot.resource)
     }
 
     /// Carries out commands; true if the job is over.
-    async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
+    pub(crate) async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
         let mut over = false;
         for command in commands {
             match command {
                 Command::DeclareSlots(slots) => self.manager.require(slots),
-                Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
-                    Some(link) => {
-                        deployment.restore = self.checkpoints.restore_of(deployment.attempt);
-                        link.send(Order::Deploy(deployment));
+                Command::Deploy(deployment) => {
+                    over |= Box::pin(self.deploy(deployment)).await;
+                }
+                Command::ReturnSlot(offer) => {
+                    if let Some(link) = self.executors.get(&offer.slot.resource) {
+                        link.send(Order::FreeSlot(offer.allocation));
                     }
-                    None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
-                },
+                }
+                Command::Rescaled => over |= Box::pin(self.on_rescaled()).await,
                 Command::Cancel { attempt, allocation } => {
                     if let Some(link) = self.link_of(allocation) {
                         link.send(Order::Cancel(attempt));
@@ -733,8 +784,18 @@ impl JobMasterGateway for JobMasterHandle {
     }
 
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
-        tracing::debug!(available, "not enough slots yet");
-        Ok(())
+        self.mailbox.tell(Message::NotEnoughSlots(available)).await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.mailbox.ask(Message::Requirements).await?
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
     }
 
     async fn program(&self) -> RpcResult<Option<ProgramReference>> {
@@ -767,6 +828,12 @@ impl JobMasterGateway for JobMasterHandle {
             Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let of_jobs = [ScopeKind::JobManagerJob, ScopeKind::JobManagerOperator];
+        let query = query.with("job_id", self.job).restricted_to(&of_jobs);
+        Ok(query.map(|query| self.metrics.registry().snapshot(&query)).unwrap_or_default())
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

@@ -7,6 +7,7 @@ use hurtig_config::{
     catalogue::{job_manager, rpc, task_manager},
     value::PortRange,
 };
+use hurtig_tls::{InternalTls, Protocol, TlsError};
 
 /// Address on which processes listen that say nothing about it.
 const LOOPBACK: &str = "127.0.0.1";
@@ -17,7 +18,7 @@ const ALL_INTERFACES: &str = "0.0.0.0";
 const LARGEST_FRAME_BYTES: u64 = 1 << 30;
 
 /// Where a server listens and how others reach it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RpcConfig {
     /// Address to listen on.
     pub bind_host: String,
@@ -31,6 +32,8 @@ pub struct RpcConfig {
     pub instance: u128,
     /// Limits and times.
     pub limits: RpcLimits,
+    /// Connections are encrypted, and both sides prove who they are.
+    pub tls: Option<InternalTls>,
 }
 
 impl RpcConfig {
@@ -43,6 +46,7 @@ impl RpcConfig {
             port: None,
             instance,
             limits: RpcLimits::default(),
+            tls: None,
         }
     }
 
@@ -51,7 +55,10 @@ impl RpcConfig {
     ///
     /// Without a bind host it listens on all interfaces if it has an address that is not of the
     /// loopback interface, else on that interface alone. (Flink listens on all.)
-    pub fn job_manager(config: &Configuration, instance: u128) -> Result<Self, ConfigError> {
+    ///
+    /// # Errors
+    /// If an option is malformed, or TLS is asked for and its files cannot be used.
+    pub fn job_manager(config: &Configuration, instance: u128) -> Result<Self, TlsError> {
         let address = config.get(&job_manager::ADDRESS)?;
         let port = config.get(&job_manager::RPC_PORT)?;
         let bind_port = config.get(&job_manager::RPC_BIND_PORT)?;
@@ -63,13 +70,14 @@ impl RpcConfig {
             port: bind_port.and((port != 0).then_some(port)),
             instance,
             limits: RpcLimits::from_configuration(config)?,
+            tls: InternalTls::from_configuration(config, Protocol::Rpc)?,
         })
     }
 
     /// A TaskManager's: `taskmanager.host`, `taskmanager.rpc.port` (a number, list or range),
     /// `taskmanager.bind-host`, `taskmanager.rpc.bind-port`. As to the bind host, see
     /// [`RpcConfig::job_manager`].
-    pub fn task_manager(config: &Configuration, instance: u128) -> Result<Self, ConfigError> {
+    pub fn task_manager(config: &Configuration, instance: u128) -> Result<Self, TlsError> {
         let host = config.get(&task_manager::HOST)?;
         let ports = config.get(&task_manager::RPC_PORT)?;
         let bind_port = config.get(&task_manager::RPC_BIND_PORT)?;
@@ -81,6 +89,7 @@ impl RpcConfig {
             host,
             instance,
             limits: RpcLimits::from_configuration(config)?,
+            tls: InternalTls::from_configuration(config, Protocol::Rpc)?,
         })
     }
 }

@@ -13,8 +13,8 @@
 //! 4. The gateway answers; answer or error travel back. Calls that do not wait by nature have a
 //!    time-out; those that do end with the connection, which pings keep honest.
 //!
-//! Invariants: bytes from a socket never make this crate panic, or allocate more than was sent;
-//! every connection, request and export counts against a bound that [`RpcConfig`] names; a message
+//! Invariants: bytes from a socket never make this crate panic; a server allocates no more than it
+//! was sent, and a client no more than one frame per call it makes; every connection, request and export counts against a bound that [`RpcConfig`] names; a message
 //! for one incarnation of a process never reaches another, unless it went to a well-known name.
 //!
 //! Deliberately absent: retries (roles know what may be said twice), discovery of leaders (that is

@@ -3,7 +3,8 @@
 //! 1. A connection is accepted as **unproven**. Of unproven ones there is a fixed number; a new one
 //!    beyond it takes the place of the oldest. So connections by the thousand that say nothing cost
 //!    little, and keep nobody out who says something.
-//! 2. It must begin with the preface of HTTP/2; anything else closes it before a parser sees it.
+//! 2. With TLS, its handshake must succeed. Then it must begin with the preface of HTTP/2;
+//!    anything else closes it before a parser sees it.
 //! 3. Its first admissible call (right version, an export that exists) makes it **proven**. One
 //!    that makes none within [`crate::RpcLimits::proof_timeout`] is closed.
 //! 4. Pings tell whether the other side still lives; unanswered, they close it.
@@ -12,10 +13,11 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use hurtig_config::value::PortRange;
 use hurtig_env::{Clock, Runtimes};
+use hurtig_tls::InternalTls;
 use hyper::{server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
@@ -72,6 +74,7 @@ struct Shared {
     connections: Arc<Connections>,
     calls: Arc<Semaphore>,
     request_bytes: Arc<Semaphore>,
+    tls: Option<InternalTls>,
     stop: CancellationToken,
 }
 
@@ -95,7 +98,8 @@ impl RpcServer {
         let endpoint = format!("{host}:{}", config.port.unwrap_or(bound.port()));
         let limits = config.limits;
         let exports = Exports::new(endpoint, config.instance, limits.max_exports);
-        let service = RpcService::new(exports, limits.clone(), runtimes.clone(), clock);
+        let service =
+            RpcService::new(exports, limits.clone(), config.tls.clone(), runtimes.clone(), clock);
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             service: service.clone(),
@@ -105,6 +109,7 @@ impl RpcServer {
             )),
             calls: Arc::new(Semaphore::new(limits.max_calls)),
             request_bytes: Arc::new(Semaphore::new(limits.max_request_bytes)),
+            tls: config.tls,
             stop: stop.clone(),
         });
         let accepting = runtimes.control.spawn(accept(listener, shared));
@@ -189,16 +194,27 @@ async fn run(
         () = shared.stop.cancelled() => Ok(()),
         () = connection.evicted() => Err("there were too many".to_owned()),
         () = unproven => Err("it made no admissible call in time".to_owned()),
-        served = serve(stream, connection, shared) => served,
+        served = secure(stream, connection, shared) => served,
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
+async fn secure(
+    stream: TcpStream,
     connection: &Arc<Connection>,
     shared: &Arc<Shared>,
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    match &shared.tls {
+        None => serve(stream, connection, shared).await,
+        Some(tls) => serve(tls.accept(stream), connection, shared).await,
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    mut stream: S,
+    connection: &Arc<Connection>,
+    shared: &Arc<Shared>,
+) -> Result<(), String> {
     let mut preface = [0; PREFACE.len()];
     stream.read_exact(&mut preface).await.map_err(|e| e.to_string())?;
     if preface != PREFACE {
@@ -215,6 +231,8 @@ async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(limits.max_calls_per_connection)
         .max_header_list_size(HEADER_BYTES)
+        // After a pause of this process many calls may have timed out together: no attack.
+        .max_pending_accept_reset_streams(limits.max_calls_per_connection as usize)
         .keep_alive_interval(limits.keep_alive_interval)
         .keep_alive_timeout(limits.keep_alive_timeout)
         .serve_connection(TokioIo::new(Prefixed::new(PREFACE, stream)), service)

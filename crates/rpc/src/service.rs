@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hurtig_cluster_api::{FencingToken, GatewayAddress, Identity, NOT_FENCED, RpcError, RpcResult};
 use hurtig_env::{Clock, Runtimes};
+use hurtig_tls::InternalTls;
 
 use crate::{
     RemoteGateway, RpcLimits,
@@ -27,17 +28,23 @@ impl RpcService {
     pub(crate) fn new(
         exports: Exports,
         limits: RpcLimits,
+        tls: Option<InternalTls>,
         runtimes: Runtimes,
         clock: Clock,
     ) -> Self {
-        let endpoints = Endpoints::new(limits.clone(), runtimes.clone(), clock);
+        let endpoints = Endpoints::new(limits.clone(), tls, runtimes.clone(), clock);
         Self(Arc::new(Inner { exports, endpoints, limits, runtimes }))
     }
 
     /// A service of a process that only calls others and is not called: it cannot pass gateways of
     /// its own as arguments.
-    pub fn client_only(limits: RpcLimits, runtimes: &Runtimes, clock: Clock) -> Self {
-        Self::new(Exports::new(String::new(), 0, 0), limits, runtimes.clone(), clock)
+    pub fn client_only(
+        limits: RpcLimits,
+        tls: Option<InternalTls>,
+        runtimes: &Runtimes,
+        clock: Clock,
+    ) -> Self {
+        Self::new(Exports::new(String::new(), 0, 0), limits, tls, runtimes.clone(), clock)
     }
 
     /// `host:port` that others use for this process; empty if it has no server.

@@ -9,6 +9,7 @@ use hurtig_cluster_api::{
     TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::{MetricGroup, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
     ResourceId,
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::{
     host::{HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider},
     local_host::{LocalTaskHosts, TaskExecutorServices},
+    metrics,
     slot_table::TaskSlotTable,
 };
 
@@ -81,6 +83,7 @@ pub struct TaskExecutor {
     hosts_started: HostNumber,
     listener: HostListener,
     resource_manager: Arc<dyn ResourceManagerGateway>,
+    metrics: MetricGroup,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
     clock: Clock,
@@ -91,6 +94,8 @@ pub struct TaskExecutor {
 pub struct TaskExecutorHandle {
     resource: ResourceId,
     mailbox: Mailbox<Message>,
+    metrics: MetricGroup,
+    hosts: Arc<dyn TaskHostProvider>,
 }
 
 impl TaskExecutor {
@@ -103,18 +108,21 @@ impl TaskExecutor {
         clock: Clock,
     ) -> TaskExecutorHandle {
         let address = services.network.address().clone();
-        let resource = address.resource;
-        Self::start_with(config, resource_manager, address, runtimes, clock, |listener| {
-            Arc::new(LocalTaskHosts::new(resource, services, listener, runtimes, clock))
+        let group = metrics::register(&services.metrics, &services.network);
+        let metrics = group.clone();
+        Self::start_with(config, resource_manager, address, group, runtimes, clock, |listener| {
+            Arc::new(LocalTaskHosts::new(metrics, services, listener, runtimes, clock))
         })
     }
 
     /// Starts the actor, with tasks wherever the provider's hosts run them. `address` is what
-    /// people are told of the data plane.
+    /// people are told of the data plane, `metrics` the TaskExecutor's group.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that surrounds it")]
     pub fn start_with(
         config: TaskExecutorConfig,
         resource_manager: Arc<dyn ResourceManagerGateway>,
         address: PeerAddress,
+        metrics: MetricGroup,
         runtimes: &Runtimes,
         clock: Clock,
         hosts: impl FnOnce(HostListener) -> Arc<dyn TaskHostProvider>,
@@ -139,16 +147,23 @@ impl TaskExecutor {
             hosts_started: 0,
             listener,
             resource_manager,
+            metrics,
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
             clock,
         };
+        let handle = executor.handle();
         runtimes.control.spawn(executor.run(inbox));
-        TaskExecutorHandle { resource, mailbox }
+        handle
     }
 
     fn handle(&self) -> TaskExecutorHandle {
-        TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone() }
+        TaskExecutorHandle {
+            resource: self.resource,
+            mailbox: self.mailbox.clone(),
+            metrics: self.metrics.clone(),
+            hosts: self.hosts.clone(),
+        }
     }
 
     /// Registers with the ResourceManager, however often that takes.
@@ -497,6 +512,7 @@ impl TaskExecutor {
             entry.host.abandon();
         }
         self.hosts.shut_down();
+        self.metrics.close();
         // Who asked may not wait for it.
         let _ = done.send(());
     }
@@ -506,6 +522,11 @@ impl TaskExecutorHandle {
     /// Its id.
     pub fn resource(&self) -> ResourceId {
         self.resource
+    }
+
+    /// Its group of metrics.
+    pub fn metric_group(&self) -> &MetricGroup {
+        &self.metrics
     }
 
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
@@ -600,5 +621,13 @@ impl TaskExecutorGateway for TaskExecutorHandle {
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
         self.mailbox.tell(Message::DisconnectJob(job, reason)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        // The registry may be shared with others of this process.
+        let own = query.with("tm_id", self.resource);
+        let mut snapshot = self.metrics.registry().snapshot(&own);
+        snapshot.merge(self.hosts.query_metrics(own).await);
+        Ok(snapshot)
     }
 }

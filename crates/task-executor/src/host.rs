@@ -12,10 +12,13 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use hurtig_cluster_api::{
     CheckpointNews, JobMasterGateway, PeerAddress, RpcResult, TaskDeploymentDescriptor,
     TaskIoMetrics,
 };
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId};
 use tokio::sync::oneshot;
 
@@ -83,6 +86,10 @@ pub trait TaskHostProvider: Send + Sync {
         job_master: Arc<dyn JobMasterGateway>,
         listener: HostListener,
     ) -> StartedHost;
+    /// Metrics of hosts that have a registry of their own.
+    fn query_metrics(&self, _: MetricsQuery) -> BoxFuture<'static, MetricsSnapshot> {
+        Box::pin(std::future::ready(MetricsSnapshot::default()))
+    }
     /// The TaskExecutor has ended.
     fn shut_down(&self);
 }

@@ -7,6 +7,7 @@
 pub mod actor;
 pub mod host;
 pub mod local_host;
+pub mod metrics;
 mod reports;
 pub mod slot_table;
 

@@ -10,15 +10,16 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::CachedFile;
-use hurtig_metrics::MetricRegistry;
+use hurtig_metrics::{MetricGroup, MetricRegistry};
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
 use hurtig_storage::{LocalStateStores, Stores};
 use hurtig_task::{TaskHandle, TaskServices, spawn_task};
-use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId};
 
 use crate::{
     host::{HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider},
+    metrics::job_group,
     reports::{JobMasters, News, Reports},
 };
 
@@ -45,8 +46,8 @@ pub struct LocalTaskHosts(Shared);
 
 #[derive(Clone)]
 struct Shared {
-    /// The TaskExecutor, after which metrics are named.
-    resource: ResourceId,
+    /// The TaskExecutor's group of metrics.
+    metrics: MetricGroup,
     services: TaskExecutorServices,
     job_masters: JobMasters,
     reports: Reports,
@@ -55,9 +56,10 @@ struct Shared {
 }
 
 impl LocalTaskHosts {
-    /// Hosts of one TaskExecutor. `listener` is told what becomes of attempts.
+    /// Hosts of one TaskExecutor, with its group of metrics. `listener` is told what becomes of
+    /// attempts.
     pub fn new(
-        resource: ResourceId,
+        metrics: MetricGroup,
         services: TaskExecutorServices,
         listener: HostListener,
         runtimes: &Runtimes,
@@ -72,7 +74,7 @@ impl LocalTaskHosts {
         });
         runtimes.control.spawn(forward);
         let runtimes = runtimes.clone();
-        Self(Shared { resource, services, job_masters, reports, runtimes, clock })
+        Self(Shared { metrics, services, job_masters, reports, runtimes, clock })
     }
 }
 
@@ -126,7 +128,7 @@ impl LocalTaskHost {
         if self.tasks.contains_key(&attempt) {
             return Ok(());
         }
-        let Shared { resource, services, reports, runtimes, clock, .. } = &self.shared;
+        let Shared { metrics, services, reports, runtimes, clock, .. } = &self.shared;
         let Some(program) = services.programs.get(attempt.job) else {
             let job = attempt.job;
             return Err(RpcError::NotFound(format!("the code of job {job} is not known here")));
@@ -137,7 +139,7 @@ impl LocalTaskHost {
             runtimes: runtimes.clone(),
             clock: *clock,
             listener: Arc::new(reports.clone()),
-            metrics: services.metrics.group(&resource.to_string()).group(&deployment.job_name),
+            metrics: job_group(metrics, attempt.job, &deployment.job_name),
             stores: services.stores.clone(),
             cached_files: cached_files(&deployment, services),
             local_state: services.local_state.as_ref().map(|local| {
@@ -215,6 +217,7 @@ impl TaskHost for LocalTaskHost {
     fn end(self: Box<Self>) {
         self.cancel_all();
         self.shared.job_masters.lock().remove(&self.job);
+        job_group(&self.shared.metrics, self.job, "").close();
     }
 
     fn abandon(self: Box<Self>) {

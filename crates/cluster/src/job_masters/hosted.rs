@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResult, JobStatus, Peer, PeerAddress,
-    RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskStateUpdate,
+    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
+    JobStatus, Peer, PeerAddress, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
+    TaskStateUpdate,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::ProgramReference;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
     OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
@@ -242,6 +243,22 @@ impl JobMasterGateway for HostedJobMaster {
     async fn program(&self) -> RpcResult<Option<ProgramReference>> {
         let of_end = |end: &JobEnd| end.details.graph.config.program.clone();
         self.ask(self.gateway.program(), of_end).await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.call(self.gateway.resource_requirements()).await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.call(self.gateway.update_resource_requirements(requirements)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        // A job that has ended has none any more.
+        self.ask(self.gateway.query_metrics(query), |_| MetricsSnapshot::default()).await
     }
 
     async fn cancel(&self) -> RpcResult<()> {

@@ -4,11 +4,15 @@
 
 mod cancellation;
 mod connector_failures;
+mod elastic;
 mod exactly_once_files;
 mod failover;
 mod failures;
+mod metrics;
 mod partitioners;
 mod restarts;
+#[cfg(feature = "s3")]
+mod s3;
 mod scale;
 mod stopping;
 mod support;

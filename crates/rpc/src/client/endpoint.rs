@@ -16,10 +16,15 @@ use futures::{
 };
 use hurtig_cluster_api::{RpcError, RpcResult};
 use hurtig_env::{Clock, Runtimes};
+use hurtig_tls::InternalTls;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
@@ -38,6 +43,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// Everything needed to dial.
 struct Dialer {
     limits: RpcLimits,
+    tls: Option<InternalTls>,
     runtimes: Runtimes,
     clock: Clock,
     closed: CancellationToken,
@@ -51,9 +57,14 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(crate) fn new(limits: RpcLimits, runtimes: Runtimes, clock: Clock) -> Self {
+    pub(crate) fn new(
+        limits: RpcLimits,
+        tls: Option<InternalTls>,
+        runtimes: Runtimes,
+        clock: Clock,
+    ) -> Self {
         let closed = CancellationToken::new();
-        let dialer = Arc::new(Dialer { limits, runtimes, clock, closed });
+        let dialer = Arc::new(Dialer { limits, tls, runtimes, clock, closed });
         Self { dialer, known: Mutex::default() }
     }
 
@@ -168,17 +179,16 @@ async fn dial(dialer: Arc<Dialer>, address: String) -> Result<Link, Arc<str>> {
     let connecting = async {
         let stream = TcpStream::connect(&address).await.map_err(|e| e.to_string())?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
-        let executor = OnRuntime(dialer.runtimes.control.clone());
-        Builder::new(executor)
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .keep_alive_interval(limits.keep_alive_interval)
-            .keep_alive_timeout(limits.keep_alive_timeout)
-            .keep_alive_while_idle(true)
-            .handshake::<_, Body>(TokioIo::new(Severable::new(stream, dialer.closed.clone())))
-            .await
-            .map_err(|e| e.to_string())
+        let stream = Severable::new(stream, dialer.closed.clone());
+        match &dialer.tls {
+            None => handshake(stream, &dialer).await,
+            Some(tls) => {
+                let mut stream = tls.connect(stream);
+                // Completed here, so that a refusal is told as one.
+                stream.handshake().await.map_err(|e| format!("TLS: {e}"))?;
+                handshake(stream, &dialer).await
+            }
+        }
     };
     let connected = tokio::select! {
         connected = tokio::time::timeout(limits.connect_timeout, connecting) => connected,
@@ -199,6 +209,29 @@ async fn dial(dialer: Arc<Dialer>, address: String) -> Result<Link, Arc<str>> {
         end.send_replace(Some((clock.monotonic(), reason.into())));
     });
     Ok(Link { requests, ended, useful: Arc::default() })
+}
+
+type Ending = BoxFuture<'static, hyper::Result<()>>;
+
+/// Speaks HTTP/2: what sends requests, and what ends with the connection.
+async fn handshake<S>(stream: S, dialer: &Dialer) -> Result<(SendRequest<Body>, Ending), String>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let limits = &dialer.limits;
+    let (requests, connection) = Builder::new(OnRuntime(dialer.runtimes.control.clone()))
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(limits.keep_alive_interval)
+        .keep_alive_timeout(limits.keep_alive_timeout)
+        .keep_alive_while_idle(true)
+        // Answers to calls that were given up come late, and are no error.
+        .max_concurrent_reset_streams(limits.max_calls_per_connection as usize)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| e.to_string())?;
+    Ok((requests, connection.boxed()))
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResult, JobStatus,
-    TaskExecutorOverview,
+    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResourceRequirements,
+    JobResult, JobStatus, TaskExecutorOverview,
 };
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 use crate::{argument::plain_arguments, gateway::gateway};
@@ -29,8 +29,11 @@ gateway! { DispatcherGateway, "Dispatcher":
     ask checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     wait job_result(job: JobId) -> JobResult;
     ask accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
+    ask resource_requirements(job: JobId) -> JobResourceRequirements;
+    ask update_resource_requirements(job: JobId, requirements: JobResourceRequirements) -> ();
     ask coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     ask task_executors() -> Vec<TaskExecutorOverview>;
+    ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 plain_arguments!(
@@ -38,8 +41,11 @@ plain_arguments!(
     JobDetails,
     JobGraph,
     JobId,
+    JobResourceRequirements,
     JobResult,
     JobStatus,
+    MetricsQuery,
+    MetricsSnapshot,
     OperatorId,
     SavepointFormat,
     TerminateKind,

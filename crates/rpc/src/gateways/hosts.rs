@@ -6,6 +6,7 @@ use hurtig_cluster_api::{
     CheckpointNews, HostId, HostParentGateway, JobMasterGateway, PeerAddress,
     TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
 };
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{AllocationId, ExecutionAttemptId, OperatorId};
 
 use crate::{argument::plain_arguments, gateway::gateway};
@@ -25,6 +26,7 @@ mod task_host {
         ask notify_checkpoint(attempt: ExecutionAttemptId, news: CheckpointNews) -> ();
         ask release_slot(allocation: AllocationId) -> ();
         ask io_metrics() -> Vec<(ExecutionAttemptId, TaskIoMetrics)>;
+        ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
         ask shut_down() -> ();
     }
 }

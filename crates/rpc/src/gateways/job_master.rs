@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResult, JobStatus, PeerAddress,
-    SlotOffer, TaskExecutorGateway, TaskStateUpdate,
+    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
+    JobStatus, PeerAddress, SlotOffer, TaskExecutorGateway, TaskStateUpdate,
 };
 use hurtig_graph::ProgramReference;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
     OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
@@ -52,10 +52,13 @@ gateway! { JobMasterGateway, "JobMaster":
     ask task_host_failed(resource: ResourceId, reason: String) -> ();
     ask program() -> Option<ProgramReference>;
     ask notify_not_enough_slots(available: u32) -> ();
+    ask resource_requirements() -> JobResourceRequirements;
+    ask update_resource_requirements(requirements: JobResourceRequirements) -> ();
     ask cancel() -> ();
     ask status() -> JobStatus;
     ask details() -> JobDetails;
     ask accumulators() -> BTreeMap<String, AccumulatorValue>;
+    ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     wait result() -> JobResult;
     ask coordination_request(operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
 }

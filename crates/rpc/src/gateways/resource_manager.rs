@@ -6,6 +6,7 @@ use hurtig_cluster_api::{
     FencingToken, JobMasterGateway, ResourceManagerGateway, SlotId, SlotReport,
     TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
 };
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 
 use crate::{argument::plain_arguments, gateway::gateway};
@@ -26,6 +27,7 @@ gateway! { ResourceManagerGateway, "ResourceManager":
     ask disconnect_job_master(job: JobId) -> ();
     ask declare_required_slots(job: JobId, token: FencingToken, slots: u32) -> ();
     ask task_executors() -> Vec<TaskExecutorOverview>;
+    ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 plain_arguments!(

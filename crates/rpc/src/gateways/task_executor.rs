@@ -6,6 +6,7 @@ use hurtig_cluster_api::{
     FencingToken, JobHeartbeatAnswer, JobMasterGateway, SlotId, TaskDeploymentDescriptor,
     TaskExecutorGateway,
 };
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
 };
@@ -40,6 +41,7 @@ gateway! { TaskExecutorGateway, "TaskExecutor":
     ask heartbeat_from_resource_manager() -> ();
     ask heartbeat_from_job_master(job: JobId, slots: Vec<AllocationId>) -> JobHeartbeatAnswer;
     ask disconnect_job_master(job: JobId, reason: String) -> ();
+    ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 plain_arguments!(

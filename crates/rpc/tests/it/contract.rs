@@ -29,7 +29,7 @@ contract!(
     DispatcherGateway,
     RecordingDispatcher,
     exercise_dispatcher,
-    12
+    13
 );
 contract!(
     resource_manager_calls_survive_the_way,
@@ -50,14 +50,14 @@ contract!(
     JobMasterGateway,
     RecordingJobMaster,
     exercise_job_master,
-    19
+    20
 );
 contract!(
     task_host_calls_survive_the_way,
     TaskHostGateway,
     RecordingTaskHost,
     exercise_task_host,
-    8
+    9
 );
 contract!(
     host_parent_calls_survive_the_way,

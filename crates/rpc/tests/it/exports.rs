@@ -114,6 +114,7 @@ keeper! {
     heartbeat_from_resource_manager() -> ();
     heartbeat_from_job_master(JobId, Vec<AllocationId>) -> JobHeartbeatAnswer;
     disconnect_job_master(JobId, String) -> ();
+    query_metrics(hurtig_metrics::MetricsQuery) -> hurtig_metrics::MetricsSnapshot;
 }
 
 impl Keeper {
@@ -198,14 +199,21 @@ handle! {
     ) -> ();
     trigger_checkpoint() -> String;
     trigger_savepoint(String, hurtig_types::SavepointFormat) -> String;
+    stop_with_savepoint(
+        String, hurtig_types::SavepointFormat, hurtig_types::TerminateKind) -> String;
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(AllocationId, String) -> ();
     disconnect_task_executor(ResourceId, String) -> ();
+    task_host_failed(ResourceId, String) -> ();
+    program() -> Option<hurtig_graph::ProgramReference>;
     notify_not_enough_slots(u32) -> ();
+    resource_requirements() -> hurtig_cluster_api::JobResourceRequirements;
+    update_resource_requirements(hurtig_cluster_api::JobResourceRequirements) -> ();
     cancel() -> ();
     status() -> JobStatus;
     details() -> JobDetails;
     accumulators() -> std::collections::BTreeMap<String, hurtig_metrics::AccumulatorValue>;
+    query_metrics(hurtig_metrics::MetricsQuery) -> hurtig_metrics::MetricsSnapshot;
     result() -> JobResult;
     coordination_request(hurtig_types::OperatorId, Vec<u8>) -> Vec<u8>;
 }
@@ -237,7 +245,7 @@ async fn a_process_without_server_cannot_pass_its_gateways() {
     let keeper = Arc::new(Keeper::default());
     let (_callee, _caller, export, _) = connected::<dyn TaskExecutorGateway>(keeper).await;
     let (limits, runtimes) = (RpcLimits::default(), Runtimes::current());
-    let service = RpcService::client_only(limits, &runtimes, Clock::system());
+    let service = RpcService::client_only(limits, None, &runtimes, Clock::system());
     let executor: Arc<dyn TaskExecutorGateway> = service.connect(export.address()).unwrap();
     let refused = tell(&executor, RecordingJobMaster::plain()).await.unwrap_err();
     assert_eq!(refused.to_string(), "a JobMaster cannot be called here: there is no RPC server");

@@ -59,7 +59,7 @@ impl<'de> Deserializer<'de> for &Source {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bool(self.next() % 2 == 0)
+        visitor.visit_bool(self.next().is_multiple_of(2))
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -83,7 +83,7 @@ impl<'de> Deserializer<'de> for &Source {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.next() % 4 == 0 { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.next().is_multiple_of(4) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use hurtig_cluster_api::*;
 use hurtig_graph::{JobGraph, ProgramReference};
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::*;
 use tokio::sync::Semaphore;
 
@@ -96,7 +96,7 @@ impl Sample for Arc<dyn TaskExecutorGateway> {
 #[async_trait]
 impl Sample for Arc<dyn TaskHostGateway> {
     fn sample() -> Self {
-        Arc::new(RecordingTaskHost(Log::default()))
+        Arc::new(RecordingTaskHost::new(Log::default()))
     }
 
     async fn describe(&self) -> String {
@@ -174,11 +174,20 @@ recorder! { RecordingDispatcher, DispatcherGateway, exercise_dispatcher:
     cancel_job(job: JobId) -> ();
     trigger_checkpoint(job: JobId) -> String;
     trigger_savepoint(job: JobId, directory: String, format: SavepointFormat) -> String;
+    stop_with_savepoint(
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> String;
     checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     job_result(job: JobId) -> JobResult;
     accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
+    resource_requirements(job: JobId) -> JobResourceRequirements;
+    update_resource_requirements(job: JobId, requirements: JobResourceRequirements) -> ();
     coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     task_executors() -> Vec<TaskExecutorOverview>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 recorder! { RecordingResourceManager, ResourceManagerGateway, exercise_resource_manager:
@@ -197,6 +206,7 @@ recorder! { RecordingResourceManager, ResourceManagerGateway, exercise_resource_
     disconnect_job_master(job: JobId) -> ();
     declare_required_slots(job: JobId, token: FencingToken, slots: u32) -> ();
     task_executors() -> Vec<TaskExecutorOverview>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 recorder! { RecordingTaskExecutor, TaskExecutorGateway, exercise_task_executor:
@@ -217,6 +227,7 @@ recorder! { RecordingTaskExecutor, TaskExecutorGateway, exercise_task_executor:
     heartbeat_from_resource_manager() -> ();
     heartbeat_from_job_master(job: JobId, slots: Vec<AllocationId>) -> JobHeartbeatAnswer;
     disconnect_job_master(job: JobId, reason: String) -> ();
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
 }
 
 recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
@@ -241,16 +252,24 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
     ) -> ();
     trigger_checkpoint() -> String;
     trigger_savepoint(directory: String, format: SavepointFormat) -> String;
+    stop_with_savepoint(
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> String;
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(allocation: AllocationId, reason: String) -> ();
     disconnect_task_executor(resource: ResourceId, reason: String) -> ();
     task_host_failed(resource: ResourceId, reason: String) -> ();
     program() -> Option<ProgramReference>;
     notify_not_enough_slots(available: u32) -> ();
+    resource_requirements() -> JobResourceRequirements;
+    update_resource_requirements(requirements: JobResourceRequirements) -> ();
     cancel() -> ();
     status() -> JobStatus;
     details() -> JobDetails;
     accumulators() -> BTreeMap<String, AccumulatorValue>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     result() -> JobResult;
     coordination_request(operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
 }
@@ -263,6 +282,7 @@ recorder! { RecordingTaskHost, TaskHostGateway, exercise_task_host:
     notify_checkpoint(attempt: ExecutionAttemptId, news: CheckpointNews) -> ();
     release_slot(allocation: AllocationId) -> ();
     io_metrics() -> Vec<(ExecutionAttemptId, TaskIoMetrics)>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     shut_down() -> ();
 }
 

@@ -48,6 +48,27 @@ async fn a_call_without_answer_times_out_and_one_that_waits_by_nature_does_not()
 }
 
 #[tokio::test]
+async fn many_calls_that_time_out_together_do_not_end_the_connection() {
+    let (hold, master) = RecordingJobMaster::held();
+    let (_callee, _caller, export, _) = connected(master).await;
+    let caller = impatient().await;
+    let client: Master = caller.service().connect(export.address()).unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.result().await }
+    });
+    one(&hold.entered).await;
+    for _ in 0..3 {
+        let calls = (0..500).map(|_| client.status());
+        for answer in futures::future::join_all(calls).await {
+            assert_eq!(answer.unwrap_err(), RpcError::Timeout(40));
+        }
+    }
+    hold.release.add_permits(2000);
+    soon(waiting).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn the_death_of_a_peer_is_known_at_once() {
     let (hold, master) = RecordingJobMaster::held();
     let (callee, caller, export, client) = connected(master).await;
