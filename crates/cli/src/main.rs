@@ -14,6 +14,7 @@
 mod args;
 mod checkpoint;
 mod config;
+mod processes;
 mod savepoint;
 
 use std::{
@@ -62,6 +63,9 @@ fn run(arguments: Arguments) -> CommandResult {
         Topic::Savepoint(command) => savepoint::run(command),
         Topic::Checkpoint(command) => checkpoint::run(command),
         Topic::Config(command) => config::run(&command),
+        Topic::JobManager(command) => processes::job_manager(&command),
+        Topic::TaskManager(command) => processes::task_manager(&command),
+        Topic::Cluster(command) => processes::cluster(&command),
     }
 }
 
@@ -81,7 +85,12 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = processes::launch(std::env::args_os().skip(1)) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     match run(Arguments::parse()) {
+        Ok(outcome) if outcome.text.is_empty() && !outcome.damaged => ExitCode::SUCCESS,
         Ok(outcome) => match print(&outcome.text) {
             Ok(()) => ExitCode::from(if outcome.damaged { 3 } else { 0 }),
             // Whoever read has seen enough.

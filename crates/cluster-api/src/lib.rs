@@ -10,9 +10,11 @@ pub mod actor;
 pub mod back_pressure;
 pub mod checkpoints;
 pub mod gateway;
+pub mod hosts;
 pub mod job;
 pub mod metrics;
 pub mod peer;
+pub mod programs;
 pub mod requirements;
 pub mod slot;
 pub mod task;
@@ -27,12 +29,17 @@ pub use gateway::{
     DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
     RpcResult, TaskExecutorGateway,
 };
+pub use hosts::{CheckpointNews, HostId, HostParentGateway, TaskHostGateway};
 pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
+pub use programs::{
+    BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
+    ProgramRequest, ProgramRunner,
+};
 pub use requirements::{JobResourceRequirements, ParallelismBounds};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{

@@ -14,7 +14,7 @@ use hurtig_cluster_api::{
     TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_graph::JobGraph;
+use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::{
     AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
 };
@@ -74,6 +74,7 @@ pub(crate) enum Message {
     DeployFailed(ExecutionAttemptId, RpcError),
     ExecutorLost(ResourceId, String),
     SlotFailed(AllocationId, String),
+    HostFailed(ResourceId, String),
     Metrics(Vec<(ExecutionAttemptId, TaskIoMetrics)>),
     CoordinatorEvent {
         vertex: JobVertexId,
@@ -133,6 +134,7 @@ struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    program: Option<Arc<ProgramReference>>,
     job: JobId,
     metrics: MetricGroup,
     mailbox: Mailbox<Message>,
@@ -154,10 +156,12 @@ impl JobMaster {
             runtimes.clone(),
             mailbox.clone(),
         );
+        let program = graph.config.program.clone().map(Arc::new);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
         let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
         let handle = JobMasterHandle {
+            program,
             job,
             metrics: services.metrics.clone(),
             mailbox: mailbox.clone(),
@@ -402,6 +406,10 @@ impl JobMaster {
             }
             Message::SlotFailed(allocation, reason) => {
                 self.scheduler.on_slot_lost(allocation, &reason, now)
+            }
+            Message::HostFailed(resource, reason) => {
+                tracing::warn!(%resource, reason, "a task host cannot be started");
+                self.fail_running(&reason, None)
             }
             Message::Metrics(metrics) => {
                 for (attempt, reading) in metrics {
@@ -783,6 +791,10 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.tell(Message::ExecutorLost(resource, reason)).await
     }
 
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
+        self.mailbox.tell(Message::HostFailed(resource, reason)).await
+    }
+
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
         self.mailbox.tell(Message::NotEnoughSlots(available)).await
     }
@@ -796,6 +808,10 @@ impl JobMasterGateway for JobMasterHandle {
         requirements: JobResourceRequirements,
     ) -> RpcResult<()> {
         self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
+    }
+
+    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
+        Ok(self.program.as_deref().cloned())
     }
 
     async fn cancel(&self) -> RpcResult<()> {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod processes;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

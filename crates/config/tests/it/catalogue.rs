@@ -109,14 +109,18 @@ fn the_options_that_change_something_are_known() {
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        process.jobmanager.working-dir
+        env.log.dir
+        env.log.max
+        blob.storage.directory
+        blob.fetch.retries
+        blob.max-size
+        blob.storage.max-size
+        blob.cache.max-size
         jobmanager.rpc.address
         jobmanager.rpc.port
         jobmanager.bind-host
         jobmanager.rpc.bind-port
-        pekko.ask.timeout
-        pekko.tcp.timeout
-        pekko.framesize
-        pekko.retry-gate-closed-for
         jobmanager.scheduler
         scheduler-mode
         jobmanager.adaptive-scheduler.submission.resource-wait-timeout
@@ -136,11 +140,17 @@ fn the_options_that_change_something_are_known() {
         resourcemanager.standalone.start-up-time
         resourcemanager.start-worker.max-failure-rate
         resourcemanager.start-worker.retry-interval
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
         taskmanager.numberOfTaskSlots
         taskmanager.host
         taskmanager.bind-host
         taskmanager.rpc.port
         taskmanager.rpc.bind-port
+        taskmanager.resource-id
+        taskmanager.slot.timeout
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction
@@ -151,13 +161,6 @@ fn the_options_that_change_something_are_known() {
         taskmanager.network.memory.floating-buffers-per-gate
         taskmanager.network.partition-request-timeout
         taskmanager.network.retries
-        security.ssl.internal.enabled
-        security.ssl.protocol
-        security.ssl.keystore
-        security.ssl.truststore
-        security.ssl.internal.keystore
-        security.ssl.internal.truststore
-        taskmanager.data.ssl.enabled
         metrics.reporters
         metrics.latency.interval
         metrics.latency.granularity
@@ -170,6 +173,13 @@ fn the_options_that_change_something_are_known() {
         metrics.scope.task
         metrics.scope.operator
         metrics.scope.delimiter
+        security.ssl.internal.enabled
+        security.ssl.protocol
+        security.ssl.keystore
+        security.ssl.truststore
+        security.ssl.internal.keystore
+        security.ssl.internal.truststore
+        taskmanager.data.ssl.enabled
     "#]]
     .assert_eq(&keys);
 }
