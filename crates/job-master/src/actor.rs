@@ -116,6 +116,8 @@ pub struct JobMaster {
     pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
     stop: Option<StopRequest>,
+    /// Tasks are about to start over, whatever the scheduler says already.
+    pub(crate) restoring: bool,
     pub(crate) services: JobMasterServices,
     pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -180,6 +182,7 @@ impl JobMaster {
             checkpoints,
             executors: BTreeMap::new(),
             stop: None,
+            restoring: false,
             services,
             mailbox,
             status,
@@ -525,11 +528,18 @@ impl JobMaster {
                     Ok(())
                 }
                 Effect::StopSavepoint(taken) => {
-                    let stop = self.stop.take();
-                    if let (Some(stop), Ok(_)) = (&stop, &taken) {
-                        self.scheduler.on_stopping(stop.kind);
-                    }
+                    let (stop, is_taken) = (self.stop.take(), taken.is_ok());
+                    let kind = stop.as_ref().map(|stop| stop.kind).filter(|_| is_taken);
                     self.stop = stop.and_then(|stop| stop.on_savepoint(taken));
+                    match kind {
+                        // A task has failed while the savepoint was being completed.
+                        Some(kind) if self.is_restarting() => {
+                            self.stop = self.stop.take().and_then(StopRequest::on_restart);
+                            commands.extend(self.restart_from_stop(kind));
+                        }
+                        Some(kind) => self.scheduler.on_stopping(kind),
+                        None => {}
+                    }
                     Ok(())
                 }
                 Effect::FailJob(cause, task) => {
@@ -606,11 +616,13 @@ impl JobMaster {
         commands: &mut Vec<Command>,
     ) -> Result<Option<CheckpointId>, FlowError> {
         let now = self.now();
+        self.restoring = true;
         let effects = self.checkpoints.on(|coordinator| coordinator.on_restarting(now));
         self.take_effect(effects, commands);
         let mut effects = Vec::new();
         let restored = self.checkpoints.restore_point(now, &mut effects).await;
         self.take_effect(effects, commands);
+        self.restoring = false;
         restored
     }
 
