@@ -66,14 +66,14 @@ pub enum ProcessError {
 
 /// What a process was told to end by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopSignal {
     /// SIGTERM.
     Terminate,
     /// SIGINT: the terminal's interrupt.
     Interrupt,
 }
 
-impl std::fmt::Display for Stop {
+impl std::fmt::Display for StopSignal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Terminate => "SIGTERM",
@@ -86,13 +86,13 @@ impl std::fmt::Display for Stop {
 ///
 /// # Errors
 /// If signals cannot be caught.
-pub async fn until_stopped() -> Result<Stop, ProcessError> {
+pub async fn until_stopped() -> Result<StopSignal, ProcessError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signals)?;
     let stop = tokio::select! {
         biased;
-        _ = terminate.recv() => Stop::Terminate,
-        _ = interrupt.recv() => Stop::Interrupt,
+        _ = terminate.recv() => StopSignal::Terminate,
+        _ = interrupt.recv() => StopSignal::Interrupt,
     };
     tokio::spawn(async move {
         tokio::select! {
