@@ -43,6 +43,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-connectors", 6),
     ("hurtig-state-processor", 6),
     ("hurtig", 6),
+    ("hurtig-rest", 7),
     ("hurtig-cli", 7),
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
@@ -63,6 +64,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-state-processor", "hurtig-connectors", "a queue of splits"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
+    ("hurtig-cli", "hurtig-rest", "commands for a cluster are REST requests"),
 ];
 
 /// Heavy dependencies and the one crate that may have them.

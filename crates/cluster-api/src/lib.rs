@@ -23,7 +23,7 @@ pub use gateway::{
     RpcResult, TaskExecutorGateway,
 };
 pub use job::{
-    JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
+    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};

@@ -17,7 +17,7 @@
 use std::collections::BTreeSet;
 
 use hurtig_cluster_api::{
-    ExecutionState, FailureClass, FailureInfo, JobStatus, PeerAddress, SlotOffer,
+    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, PeerAddress, SlotOffer,
     TaskDeploymentDescriptor, TaskStateUpdate,
 };
 use hurtig_graph::JobGraph;
@@ -84,6 +84,7 @@ pub struct JobScheduler {
     status: JobStatus,
     transitions: Vec<(JobStatus, i64)>,
     failures: Vec<FailureInfo>,
+    exceptions: Vec<ExceptionHistoryEntry>,
     root_failure: Option<FailureInfo>,
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
@@ -105,6 +106,7 @@ impl JobScheduler {
             status: JobStatus::Created,
             transitions: vec![(JobStatus::Created, now_ms)],
             failures: Vec::new(),
+            exceptions: Vec::new(),
             root_failure: None,
             restarts: 0,
             restarting: BTreeSet::new(),
@@ -137,6 +139,11 @@ impl JobScheduler {
     /// The newest failures, oldest first.
     pub fn failures(&self) -> &[FailureInfo] {
         &self.failures
+    }
+
+    /// The same failures with where they happened and what came with them.
+    pub fn exceptions(&self) -> &[ExceptionHistoryEntry] {
+        &self.exceptions
     }
 
     /// Why the job failed.
@@ -221,6 +228,8 @@ impl JobScheduler {
                 let execution = self.graph.execution_mut(*index);
                 let _ = execution.transition(ExecutionState::Deploying, now_ms);
                 execution.allocation = Some(deployment.allocation);
+                execution.location =
+                    self.pool.slot(deployment.allocation).map(|slot| slot.data_address.clone());
                 commands.push(Command::Deploy(Box::new(deployment)));
             }
         }
@@ -303,11 +312,29 @@ impl JobScheduler {
         commands
     }
 
-    fn remember(&mut self, failure: FailureInfo) {
+    /// Adds a failure to the history; `index` is the task that failed.
+    fn remember(&mut self, failure: FailureInfo, index: Option<usize>) {
         if self.failures.len() == REMEMBERED_FAILURES {
             self.failures.remove(0);
+            self.exceptions.remove(0);
         }
+        self.exceptions.push(self.history_entry(failure.clone(), index));
         self.failures.push(failure);
+    }
+
+    fn history_entry(&self, failure: FailureInfo, index: Option<usize>) -> ExceptionHistoryEntry {
+        let location = index.and_then(|index| self.graph.execution(index).location.clone());
+        ExceptionHistoryEntry { failure, location, concurrent: Vec::new() }
+    }
+
+    /// Adds a failure to what came with the last one.
+    fn remember_concurrent(&mut self, failure: FailureInfo, index: usize) {
+        let entry = self.history_entry(failure, Some(index));
+        if let Some(last) = self.exceptions.last_mut()
+            && last.concurrent.len() < REMEMBERED_FAILURES
+        {
+            last.concurrent.push(entry);
+        }
     }
 
     /// A subtask has failed: restart its region, or fail the job.
@@ -321,10 +348,10 @@ impl JobScheduler {
         let region = self.graph.execution(index).region;
         let restarting = self.restarting.contains(&region);
         if restarting || !matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
-            self.handle_further_failure(restarting, failure, now_ms, commands);
+            self.handle_further_failure(index, restarting, failure, now_ms, commands);
             return;
         }
-        self.remember(failure.clone());
+        self.remember(failure.clone(), Some(index));
         let delay = match failure.class {
             FailureClass::Fatal => None,
             _ => self.backoff.on_failure(now_ms),
@@ -346,6 +373,7 @@ impl JobScheduler {
     /// consequence, or, if that one was only that an input was lost, the cause.
     fn handle_further_failure(
         &mut self,
+        index: usize,
         restarting: bool,
         failure: FailureInfo,
         now_ms: i64,
@@ -356,17 +384,21 @@ impl JobScheduler {
         }
         if restarting {
             if failure.class == FailureClass::Fatal {
-                self.remember(failure.clone());
+                self.remember(failure.clone(), Some(index));
                 self.fail_job(failure, now_ms, commands);
             } else if self.failures.last().is_some_and(|f| f.class == FailureClass::InputLost) {
-                self.remember(failure);
+                self.remember(failure, Some(index));
+            } else {
+                self.remember_concurrent(failure, index);
             }
         } else if let Some(root) = &mut self.root_failure
             && self.status == JobStatus::Failing
             && root.class == FailureClass::InputLost
         {
             *root = failure.clone();
-            self.remember(failure);
+            self.remember(failure, Some(index));
+        } else if self.status == JobStatus::Failing {
+            self.remember_concurrent(failure, index);
         }
     }
 
@@ -375,6 +407,9 @@ impl JobScheduler {
     pub fn fail_job(&mut self, failure: FailureInfo, now_ms: i64, commands: &mut Vec<Command>) {
         if self.status.is_globally_terminal() || self.status == JobStatus::Failing {
             return;
+        }
+        if self.failures.last() != Some(&failure) {
+            self.remember(failure.clone(), None);
         }
         self.root_failure.get_or_insert(failure);
         self.set_status(JobStatus::Failing, now_ms, commands);
