@@ -10,6 +10,7 @@ pub mod actor;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
+pub mod programs;
 pub mod slot;
 pub mod task;
 
@@ -25,6 +26,10 @@ pub use gateway::{
 pub use job::{
     ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
+};
+pub use programs::{
+    BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
+    ProgramRequest, ProgramRunner,
 };
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{

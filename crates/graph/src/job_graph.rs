@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use hurtig_types::{
-    CheckpointConfig, EdgeId, JobId, JobVertexId, OperatorId, RecoveryClaimMode, SideTag,
+    BlobId, CheckpointConfig, EdgeId, GraphFingerprint, JobId, JobVertexId, OperatorId,
+    RecoveryClaimMode, SideTag,
 };
 use serde::{Deserialize, Serialize};
 
@@ -177,6 +178,38 @@ pub struct JobConfig {
     pub checkpoint_directory: Option<String>,
     /// Checkpoint or savepoint to start from.
     pub restore_from: Option<RestoreFrom>,
+    /// The binary that has the job's code; `None` if the code is in the processes themselves.
+    pub program: Option<ProgramReference>,
+    /// The distributed cache: files that every task can read, by the name that the program gave.
+    pub cached_files: BTreeMap<String, CachedFile>,
+}
+
+/// Where a job's code comes from, and how the processes that run it start it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramReference {
+    /// The binary.
+    pub binary: BlobId,
+    /// Its name, for people.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// What the one who submitted it has configured, by key; the program sees it over the
+    /// cluster's configuration.
+    pub configuration: BTreeMap<String, String>,
+    /// [`JobGraph::fingerprint`] of the graph that was submitted: a process in which the program
+    /// builds another one must not run it.
+    pub fingerprint: GraphFingerprint,
+}
+
+/// A file of the distributed cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedFile {
+    /// The path that was registered: where the program was planned, the file was there.
+    pub path: String,
+    /// It may be executed.
+    pub executable: bool,
+    /// Its content, once the job is submitted to a cluster of processes.
+    pub blob: Option<BlobId>,
 }
 
 /// What a job starts from.
@@ -201,6 +234,8 @@ impl Default for JobConfig {
             checkpoints: CheckpointConfig::default(),
             checkpoint_directory: None,
             restore_from: None,
+            program: None,
+            cached_files: BTreeMap::new(),
         }
     }
 }
