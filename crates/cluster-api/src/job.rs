@@ -77,6 +77,8 @@ pub struct JobOverview {
     pub start_time_ms: i64,
     /// When it ended.
     pub end_time_ms: Option<i64>,
+    /// When it, or one of its tasks, has last changed its state.
+    pub last_modification_ms: i64,
     /// Number of subtasks in each state.
     pub tasks: BTreeMap<ExecutionState, u32>,
 }

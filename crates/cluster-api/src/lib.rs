@@ -24,8 +24,8 @@ pub use gateway::{
     RpcResult, TaskExecutorGateway,
 };
 pub use job::{
-    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
-    VertexDetails,
+    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails,
+    TaskExecutorOverview, VertexDetails,
 };
 pub use programs::{
     BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,

@@ -82,7 +82,10 @@ pub(crate) fn details(scheduler: &JobScheduler, checkpoints: CheckpointStatsCoun
     let start_time_ms = transitions.first().map_or(0, |(_, at)| *at);
     let ended = transitions.last().filter(|(status, _)| status.is_globally_terminal());
     let mut tasks: BTreeMap<ExecutionState, u32> = BTreeMap::new();
+    let mut last_modification_ms = transitions.last().map_or(0, |(_, at)| *at);
     for execution in scheduler.graph().executions() {
+        let entered = execution.timestamps.get(&execution.state).copied().unwrap_or_default();
+        last_modification_ms = last_modification_ms.max(entered);
         *tasks.entry(execution.state).or_default() += 1;
     }
     JobDetails {
@@ -92,6 +95,7 @@ pub(crate) fn details(scheduler: &JobScheduler, checkpoints: CheckpointStatsCoun
             status: scheduler.status(),
             start_time_ms,
             end_time_ms: ended.map(|(_, at)| *at),
+            last_modification_ms,
             tasks,
         },
         vertices: vertices(scheduler),

@@ -17,8 +17,8 @@
 use std::collections::BTreeSet;
 
 use hurtig_cluster_api::{
-    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, PeerAddress, SlotOffer,
-    TaskDeploymentDescriptor, TaskStateUpdate,
+    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, PeerAddress,
+    SlotOffer, TaskDeploymentDescriptor, TaskStateUpdate,
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::Accumulators;

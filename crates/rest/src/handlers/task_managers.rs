@@ -1,0 +1,114 @@
+//! TaskManagers: list and details.
+
+use std::collections::BTreeMap;
+
+use hurtig_cluster_api::{ExecutionState, TaskExecutorOverview};
+use hurtig_types::{AllocationId, JobId, ResourceId};
+
+use crate::{
+    error::{RestError, RestResult},
+    messages::task_managers::{
+        HardwareDescription, ResourceProfileInfo, SlotInfo, TaskExecutorMemoryConfiguration,
+        TaskManagerDetailsInfo, TaskManagerInfo, TaskManagerMetricsInfo, TaskManagersInfo,
+    },
+    metric_source::MetricValues,
+    server::call::Call,
+};
+
+/// Slots in use, and tasks in each of them.
+type Slots = BTreeMap<(JobId, AllocationId), u32>;
+
+pub(crate) fn not_found(id: ResourceId) -> RestError {
+    RestError::not_found(format!("TaskManager {id} not found"))
+}
+
+/// Which slots jobs have deployed tasks to, by TaskManager.
+async fn slots_in_use(call: &Call) -> RestResult<BTreeMap<ResourceId, Slots>> {
+    let dispatcher = &call.context.services.dispatcher;
+    let mut slots: BTreeMap<ResourceId, Slots> = BTreeMap::new();
+    for job in dispatcher.list_jobs().await? {
+        if job.status.is_globally_terminal() {
+            continue;
+        }
+        // A job that has ended meanwhile uses nothing.
+        let Ok(details) = dispatcher.job_details(job.job_id).await else { continue };
+        for subtask in details.vertices.iter().flat_map(|vertex| &vertex.subtasks) {
+            let deployed =
+                subtask.state >= ExecutionState::Deploying && !subtask.state.is_terminal();
+            if let (true, Some(resource), Some(allocation)) =
+                (deployed, subtask.task_executor, subtask.allocation)
+            {
+                *slots.entry(resource).or_default().entry((job.job_id, allocation)).or_default() +=
+                    1;
+            }
+        }
+    }
+    Ok(slots)
+}
+
+fn info(executor: &TaskExecutorOverview, slots: Option<&Slots>) -> TaskManagerInfo {
+    let port = executor.data_address.rsplit(':').next().and_then(|port| port.parse().ok());
+    TaskManagerInfo {
+        id: executor.resource.to_string(),
+        path: executor.data_address.clone(),
+        data_port: port.unwrap_or_default(),
+        jmx_port: -1,
+        time_since_last_heartbeat: executor.last_heartbeat_ms,
+        slots_number: executor.slots,
+        free_slots: executor.free_slots,
+        assigned_tasks: slots.map_or(0, |slots| slots.values().sum()),
+        total_resource: ResourceProfileInfo::default(),
+        free_resource: ResourceProfileInfo::default(),
+        hardware: HardwareDescription::default(),
+        memory_configuration: TaskExecutorMemoryConfiguration::default(),
+        blocked: false,
+    }
+}
+
+pub(crate) async fn all(call: Call) -> RestResult<TaskManagersInfo> {
+    let slots = slots_in_use(&call).await?;
+    let executors = call.context.services.dispatcher.task_executors().await?;
+    let infos = executors.iter().map(|executor| info(executor, slots.get(&executor.resource)));
+    Ok(TaskManagersInfo { taskmanagers: infos.collect() })
+}
+
+pub(crate) async fn details(call: Call) -> RestResult<TaskManagerDetailsInfo> {
+    let id = call.task_manager()?;
+    let executors = call.context.services.dispatcher.task_executors().await?;
+    let executor = executors.iter().find(|executor| executor.resource == id);
+    let executor = executor.ok_or_else(|| not_found(id))?;
+    let slots = slots_in_use(&call).await?.remove(&id).unwrap_or_default();
+    let values = call.context.services.metrics.task_managers(Some(id)).await?.remove(&id);
+    let allocated = slots.iter().map(|((job, _), tasks)| SlotInfo {
+        job_id: job.to_string(),
+        resource: ResourceProfileInfo::default(),
+        assigned_tasks: *tasks,
+    });
+    Ok(TaskManagerDetailsInfo {
+        info: info(executor, Some(&slots)),
+        allocated_slots: allocated.collect(),
+        metrics: memory(&values.unwrap_or_default()),
+    })
+}
+
+/// Memory and buffers, as far as metrics tell.
+fn memory(values: &MetricValues) -> TaskManagerMetricsInfo {
+    let number = |id: &str| -> u64 {
+        let value = values.get(id).and_then(|text| text.parse::<f64>().ok());
+        value.map_or(0, |value| value.max(0.0) as u64)
+    };
+    TaskManagerMetricsInfo {
+        heap_used: number("Status.JVM.Memory.Heap.Used"),
+        heap_committed: number("Status.JVM.Memory.Heap.Committed"),
+        heap_max: number("Status.JVM.Memory.Heap.Max"),
+        netty_shuffle_memory_segments_available: number(
+            "Status.Shuffle.Netty.AvailableMemorySegments",
+        ),
+        netty_shuffle_memory_segments_used: number("Status.Shuffle.Netty.UsedMemorySegments"),
+        netty_shuffle_memory_segments_total: number("Status.Shuffle.Netty.TotalMemorySegments"),
+        netty_shuffle_memory_available: number("Status.Shuffle.Netty.AvailableMemory"),
+        netty_shuffle_memory_used: number("Status.Shuffle.Netty.UsedMemory"),
+        netty_shuffle_memory_total: number("Status.Shuffle.Netty.TotalMemory"),
+        ..TaskManagerMetricsInfo::default()
+    }
+}
