@@ -16,7 +16,7 @@ use hurtig_cluster_api::{
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, OperatorId, SavepointFormat};
+use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 use tokio::sync::oneshot;
 
 /// Most ended jobs that are remembered; the oldest are forgotten first.
@@ -179,6 +179,16 @@ impl DispatcherGateway for DispatcherHandle {
 
     async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String> {
         self.job(job).await?.trigger_checkpoint().await
+    }
+
+    async fn stop_with_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> RpcResult<String> {
+        self.job(job).await?.stop_with_savepoint(directory, format, kind).await
     }
 
     async fn trigger_savepoint(

@@ -22,16 +22,17 @@ use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
     ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
-    SavepointFormat, TaskStateSnapshot,
+    SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    checkpoints::{Checkpoints, Effect, HeldEvent},
+    checkpoints::{Answer, Checkpoints, Effect, HeldEvent},
     coordinators::Coordinators,
     details,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    stop::StopRequest,
 };
 
 /// What a JobMaster works with.
@@ -88,6 +89,7 @@ pub(crate) enum Message {
     MetadataWritten,
     TriggerCheckpoint(oneshot::Sender<RpcResult<String>>),
     TriggerSavepoint(String, SavepointFormat, oneshot::Sender<RpcResult<String>>),
+    StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
     Cancel,
@@ -103,6 +105,7 @@ pub struct JobMaster {
     checkpoints: Checkpoints,
     executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
+    stop: Option<StopRequest>,
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -153,6 +156,7 @@ impl JobMaster {
             coordinators: Coordinators::default(),
             checkpoints,
             executors: BTreeMap::new(),
+            stop: None,
             services,
             mailbox,
             status,
@@ -194,7 +198,12 @@ impl JobMaster {
         for link in self.executors.values() {
             link.send(Order::Disconnect);
         }
-        self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
+        let status = self.scheduler.status();
+        for effect in self.checkpoints.shut_down(status, self.now()).await {
+            if let Effect::StopSavepoint(taken) = effect {
+                self.stop = self.stop.take().and_then(|stop| stop.on_savepoint(taken));
+            }
+        }
         let end = JobEnd {
             result: details::result(&self.scheduler),
             details: self.details(),
@@ -202,7 +211,10 @@ impl JobMaster {
         };
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
-        self.status.send_replace(self.scheduler.status());
+        self.status.send_replace(status);
+        if let Some(stop) = self.stop.take() {
+            stop.on_end(status);
+        }
     }
 
     /// What comes before the first task: the snapshot to start from, and the coordinators.
@@ -306,19 +318,25 @@ impl JobMaster {
             }
             Message::TriggerCheckpoint(reply) => {
                 let request = SnapshotRequest::Checkpoint { full: false };
-                let effects = self.checkpoints.request(request, reply, now);
+                let effects = self.checkpoints.request(request, Answer::User(reply), now);
                 self.effects_alone(effects)
             }
             Message::TriggerSavepoint(base, format, reply) => {
-                // Unique as long as no two savepoints of a job begin in one microsecond.
-                let unique = self.services.clock.monotonic().as_micros() as u64 ^ now as u64;
-                let request = SnapshotRequest::Savepoint {
-                    format,
-                    terminate: None,
-                    directory: self.checkpoints.savepoint_directory(&base, unique),
-                };
-                let effects = self.checkpoints.request(request, reply, now);
+                let request = self.savepoint(&base, format, None);
+                let effects = self.checkpoints.request(request, Answer::User(reply), now);
                 self.effects_alone(effects)
+            }
+            Message::StopWithSavepoint(base, format, kind, reply) => {
+                if self.stop.is_some() {
+                    // Who asked may have gone.
+                    let _ = reply.send(Err(RpcError::Rejected("the job stops already".into())));
+                    Vec::new()
+                } else {
+                    self.stop = Some(StopRequest::new(kind, reply));
+                    let request = self.savepoint(&base, format, Some(kind));
+                    let effects = self.checkpoints.request(request, Answer::Stop, now);
+                    self.effects_alone(effects)
+                }
             }
             Message::OperatorEvent(attempt, operator, event) => {
                 // Events of superseded attempts are dropped here.
@@ -392,6 +410,19 @@ impl JobMaster {
         self.carry_out(commands).await
     }
 
+    /// A request for a savepoint, with a directory of its own beneath `base`.
+    fn savepoint(
+        &self,
+        base: &str,
+        format: SavepointFormat,
+        terminate: Option<TerminateKind>,
+    ) -> SnapshotRequest {
+        // Unique as long as no two savepoints of a job begin in one microsecond.
+        let unique = self.services.clock.monotonic().as_micros() as u64 ^ self.now() as u64;
+        let directory = self.checkpoints.savepoint_directory(base, unique);
+        SnapshotRequest::Savepoint { format, terminate, directory }
+    }
+
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
     fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
@@ -431,6 +462,14 @@ impl JobMaster {
                 }
                 Effect::Deliver(events) => {
                     events.into_iter().for_each(|event| self.send_to_subtask(event));
+                    Ok(())
+                }
+                Effect::StopSavepoint(taken) => {
+                    let stop = self.stop.take();
+                    if let (Some(stop), Ok(_)) = (&stop, &taken) {
+                        self.scheduler.on_stopping(stop.kind);
+                    }
+                    self.stop = stop.and_then(|stop| stop.on_savepoint(taken));
                     Ok(())
                 }
                 Effect::FailJob(cause, task) => {
@@ -573,6 +612,9 @@ impl JobMaster {
                     tracing::info!(
                         job_id = %self.scheduler.graph().graph.job_id, ?status, "job status changed"
                     );
+                    if status == JobStatus::Restarting {
+                        self.stop = self.stop.take().and_then(StopRequest::on_restart);
+                    }
                     // The terminal states are published with the result.
                     if !status.is_globally_terminal() {
                         self.status.send_replace(status);
@@ -632,6 +674,15 @@ impl JobMasterGateway for JobMasterHandle {
 
     async fn trigger_checkpoint(&self) -> RpcResult<String> {
         self.mailbox.ask(Message::TriggerCheckpoint).await?
+    }
+
+    async fn stop_with_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> RpcResult<String> {
+        self.mailbox.ask(|reply| Message::StopWithSavepoint(directory, format, kind, reply)).await?
     }
 
     async fn trigger_savepoint(

@@ -24,7 +24,7 @@ use hurtig_checkpoint::{
     topology::Topology,
 };
 use hurtig_cluster_api::{
-    CheckpointStatsCounts, CheckpointStatsSnapshot, Mailbox, RpcError, RpcResult,
+    CheckpointStatsCounts, CheckpointStatsSnapshot, JobStatus, Mailbox, RpcError, RpcResult,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
@@ -46,6 +46,8 @@ pub(crate) enum Effect {
     Aborted(CheckpointId, Vec<ExecutionAttemptId>),
     /// Events that had been held.
     Deliver(Vec<HeldEvent>),
+    /// What has become of the savepoint that is to stop the job: where it is.
+    StopSavepoint(Result<String, String>),
     /// Too many checkpoints have failed.
     FailJob(String, Option<ExecutionAttemptId>),
 }
@@ -58,6 +60,14 @@ pub(crate) struct HeldEvent {
     pub(crate) subtask: u32,
     pub(crate) resets: u64,
     pub(crate) event: Vec<u8>,
+}
+
+/// Who wants to know what has become of a request.
+pub(crate) enum Answer {
+    /// A user.
+    User(oneshot::Sender<RpcResult<String>>),
+    /// The JobMaster, which then waits for the job's end.
+    Stop,
 }
 
 type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Result<Arc<str>, StorageError>)>;
@@ -76,7 +86,7 @@ pub(crate) struct Checkpoints {
     /// Ends with the deletion that was begun last.
     last_discard: Option<oneshot::Receiver<()>>,
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
-    answers: HashMap<RequestId, oneshot::Sender<RpcResult<String>>>,
+    answers: HashMap<RequestId, Answer>,
     requests: u64,
     shut_down: bool,
 }
@@ -207,7 +217,7 @@ impl Checkpoints {
     pub(crate) fn request(
         &mut self,
         request: SnapshotRequest,
-        answer: oneshot::Sender<RpcResult<String>>,
+        answer: Answer,
         now_ms: i64,
     ) -> Vec<Effect> {
         self.requests += 1;
@@ -336,10 +346,15 @@ impl Checkpoints {
                     effects.push(Effect::FailJob(cause.to_string(), task));
                 }
                 Command::CompleteRequest { request, result } => {
-                    if let Some(answer) = self.answers.remove(&request) {
-                        let result = result.map(|completed| completed.external_pointer.to_string());
-                        // Who asked may have gone.
-                        let _ = answer.send(result.map_err(|e| RpcError::Rejected(e.to_string())));
+                    let result = result.map(|completed| completed.external_pointer.to_string());
+                    let result = result.map_err(|error| error.to_string());
+                    match self.answers.remove(&request) {
+                        Some(Answer::User(answer)) => {
+                            // Who asked may have gone.
+                            let _ = answer.send(result.map_err(RpcError::Rejected));
+                        }
+                        Some(Answer::Stop) => effects.push(Effect::StopSavepoint(result)),
+                        None => {}
                     }
                 }
                 Command::ShutDown => self.shut_down = true,
@@ -386,11 +401,12 @@ impl Checkpoints {
         while self.discards.try_join_next().is_some() {}
     }
 
-    /// The job has ended: what does not outlive it is deleted.
-    pub(crate) async fn shut_down(&mut self, status: hurtig_cluster_api::JobStatus, now_ms: i64) {
-        self.on(|coordinator| coordinator.shut_down(status, now_ms));
+    /// The job has ended: what does not outlive it is deleted. Returns what has become of the last
+    /// snapshots; there are no tasks any more that could be told.
+    pub(crate) async fn shut_down(&mut self, status: JobStatus, now_ms: i64) -> Vec<Effect> {
+        let mut effects = self.on(|coordinator| coordinator.shut_down(status, now_ms));
         while !self.shut_down && self.writing.is_some() {
-            self.on_metadata(now_ms).await;
+            effects.extend(self.on_metadata(now_ms).await);
         }
         let storage = self.storage.clone();
         let retained: Vec<_> = self.coordinator.completed().iter().cloned().collect();
@@ -399,5 +415,6 @@ impl Checkpoints {
             storage.sweep_job(named).await
         });
         while self.discards.join_next().await.is_some() {}
+        effects
     }
 }

@@ -10,5 +10,6 @@ mod coordinators;
 mod details;
 mod executors;
 mod manager;
+mod stop;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

@@ -12,7 +12,7 @@ use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
 use hurtig_network::NetworkConfig;
-use hurtig_types::{CheckpointRetentionPolicy, JobId, SavepointFormat};
+use hurtig_types::{CheckpointRetentionPolicy, JobId, SavepointFormat, TerminateKind};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -235,6 +235,12 @@ impl Run<'_> {
             self.restarts += result.restarts;
             return finished(&result);
         }
+        if stop.kind == StopKind::Suspend {
+            return match self.suspend(first).await? {
+                Some(pointer) => self.resume(stop.then_parallelism, Some(pointer)).await,
+                None => finished(&self.result(first).await?),
+            };
+        }
         let mut pointer = None;
         if stop.kind == StopKind::Savepoint {
             pointer = self.savepoint(first).await?;
@@ -280,18 +286,58 @@ impl Run<'_> {
             {
                 Ok(pointer) => {
                     self.world.note(format_args!("savepoint {pointer}"));
-                    let path = pointer.trim_start_matches(SCHEME_AND_HOST);
-                    self.kept.insert(Path::from(format!("{path}/_metadata")));
+                    self.keep(&pointer);
                     return Ok(Some(pointer));
                 }
                 Err(error) => self.world.note(format_args!("no savepoint: {error}")),
             }
-            let status = dispatcher.job_status(job).await.map_err(|error| error.to_string())?;
-            if status.is_globally_terminal() {
+            if self.has_ended(job).await? {
                 return Ok(None);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Stops a job with a savepoint, however often that must be asked for; `None` if it has come to
+    /// its end.
+    async fn suspend(&mut self, job: JobId) -> Result<Option<String>, String> {
+        loop {
+            self.world.note("client stops the job with a savepoint");
+            let (directory, kind) = (SAVEPOINTS.to_owned(), TerminateKind::Suspend);
+            let format = SavepointFormat::Canonical;
+            let dispatcher = self.cluster.dispatcher();
+            match dispatcher.stop_with_savepoint(job, directory, format, kind).await {
+                Ok(pointer) => {
+                    self.world.note(format_args!("stopped with savepoint {pointer}"));
+                    self.keep(&pointer);
+                    let result = self.result(job).await?;
+                    return finished(&result).map(|()| Some(pointer));
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    self.world.note(format_args!("not stopped: {error}"));
+                    // A savepoint that the job goes on from is told of.
+                    let taken = error.split_once("the savepoint ").map(|(_, rest)| rest);
+                    let pointer = taken.and_then(|rest| rest.split_once(" was taken"));
+                    pointer.into_iter().for_each(|(pointer, _)| self.keep(pointer));
+                }
+            }
+            if self.has_ended(job).await? {
+                return Ok(None);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn has_ended(&self, job: JobId) -> Result<bool, String> {
+        let status = self.cluster.dispatcher().job_status(job).await;
+        Ok(status.map_err(|error| error.to_string())?.is_globally_terminal())
+    }
+
+    /// A savepoint is the client's: it may be there at the end.
+    fn keep(&mut self, pointer: &str) {
+        let path = pointer.trim_start_matches(SCHEME_AND_HOST);
+        self.kept.insert(Path::from(format!("{path}/_metadata")));
     }
 
     /// The last checkpoint that a job has left behind.

@@ -180,6 +180,11 @@ impl TaskCheckpoints {
         self.operators.clear();
     }
 
+    /// True while the operators process records.
+    pub(crate) fn operators_run(&self) -> bool {
+        self.progress == SnapshotProgress::Running
+    }
+
     pub(crate) fn is_finished_on_restore(&self) -> bool {
         self.progress == SnapshotProgress::FinishedOnRestore
     }

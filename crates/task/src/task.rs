@@ -49,6 +49,7 @@ use crate::{
     metrics::TaskMetrics,
     panics::{caught, panicked},
     restore,
+    stopping::Stopping,
     stream_task::{Mail, StreamTask, TaskInput},
     writer::RecordWriter,
 };
@@ -478,6 +479,7 @@ fn build(
         chain,
         checkpoints,
         triggered: None,
+        stopping: Stopping::default(),
         report,
         input,
         mailbox,

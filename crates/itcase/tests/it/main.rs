@@ -9,7 +9,10 @@ mod failover;
 mod failures;
 mod partitioners;
 mod restarts;
+#[cfg(feature = "s3")]
+mod s3;
 mod scale;
+mod stopping;
 mod support;
 mod topology;
 mod unaligned;
