@@ -32,6 +32,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-storage", 3),
     ("hurtig-state-heap", 3),
     ("hurtig-high-availability", 3),
+    ("hurtig-metrics-reporters", 3),
     ("hurtig-task", 4),
     ("hurtig-operators", 4),
     ("hurtig-dispatcher", 5),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
@@ -97,6 +97,9 @@ pub trait DispatcherGateway: Send + Sync {
     ) -> RpcResult<Vec<u8>>;
     /// TaskExecutors and their slots.
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+    /// Metrics of the whole cluster: of the JobManager, its jobs and the TaskExecutors. Who does not
+    /// answer within [`crate::METRICS_TIMEOUT`] is left out.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of the ResourceManager.
@@ -137,6 +140,9 @@ pub trait ResourceManagerGateway: Send + Sync {
     ) -> RpcResult<()>;
     /// TaskExecutors and their slots.
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+    /// Metrics of all TaskExecutors. Who does not answer within [`crate::METRICS_TIMEOUT`] is left
+    /// out.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of a TaskExecutor.
@@ -198,6 +204,8 @@ pub trait TaskExecutorGateway: Send + Sync {
     ) -> RpcResult<JobHeartbeatAnswer>;
     /// A JobMaster is gone: its tasks are cancelled and its slots freed.
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()>;
+    /// Metrics of the TaskExecutor and its tasks.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of a JobMaster.
@@ -269,6 +277,8 @@ pub trait JobMasterGateway: Send + Sync {
     async fn details(&self) -> RpcResult<JobDetails>;
     /// The job's accumulators as of now.
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// Metrics of the job in its JobMaster; those of its tasks are with the TaskExecutors.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
     /// Waits for the job's end.
     async fn result(&self) -> RpcResult<JobResult>;
     /// A client's request to an operator's coordinator.

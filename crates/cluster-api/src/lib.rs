@@ -7,14 +7,17 @@
 //! [`RpcError::Fenced`].
 
 pub mod actor;
+pub mod back_pressure;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
+pub mod metrics;
 pub mod programs;
 pub mod slot;
 pub mod task;
 
 pub use actor::{Inbox, Mailbox};
+pub use back_pressure::{BackPressureLevel, SubtaskBackPressure, VertexBackPressure};
 pub use checkpoints::{
     CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsSnapshot, CheckpointStatsStatus,
     RestoredCheckpointStats, SubtaskStateStats,
@@ -27,6 +30,7 @@ pub use job::{
     ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails,
     TaskExecutorOverview, VertexDetails,
 };
+pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use programs::{
     BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
     ProgramRequest, ProgramRunner,

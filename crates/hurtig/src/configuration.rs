@@ -21,7 +21,9 @@ use std::{
 use hurtig_config::{
     CONFIG_FILE_NAME, ConfigErrors, ConfigLevel, ConfigOption, ConfigValue, Configuration,
     MemorySize,
-    catalogue::{checkpointing, cluster, pipeline, restart, task_manager},
+    catalogue::{
+        checkpointing, cluster, metrics as metric_options, pipeline, restart, task_manager,
+    },
     split_dynamic_properties,
     value::RestartStrategyType,
 };
@@ -33,6 +35,7 @@ use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, pa
 mod checkpoints;
 mod file_systems;
 mod local_state;
+mod metrics;
 
 pub use checkpoints::checkpoint_config;
 
@@ -170,6 +173,9 @@ impl Settings {
         if let Some(interval) = set(configuration, &pipeline::AUTO_WATERMARK_INTERVAL)? {
             job.auto_watermark_interval_ms = millis(interval);
         }
+        if let Some(interval) = set(configuration, &metric_options::LATENCY_INTERVAL)? {
+            job.latency_interval_ms = millis(interval);
+        }
         if let Some(timeout) = set(configuration, &cluster::SLOT_REQUEST_TIMEOUT)? {
             job.slot_request_timeout_ms = millis(timeout);
         }
@@ -208,6 +214,7 @@ impl Settings {
         if let Some(timeout) = set(configuration, &cluster::HEARTBEAT_TIMEOUT)? {
             self.cluster.heartbeat_timeout = timeout;
         }
+        metrics::configure(&mut self.cluster.metrics, configuration)?;
         local_state::configure(&mut self.cluster.local_state, configuration)?;
         let stores = file_systems::options(configuration)?;
         if !stores.is_empty() {

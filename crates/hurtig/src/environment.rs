@@ -131,6 +131,13 @@ impl StreamExecutionEnvironment {
         self
     }
 
+    /// Milliseconds between two latency markers of a source; 0 for none, the default. What
+    /// operators note of them are the `latency` metrics.
+    pub fn set_latency_tracking_interval_ms(&self, interval_ms: u64) -> &Self {
+        self.settings.lock().job.latency_interval_ms = interval_ms;
+        self
+    }
+
     /// How long to wait for slots, in milliseconds.
     pub fn set_slot_request_timeout_ms(&self, timeout_ms: u64) -> &Self {
         self.settings.lock().job.slot_request_timeout_ms = timeout_ms;

@@ -15,13 +15,15 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
-use hurtig_metrics::{AccumulatorValue, Accumulators};
+use hurtig_metrics::{
+    AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
+};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
+    ExecutionAttemptId, FlowError, FlowResult, JobId, JobVertexId, OperatorId, ResourceId,
     SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::sync::{oneshot, watch};
@@ -32,6 +34,7 @@ use crate::{
     details,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    metrics::JobMetrics,
     stop::StopRequest,
 };
 
@@ -54,6 +57,8 @@ pub struct JobMasterServices {
     pub heartbeat_interval: Duration,
     /// Where checkpoints are kept.
     pub stores: Arc<Stores>,
+    /// The group of the JobManager, in which the job's metrics are registered.
+    pub metrics: MetricGroup,
 }
 
 pub(crate) enum Message {
@@ -109,6 +114,7 @@ pub struct JobMaster {
     services: JobMasterServices,
     mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+    metrics: JobMetrics,
 }
 
 /// What is known of a job that has ended.
@@ -121,6 +127,8 @@ struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    job: JobId,
+    metrics: MetricGroup,
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
     ended: watch::Receiver<Option<Arc<JobEnd>>>,
@@ -141,8 +149,15 @@ impl JobMaster {
             mailbox.clone(),
         );
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
-        let handle =
-            JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
+        let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
+        let handle = JobMasterHandle {
+            job,
+            metrics: services.metrics.clone(),
+            mailbox: mailbox.clone(),
+            status: status_seen,
+            ended: ended_seen,
+        };
         let manager = ManagerLink::start(
             scheduler.graph().graph.job_id,
             services.token,
@@ -160,6 +175,7 @@ impl JobMaster {
             services,
             mailbox,
             status,
+            metrics,
         };
         runtimes.control.spawn(master.run(inbox, ended));
         handle
@@ -181,6 +197,7 @@ impl JobMaster {
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
         while !over {
+            self.metrics.update(&self.scheduler, self.checkpoints.tracker());
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
@@ -209,6 +226,7 @@ impl JobMaster {
             details: self.details(),
             checkpoints: self.checkpoints.stats(),
         };
+        self.metrics.close();
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(status);
@@ -744,6 +762,12 @@ impl JobMasterGateway for JobMasterHandle {
             Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let of_jobs = [ScopeKind::JobManagerJob, ScopeKind::JobManagerOperator];
+        let query = query.with("job_id", self.job).restricted_to(&of_jobs);
+        Ok(query.map(|query| self.metrics.registry().snapshot(&query)).unwrap_or_default())
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

@@ -21,6 +21,7 @@ use hurtig_checkpoint::{
         CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, RestorePoint,
     },
     requests::{RequestId, SnapshotRequest},
+    stats::CheckpointStatsTracker,
     topology::Topology,
 };
 use hurtig_cluster_api::{
@@ -162,6 +163,11 @@ impl Checkpoints {
     /// What is known of the checkpoints.
     pub(crate) fn stats(&self) -> CheckpointStatsSnapshot {
         self.coordinator.stats().snapshot()
+    }
+
+    /// The same, as the coordinator keeps it.
+    pub(crate) fn tracker(&self) -> &CheckpointStatsTracker {
+        self.coordinator.stats()
     }
 
     /// How many checkpoints.

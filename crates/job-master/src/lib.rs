@@ -10,6 +10,7 @@ mod coordinators;
 mod details;
 mod executors;
 mod manager;
+mod metrics;
 mod stop;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

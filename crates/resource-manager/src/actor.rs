@@ -6,8 +6,13 @@ use async_trait::async_trait;
 use hurtig_cluster_api::{
     FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
     SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    gather_metrics,
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::{
+    Gauge, MetricGroup, MetricsQuery, MetricsSnapshot,
+    names::{NUM_REGISTERED_TASK_MANAGERS, TASK_SLOTS_AVAILABLE, TASK_SLOTS_TOTAL},
+};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 use tokio::sync::oneshot;
 
@@ -23,6 +28,15 @@ enum Message {
     Required(JobId, u32),
     Answer(SlotId, AllocationId, bool),
     Overview(oneshot::Sender<Vec<TaskExecutorOverview>>),
+    Gateways(oneshot::Sender<Vec<Arc<dyn TaskExecutorGateway>>>),
+}
+
+/// What the cluster has.
+#[derive(Clone, Debug, Default)]
+struct ClusterMetrics {
+    task_managers: Gauge,
+    slots: Gauge,
+    free_slots: Gauge,
 }
 
 struct Executor {
@@ -49,12 +63,27 @@ pub struct ResourceManager {
     clock: Clock,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    metrics: ClusterMetrics,
 }
 
 /// The way to the ResourceManager.
 #[derive(Clone)]
 pub struct ResourceManagerHandle {
     mailbox: Mailbox<Message>,
+    metrics: ClusterMetrics,
+}
+
+impl ResourceManagerHandle {
+    /// Shows what the cluster has in the group of a JobManager.
+    pub fn register_metrics(&self, group: &MetricGroup) {
+        let show = |name: &'static str, gauge: &Gauge| {
+            let gauge = gauge.clone();
+            group.computed(name, move || gauge.get());
+        };
+        show(NUM_REGISTERED_TASK_MANAGERS, &self.metrics.task_managers);
+        show(TASK_SLOTS_TOTAL, &self.metrics.slots);
+        show(TASK_SLOTS_AVAILABLE, &self.metrics.free_slots);
+    }
 }
 
 impl ResourceManager {
@@ -77,9 +106,11 @@ impl ResourceManager {
             clock,
             heartbeat_interval,
             heartbeat_timeout,
+            metrics: ClusterMetrics::default(),
         };
+        let metrics = manager.metrics.clone();
         runtimes.control.spawn(manager.run(inbox));
-        ResourceManagerHandle { mailbox }
+        ResourceManagerHandle { mailbox, metrics }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -93,7 +124,16 @@ impl ResourceManager {
                 },
                 _ = check.tick() => self.expire_silent(),
             }
+            self.count();
         }
+    }
+
+    fn count(&self) {
+        let slots = self.executors.keys().map(|resource| self.slots.count(*resource));
+        let (slots, free) = slots.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        self.metrics.task_managers.set(self.executors.len() as i64);
+        self.metrics.slots.set(i64::from(slots));
+        self.metrics.free_slots.set(i64::from(free));
     }
 
     fn on_message(&mut self, message: Message) {
@@ -148,6 +188,11 @@ impl ResourceManager {
                 });
                 // Who asked may have gone.
                 let _ = reply.send(overview.collect());
+                Vec::new()
+            }
+            Message::Gateways(reply) => {
+                let gateways = self.executors.values().map(|e| e.gateway.clone());
+                let _ = reply.send(gateways.collect());
                 Vec::new()
             }
         };
@@ -297,5 +342,14 @@ impl ResourceManagerGateway for ResourceManagerHandle {
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.mailbox.ask(Message::Overview).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let gateways = self.mailbox.ask(Message::Gateways).await?;
+        let questions = gateways.into_iter().map(|gateway| {
+            let query = query.clone();
+            async move { gateway.query_metrics(query).await }
+        });
+        Ok(gather_metrics(questions).await)
     }
 }

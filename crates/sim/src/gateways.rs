@@ -16,6 +16,7 @@ use hurtig_cluster_api::{
     SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview,
     TaskExecutorRegistration, TaskStateUpdate,
 };
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
@@ -197,6 +198,10 @@ impl ResourceManagerGateway for Wired<dyn ResourceManagerGateway> {
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.inner.task_executors().await
     }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
+    }
 }
 
 #[async_trait]
@@ -288,6 +293,10 @@ impl TaskExecutorGateway for Wired<dyn TaskExecutorGateway> {
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
         self.wire.noted("disconnect job", self.inner.disconnect_job_master(job, reason)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
     }
 }
 
@@ -402,6 +411,10 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
 
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, hurtig_metrics::AccumulatorValue>> {
         self.inner.accumulators().await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

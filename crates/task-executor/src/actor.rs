@@ -9,7 +9,7 @@ use hurtig_cluster_api::{
     TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_metrics::MetricRegistry;
+use hurtig_metrics::{MetricGroup, MetricRegistry, MetricsQuery, MetricsSnapshot};
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
 use hurtig_storage::{LocalStateStores, Stores};
@@ -21,6 +21,7 @@ use hurtig_types::{
 use tokio::sync::oneshot;
 
 use crate::{
+    metrics,
     reports::{JobMasters, News, Reports},
     slot_table::TaskSlotTable,
 };
@@ -94,7 +95,7 @@ pub struct TaskExecutor {
     resource_manager: Arc<dyn ResourceManagerGateway>,
     network: NetworkEnvironment,
     programs: ProgramStore,
-    metrics: MetricRegistry,
+    metrics: MetricGroup,
     stores: Arc<Stores>,
     local_state: Option<Arc<LocalStateStores>>,
     reports: Reports,
@@ -108,6 +109,7 @@ pub struct TaskExecutor {
 pub struct TaskExecutorHandle {
     resource: ResourceId,
     mailbox: Mailbox<Message>,
+    metrics: MetricGroup,
 }
 
 impl TaskExecutor {
@@ -121,6 +123,7 @@ impl TaskExecutor {
     ) -> TaskExecutorHandle {
         let TaskExecutorServices { network, programs, metrics, stores, local_state } = services;
         let resource = network.address().resource;
+        let metrics = metrics::register(&metrics, &network);
         let (mailbox, inbox) = Mailbox::new("TaskExecutor");
         let job_masters = JobMasters::default();
         let told = mailbox.clone();
@@ -156,12 +159,17 @@ impl TaskExecutor {
             runtimes: runtimes.clone(),
             clock,
         };
+        let handle = executor.handle();
         runtimes.control.spawn(executor.run(inbox));
-        TaskExecutorHandle { resource, mailbox }
+        handle
     }
 
     fn handle(&self) -> TaskExecutorHandle {
-        TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone() }
+        TaskExecutorHandle {
+            resource: self.resource,
+            mailbox: self.mailbox.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// Registers with the ResourceManager, however often that takes.
@@ -362,6 +370,9 @@ impl TaskExecutor {
             self.job_masters.lock().remove(&job);
             self.tokens.remove(&job);
             self.heard_ms.remove(&job);
+            if self.tasks.keys().all(|attempt| attempt.job != job) {
+                metrics::job_group(&self.metrics, job, "").close();
+            }
         }
     }
 
@@ -432,7 +443,7 @@ impl TaskExecutor {
             runtimes: self.runtimes.clone(),
             clock: self.clock,
             listener: Arc::new(self.reports.clone()),
-            metrics: self.metrics.group(&self.resource.to_string()).group(&deployment.job_name),
+            metrics: metrics::job_group(&self.metrics, attempt.job, &deployment.job_name),
             stores: self.stores.clone(),
             local_state: self.local_state.as_ref().map(|local| {
                 let ExecutionAttemptId { job, vertex, subtask, .. } = attempt;
@@ -451,6 +462,7 @@ impl TaskExecutor {
             task.cancel();
         }
         self.network.shutdown();
+        self.metrics.close();
         let _ = done.send(());
     }
 }
@@ -459,6 +471,11 @@ impl TaskExecutorHandle {
     /// Its id.
     pub fn resource(&self) -> ResourceId {
         self.resource
+    }
+
+    /// Its group of metrics.
+    pub fn metric_group(&self) -> &MetricGroup {
+        &self.metrics
     }
 
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
@@ -549,5 +566,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
         self.mailbox.tell(Message::DisconnectJob(job, reason)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        // The registry may be shared with others of this process.
+        let own = query.with("tm_id", self.resource);
+        Ok(self.metrics.registry().snapshot(&own))
     }
 }

@@ -177,6 +177,24 @@ fn network_memory_is_a_share_or_a_bound() {
     assert_eq!(mebibytes("taskmanager.network.memory.max: 90m"), 90, "the old key");
 }
 
+#[test]
+fn metrics() {
+    check(
+        "metrics:\n  latency: {interval: 2 s, granularity: subtask, history-size: 9}\n  \
+         scope.tm: <host>.tm\n  reporter.prom: {type: prometheus, port: 9250-9252}\n",
+        expect![[]],
+    );
+}
+
+#[test]
+fn a_reporter_that_is_not_one_is_an_error() {
+    let mut configuration = Configuration::new();
+    configuration.add_dynamic("metrics.reporter.x.type=carrier pigeon").unwrap();
+    let error = StreamExecutionEnvironment::from_configuration(configuration).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("metrics.reporter.x.type: \"carrier pigeon\" is none of"), "{error}");
+}
+
 /// Options whose default in Flink is not what the embedded cluster does; their texts say so.
 const OWN_DEFAULTS: &[&str] =
     &["heartbeat.interval", "taskmanager.numberOfTaskSlots", "taskmanager.network.retries"];
