@@ -14,6 +14,7 @@ use hurtig_types::{
 use crate::{
     checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
+    requirements::JobResourceRequirements,
     slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
     task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
 };
@@ -88,6 +89,14 @@ pub trait DispatcherGateway: Send + Sync {
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
     /// The job's accumulators as of now.
     async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// What an elastic job asks for.
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements>;
+    /// An elastic job asks for something else from now on; refused if it cannot have that.
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()>;
     /// Sends a request to an operator's coordinator and returns its answer.
     async fn coordination_request(
         &self,
@@ -269,6 +278,13 @@ pub trait JobMasterGateway: Send + Sync {
     -> RpcResult<()>;
     /// Fewer slots can be had than were declared.
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()>;
+    /// What an elastic job asks for.
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements>;
+    /// An elastic job asks for something else from now on; refused if it cannot have that.
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()>;
     /// Cancels the job.
     async fn cancel(&self) -> RpcResult<()>;
     /// State.

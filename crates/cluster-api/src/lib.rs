@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod job;
 pub mod metrics;
 pub mod programs;
+pub mod requirements;
 pub mod slot;
 pub mod task;
 
@@ -35,8 +36,9 @@ pub use programs::{
     BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
     ProgramRequest, ProgramRunner,
 };
+pub use requirements::{JobResourceRequirements, ParallelismBounds};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
-    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ExecutionState, FailureClass, FailureInfo, GateDescriptor, JobHeartbeatAnswer, PeerAddress,
+    ProducerDescriptor, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

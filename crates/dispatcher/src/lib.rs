@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
-    JobMasterLauncher, JobOverview, JobResult, JobStatus, Mailbox, ResourceManagerGateway,
-    RpcError, RpcResult, TaskExecutorOverview, gather_metrics,
+    JobMasterLauncher, JobOverview, JobResourceRequirements, JobResult, JobStatus, Mailbox,
+    ResourceManagerGateway, RpcError, RpcResult, TaskExecutorOverview, gather_metrics,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
@@ -239,6 +239,18 @@ impl DispatcherGateway for DispatcherHandle {
 
     async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
         self.job(job).await?.accumulators().await
+    }
+
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements> {
+        self.job(job).await?.resource_requirements().await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.job(job).await?.update_resource_requirements(requirements).await
     }
 
     async fn coordination_request(

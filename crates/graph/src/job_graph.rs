@@ -9,7 +9,10 @@ use hurtig_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::transformation::{OperatorKind, ShipStrategy};
+use crate::{
+    adaptive::AdaptiveConfig,
+    transformation::{OperatorKind, ShipStrategy},
+};
 
 /// Where an output of a chained operator leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +109,8 @@ pub struct JobVertex {
     /// Nobody has set that number for any operator of the chain: a snapshot that the job starts
     /// from may bring its own.
     pub max_parallelism_derived: bool,
+    /// The most subtasks that an operator of the chain can have, if one has a limit of its own.
+    pub max_allowed_parallelism: Option<u32>,
     /// Slot sharing group.
     pub slot_sharing_group: String,
     /// Co-location key.
@@ -182,6 +187,10 @@ pub struct JobConfig {
     pub program: Option<ProgramReference>,
     /// The distributed cache: files that every task can read, by the name that the program gave.
     pub cached_files: BTreeMap<String, CachedFile>,
+    /// The job is elastic: its parallelism follows the slots that there are.
+    pub adaptive: Option<AdaptiveConfig>,
+    /// `slot.idle.timeout`: slots that the job has not used for so many milliseconds are returned.
+    pub slot_idle_timeout_ms: u64,
 }
 
 /// Where a job's code comes from, and how the processes that run it start it.
@@ -236,6 +245,8 @@ impl Default for JobConfig {
             restore_from: None,
             program: None,
             cached_files: BTreeMap::new(),
+            adaptive: None,
+            slot_idle_timeout_ms: 50_000,
         }
     }
 }

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, PeerAddress,
-    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
-    TaskStateUpdate,
+    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox,
+    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
+    TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
@@ -31,7 +31,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     checkpoints::{Answer, Checkpoints, Effect, HeldEvent},
     coordinators::Coordinators,
-    details,
+    details, elastic,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
     metrics::JobMetrics,
@@ -82,7 +82,8 @@ pub(crate) enum Message {
         resets: u64,
         event: Vec<u8>,
     },
-    CoordinatorFailed(FlowError),
+    /// From a coordinator of the start that counts resets from that number.
+    CoordinatorFailed(u64, FlowError),
     CoordinatorSnapshot {
         checkpoint: CheckpointId,
         operator: OperatorId,
@@ -97,6 +98,9 @@ pub(crate) enum Message {
     StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
+    NotEnoughSlots(u32),
+    Requirements(oneshot::Sender<RpcResult<JobResourceRequirements>>),
+    UpdateRequirements(JobResourceRequirements, oneshot::Sender<RpcResult<()>>),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
     Accumulators(oneshot::Sender<Accumulators>),
@@ -105,14 +109,14 @@ pub(crate) enum Message {
 
 /// The actor.
 pub struct JobMaster {
-    scheduler: JobScheduler,
-    coordinators: Coordinators,
-    checkpoints: Checkpoints,
-    executors: BTreeMap<ResourceId, ExecutorLink>,
+    pub(crate) scheduler: JobScheduler,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
     stop: Option<StopRequest>,
-    services: JobMasterServices,
-    mailbox: Mailbox<Message>,
+    pub(crate) services: JobMasterServices,
+    pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
     metrics: JobMetrics,
 }
@@ -247,6 +251,10 @@ impl JobMaster {
             }
             None => None,
         };
+        if self.scheduler.elastic().is_some() {
+            // Its coordinators are started when its parallelism is known.
+            return Ok(());
+        }
         let graph = &self.scheduler.graph().graph;
         let (program, runtimes) = (&self.services.program, &self.services.runtimes);
         self.coordinators =
@@ -258,7 +266,7 @@ impl JobMaster {
         details::details(&self.scheduler, self.checkpoints.counts())
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.services.clock.now_ms()
     }
 
@@ -276,7 +284,7 @@ impl JobMaster {
     /// Handles a message; true if the job is over.
     async fn on_message(&mut self, message: Message) -> bool {
         let now = self.now();
-        let commands = match message {
+        let mut commands = match message {
             Message::Offer { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
                 if !accepted.is_empty() {
@@ -405,7 +413,30 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorFailed(error) => self.fail(error),
+            Message::CoordinatorFailed(start, error) => {
+                match self.coordinators.is_of_this_start(start) {
+                    true => self.fail(error),
+                    false => Vec::new(),
+                }
+            }
+            Message::NotEnoughSlots(available) => {
+                self.scheduler.on_not_enough_slots(available);
+                Vec::new()
+            }
+            Message::Requirements(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(elastic::requirements(&self.scheduler));
+                Vec::new()
+            }
+            Message::UpdateRequirements(requirements, reply) => {
+                let updated = self.scheduler.update_requirements(&requirements, now);
+                let (answer, commands) = match updated {
+                    Ok(commands) => (Ok(()), commands),
+                    Err(reason) => (Err(RpcError::Rejected(reason)), Vec::new()),
+                };
+                let _ = reply.send(answer);
+                commands
+            }
             Message::Timer(timer) => self.scheduler.on_timer(timer, now),
             Message::Cancel => self.scheduler.cancel(now),
             Message::Details(reply) => {
@@ -425,6 +456,7 @@ impl JobMaster {
                 Vec::new()
             }
         };
+        commands.extend(self.scheduler.hold_parallelism(self.stop.is_some(), now));
         self.carry_out(commands).await
     }
 
@@ -442,7 +474,7 @@ impl JobMaster {
     }
 
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
-    fn fail(&mut self, error: FlowError) -> Vec<Command> {
+    pub(crate) fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
         let failure = self.describe(&error);
         self.scheduler.fail_job(failure, self.now(), &mut commands);
@@ -456,7 +488,7 @@ impl JobMaster {
     }
 
     /// Does what checkpoints need done; what the scheduler makes of it is added to `commands`.
-    fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
+    pub(crate) fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
         for effect in effects {
             let told = match effect {
                 Effect::Trigger(attempt, barrier) => {
@@ -467,12 +499,14 @@ impl JobMaster {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointComplete(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(true, self.now()));
                     self.coordinators.checkpoint_complete(checkpoint)
                 }
                 Effect::Aborted(checkpoint, attempts) => {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointAborted(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(false, self.now()));
                     Ok(())
                 }
                 Effect::SnapshotCoordinator(checkpoint, operator) => {
@@ -582,24 +616,26 @@ impl JobMaster {
         self.take_effect(effects, commands);
     }
 
-    fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
+    pub(crate) fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
         let slot = self.scheduler.pool().slot(allocation)?;
         self.executors.get(&slot.offer.slot.resource)
     }
 
     /// Carries out commands; true if the job is over.
-    async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
+    pub(crate) async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
         let mut over = false;
         for command in commands {
             match command {
                 Command::DeclareSlots(slots) => self.manager.require(slots),
-                Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
-                    Some(link) => {
-                        deployment.restore = self.checkpoints.restore_of(deployment.attempt);
-                        link.send(Order::Deploy(deployment));
+                Command::Deploy(deployment) => {
+                    over |= Box::pin(self.deploy(deployment)).await;
+                }
+                Command::ReturnSlot(offer) => {
+                    if let Some(link) = self.executors.get(&offer.slot.resource) {
+                        link.send(Order::FreeSlot(offer.allocation));
                     }
-                    None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
-                },
+                }
+                Command::Rescaled => over |= Box::pin(self.on_rescaled()).await,
                 Command::Cancel { attempt, allocation } => {
                     if let Some(link) = self.link_of(allocation) {
                         link.send(Order::Cancel(attempt));
@@ -732,8 +768,18 @@ impl JobMasterGateway for JobMasterHandle {
     }
 
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
-        tracing::debug!(available, "not enough slots yet");
-        Ok(())
+        self.mailbox.tell(Message::NotEnoughSlots(available)).await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.mailbox.ask(Message::Requirements).await?
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
     }
 
     async fn cancel(&self) -> RpcResult<()> {

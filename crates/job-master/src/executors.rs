@@ -25,6 +25,8 @@ pub(crate) enum Order {
     TriggerCheckpoint(ExecutionAttemptId, CheckpointBarrier),
     CheckpointComplete(ExecutionAttemptId, CheckpointId),
     CheckpointAborted(ExecutionAttemptId, CheckpointId),
+    /// A slot is not needed any more.
+    FreeSlot(AllocationId),
     /// The job has ended.
     Disconnect,
     /// Heartbeat, with the job's slots there: asks for metrics, and for slots that are not there.
@@ -87,6 +89,10 @@ impl ExecutorLink {
                     }
                     Order::CheckpointAborted(attempt, checkpoint) => {
                         gateway.notify_checkpoint_aborted(attempt, checkpoint).await
+                    }
+                    Order::FreeSlot(allocation) => {
+                        let reason = "the job does not need it any more".to_owned();
+                        gateway.free_slot(allocation, reason).await
                     }
                     Order::Disconnect => {
                         let reason = "the job has ended".to_owned();

@@ -8,6 +8,7 @@ pub mod actor;
 mod checkpoints;
 mod coordinators;
 mod details;
+mod elastic;
 mod executors;
 mod manager;
 mod metrics;

@@ -12,9 +12,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway,
-    JobResult, JobStatus, PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId,
-    SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview,
-    TaskExecutorRegistration, TaskStateUpdate,
+    JobResourceRequirements, JobResult, JobStatus, PeerAddress, ResourceManagerGateway, RpcError,
+    RpcResult, SlotId, SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway,
+    TaskExecutorOverview, TaskExecutorRegistration, TaskStateUpdate,
 };
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_minicluster::{Caller, Links};
@@ -395,6 +395,17 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
 
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
         self.wire.call(self.inner.notify_not_enough_slots(available)).await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.inner.resource_requirements().await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.inner.update_resource_requirements(requirements).await
     }
 
     async fn cancel(&self) -> RpcResult<()> {

@@ -272,7 +272,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
             let inputs = deployment.vertex.inputs.iter().zip(&deployment.gates);
             let gates = inputs.map(|(input, gate)| {
                 let edge = services.program.edges.get(&input.edge).cloned()?;
-                Some(ReplayedGate { edge, channels: gate.channels.len() })
+                Some(ReplayedGate { edge, channels: gate.producers.len() })
             });
             // Without the code of an edge there is no task either.
             let gates = gates.collect::<Option<_>>().unwrap_or_default();
@@ -425,9 +425,9 @@ fn build(
     }
     let mut gates = Vec::with_capacity(vertex.inputs.len());
     for (input, descriptor) in vertex.inputs.iter().zip(&deployment.gates) {
-        let channels = descriptor.channels.iter().map(|channel| ChannelSpec {
+        let channels = descriptor.producers.iter().map(|channel| ChannelSpec {
             partition: channel.partition,
-            subpartition: channel.subpartition as usize,
+            subpartition: descriptor.subpartition as usize,
             producer: channel.producer.clone(),
         });
         let gate = services

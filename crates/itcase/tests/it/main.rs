@@ -4,6 +4,7 @@
 
 mod cancellation;
 mod connector_failures;
+mod elastic;
 mod exactly_once_files;
 mod failover;
 mod failures;

@@ -54,6 +54,7 @@ fn vertex(names: &[&str]) -> JobVertex {
         parallelism: 1,
         max_parallelism: 128,
         max_parallelism_derived: true,
+        max_allowed_parallelism: None,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,
