@@ -20,13 +20,14 @@ pub mod client;
 pub mod error;
 pub mod handlers;
 pub mod messages;
-pub mod metric_source;
+mod metric_source;
 pub mod openapi;
 pub mod operations;
 pub mod server;
 
 pub use client::{ClientError, RestClient};
 pub use error::RestError;
-pub use metric_source::{MetricSource, TaskIoMetricSource};
 pub use operations::TriggerId;
-pub use server::{RestServer, RestServerConfig, RestServerError, RestServices, ShutdownRequest};
+pub use server::{
+    RestServer, RestServerConfig, RestServerError, RestServices, ShutdownRequest, TaskManagerLogs,
+};

@@ -1,127 +1,154 @@
-//! Where the metrics come from that REST serves as `(id, value)`.
+//! Metrics as REST serves them: ids and texts, from what the cluster's processes tell.
+//!
+//! Ids are Flink's: the metric's name with the groups inside its scope before it; of an operator,
+//! the operator's name goes before that. A histogram is several metrics (`name_min`, `name_p99`).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use hurtig_cluster_api::{DispatcherGateway, JobDetails, RpcResult, TaskIoMetrics};
-use hurtig_metrics::names;
-use hurtig_types::{JobId, JobVertexId, ResourceId};
+use hurtig_cluster_api::{DispatcherGateway, RpcResult};
+use hurtig_metrics::{
+    GaugeValue, MetricValue, MetricsQuery, MetricsSnapshot, ScopeKind, scope::SharedScope,
+    snapshot::name_in_scope,
+};
+use hurtig_types::{JobId, JobVertexId, OperatorId, ResourceId};
 
-/// Values by id; a value is a number or another short text, as in Flink's answers.
+/// Values by id.
 pub type MetricValues = BTreeMap<String, String>;
 
-/// All metrics of a cluster, by what they are of. Ids are Flink's: the metric's name, of operators
-/// with the operator's name before it.
-#[async_trait]
-pub trait MetricSource: Send + Sync {
-    /// Of the JobManager.
-    async fn job_manager(&self) -> RpcResult<MetricValues>;
-    /// Of all TaskManagers, or of one.
-    async fn task_managers(
-        &self,
-        only: Option<ResourceId>,
-    ) -> RpcResult<BTreeMap<ResourceId, MetricValues>>;
-    /// Of a job as a whole.
-    async fn job(&self, job: JobId) -> RpcResult<MetricValues>;
-    /// Of each subtask of a vertex.
-    async fn subtasks(
-        &self,
-        job: JobId,
-        vertex: JobVertexId,
-    ) -> RpcResult<BTreeMap<u32, MetricValues>>;
+/// Of the JobManager.
+pub(crate) async fn of_job_manager(dispatcher: &dyn DispatcherGateway) -> RpcResult<MetricValues> {
+    let query = MetricsQuery::all().kind(ScopeKind::JobManager);
+    Ok(group(&dispatcher.query_metrics(query).await?, |_| Some(())).remove(&()).unwrap_or_default())
 }
 
-/// What every cluster can tell: the counters that tasks report with their heartbeats, the state of
-/// jobs, and the slots.
-pub struct TaskIoMetricSource {
-    dispatcher: Arc<dyn DispatcherGateway>,
+/// Of a job, in its JobMaster.
+pub(crate) async fn of_job(
+    dispatcher: &dyn DispatcherGateway,
+    job: JobId,
+) -> RpcResult<MetricValues> {
+    let query = MetricsQuery::all().kind(ScopeKind::JobManagerJob).with("job_id", job);
+    Ok(group(&dispatcher.query_metrics(query).await?, |_| Some(())).remove(&()).unwrap_or_default())
 }
 
-impl TaskIoMetricSource {
-    /// Asks that Dispatcher.
-    pub fn new(dispatcher: Arc<dyn DispatcherGateway>) -> Self {
-        Self { dispatcher }
-    }
+/// Of all TaskManagers.
+pub(crate) async fn of_task_managers(
+    dispatcher: &dyn DispatcherGateway,
+) -> RpcResult<BTreeMap<ResourceId, MetricValues>> {
+    let query = MetricsQuery::all().kind(ScopeKind::TaskManager);
+    let snapshot = dispatcher.query_metrics(query).await?;
+    Ok(group(&snapshot, |scope| scope.variable("tm_id")?.parse().ok()))
 }
 
-/// The counters of a task under Flink's ids.
-pub(crate) fn io_values(metrics: &TaskIoMetrics) -> MetricValues {
-    let mut values: MetricValues = [
-        (names::NUM_RECORDS_IN, metrics.records_in),
-        (names::NUM_RECORDS_OUT, metrics.records_out),
-        (names::NUM_BYTES_IN, metrics.bytes_in),
-        (names::NUM_BYTES_OUT, metrics.bytes_out),
-        ("accumulateBusyTimeMs", metrics.busy_ms),
-        ("accumulateIdleTimeMs", metrics.idle_ms),
-        ("accumulateBackPressuredTimeMs", metrics.back_pressured_ms),
-    ]
-    .map(|(id, value)| (id.to_owned(), value.to_string()))
-    .into();
-    if let Some(watermark) = metrics.watermark {
-        values.insert(names::CURRENT_INPUT_WATERMARK.to_owned(), watermark.to_string());
-    }
-    values
+/// Of each subtask of a vertex, with its operators; of several attempts the last counts.
+pub(crate) async fn of_subtasks(
+    dispatcher: &dyn DispatcherGateway,
+    job: JobId,
+    vertex: JobVertexId,
+) -> RpcResult<BTreeMap<u32, MetricValues>> {
+    let query = MetricsQuery::all()
+        .kind(ScopeKind::Task)
+        .kind(ScopeKind::Operator)
+        .with("job_id", job)
+        .with("task_id", vertex);
+    let snapshot = dispatcher.query_metrics(query).await?;
+    let attempts: BTreeMap<(u32, u32), MetricValues> = group(&snapshot, |scope| {
+        let number = |name| scope.variable(name)?.parse().ok();
+        Some((number("subtask_index")?, number("task_attempt_num")?))
+    });
+    // Later attempts come later, and take the place of earlier ones.
+    Ok(attempts.into_iter().map(|((subtask, _), values)| (subtask, values)).collect())
 }
 
-fn job_values(details: &JobDetails) -> MetricValues {
-    let counts = &details.checkpoints;
-    [
-        ("numRestarts", u64::from(details.restarts)),
-        ("fullRestarts", u64::from(details.restarts)),
-        ("totalNumberOfCheckpoints", counts.total),
-        ("numberOfInProgressCheckpoints", counts.in_progress),
-        ("numberOfCompletedCheckpoints", counts.completed),
-        ("numberOfFailedCheckpoints", counts.failed),
-    ]
-    .map(|(id, value)| (id.to_owned(), value.to_string()))
-    .into()
+/// Of the coordinators of some operators.
+pub(crate) async fn of_coordinators(
+    dispatcher: &dyn DispatcherGateway,
+    job: JobId,
+    operators: &[OperatorId],
+) -> RpcResult<MetricValues> {
+    let query = MetricsQuery::all().kind(ScopeKind::JobManagerOperator).with("job_id", job);
+    let snapshot = dispatcher.query_metrics(query).await?;
+    let mut values = group(&snapshot, |scope| {
+        let operator: OperatorId = scope.variable("operator_id")?.parse().ok()?;
+        operators.contains(&operator).then_some(())
+    });
+    Ok(values.remove(&()).unwrap_or_default())
 }
 
-#[async_trait]
-impl MetricSource for TaskIoMetricSource {
-    async fn job_manager(&self) -> RpcResult<MetricValues> {
-        let executors = self.dispatcher.task_executors().await?;
-        let jobs = self.dispatcher.list_jobs().await?;
-        let running = jobs.iter().filter(|job| !job.status.is_globally_terminal()).count();
-        let slots: u32 = executors.iter().map(|executor| executor.slots).sum();
-        let free: u32 = executors.iter().map(|executor| executor.free_slots).sum();
-        Ok([
-            ("numRegisteredTaskManagers", executors.len() as u64),
-            ("taskSlotsTotal", slots.into()),
-            ("taskSlotsAvailable", free.into()),
-            ("numRunningJobs", running as u64),
-        ]
-        .map(|(id, value)| (id.to_owned(), value.to_string()))
-        .into())
-    }
-
-    async fn task_managers(
-        &self,
-        only: Option<ResourceId>,
-    ) -> RpcResult<BTreeMap<ResourceId, MetricValues>> {
-        let mut executors = self.dispatcher.task_executors().await?;
-        executors.retain(|executor| only.is_none_or(|only| only == executor.resource));
-        let values = executors.into_iter().map(|executor| {
-            let values =
-                [("taskSlotsTotal", executor.slots), ("taskSlotsAvailable", executor.free_slots)];
-            let values = values.map(|(id, value)| (id.to_owned(), value.to_string()));
-            (executor.resource, MetricValues::from(values))
+/// Metrics by what they are of, which `of` tells from their scope.
+fn group<K: Ord>(
+    snapshot: &MetricsSnapshot,
+    of: impl Fn(&SharedScope) -> Option<K>,
+) -> BTreeMap<K, MetricValues> {
+    let mut groups: BTreeMap<K, MetricValues> = BTreeMap::new();
+    for (scope, sample) in snapshot.iter() {
+        let Some(key) = of(scope) else { continue };
+        let values = groups.entry(key).or_default();
+        let name = name_in_scope(scope, &sample.name);
+        let operator = match scope.kind {
+            ScopeKind::Operator | ScopeKind::JobManagerOperator => scope.variable("operator_name"),
+            _ => None,
+        };
+        let id = match operator {
+            Some(operator) => format!("{operator}.{name}"),
+            None => name.into_owned(),
+        };
+        texts(&id, &sample.value, |id, text| {
+            values.insert(id, text);
         });
-        Ok(values.collect())
     }
+    groups
+}
 
-    async fn job(&self, job: JobId) -> RpcResult<MetricValues> {
-        Ok(job_values(&self.dispatcher.job_details(job).await?))
+/// A metric as ids and texts.
+fn texts(id: &str, value: &MetricValue, mut take: impl FnMut(String, String)) {
+    match value {
+        MetricValue::Count(count) => take(id.to_owned(), count.to_string()),
+        MetricValue::Gauge(GaugeValue::Long(value)) => take(id.to_owned(), value.to_string()),
+        MetricValue::Gauge(GaugeValue::Double(value)) => take(id.to_owned(), value.to_string()),
+        MetricValue::Gauge(GaugeValue::Text(text)) => take(id.to_owned(), text.clone()),
+        MetricValue::Rate { per_second, .. } => take(id.to_owned(), per_second.to_string()),
+        MetricValue::Distribution(histogram) => {
+            for (name, value) in [
+                ("count", histogram.count.to_string()),
+                ("min", histogram.min.to_string()),
+                ("max", histogram.max.to_string()),
+                ("mean", histogram.mean.to_string()),
+                ("stddev", histogram.stddev.to_string()),
+                ("median", histogram.p50.to_string()),
+                ("p75", histogram.p75.to_string()),
+                ("p95", histogram.p95.to_string()),
+                ("p98", histogram.p98.to_string()),
+                ("p99", histogram.p99.to_string()),
+                ("p999", histogram.p999.to_string()),
+            ] {
+                take(format!("{id}_{name}"), value);
+            }
+        }
     }
+}
 
-    async fn subtasks(
-        &self,
-        job: JobId,
-        vertex: JobVertexId,
-    ) -> RpcResult<BTreeMap<u32, MetricValues>> {
-        let details = self.dispatcher.job_details(job).await?;
-        let vertex = details.vertices.into_iter().find(|known| known.id == vertex);
-        let subtasks = vertex.map(|vertex| vertex.subtasks).unwrap_or_default();
-        Ok(subtasks.iter().map(|s| (s.subtask, io_values(&s.metrics))).collect())
+#[cfg(test)]
+mod tests {
+    use hurtig_metrics::MetricRegistry;
+
+    use super::*;
+
+    #[test]
+    fn ids_have_groups_and_operators_before_the_name() {
+        let registry = MetricRegistry::default();
+        let manager = registry.task_manager("h", "1");
+        let task = manager.scoped(ScopeKind::Task, "t", &[("subtask_index", "3")]);
+        task.counter("numRecordsIn").add(7);
+        task.group("buffers").gauge("inPoolUsage").set(1);
+        let operator = task.scoped(ScopeKind::Operator, "o", &[("operator_name", "Map")]);
+        operator.counter("numRecordsIn").add(5);
+        operator.histogram("latency").update(4);
+        let snapshot = registry.snapshot(&MetricsQuery::all());
+        let groups = group(&snapshot, |scope| Some(scope.variable("subtask_index")?.to_owned()));
+        let values = &groups["3"];
+        assert_eq!(values["numRecordsIn"], "7");
+        assert_eq!(values["buffers.inPoolUsage"], "1");
+        assert_eq!(values["Map.numRecordsIn"], "5");
+        assert_eq!(values["Map.latency_p99"], "4");
     }
 }

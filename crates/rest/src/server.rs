@@ -20,14 +20,14 @@ mod watched;
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc};
 
+use async_trait::async_trait;
 use futures::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hurtig_cluster_api::{
-    BlobService, DispatcherGateway, LogSource, ProgramRunner, ResourceManagerGateway,
-};
+use hurtig_cluster_api::{BlobService, DispatcherGateway, LogSource, ProgramRunner};
 use hurtig_config::Configuration;
 use hurtig_env::{Clock, Runtimes};
 use hurtig_storage::Stores;
+use hurtig_types::ResourceId;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
@@ -46,7 +46,6 @@ use self::{
 };
 use crate::{
     error::{RestError, RestResult},
-    metric_source::MetricSource,
     openapi,
     operations::OperationTable,
 };
@@ -60,24 +59,29 @@ const MOST_QUERY_PARAMETERS: usize = 64;
 /// Most bytes of a request's head.
 const LARGEST_HEAD: usize = 64 * 1024;
 
+/// Finds the logs of TaskManagers.
+#[async_trait]
+pub trait TaskManagerLogs: Send + Sync {
+    /// Those of one; `None` if it is not known.
+    async fn of_task_manager(&self, id: ResourceId) -> Option<Arc<dyn LogSource>>;
+}
+
 /// Somebody wants the cluster to end.
 pub type ShutdownRequest = Arc<dyn Fn() + Send + Sync>;
 
 /// What the server asks on behalf of its clients. What is `None` is answered with 503.
 #[derive(Clone)]
 pub struct RestServices {
-    /// Jobs.
+    /// Jobs and TaskManagers.
     pub dispatcher: Arc<dyn DispatcherGateway>,
-    /// TaskManagers.
-    pub resource_manager: Arc<dyn ResourceManagerGateway>,
     /// Uploaded programs.
     pub blobs: Option<Arc<dyn BlobService>>,
     /// Makes jobs of them.
     pub programs: Option<Arc<dyn ProgramRunner>>,
     /// The JobManager's logs.
     pub logs: Option<Arc<dyn LogSource>>,
-    /// Metrics.
-    pub metrics: Arc<dyn MetricSource>,
+    /// The logs of TaskManagers.
+    pub task_manager_logs: Option<Arc<dyn TaskManagerLogs>>,
     /// Where savepoints are, for their disposal.
     pub stores: Arc<Stores>,
     /// The cluster's configuration, for people.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hurtig_cluster_api::{JobDetails, JobOverview, JobResult, JobStatus};
+use hurtig_cluster_api::{
+    JobDetails, JobOverview, JobResourceRequirements, JobResult, JobStatus, ParallelismBounds,
+};
 use hurtig_graph::RestartStrategyConfig;
 use hurtig_metrics::AccumulatorValue;
 use serde_json::{Value, json};
@@ -21,7 +23,8 @@ use crate::{
         jobs::{
             ExecutionConfigInfo, JobAccumulatorsInfo, JobConfigInfo, JobDetailsInfo,
             JobDetailsVertexInfo, JobExecutionResultResponseBody, JobIdWithStatus,
-            JobIdsWithStatusOverview, JobPlanInfo, JobResultInfo, JobStatusInfo, JobSummary,
+            JobIdsWithStatusOverview, JobPlanInfo, JobResourceRequirementsBody, JobResultInfo,
+            JobStatusInfo, JobSummary, JobVertexParallelismBounds, JobVertexResourceRequirements,
             MultipleJobsDetails, UserAccumulator,
         },
         operations::QueueStatusId,
@@ -108,7 +111,7 @@ fn details_info(details: &JobDetails, now_ms: i64) -> JobDetailsInfo {
         jid: overview.job_id.to_string(),
         application_id: None,
         name: overview.name.clone(),
-        is_stoppable: false,
+        is_stoppable: true,
         state: word(&overview.status),
         job_type: "STREAMING".to_owned(),
         start_time: overview.start_time_ms,
@@ -264,5 +267,35 @@ pub(crate) async fn cancel(call: Call) -> RestResult<EmptyResponseBody> {
         return Err(RestError::new(http::StatusCode::CONFLICT, text));
     }
     dispatcher.cancel_job(job).await?;
+    Ok(EmptyResponseBody {})
+}
+
+pub(crate) async fn resource_requirements(call: Call) -> RestResult<JobResourceRequirementsBody> {
+    let requirements = call.context.services.dispatcher.resource_requirements(call.job()?).await?;
+    let bounds = requirements.vertices.into_iter().map(|(vertex, bounds)| {
+        let parallelism = JobVertexParallelismBounds {
+            lower_bound: bounds.lower_bound,
+            upper_bound: bounds.upper_bound,
+        };
+        (vertex.to_string(), JobVertexResourceRequirements { parallelism })
+    });
+    Ok(JobResourceRequirementsBody { job_vertex_resource_requirements: bounds.collect() })
+}
+
+pub(crate) async fn update_resource_requirements(
+    call: Call,
+    body: JobResourceRequirementsBody,
+) -> RestResult<EmptyResponseBody> {
+    let bounds = body.job_vertex_resource_requirements.into_iter().map(|(vertex, bounds)| {
+        let vertex = vertex.parse().map_err(|error: hurtig_types::ParseIdError| {
+            RestError::bad_request(error.to_string())
+        })?;
+        let JobVertexParallelismBounds { lower_bound, upper_bound } = bounds.parallelism;
+        Ok((vertex, ParallelismBounds { lower_bound, upper_bound }))
+    });
+    let vertices = bounds.collect::<RestResult<_>>()?;
+    let requirements = JobResourceRequirements { vertices };
+    let dispatcher = &call.context.services.dispatcher;
+    dispatcher.update_resource_requirements(call.job()?, requirements).await?;
     Ok(EmptyResponseBody {})
 }

@@ -44,21 +44,51 @@ pub(crate) async fn file(call: Call) -> RestResult<Reply> {
     read(job_manager_logs(&call)?, name).await
 }
 
-/// The JobManager's own log: the one that ends in the given way.
-async fn own(call: Call, ending: &str) -> RestResult<Reply> {
-    let logs = job_manager_logs(&call)?;
+/// Of the files that end in the given way, the one that was written last.
+async fn newest(logs: Arc<dyn LogSource>, ending: &str) -> RestResult<Reply> {
     let files = logs.list_logs().await?.into_iter();
     let newest = files.filter(|file| file.name.ends_with(ending)).max_by_key(|f| f.modified_ms);
-    let newest = newest.ok_or_else(|| RestError::not_found("The JobManager has no such file."))?;
+    let newest = newest.ok_or_else(|| RestError::not_found("The process has no such file."))?;
     read(logs, newest.name).await
 }
 
 pub(crate) async fn log(call: Call) -> RestResult<Reply> {
-    own(call, ".log").await
+    newest(job_manager_logs(&call)?, ".log").await
 }
 
 pub(crate) async fn stdout(call: Call) -> RestResult<Reply> {
-    own(call, ".out").await
+    newest(job_manager_logs(&call)?, ".out").await
+}
+
+/// The logs of the request's TaskManager.
+async fn task_manager_logs(call: &Call) -> RestResult<Arc<dyn LogSource>> {
+    let id = call.task_manager()?;
+    super::task_managers::find(call, id).await?;
+    let logs = call.context.services.task_manager_logs.as_ref();
+    let logs = logs.ok_or_else(|| RestError::unavailable("TaskManagers keep no logs"))?;
+    let of_it = logs.of_task_manager(id).await;
+    of_it.ok_or_else(|| RestError::unavailable(format!("TaskManager {id} cannot be asked")))
+}
+
+pub(crate) async fn task_manager_list(call: Call) -> RestResult<LogListInfo> {
+    if call.context.services.task_manager_logs.is_none() {
+        super::task_managers::find(&call, call.task_manager()?).await?;
+        return Ok(LogListInfo::default());
+    }
+    list_of(&*task_manager_logs(&call).await?).await
+}
+
+pub(crate) async fn task_manager_file(call: Call) -> RestResult<Reply> {
+    let name: String = call.parameter("filename")?;
+    read(task_manager_logs(&call).await?, name).await
+}
+
+pub(crate) async fn task_manager_log(call: Call) -> RestResult<Reply> {
+    newest(task_manager_logs(&call).await?, ".log").await
+}
+
+pub(crate) async fn task_manager_stdout(call: Call) -> RestResult<Reply> {
+    newest(task_manager_logs(&call).await?, ".out").await
 }
 
 /// A file, chunk by chunk. The first is read before the answer begins, so that an unknown name is

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hurtig_types::{JobId, ResourceId};
+use hurtig_types::{JobId, OperatorId, ResourceId};
 
 use crate::{
     error::{RestError, RestResult},
     messages::metrics::{AggregatedMetric, MetricEntry},
-    metric_source::MetricValues,
+    metric_source::{
+        MetricValues, of_coordinators, of_job, of_job_manager, of_subtasks, of_task_managers,
+    },
     server::{call::Call, route::QueryParameter},
 };
 
@@ -64,27 +66,36 @@ fn select(call: &Call, values: MetricValues) -> Vec<MetricEntry> {
 }
 
 pub(crate) async fn job_manager(call: Call) -> RestResult<Vec<MetricEntry>> {
-    let values = call.context.services.metrics.job_manager().await?;
+    let values = of_job_manager(&*call.context.services.dispatcher).await?;
     Ok(select(&call, values))
 }
 
 pub(crate) async fn job(call: Call) -> RestResult<Vec<MetricEntry>> {
-    let values = call.context.services.metrics.job(call.job()?).await?;
+    let (job, dispatcher) = (call.job()?, &call.context.services.dispatcher);
+    // An unknown job has no metrics, and is told so.
+    dispatcher.job_status(job).await?;
+    let values = of_job(&**dispatcher, job).await?;
     Ok(select(&call, values))
 }
 
 pub(crate) async fn task_manager(call: Call) -> RestResult<Vec<MetricEntry>> {
     let id = call.task_manager()?;
-    let mut values = call.context.services.metrics.task_managers(Some(id)).await?;
-    let values = values.remove(&id).ok_or_else(|| super::task_managers::not_found(id))?;
+    super::task_managers::find(&call, id).await?;
+    let mut values = of_task_managers(&*call.context.services.dispatcher).await?;
+    let values = values.remove(&id).unwrap_or_default();
     Ok(select(&call, values))
 }
 
 async fn of_vertex(call: &Call) -> RestResult<BTreeMap<u32, MetricValues>> {
     let (job, id) = (call.job()?, call.vertex()?);
     let details = super::job_details(call).await?;
-    super::vertex(&details, id)?;
-    Ok(call.context.services.metrics.subtasks(job, id).await?)
+    let vertex = super::vertex(&details, id)?;
+    let mut values = of_subtasks(&*call.context.services.dispatcher, job, id).await?;
+    // Those that do not run have none.
+    for subtask in 0..vertex.parallelism {
+        values.entry(subtask).or_default();
+    }
+    Ok(values)
 }
 
 /// All metrics of a vertex; ids begin with the subtask, as `0.numRecordsIn`.
@@ -105,10 +116,17 @@ pub(crate) async fn subtask(call: Call) -> RestResult<Vec<MetricEntry>> {
     Ok(select(&call, values))
 }
 
-/// Metrics of operators that are kept by the JobManager: coordinators have none.
+/// Metrics of operators that are kept by the JobManager: of their coordinators.
 pub(crate) async fn coordinators(call: Call) -> RestResult<Vec<MetricEntry>> {
-    of_vertex(&call).await?;
-    Ok(select(&call, MetricValues::new()))
+    let (job, id) = (call.job()?, call.vertex()?);
+    let details = super::job_details(&call).await?;
+    super::vertex(&details, id)?;
+    let vertex = details.graph.vertex(id);
+    let operators = vertex.into_iter().flat_map(|vertex| &vertex.operators);
+    let operators: Vec<OperatorId> = operators.map(|operator| operator.id).collect();
+    let dispatcher = &*call.context.services.dispatcher;
+    let values = of_coordinators(dispatcher, job, &operators).await?;
+    Ok(select(&call, values))
 }
 
 pub(crate) async fn jobs(call: Call) -> RestResult<Vec<AggregatedMetric>> {
@@ -120,7 +138,7 @@ pub(crate) async fn jobs(call: Call) -> RestResult<Vec<AggregatedMetric>> {
     }
     let mut all = Vec::new();
     for job in jobs.into_iter().take(MOST_JOBS) {
-        all.push(services.metrics.job(job).await?);
+        all.push(of_job(&*services.dispatcher, job).await?);
     }
     Ok(aggregate(&call.query_list("get"), &all, asked))
 }
@@ -128,7 +146,7 @@ pub(crate) async fn jobs(call: Call) -> RestResult<Vec<AggregatedMetric>> {
 pub(crate) async fn task_managers(call: Call) -> RestResult<Vec<AggregatedMetric>> {
     let asked = aggregations(&call)?;
     let wanted: BTreeSet<ResourceId> = parse_list(&call, "taskmanagers")?.into_iter().collect();
-    let known = call.context.services.metrics.task_managers(None).await?;
+    let known = of_task_managers(&*call.context.services.dispatcher).await?;
     let chosen = known.into_iter().filter(|(id, _)| wanted.is_empty() || wanted.contains(id));
     let all: Vec<MetricValues> = chosen.map(|(_, values)| values).collect();
     Ok(aggregate(&call.query_list("get"), &all, asked))

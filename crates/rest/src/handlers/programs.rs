@@ -134,7 +134,7 @@ fn request(call: &Call, body: JarRunRequestBody) -> RestResult<ProgramRequest> {
         Some(allow) => allow,
         None => call.query("allowNonRestoredState")?.unwrap_or(false),
     };
-    let claim_mode = match body.claim_mode {
+    let claim_mode = match body.claim_mode.or(body.restore_mode) {
         Some(ClaimMode::Claim) => RecoveryClaimMode::Claim,
         Some(ClaimMode::NoClaim) | None => RecoveryClaimMode::NoClaim,
     };

@@ -5,7 +5,7 @@ use std::{future::Future, sync::atomic::Ordering::Relaxed};
 
 use hurtig_cluster_api::{DispatcherGateway, RpcError, RpcResult};
 use hurtig_state_processor::dispose;
-use hurtig_types::{JobId, chain_text};
+use hurtig_types::{JobId, TerminateKind, chain_text};
 
 use crate::{
     error::{RestError, RestResult},
@@ -13,7 +13,7 @@ use crate::{
         AsynchronousOperationInfo, AsynchronousOperationResult, CheckpointInfo,
         CheckpointTriggerRequestBody, CheckpointTypeRequest, QueueStatusId,
         SavepointDisposalRequest, SavepointInfo, SavepointTriggerRequestBody, SerializedThrowable,
-        TriggerResponse,
+        StopWithSavepointRequestBody, TriggerResponse,
     },
     operations::{Begun, OperationKey, OperationKind, OperationStatus, TriggerId},
     server::{call::Call, spawn},
@@ -127,6 +127,24 @@ pub(crate) async fn trigger(
             told(dispatcher.cancel_job(job).await)?;
         }
         Ok(Some(location))
+    })
+}
+
+pub(crate) async fn stop(
+    call: Call,
+    body: StopWithSavepointRequestBody,
+) -> RestResult<TriggerResponse> {
+    let job = call.job()?;
+    let directory = directory(&call, body.target_directory)?;
+    let dispatcher = call.context.services.dispatcher.clone();
+    dispatcher.job_status(job).await?;
+    let kind = match body.drain.unwrap_or(false) {
+        true => TerminateKind::Drain,
+        false => TerminateKind::Suspend,
+    };
+    let format = body.format_type.unwrap_or_default().into();
+    begin(&call, OperationKind::Savepoint, Some(job), body.trigger_id, async move {
+        told(dispatcher.stop_with_savepoint(job, directory, format, kind).await).map(Some)
     })
 }
 

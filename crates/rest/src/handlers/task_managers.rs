@@ -11,15 +11,18 @@ use crate::{
         HardwareDescription, ResourceProfileInfo, SlotInfo, TaskExecutorMemoryConfiguration,
         TaskManagerDetailsInfo, TaskManagerInfo, TaskManagerMetricsInfo, TaskManagersInfo,
     },
-    metric_source::MetricValues,
+    metric_source::{MetricValues, of_task_managers},
     server::call::Call,
 };
 
 /// Slots in use, and tasks in each of them.
 type Slots = BTreeMap<(JobId, AllocationId), u32>;
 
-pub(crate) fn not_found(id: ResourceId) -> RestError {
-    RestError::not_found(format!("TaskManager {id} not found"))
+/// One TaskManager.
+pub(crate) async fn find(call: &Call, id: ResourceId) -> RestResult<TaskExecutorOverview> {
+    let executors = call.context.services.dispatcher.task_executors().await?;
+    let found = executors.into_iter().find(|executor| executor.resource == id);
+    found.ok_or_else(|| RestError::not_found(format!("TaskManager {id} not found")))
 }
 
 /// Which slots jobs have deployed tasks to, by TaskManager.
@@ -74,18 +77,16 @@ pub(crate) async fn all(call: Call) -> RestResult<TaskManagersInfo> {
 
 pub(crate) async fn details(call: Call) -> RestResult<TaskManagerDetailsInfo> {
     let id = call.task_manager()?;
-    let executors = call.context.services.dispatcher.task_executors().await?;
-    let executor = executors.iter().find(|executor| executor.resource == id);
-    let executor = executor.ok_or_else(|| not_found(id))?;
+    let executor = find(&call, id).await?;
     let slots = slots_in_use(&call).await?.remove(&id).unwrap_or_default();
-    let values = call.context.services.metrics.task_managers(Some(id)).await?.remove(&id);
+    let values = of_task_managers(&*call.context.services.dispatcher).await?.remove(&id);
     let allocated = slots.iter().map(|((job, _), tasks)| SlotInfo {
         job_id: job.to_string(),
         resource: ResourceProfileInfo::default(),
         assigned_tasks: *tasks,
     });
     Ok(TaskManagerDetailsInfo {
-        info: info(executor, Some(&slots)),
+        info: info(&executor, Some(&slots)),
         allocated_slots: allocated.collect(),
         metrics: memory(&values.unwrap_or_default()),
     })
@@ -98,14 +99,7 @@ fn memory(values: &MetricValues) -> TaskManagerMetricsInfo {
         value.map_or(0, |value| value.max(0.0) as u64)
     };
     TaskManagerMetricsInfo {
-        heap_used: number("Status.JVM.Memory.Heap.Used"),
-        heap_committed: number("Status.JVM.Memory.Heap.Committed"),
-        heap_max: number("Status.JVM.Memory.Heap.Max"),
-        netty_shuffle_memory_segments_available: number(
-            "Status.Shuffle.Netty.AvailableMemorySegments",
-        ),
-        netty_shuffle_memory_segments_used: number("Status.Shuffle.Netty.UsedMemorySegments"),
-        netty_shuffle_memory_segments_total: number("Status.Shuffle.Netty.TotalMemorySegments"),
+        heap_used: number("Status.Process.Memory.Used"),
         netty_shuffle_memory_available: number("Status.Shuffle.Netty.AvailableMemory"),
         netty_shuffle_memory_used: number("Status.Shuffle.Netty.UsedMemory"),
         netty_shuffle_memory_total: number("Status.Shuffle.Netty.TotalMemory"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{
-    ExecutionState, JobDetails, SubtaskDetails, TaskIoMetrics, VertexDetails,
+    ExecutionState, JobDetails, SubtaskDetails, TaskIoMetrics, VertexBackPressure,
 };
 use hurtig_metrics::{Accumulators, names};
 use hurtig_types::{ExecutionAttemptId, ResourceId};
@@ -27,7 +27,6 @@ use crate::{
             SubtasksTimesInfo, VertexTaskManagerInfo,
         },
     },
-    metric_source::MetricValues,
     server::call::Call,
 };
 
@@ -187,62 +186,17 @@ pub(crate) async fn watermarks(call: Call) -> RestResult<Vec<MetricEntry>> {
 pub(crate) async fn back_pressure(call: Call) -> RestResult<JobVertexBackPressureInfo> {
     let (job, id) = (call.job()?, call.vertex()?);
     let details = job_details(&call).await?;
-    let vertex = vertex(&details, id)?;
-    let readings = call.context.services.metrics.subtasks(job, id).await?;
-    Ok(back_pressure_info(vertex, &readings, call.now_ms()))
-}
-
-/// `ok`, `low` or `high`, as Flink divides the ratio.
-fn level(ratio: f64) -> String {
-    let level = match ratio {
-        ratio if ratio <= 0.1 => "ok",
-        ratio if ratio <= 0.5 => "low",
-        _ => "high",
-    };
-    level.to_owned()
-}
-
-/// Shares of a second spent in back pressure, idle and busy. Of a source without rates, those of
-/// the task's whole life.
-fn ratios(values: Option<&MetricValues>, metrics: &TaskIoMetrics) -> [f64; 3] {
-    let rate = |name: &str| -> Option<f64> { values?.get(name)?.parse().ok() };
-    let rates = [
-        names::BACK_PRESSURED_TIME_MS_PER_SECOND,
-        names::IDLE_TIME_MS_PER_SECOND,
-        names::BUSY_TIME_MS_PER_SECOND,
-    ]
-    .map(rate);
-    if let [Some(back_pressured), Some(idle), Some(busy)] = rates {
-        return [back_pressured, idle, busy].map(|ms| (ms / 1000.0).clamp(0.0, 1.0));
-    }
-    let spent = [metrics.back_pressured_ms, metrics.idle_ms, metrics.busy_ms];
-    let sum = spent.iter().sum::<u64>().max(1) as f64;
-    spent.map(|ms| ms as f64 / sum)
+    vertex(&details, id)?;
+    let query = VertexBackPressure::query(job, id);
+    let metrics = call.context.services.dispatcher.query_metrics(query).await?;
+    Ok(back_pressure_info(VertexBackPressure::of(&metrics), call.now_ms()))
 }
 
 fn back_pressure_info(
-    vertex: &VertexDetails,
-    readings: &BTreeMap<u32, MetricValues>,
+    measured: Option<VertexBackPressure>,
     now_ms: i64,
 ) -> JobVertexBackPressureInfo {
-    let running = vertex.subtasks.iter().filter(|s| s.state == ExecutionState::Running);
-    let subtasks: Vec<SubtaskBackPressureInfo> = running
-        .map(|subtask| {
-            let [ratio, idle_ratio, busy_ratio] =
-                ratios(readings.get(&subtask.subtask), &subtask.metrics);
-            SubtaskBackPressureInfo {
-                subtask: subtask.subtask,
-                attempt_number: subtask.attempt,
-                back_pressure_level: level(ratio),
-                back_pressure_level_compatible: level(ratio),
-                ratio,
-                idle_ratio,
-                busy_ratio,
-                other_concurrent_attempts: Vec::new(),
-            }
-        })
-        .collect();
-    if subtasks.is_empty() {
+    let Some(measured) = measured else {
         return JobVertexBackPressureInfo {
             status: "deprecated".to_owned(),
             back_pressure_level: None,
@@ -250,14 +204,23 @@ fn back_pressure_info(
             end_timestamp: None,
             subtasks: None,
         };
-    }
-    let worst = subtasks.iter().map(|subtask| subtask.ratio).fold(0.0, f64::max);
+    };
+    let subtasks = measured.subtasks.iter().map(|subtask| SubtaskBackPressureInfo {
+        subtask: subtask.subtask,
+        attempt_number: subtask.attempt,
+        back_pressure_level: word(&subtask.level),
+        back_pressure_level_compatible: word(&subtask.level),
+        ratio: subtask.ratio,
+        idle_ratio: subtask.idle_ratio,
+        busy_ratio: subtask.busy_ratio,
+        other_concurrent_attempts: Vec::new(),
+    });
     JobVertexBackPressureInfo {
         status: "ok".to_owned(),
-        back_pressure_level: Some(level(worst)),
-        back_pressure_level_compatible: Some(level(worst)),
+        back_pressure_level: Some(word(&measured.level)),
+        back_pressure_level_compatible: Some(word(&measured.level)),
         end_timestamp: Some(now_ms),
-        subtasks: Some(subtasks),
+        subtasks: Some(subtasks.collect()),
     }
 }
 
@@ -344,28 +307,4 @@ pub(crate) async fn attempt_accumulators(
         id: id.to_string(),
         user_accumulators: user_accumulators(&found.accumulators),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn back_pressure_has_three_levels() {
-        assert_eq!([0.0, 0.1, 0.11, 0.5, 0.51].map(level), ["ok", "ok", "low", "low", "high"]);
-    }
-
-    #[test]
-    fn ratios_come_from_rates_or_else_from_the_whole_life() {
-        let spent =
-            TaskIoMetrics { back_pressured_ms: 1, idle_ms: 3, busy_ms: 0, ..Default::default() };
-        assert_eq!(ratios(None, &spent), [0.25, 0.75, 0.0]);
-        let rates = [
-            (names::BACK_PRESSURED_TIME_MS_PER_SECOND, "600"),
-            (names::IDLE_TIME_MS_PER_SECOND, "0"),
-            (names::BUSY_TIME_MS_PER_SECOND, "400.5"),
-        ];
-        let rates = rates.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        assert_eq!(ratios(Some(&rates), &spent), [0.6, 0.0, 0.4005]);
-    }
 }

@@ -197,7 +197,7 @@ pub struct PlanNode {
     /// Empty, as above.
     pub optimizer_properties: Value,
     /// What it reads.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<PlanInput>,
 }
 
@@ -366,15 +366,15 @@ pub struct JobResourceRequirementsBody {
 #[serde(deny_unknown_fields)]
 pub struct JobVertexResourceRequirements {
     /// Bounds of its parallelism.
-    pub parallelism: ParallelismBounds,
+    pub parallelism: JobVertexParallelismBounds,
 }
 
 /// Bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ParallelismBounds {
+pub struct JobVertexParallelismBounds {
     /// Fewest subtasks.
-    pub lower_bound: i32,
+    pub lower_bound: u32,
     /// Most subtasks.
-    pub upper_bound: i32,
+    pub upper_bound: u32,
 }

@@ -83,8 +83,11 @@ pub struct JarRunRequestBody {
     #[serde(default)]
     pub savepoint_path: Option<String>,
     /// Who owns it.
-    #[serde(default, alias = "restoreMode")]
+    #[serde(default)]
     pub claim_mode: Option<ClaimMode>,
+    /// The same by an older name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_mode: Option<ClaimMode>,
     /// Configuration for this job alone.
     #[serde(default)]
     pub flink_configuration: Option<BTreeMap<String, String>>,

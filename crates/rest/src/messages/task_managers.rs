@@ -131,7 +131,7 @@ pub struct TaskExecutorMemoryConfiguration {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskManagerMetricsInfo {
-    /// Bytes in use.
+    /// Bytes of the process that are in RAM.
     pub heap_used: u64,
     /// Bytes.
     pub heap_committed: u64,

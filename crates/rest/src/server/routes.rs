@@ -78,6 +78,17 @@ fn of_jobs() -> Vec<Route> {
             jobs::execution_result,
         ),
         Route::get(
+            "/jobs/:jobid/resource-requirements",
+            "Bounds of the parallelism of an elastic job's vertices.",
+            jobs::resource_requirements,
+        ),
+        Route::with_body(
+            Method::PUT,
+            "/jobs/:jobid/resource-requirements",
+            "Changes those bounds; the job is rescaled as slots allow.",
+            jobs::update_resource_requirements,
+        ),
+        Route::get(
             "/jobs/:jobid/jobmanager/config",
             "The configuration of the job's JobManager.",
             cluster::configuration,
@@ -180,6 +191,15 @@ fn of_checkpoints() -> Vec<Route> {
         )
         .accepted()
         .needs(Cancel),
+        Route::with_body(
+            Method::POST,
+            "/jobs/:jobid/stop",
+            "Stops a job with a savepoint. It is asked for by the id that is returned, as any \
+             savepoint.",
+            savepoints::stop,
+        )
+        .accepted()
+        .needs(Cancel),
         Route::get(
             "/jobs/:jobid/savepoints/:triggerid",
             "How a savepoint that was asked for stands.",
@@ -247,6 +267,18 @@ fn of_task_managers() -> Vec<Route> {
             "/taskmanagers/:taskmanagerid",
             "A TaskManager with its slots.",
             task_managers::details,
+        ),
+        Route::get("/taskmanagers/:taskmanagerid/logs", "Its logs.", logs::task_manager_list),
+        Route::text(
+            "/taskmanagers/:taskmanagerid/logs/:filename",
+            "One of its logs.",
+            logs::task_manager_file,
+        ),
+        Route::text("/taskmanagers/:taskmanagerid/log", "Its current log.", logs::task_manager_log),
+        Route::text(
+            "/taskmanagers/:taskmanagerid/stdout",
+            "Its standard output.",
+            logs::task_manager_stdout,
         ),
     ]
 }
