@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod remote;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
