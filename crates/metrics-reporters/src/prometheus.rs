@@ -182,26 +182,26 @@ mod tests {
     fn names_and_labels_are_those_of_flinks_reporter() {
         let page =
             page(&test_metrics::snapshot(), &test_metrics::settings(ReporterKind::Prometheus));
-        expect![[r#"
+        expect![[r##"
             # HELP flink_taskmanager_job_latency_source_id_latency latency (scope: taskmanager_job_latency_source_id)
             # TYPE flink_taskmanager_job_latency_source_id_latency summary
-            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm_1",job_name="word_count",source_id="ab",quantile="0.5"} 5
-            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm_1",job_name="word_count",source_id="ab",quantile="0.75"} 8
-            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm_1",job_name="word_count",source_id="ab",quantile="0.95"} 10
-            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm_1",job_name="word_count",source_id="ab",quantile="0.98"} 10
-            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm_1",job_name="word_count",source_id="ab",quantile="0.99"} 10
-            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm_1",job_name="word_count",source_id="ab",quantile="0.999"} 10
-            flink_taskmanager_job_latency_source_id_latency_count{host="h",tm_id="tm_1",job_name="word_count",source_id="ab"} 10
+            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm:1",job_name="word_count",source_id="ab",quantile="0.5"} 5
+            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm:1",job_name="word_count",source_id="ab",quantile="0.75"} 8
+            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm:1",job_name="word_count",source_id="ab",quantile="0.95"} 10
+            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm:1",job_name="word_count",source_id="ab",quantile="0.98"} 10
+            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm:1",job_name="word_count",source_id="ab",quantile="0.99"} 10
+            flink_taskmanager_job_latency_source_id_latency{host="h",tm_id="tm:1",job_name="word_count",source_id="ab",quantile="0.999"} 10
+            flink_taskmanager_job_latency_source_id_latency_count{host="h",tm_id="tm:1",job_name="word_count",source_id="ab"} 10
             # HELP flink_taskmanager_job_task_inPoolUsage inPoolUsage (scope: taskmanager_job_task)
             # TYPE flink_taskmanager_job_task_inPoolUsage gauge
-            flink_taskmanager_job_task_inPoolUsage{host="h",tm_id="tm_1",job_name="word_count",task_name="Map____Sink",subtask_index="0"} 0.25
+            flink_taskmanager_job_task_inPoolUsage{host="h",tm_id="tm:1",job_name="word_count",task_name="Map____Sink",subtask_index="0"} 0.25
             # HELP flink_taskmanager_job_task_numRecordsIn numRecordsIn (scope: taskmanager_job_task)
             # TYPE flink_taskmanager_job_task_numRecordsIn gauge
-            flink_taskmanager_job_task_numRecordsIn{host="h",tm_id="tm_1",job_name="word_count",task_name="Map____Sink",subtask_index="0"} 7
+            flink_taskmanager_job_task_numRecordsIn{host="h",tm_id="tm:1",job_name="word_count",task_name="Map____Sink",subtask_index="0"} 7
             # HELP flink_taskmanager_job_task_numRecordsInPerSecond numRecordsInPerSecond (scope: taskmanager_job_task)
             # TYPE flink_taskmanager_job_task_numRecordsInPerSecond gauge
-            flink_taskmanager_job_task_numRecordsInPerSecond{host="h",tm_id="tm_1",job_name="word_count",task_name="Map____Sink",subtask_index="0"} 3.5
-        "#]]
+            flink_taskmanager_job_task_numRecordsInPerSecond{host="h",tm_id="tm:1",job_name="word_count",task_name="Map____Sink",subtask_index="0"} 3.5
+        "##]]
         .assert_eq(&page);
     }
 

@@ -13,6 +13,22 @@ use crate::filter::{FilterError, MetricFilter};
 const REPORTER_PREFIX: &str = "metrics.reporter.";
 /// Time between two reports, unless told otherwise.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
+/// All settings of a reporter.
+const SETTINGS: [&str; 13] = [
+    "type",
+    "factory.class",
+    "interval",
+    "host",
+    "port",
+    "protocol",
+    "prefix",
+    "filterLabelValueCharacters",
+    "scope.delimiter",
+    "scope.variables.excludes",
+    "scope.variables.additional",
+    "filter.includes",
+    "filter.excludes",
+];
 /// Most reporters of a process.
 const MOST_REPORTERS: usize = 32;
 
@@ -261,6 +277,11 @@ impl Raw {
     }
 
     fn resolve(self) -> Result<ReporterSettings, SettingsError> {
+        let unknown = self.settings.keys().find(|setting| !SETTINGS.contains(&setting.as_str()));
+        if let Some(unknown) = unknown {
+            let problem = format!("no setting of reporters; those are {}", SETTINGS.join(", "));
+            return Err(self.problem(unknown, problem));
+        }
         let kind = self.kind()?;
         let host = self.get("host").filter(|host| !host.is_empty()).map(str::to_owned);
         if host.is_none() && kind != ReporterKind::Prometheus {
@@ -385,6 +406,7 @@ mod tests {
             (&[("port", "1")][..], "metrics.reporter.r.type: not set"),
             (&[("type", "ganglia")], "metrics.reporter.r.type: \"ganglia\" is none of"),
             (&[("type", "prometheus"), ("port", "9-3")], "metrics.reporter.r.port: \"9-3\""),
+            (&[("type", "statsd"), ("prot", "3")], "metrics.reporter.r.prot: no setting of"),
             (&[("type", "statsd"), ("port", "3")], "metrics.reporter.r.host: not set"),
             (&[("type", "graphite"), ("host", "h")], "metrics.reporter.r.port: not set"),
             (&[("type", "prometheus"), ("interval", "0 s")], "metrics.reporter.r.interval: must"),

@@ -281,7 +281,12 @@ impl MetricRegistry {
 }
 
 fn cut(name: &str) -> &str {
-    &name[..name.floor_char_boundary(MOST_NAME_BYTES)]
+    if name.len() <= MOST_NAME_BYTES {
+        return name;
+    }
+    // Characters have at most four bytes.
+    let fits = (MOST_NAME_BYTES - 3..=MOST_NAME_BYTES).rev().find(|at| name.is_char_boundary(*at));
+    &name[..fits.unwrap_or(0)]
 }
 
 /// One scope. Asking twice for the same name gives the same metric; asking for another kind under

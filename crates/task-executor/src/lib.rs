@@ -4,7 +4,7 @@
 //! tasks. It knows no operator: a task is a chain that the task crate runs.
 
 pub mod actor;
-mod metrics;
+pub mod metrics;
 mod reports;
 pub mod slot_table;
 

@@ -5,7 +5,7 @@ use hurtig_network::NetworkEnvironment;
 use hurtig_types::JobId;
 
 /// Registers a TaskExecutor in the registry of its process.
-pub(crate) fn register(registry: &MetricRegistry, network: &NetworkEnvironment) -> MetricGroup {
+pub fn register(registry: &MetricRegistry, network: &NetworkEnvironment) -> MetricGroup {
     let address = network.address();
     // The in-memory transport has names without a host.
     let host = address.address.rsplit_once(':').map_or("localhost", |(host, _)| host);
@@ -26,7 +26,7 @@ pub(crate) fn register(registry: &MetricRegistry, network: &NetworkEnvironment) 
 }
 
 /// The group of a job in a TaskExecutor. The name counts only when the group is new.
-pub(crate) fn job_group(manager: &MetricGroup, job: JobId, name: &str) -> MetricGroup {
+pub fn job_group(manager: &MetricGroup, job: JobId, name: &str) -> MetricGroup {
     let id = job.to_string();
     let values = [("job_id", &*id), ("job_name", name)];
     manager.scoped(ScopeKind::TaskManagerJob, &id, &values)

@@ -113,6 +113,18 @@ fn the_options_that_change_something_are_known() {
         taskmanager.network.memory.floating-buffers-per-gate
         taskmanager.network.partition-request-timeout
         taskmanager.network.retries
+        metrics.reporters
+        metrics.latency.interval
+        metrics.latency.granularity
+        metrics.latency.history-size
+        metrics.scope.jm
+        metrics.scope.jm-job
+        metrics.scope.jm-operator
+        metrics.scope.tm
+        metrics.scope.tm-job
+        metrics.scope.task
+        metrics.scope.operator
+        metrics.scope.delimiter
     "#]]
     .assert_eq(&keys);
 }

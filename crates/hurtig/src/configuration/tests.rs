@@ -74,7 +74,6 @@ fn what_a_job_starts_from() {
             pointer: "file:///s",
             allow_non_restored_state: true,
             claim_mode: Claim,
-            },
             ),
         "#]],
     );
@@ -182,7 +181,29 @@ fn metrics() {
     check(
         "metrics:\n  latency: {interval: 2 s, granularity: subtask, history-size: 9}\n  \
          scope.tm: <host>.tm\n  reporter.prom: {type: prometheus, port: 9250-9252}\n",
-        expect![[]],
+        expect![[r#"
+            latency_interval_ms: 2000,
+            "tm",
+            granularity: Subtask,
+            history_size: 9,
+            reporters: [
+            ReporterSettings {
+            name: "prom",
+            kind: Prometheus,
+            interval: 10s,
+            host: None,
+            ports: 9250..=9252,
+            delimiter: '.',
+            filter: MetricFilter {
+            includes: [],
+            excludes: [],
+            },
+            excluded_variables: [],
+            additional_variables: [],
+            prefix: None,
+            filter_label_values: true,
+            ],
+        "#]],
     );
 }
 

@@ -1,3 +1,5 @@
+//! What is kept, what is reported, what is forgotten.
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::*;
