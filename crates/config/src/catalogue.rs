@@ -10,6 +10,7 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use crate::option::{OptionPrefix, OptionSpec};
 
+pub mod adaptive;
 pub mod checkpointing;
 pub mod cluster;
 pub mod filesystem;
@@ -17,6 +18,7 @@ pub mod job_manager;
 pub mod metrics;
 pub mod pipeline;
 mod prefixes;
+pub mod resource_manager;
 pub mod rest;
 pub mod restart;
 pub mod security;
@@ -31,6 +33,8 @@ static TABLES: &[&[&OptionSpec]] = &[
     filesystem::OPTIONS,
     cluster::OPTIONS,
     job_manager::OPTIONS,
+    adaptive::OPTIONS,
+    resource_manager::OPTIONS,
     rest::OPTIONS,
     task_manager::OPTIONS,
     metrics::OPTIONS,

@@ -17,7 +17,8 @@ mod word;
 pub use duration::MAX_DURATION;
 pub use memory::MemorySize;
 pub use word::{
-    CheckpointStorageKind, HighAvailabilityType, RestartStrategyType, StateBackendType,
+    CheckpointStorageKind, HighAvailabilityType, RestartStrategyType, SchedulerExecutionMode,
+    SchedulerType, StateBackendType, TaskManagerLoadBalanceMode,
 };
 
 /// What is wrong with a text, beyond not being what was expected. May be empty.

@@ -33,7 +33,8 @@ use hurtig_network::{
     Transport,
 };
 use hurtig_operator_api::{Program, ProgramStore};
-use hurtig_resource_manager::ResourceManager;
+pub use hurtig_resource_manager::SlotManagerConfig;
+use hurtig_resource_manager::{ResourceManager, ResourceManagerConfig, StandaloneDriver};
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -57,6 +58,8 @@ pub struct MiniClusterConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`.
     pub heartbeat_timeout: Duration,
+    /// How slots are given to jobs.
+    pub slots: SlotManagerConfig,
     /// Copies of state on the local disk, for local recovery; `None` for none.
     pub local_state: Option<LocalStateOptions>,
     /// `metrics.*`: scopes, latencies, reporters. There is one registry, and one of each reporter,
@@ -75,6 +78,7 @@ impl Default for MiniClusterConfig {
             network: NetworkConfig::default(),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
+            slots: SlotManagerConfig::default(),
             local_state: None,
             metrics: MetricsSettings::default(),
             seed: 1,
@@ -248,12 +252,16 @@ impl MiniCluster {
         let reporters = reporters.await.map_err(MiniClusterError::Reporter)?;
         let job_manager = metrics.job_manager("localhost");
         process::register(&job_manager);
-        let resource_manager = ResourceManager::start(
+        let resource_manager = ResourceManager::start_with(
+            ResourceManagerConfig {
+                seed: config.seed,
+                heartbeat_interval: config.heartbeat_interval,
+                heartbeat_timeout: config.heartbeat_timeout,
+                slots: config.slots.clone(),
+            },
+            Arc::new(StandaloneDriver),
             &surroundings.runtimes,
             surroundings.clock,
-            config.seed,
-            config.heartbeat_interval,
-            config.heartbeat_timeout,
         );
         resource_manager.register_metrics(&job_manager);
         let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(resource_manager);

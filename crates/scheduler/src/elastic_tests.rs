@@ -88,7 +88,7 @@ impl Script {
     }
 
     fn note(&mut self, what: String) {
-        self.log.push_str(&format!("{:>5} {what}\n", self.now_ms));
+        self.log.push_str(&format!("@{} {what}\n", self.now_ms));
     }
 
     fn report(&mut self, attempt: hurtig_types::ExecutionAttemptId, state: ExecutionState) {
@@ -167,18 +167,18 @@ impl Script {
 #[test]
 fn it_starts_at_once_with_all_slots_and_after_a_while_with_fewer() {
     Script::new(quick()).until(5).offer(&[10, 11, 20, 21]).check(expect![[r#"
-            0 declares 4 slots
-            5 starts from the latest checkpoint
-            5 Running
-            5 deploys 4 subtasks of v1 in attempt 0
-            5 deploys 4 subtasks of v2 in attempt 0
+        @0 declares 4 slots
+        @5 starts from the latest checkpoint
+        @5 Running
+        @5 deploys 4 subtasks of v1 in attempt 0
+        @5 deploys 4 subtasks of v2 in attempt 0
     "#]]);
     Script::new(quick()).until(5).offer(&[10, 11]).until(200).check(expect![[r#"
-            0 declares 4 slots
-          105 starts from the latest checkpoint
-          105 Running
-          105 deploys 2 subtasks of v1 in attempt 0
-          105 deploys 2 subtasks of v2 in attempt 0
+        @0 declares 4 slots
+        @105 starts from the latest checkpoint
+        @105 Running
+        @105 deploys 2 subtasks of v1 in attempt 0
+        @105 deploys 2 subtasks of v2 in attempt 0
     "#]]);
 }
 
@@ -186,26 +186,26 @@ fn it_starts_at_once_with_all_slots_and_after_a_while_with_fewer() {
 fn slots_that_come_are_used_after_the_cooldown_and_those_that_go_are_done_without() {
     let mut script = Script::new(quick());
     script.offer(&[10, 11]).until(200).check(expect![[r#"
-            0 declares 4 slots
-          100 starts from the latest checkpoint
-          100 Running
-          100 deploys 2 subtasks of v1 in attempt 0
-          100 deploys 2 subtasks of v2 in attempt 0
+        @0 declares 4 slots
+        @100 starts from the latest checkpoint
+        @100 Running
+        @100 deploys 2 subtasks of v1 in attempt 0
+        @100 deploys 2 subtasks of v2 in attempt 0
     "#]]);
     script.offer(&[20, 21]).until(900).check(expect![[r#""#]]);
     script.until(1_300).check(expect![[r#"
-         1100 Restarting
-         1100 starts from the latest checkpoint
-         1100 Running
-         1100 deploys 4 subtasks of v1 in attempt 1
-         1100 deploys 4 subtasks of v2 in attempt 1
+        @1100 Restarting
+        @1100 starts from the latest checkpoint
+        @1100 Running
+        @1100 deploys 4 subtasks of v1 in attempt 1
+        @1100 deploys 4 subtasks of v2 in attempt 1
     "#]]);
     script.until(2_000).lose(1).until(2_300).check(expect![[r#"
-         2000 Restarting
-         2110 starts from the latest checkpoint
-         2110 Running
-         2110 deploys 2 subtasks of v1 in attempt 2
-         2110 deploys 2 subtasks of v2 in attempt 2
+        @2000 Restarting
+        @2110 starts from the latest checkpoint
+        @2110 Running
+        @2110 deploys 2 subtasks of v1 in attempt 2
+        @2110 deploys 2 subtasks of v2 in attempt 2
     "#]]);
     assert_eq!((script.scheduler.restarts(), script.scheduler.rescales()), (1, 1));
 }
@@ -217,11 +217,11 @@ fn a_change_waits_for_a_checkpoint() {
     script.offer(&[10, 11]).until(200).offer(&[20]).until(5_000);
     script.log.clear();
     script.checkpoint(true).check(expect![[r#"
-         5000 Restarting
-         5000 starts from the latest checkpoint
-         5000 Running
-         5000 deploys 3 subtasks of v1 in attempt 1
-         5000 deploys 3 subtasks of v2 in attempt 1
+        @5000 Restarting
+        @5000 starts from the latest checkpoint
+        @5000 Running
+        @5000 deploys 3 subtasks of v1 in attempt 1
+        @5000 deploys 3 subtasks of v2 in attempt 1
     "#]]);
     // Or for as many failed ones as are accepted.
     let mut script = Script::new(config);
@@ -229,11 +229,11 @@ fn a_change_waits_for_a_checkpoint() {
     script.log.clear();
     script.checkpoint(false).check(expect![""]);
     script.checkpoint(false).check(expect![[r#"
-         5000 Restarting
-         5000 starts from the latest checkpoint
-         5000 Running
-         5000 deploys 3 subtasks of v1 in attempt 1
-         5000 deploys 3 subtasks of v2 in attempt 1
+        @5000 Restarting
+        @5000 starts from the latest checkpoint
+        @5000 Running
+        @5000 deploys 3 subtasks of v1 in attempt 1
+        @5000 deploys 3 subtasks of v2 in attempt 1
     "#]]);
 }
 
@@ -245,11 +245,11 @@ fn a_gain_that_is_too_small_is_not_worth_a_restart() {
     script.log.clear();
     script.offer(&[20]).until(5_000).check(expect![""]);
     script.offer(&[21]).until(6_000).check(expect![[r#"
-         5000 Restarting
-         5000 starts from the latest checkpoint
-         5000 Running
-         5000 deploys 4 subtasks of v1 in attempt 1
-         5000 deploys 4 subtasks of v2 in attempt 1
+        @5000 Restarting
+        @5000 starts from the latest checkpoint
+        @5000 Running
+        @5000 deploys 4 subtasks of v1 in attempt 1
+        @5000 deploys 4 subtasks of v2 in attempt 1
     "#]]);
 }
 
@@ -273,24 +273,24 @@ fn requirements_can_be_changed_while_it_runs() {
     script.log.clear();
     script.ask(1, 2).unwrap();
     script.until(60_000).check(expect![[r#"
-          100 declares 2 slots
-          100 Restarting
-          100 starts from the latest checkpoint
-          100 Running
-          100 deploys 2 subtasks of v1 in attempt 1
-          100 deploys 2 subtasks of v2 in attempt 1
-        50100 declares 2 slots
-        50100 returns slot 10
-        50100 returns slot 11
+        @100 declares 2 slots
+        @100 Restarting
+        @100 starts from the latest checkpoint
+        @100 Running
+        @100 deploys 2 subtasks of v1 in attempt 1
+        @100 deploys 2 subtasks of v2 in attempt 1
+        @50100 declares 2 slots
+        @50100 returns slot 10
+        @50100 returns slot 11
     "#]]);
     script.ask(1, 3).unwrap();
     script.until(60_010).offer(&[22]).until(61_000).check(expect![[r#"
-        60000 declares 3 slots
-        60010 Restarting
-        60010 starts from the latest checkpoint
-        60010 Running
-        60010 deploys 3 subtasks of v1 in attempt 2
-        60010 deploys 3 subtasks of v2 in attempt 2
+        @60000 declares 3 slots
+        @60010 Restarting
+        @60010 starts from the latest checkpoint
+        @60010 Running
+        @60010 deploys 3 subtasks of v1 in attempt 2
+        @60010 deploys 3 subtasks of v2 in attempt 2
     "#]]);
     let refused = |lower, upper, script: &mut Script| script.ask(lower, upper).unwrap_err();
     expect![[r#"bounds 2 to 1 of vertex "v1" are not in order: the lower one must be at least 1 and at most the upper one"#]].assert_eq(&refused(2, 1, &mut script));
@@ -305,35 +305,35 @@ fn requirements_can_be_changed_while_it_runs() {
 fn reactive_mode_takes_every_slot_and_cannot_be_told_otherwise() {
     let mut script = Script::new(AdaptiveConfig { cooldown_ms: 0, ..AdaptiveConfig::reactive() });
     script.check(expect![[r#"
-            0 declares 128 slots
+        @0 declares 128 slots
     "#]]);
     script.until(1_000_000).offer(&[10]).until(1_000_001).check(expect![[r#"
-        1000000 starts from the latest checkpoint
-        1000000 Running
-        1000000 deploys 1 subtasks of v1 in attempt 0
-        1000000 deploys 1 subtasks of v2 in attempt 0
+        @1000000 starts from the latest checkpoint
+        @1000000 Running
+        @1000000 deploys 1 subtasks of v1 in attempt 0
+        @1000000 deploys 1 subtasks of v2 in attempt 0
     "#]]);
     script.offer(&[11, 12, 13, 14]).until(1_000_100).check(expect![[r#"
-        1000001 Restarting
-        1000001 starts from the latest checkpoint
-        1000001 Running
-        1000001 deploys 2 subtasks of v1 in attempt 1
-        1000001 deploys 2 subtasks of v2 in attempt 1
-        1000001 Restarting
-        1000001 starts from the latest checkpoint
-        1000001 Running
-        1000001 deploys 3 subtasks of v1 in attempt 2
-        1000001 deploys 3 subtasks of v2 in attempt 2
-        1000001 Restarting
-        1000001 starts from the latest checkpoint
-        1000001 Running
-        1000001 deploys 4 subtasks of v1 in attempt 3
-        1000001 deploys 4 subtasks of v2 in attempt 3
-        1000001 Restarting
-        1000001 starts from the latest checkpoint
-        1000001 Running
-        1000001 deploys 5 subtasks of v1 in attempt 4
-        1000001 deploys 5 subtasks of v2 in attempt 4
+        @1000001 Restarting
+        @1000001 starts from the latest checkpoint
+        @1000001 Running
+        @1000001 deploys 2 subtasks of v1 in attempt 1
+        @1000001 deploys 2 subtasks of v2 in attempt 1
+        @1000001 Restarting
+        @1000001 starts from the latest checkpoint
+        @1000001 Running
+        @1000001 deploys 3 subtasks of v1 in attempt 2
+        @1000001 deploys 3 subtasks of v2 in attempt 2
+        @1000001 Restarting
+        @1000001 starts from the latest checkpoint
+        @1000001 Running
+        @1000001 deploys 4 subtasks of v1 in attempt 3
+        @1000001 deploys 4 subtasks of v2 in attempt 3
+        @1000001 Restarting
+        @1000001 starts from the latest checkpoint
+        @1000001 Running
+        @1000001 deploys 5 subtasks of v1 in attempt 4
+        @1000001 deploys 5 subtasks of v2 in attempt 4
     "#]]);
     expect![
         "a job in reactive mode takes every slot: it has no requirements that could be changed"
@@ -347,13 +347,13 @@ fn a_job_that_waits_can_be_cancelled() {
     let commands = script.scheduler.cancel(1);
     script.take(commands);
     script.offer(&[10, 11, 12, 13]).until(10_000).check(expect![[r#"
-            0 declares 4 slots
-            0 Cancelling
-            0 Canceled
-            0 refuses slot 10
-            0 refuses slot 11
-            0 refuses slot 12
-            0 refuses slot 13
+        @0 declares 4 slots
+        @0 Cancelling
+        @0 Canceled
+        @0 refuses slot 10
+        @0 refuses slot 11
+        @0 refuses slot 12
+        @0 refuses slot 13
     "#]]);
 }
 
@@ -367,27 +367,27 @@ fn failures_that_are_too_many_end_it() {
         script.until(round * 100);
     }
     script.check(expect![[r#"
-            0 declares 4 slots
-            0 starts from the latest checkpoint
-            0 Running
-            0 deploys 4 subtasks of v1 in attempt 0
-            0 deploys 4 subtasks of v2 in attempt 0
-            0 Restarting
-           10 starts from the latest checkpoint
-           10 Running
-           10 deploys 4 subtasks of v1 in attempt 1
-           10 deploys 4 subtasks of v2 in attempt 1
-          100 Restarting
-          110 starts from the latest checkpoint
-          110 Running
-          110 deploys 4 subtasks of v1 in attempt 2
-          110 deploys 4 subtasks of v2 in attempt 2
-          200 Restarting
-          210 starts from the latest checkpoint
-          210 Running
-          210 deploys 4 subtasks of v1 in attempt 3
-          210 deploys 4 subtasks of v2 in attempt 3
-          300 Failing
-          300 Failed
+        @0 declares 4 slots
+        @0 starts from the latest checkpoint
+        @0 Running
+        @0 deploys 4 subtasks of v1 in attempt 0
+        @0 deploys 4 subtasks of v2 in attempt 0
+        @0 Restarting
+        @10 starts from the latest checkpoint
+        @10 Running
+        @10 deploys 4 subtasks of v1 in attempt 1
+        @10 deploys 4 subtasks of v2 in attempt 1
+        @100 Restarting
+        @110 starts from the latest checkpoint
+        @110 Running
+        @110 deploys 4 subtasks of v1 in attempt 2
+        @110 deploys 4 subtasks of v2 in attempt 2
+        @200 Restarting
+        @210 starts from the latest checkpoint
+        @210 Running
+        @210 deploys 4 subtasks of v1 in attempt 3
+        @210 deploys 4 subtasks of v2 in attempt 3
+        @300 Failing
+        @300 Failed
     "#]]);
 }

@@ -24,9 +24,6 @@ options! {
     Planned MAX_EXCEPTION_HISTORY_SIZE: u32 = "web.exception-history-size", default "16",
         was ["jobmanager.execution.attempts-history-size"];
 
-    /// How jobs are scheduled: Default or Adaptive.
-    Planned SCHEDULER: String = "jobmanager.scheduler", default "Default";
-
     /// Jobs that have ended and are still shown.
     Planned JOB_STORE_MAX_CAPACITY: Option<NonZeroU32> = "jobstore.max-capacity";
 

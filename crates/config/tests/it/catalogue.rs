@@ -95,13 +95,39 @@ fn the_options_that_change_something_are_known() {
         restart-strategy.failure-rate.max-failures-per-interval
         restart-strategy.failure-rate.failure-rate-interval
         restart-strategy.failure-rate.delay
+        s3.endpoint
+        s3.endpoint.region
+        s3.access-key
+        s3.secret-key
+        s3.path.style.access
         heartbeat.interval
         heartbeat.timeout
         slot.request.timeout
+        slot.idle.timeout
         minicluster.number-of-taskmanagers
+        cluster.evenly-spread-out-slots
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        jobmanager.scheduler
+        scheduler-mode
+        jobmanager.adaptive-scheduler.submission.resource-wait-timeout
+        jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling
+        jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.rescale-trigger.max-delay
+        jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures
+        jobmanager.adaptive-scheduler.min-parallelism-increase
+        jobmanager.adaptive-scheduler.prefer-minimal-taskmanagers
+        taskmanager.load-balance.mode
+        slotmanager.number-of-slots.min
+        slotmanager.number-of-slots.max
+        slotmanager.redundant-taskmanager-num
+        resourcemanager.taskmanager-timeout
+        resourcemanager.taskmanager-registration.timeout
+        resourcemanager.standalone.start-up-time
+        resourcemanager.start-worker.max-failure-rate
+        resourcemanager.start-worker.retry-interval
         taskmanager.numberOfTaskSlots
         taskmanager.memory.process.size
         taskmanager.memory.flink.size

@@ -64,6 +64,21 @@ fn programs() {
 }
 
 #[test]
+fn elastic_jobs() {
+    check("jobmanager.scheduler: default", expect![""]);
+    check(
+        "jobmanager: {scheduler: adaptive, adaptive-scheduler: {scaling-interval.min: 3 s, \
+         executing.resource-stabilization-timeout: 4 s, resource-wait-timeout: 5 s, \
+         rescale-trigger: {max-delay: 6 s, max-checkpoint-failures: 7}, \
+         min-parallelism-increase: 8, prefer-minimal-taskmanagers: false, \
+         submission.resource-stabilization-timeout: 9 s}}",
+        expect![[r#""#]],
+    );
+    check("scheduler-mode: reactive", expect![[r#""#]]);
+    check("slot.idle.timeout: 7 s", expect![[r#""#]]);
+}
+
+#[test]
 fn what_a_job_starts_from() {
     check(
         "execution.state-recovery: {path: 'file:///s', claim-mode: claim, \
