@@ -44,7 +44,7 @@ fn table(jobs: &[JobSummary]) -> String {
 pub(crate) fn status(command: &JobCommand) -> CommandResult {
     let (client, _) = connect(&command.cluster)?;
     let details = ask(client.job(command.job))?;
-    Outcome::of(&details, command.cluster.json, |details| describe(details))
+    Outcome::of(&details, command.cluster.json, describe)
 }
 
 fn describe(details: &JobDetailsInfo) -> String {

@@ -1,6 +1,6 @@
 //! Programs: upload, list, plan, run, delete.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use hurtig_cluster_api::{BlobService, ProgramRequest, ProgramRunner};
 use hurtig_graph::RestoreFrom;
@@ -148,7 +148,7 @@ fn request(call: &Call, body: JarRunRequestBody) -> RestResult<ProgramRequest> {
             allow_non_restored_state,
             claim_mode,
         }),
-        configuration: body.flink_configuration.unwrap_or_else(BTreeMap::new),
+        configuration: body.flink_configuration.unwrap_or_default(),
         job_id: job_id.map_err(|error: hurtig_types::ParseIdError| {
             RestError::bad_request(error.to_string())
         })?,
