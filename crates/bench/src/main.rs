@@ -11,6 +11,8 @@
 //!
 //! `schedule` measures the pure scheduler on graphs of thousands of subtasks.
 //!
+//! `rpc` measures calls between processes.
+//!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
 #![allow(clippy::disallowed_methods)] // it measures time
@@ -21,6 +23,7 @@ mod limit;
 mod load;
 mod memory;
 mod recovery;
+mod rpc;
 mod schedule;
 mod start;
 mod unaligned;
@@ -36,6 +39,7 @@ const USAGE: &str =
        hurtig-bench recovery [--state-bytes B] [--parallelism P] [--runs R] [--directory D] [--json]
        hurtig-bench unaligned [--network-bytes B] [--drain-ms MS] [--directory D] [--json]
        hurtig-bench schedule [--subtasks N] [--vertices V] [--json]
+       hurtig-bench rpc [--seconds S] [--slots N]
        hurtig-bench start [--runs R]";
 
 fn main() -> ExitCode {
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         ("recovery", Ok(parameters)) => recovery::run(&parameters),
         ("unaligned", Ok(parameters)) => unaligned::run(&parameters),
         ("schedule", Ok(parameters)) => schedule::run(&parameters),
+        ("rpc", Ok(parameters)) => rpc::run(&parameters),
         ("start", Ok(parameters)) => start::run(&parameters),
         ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),

@@ -14,6 +14,7 @@ use hurtig_types::{
 use crate::{
     checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
+    peer::Peer,
     requirements::JobResourceRequirements,
     slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
     task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
@@ -55,6 +56,11 @@ pub type RpcResult<T> = Result<T, RpcError>;
 /// What clients may ask of the Dispatcher.
 #[async_trait]
 pub trait DispatcherGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// Submits a job; returns once it is accepted. The job's code must be known to the cluster.
     async fn submit_job(&self, graph: JobGraph) -> RpcResult<()>;
     /// All jobs, running and ended (bounded).
@@ -114,6 +120,11 @@ pub trait DispatcherGateway: Send + Sync {
 /// What others may ask of the ResourceManager.
 #[async_trait]
 pub trait ResourceManagerGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// A TaskExecutor registers (again). `gateway` answers for it.
     async fn register_task_executor(
         &self,
@@ -157,6 +168,11 @@ pub trait ResourceManagerGateway: Send + Sync {
 /// What others may ask of a TaskExecutor.
 #[async_trait]
 pub trait TaskExecutorGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// The ResourceManager allocates a slot for a job; the TaskExecutor offers it to that job's
     /// JobMaster.
     async fn request_slot(
@@ -220,6 +236,11 @@ pub trait TaskExecutorGateway: Send + Sync {
 /// What others may ask of a JobMaster.
 #[async_trait]
 pub trait JobMasterGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// A TaskExecutor offers slots that were allocated for the job; returns those it accepts.
     async fn offer_slots(
         &self,

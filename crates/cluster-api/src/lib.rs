@@ -12,6 +12,7 @@ pub mod checkpoints;
 pub mod gateway;
 pub mod job;
 pub mod metrics;
+pub mod peer;
 pub mod programs;
 pub mod requirements;
 pub mod slot;
@@ -32,6 +33,7 @@ pub use job::{
     TaskExecutorOverview, VertexDetails,
 };
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};
+pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
 pub use programs::{
     BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
     ProgramRequest, ProgramRunner,

@@ -21,6 +21,7 @@ mod prefixes;
 pub mod resource_manager;
 pub mod rest;
 pub mod restart;
+pub mod rpc;
 pub mod security;
 pub mod state;
 pub mod task_manager;
@@ -36,6 +37,7 @@ static TABLES: &[&[&OptionSpec]] = &[
     adaptive::OPTIONS,
     resource_manager::OPTIONS,
     rest::OPTIONS,
+    rpc::OPTIONS,
     task_manager::OPTIONS,
     metrics::OPTIONS,
     security::OPTIONS,

@@ -12,10 +12,12 @@ use std::{fmt, num::NonZeroU32};
 mod collection;
 mod duration;
 mod memory;
+mod ports;
 mod word;
 
 pub use duration::MAX_DURATION;
 pub use memory::MemorySize;
+pub use ports::PortRange;
 pub use word::{
     CheckpointStorageKind, HighAvailabilityType, RestartStrategyType, SchedulerExecutionMode,
     SchedulerType, StateBackendType, TaskManagerLoadBalanceMode,

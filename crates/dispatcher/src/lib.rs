@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
-    JobMasterLauncher, JobOverview, JobResourceRequirements, JobResult, JobStatus, Mailbox,
+    JobMasterLauncher, JobOverview, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
     ResourceManagerGateway, RpcError, RpcResult, TaskExecutorOverview, gather_metrics,
 };
 use hurtig_env::Runtimes;
@@ -180,6 +180,10 @@ impl DispatcherHandle {
 
 #[async_trait]
 impl DispatcherGateway for DispatcherHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn submit_job(&self, graph: JobGraph) -> RpcResult<()> {
         self.mailbox.ask(|reply| Message::Submit(Box::new(graph), reply)).await?
     }

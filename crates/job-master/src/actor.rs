@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox,
+    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
     PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
     TaskIoMetrics, TaskStateUpdate,
 };
@@ -681,6 +681,10 @@ impl JobMaster {
 
 #[async_trait]
 impl JobMasterGateway for JobMasterHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn offer_slots(
         &self,
         resource: ResourceId,

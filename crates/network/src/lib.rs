@@ -40,4 +40,6 @@ pub use environment::{NetworkEnvironment, NetworkError, NetworkUsage};
 pub use gate::{Announced, ChannelSpec, InputGate};
 pub use partition::ResultPartition;
 pub use probe::{GateProbe, PartitionProbe};
-pub use transport::{BoxedStream, Listener, MemoryTransport, TcpTransport, Transport};
+pub use transport::{
+    BoxedStream, Listener, MemoryTransport, TcpTransport, TlsTransport, Transport,
+};

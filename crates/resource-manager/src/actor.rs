@@ -1,12 +1,12 @@
 //! The ResourceManager's actor.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
-    gather_metrics,
+    FencingToken, Inbox, JobMasterGateway, Mailbox, Peer, ResourceManagerGateway, RpcError,
+    RpcResult, SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview,
+    TaskExecutorRegistration, gather_metrics,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::{
@@ -281,7 +281,8 @@ impl ResourceManager {
         }
     }
 
-    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone.
+    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone; at once,
+    /// if its connection breaks.
     fn watch(
         &self,
         resource: ResourceId,
@@ -289,8 +290,17 @@ impl ResourceManager {
     ) -> tokio::task::AbortHandle {
         let (mailbox, interval) = (self.mailbox.clone(), self.heartbeat_interval);
         let watching = self.runtimes.control.spawn(async move {
+            let mut gone = pin!(gateway.peer().gone());
             loop {
-                tokio::time::sleep(interval).await;
+                tokio::select! {
+                    () = tokio::time::sleep(interval) => {}
+                    () = gone.as_mut() => {
+                        let reason = "it has ended, or the connection to it broke".to_owned();
+                        // Without the actor nobody needs to know.
+                        let _ = mailbox.tell(Message::Disconnect(resource, reason)).await;
+                        return;
+                    }
+                }
                 // Other answers say at least that somebody is there.
                 let answer = gateway.heartbeat_from_resource_manager().await;
                 if let Err(error @ RpcError::Unreachable { .. }) = answer {
@@ -390,6 +400,10 @@ impl ResourceManager {
 
 #[async_trait]
 impl ResourceManagerGateway for ResourceManagerHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn register_task_executor(
         &self,
         registration: TaskExecutorRegistration,

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, ResourceManagerGateway,
-    RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
-    TaskExecutorRegistration,
+    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, Peer,
+    ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor,
+    TaskExecutorGateway, TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::{MetricGroup, MetricRegistry, MetricsQuery, MetricsSnapshot};
@@ -487,6 +487,10 @@ impl TaskExecutorHandle {
 
 #[async_trait]
 impl TaskExecutorGateway for TaskExecutorHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn request_slot(
         &self,
         slot: SlotId,

@@ -6,16 +6,16 @@ use crate::{option::options, value::HighAvailabilityType};
 
 options! {
     /// Address under which the JobManager is reached.
-    Planned ADDRESS: Option<String> = "jobmanager.rpc.address";
+    Effective ADDRESS: Option<String> = "jobmanager.rpc.address";
 
     /// Port under which the JobManager is reached.
-    Planned RPC_PORT: u16 = "jobmanager.rpc.port", default "6123";
+    Effective RPC_PORT: u16 = "jobmanager.rpc.port", default "6123";
 
     /// Address on which the JobManager listens.
-    Planned BIND_HOST: Option<String> = "jobmanager.bind-host";
+    Effective BIND_HOST: Option<String> = "jobmanager.bind-host";
 
     /// Port on which the JobManager listens.
-    Planned RPC_BIND_PORT: Option<u16> = "jobmanager.rpc.bind-port";
+    Effective RPC_BIND_PORT: Option<u16> = "jobmanager.rpc.bind-port";
 
     /// Name of the JobManager among the processes of the cluster.
     Planned RESOURCE_ID: Option<String> = "jobmanager.resource-id";

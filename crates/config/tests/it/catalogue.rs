@@ -76,6 +76,7 @@ fn the_options_that_change_something_are_known() {
         execution.checkpointing.externalized-checkpoint-retention
         execution.checkpointing.num-retained
         execution.checkpointing.dir
+        execution.checkpointing.savepoint-dir
         execution.checkpointing.checkpoints-after-tasks-finish
         execution.checkpointing.local-backup.enabled
         execution.checkpointing.local-backup.dirs
@@ -109,6 +110,10 @@ fn the_options_that_change_something_are_known() {
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        jobmanager.rpc.address
+        jobmanager.rpc.port
+        jobmanager.bind-host
+        jobmanager.rpc.bind-port
         jobmanager.scheduler
         scheduler-mode
         jobmanager.adaptive-scheduler.submission.resource-wait-timeout
@@ -128,7 +133,30 @@ fn the_options_that_change_something_are_known() {
         resourcemanager.standalone.start-up-time
         resourcemanager.start-worker.max-failure-rate
         resourcemanager.start-worker.retry-interval
+        rest.address
+        rest.port
+        rest.bind-address
+        rest.bind-port
+        rest.connection-timeout
+        rest.idleness-timeout
+        rest.server.max-content-length
+        rest.async.store-duration
+        rest.server.bearer-token
+        rest.client.max-content-length
+        web.refresh-interval
+        web.timeout
+        web.submit.enable
+        web.cancel.enable
+        web.access-control-allow-origin
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
         taskmanager.numberOfTaskSlots
+        taskmanager.host
+        taskmanager.bind-host
+        taskmanager.rpc.port
+        taskmanager.rpc.bind-port
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction
@@ -151,6 +179,13 @@ fn the_options_that_change_something_are_known() {
         metrics.scope.task
         metrics.scope.operator
         metrics.scope.delimiter
+        security.ssl.internal.enabled
+        security.ssl.protocol
+        security.ssl.keystore
+        security.ssl.truststore
+        security.ssl.internal.keystore
+        security.ssl.internal.truststore
+        taskmanager.data.ssl.enabled
     "#]]
     .assert_eq(&keys);
 }

@@ -40,7 +40,7 @@ fn a_key_is_explained() {
           set by      c.yaml:2 as rest.port
           default     8081
           type        String: a text
-          status      accepted, without effect yet
+          status      effective
           fallback    rest.port
                       Ports on which the REST server may listen; a number, a list or a range.
     "#]]
@@ -80,8 +80,8 @@ fn the_list_holds_every_option_once_and_all_that_is_set() {
         env.a: 1  (c.yaml:4, accepted, without meaning here)
         execution.checkpointing.dir: s3://b/c  (c.yaml:1)
         parallelism.default: 3  (-D)
-        rest.bind-port: 9000  (c.yaml:2, accepted, without effect yet)
-        rest.port: 9000  (c.yaml:2, accepted, without effect yet)
+        rest.bind-port: 9000  (c.yaml:2)
+        rest.port: 9000  (c.yaml:2)
     "#]]
     .assert_eq(&lines);
 }
@@ -91,8 +91,7 @@ fn settings_that_change_nothing_are_warned_of() {
     let warnings = configuration().warnings().join("\n");
     expect![[r#"
         c.yaml:4: env.a is accepted, without meaning here
-        c.yaml:1: state.checkpoints.dir is deprecated; use execution.checkpointing.dir
-        c.yaml:2: rest.port is accepted, without effect yet"#]]
+        c.yaml:1: state.checkpoints.dir is deprecated; use execution.checkpointing.dir"#]]
     .assert_eq(&warnings);
     let mut configuration = Configuration::new();
     configuration.add_dynamic("restart-strategy.fixed-delay.attempts=3").unwrap();
