@@ -106,7 +106,7 @@ pub(crate) struct Context {
     pub(crate) openapi: String,
 }
 
-/// A running server. Dropping it ends it; requests under way are given up.
+/// A running server. When it is dropped it takes no new connections.
 pub struct RestServer {
     address: SocketAddr,
     stop: watch::Sender<bool>,

@@ -10,7 +10,7 @@ use std::{
 use hurtig_rest::{
     ClientError, RestClient,
     messages::{
-        jobs::{JobResultInfo, Plan},
+        jobs::{JobPlan, JobResultInfo},
         programs::{ClaimMode, JarRunRequestBody},
     },
 };
@@ -67,7 +67,7 @@ pub(crate) fn info(command: &ProgramArguments) -> CommandResult {
     Outcome::of(&plan, command.cluster.json, describe)
 }
 
-fn describe(plan: &Plan) -> String {
+fn describe(plan: &JobPlan) -> String {
     let mut text = format!("{}\n", plan.name);
     for (index, node) in plan.nodes.iter().enumerate() {
         // Writing to a string cannot fail.

@@ -5,7 +5,8 @@ use hurtig_config::{Configuration, catalogue};
 
 fn configuration() -> Configuration {
     let mut configuration = Configuration::new();
-    let text = "state.checkpoints.dir: s3://b/c\nrest.port: 9000\nparallelism.default: 2\nenv.a: 1";
+    let text = "state.checkpoints.dir: s3://b/c\nrest.port: 9000\nparallelism.default: 2\nenv.a: 1\n\
+        web.tmpdir: /t";
     configuration.add_yaml(text, "c.yaml").unwrap();
     configuration.add_dynamic("parallelism.default=3").unwrap();
     configuration
@@ -82,6 +83,7 @@ fn the_list_holds_every_option_once_and_all_that_is_set() {
         parallelism.default: 3  (-D)
         rest.bind-port: 9000  (c.yaml:2)
         rest.port: 9000  (c.yaml:2)
+        web.tmpdir: /t  (c.yaml:5, accepted, without effect yet)
     "#]]
     .assert_eq(&lines);
 }
@@ -91,7 +93,8 @@ fn settings_that_change_nothing_are_warned_of() {
     let warnings = configuration().warnings().join("\n");
     expect![[r#"
         c.yaml:4: env.a is accepted, without meaning here
-        c.yaml:1: state.checkpoints.dir is deprecated; use execution.checkpointing.dir"#]]
+        c.yaml:1: state.checkpoints.dir is deprecated; use execution.checkpointing.dir
+        c.yaml:5: web.tmpdir is accepted, without effect yet"#]]
     .assert_eq(&warnings);
     let mut configuration = Configuration::new();
     configuration.add_dynamic("restart-strategy.fixed-delay.attempts=3").unwrap();

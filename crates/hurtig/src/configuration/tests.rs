@@ -72,10 +72,50 @@ fn elastic_jobs() {
          rescale-trigger: {max-delay: 6 s, max-checkpoint-failures: 7}, \
          min-parallelism-increase: 8, prefer-minimal-taskmanagers: false, \
          submission.resource-stabilization-timeout: 9 s}}",
-        expect![[r#""#]],
+        expect![[r#"
+            adaptive: Some(
+            AdaptiveConfig {
+            reactive: false,
+            resource_wait_timeout_ms: Some(
+            5000,
+            ),
+            submission_stabilization_ms: 9000,
+            cooldown_ms: 3000,
+            executing_stabilization_ms: 4000,
+            max_trigger_delay_ms: Some(
+            6000,
+            ),
+            max_checkpoint_failures: 7,
+            min_parallelism_increase: 8,
+            prefer_minimal_task_managers: false,
+            },
+            ),
+        "#]],
     );
-    check("scheduler-mode: reactive", expect![[r#""#]]);
-    check("slot.idle.timeout: 7 s", expect![[r#""#]]);
+    check(
+        "scheduler-mode: reactive",
+        expect![[r#"
+        adaptive: Some(
+        AdaptiveConfig {
+        reactive: true,
+        resource_wait_timeout_ms: None,
+        submission_stabilization_ms: 0,
+        cooldown_ms: 30000,
+        executing_stabilization_ms: 0,
+        max_trigger_delay_ms: None,
+        max_checkpoint_failures: 2,
+        min_parallelism_increase: 1,
+        prefer_minimal_task_managers: true,
+        },
+        ),
+    "#]],
+    );
+    check(
+        "slot.idle.timeout: 7 s",
+        expect![[r#"
+        slot_idle_timeout_ms: 7000,
+    "#]],
+    );
 }
 
 #[test]
@@ -134,12 +174,14 @@ fn clusters() {
         "minicluster.number-of-taskmanagers: 2\ntaskmanager.numberOfTaskSlots: 4\n\
          heartbeat: {interval: 3 s, timeout: 30 s}\n",
         expect![[r#"
+            slot_idle_timeout_ms: 30000,
             task_executors: 2,
             slots: Some(
             4,
             ),
             heartbeat_interval: 3s,
             heartbeat_timeout: 30s,
+            slots_per_worker: 4,
         "#]],
     );
     check(

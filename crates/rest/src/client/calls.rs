@@ -14,8 +14,8 @@ use crate::{
         checkpoints::CheckpointingStatistics,
         cluster::{ClusterOverview, LogListInfo},
         jobs::{
-            JobDetailsInfo, JobExceptionsInfoWithHistory, JobExecutionResultResponseBody,
-            JobResultInfo, MultipleJobsDetails, Plan,
+            JobDetailsInfo, JobExceptionsInfoWithHistory, JobExecutionResultResponseBody, JobPlan,
+            JobResultInfo, MultipleJobsDetails,
         },
         operations::{
             AsynchronousOperationInfo, AsynchronousOperationResult, CheckpointInfo,
@@ -166,7 +166,7 @@ impl RestClient {
     }
 
     /// The plan of a program that was uploaded.
-    pub async fn plan(&self, id: BlobId, request: &JarRunRequestBody) -> ClientResult<Plan> {
+    pub async fn plan(&self, id: BlobId, request: &JarRunRequestBody) -> ClientResult<JobPlan> {
         let answer: ProgramPlanInfo = self.post(&format!("/binaries/{id}/plan"), request).await?;
         Ok(answer.plan)
     }

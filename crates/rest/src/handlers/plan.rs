@@ -3,10 +3,10 @@
 use hurtig_graph::{JobGraph, ship_name};
 use serde_json::json;
 
-use crate::messages::jobs::{Plan, PlanInput, PlanNode};
+use crate::messages::jobs::{JobPlan, PlanInput, PlanNode};
 
 /// The plan of a graph.
-pub(crate) fn plan(graph: &JobGraph) -> Plan {
+pub(crate) fn plan(graph: &JobGraph) -> JobPlan {
     let nodes = graph.vertices.iter().map(|vertex| PlanNode {
         id: vertex.id.to_string(),
         operator: String::new(),
@@ -26,7 +26,7 @@ pub(crate) fn plan(graph: &JobGraph) -> Plan {
             })
             .collect(),
     });
-    Plan {
+    JobPlan {
         jid: graph.job_id.to_string(),
         name: graph.name.clone(),
         job_type: "STREAMING".to_owned(),

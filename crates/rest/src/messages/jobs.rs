@@ -92,7 +92,7 @@ pub struct JobDetailsInfo {
     #[serde(rename = "status-counts")]
     pub status_counts: BTreeMap<String, u32>,
     /// The plan.
-    pub plan: Plan,
+    pub plan: JobPlan,
     /// The operators before they were chained, if they are known.
     #[serde(rename = "stream-graph")]
     pub stream_graph: Option<Value>,
@@ -164,12 +164,12 @@ pub struct IOMetricsInfo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobPlanInfo {
     /// The plan.
-    pub plan: Plan,
+    pub plan: JobPlan,
 }
 
 /// The vertices of a job and how they are connected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Plan {
+pub struct JobPlan {
     /// The job.
     pub jid: String,
     /// Its name.

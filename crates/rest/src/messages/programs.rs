@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::jobs::Plan;
+use super::jobs::JobPlan;
 
 /// `/binaries` and `/jars`: what was uploaded, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -107,5 +107,5 @@ pub struct JarRunResponseBody {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgramPlanInfo {
     /// The plan.
-    pub plan: Plan,
+    pub plan: JobPlan,
 }

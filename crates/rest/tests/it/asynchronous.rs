@@ -78,7 +78,7 @@ fn a_checkpoint_is_told_by_its_number_and_in_detail() {
         let path = format!("/jobs/{job}/checkpoints/details/1/subtasks/{vertex}");
         let subtasks = cluster.get(&path)["subtasks"].clone();
         assert_eq!(subtasks[1]["status"], "completed");
-        assert_eq!(subtasks[1]["state_size"].is_u64(), true);
+        assert!(subtasks[1]["state_size"].is_u64());
     }
     gate.open();
 }

@@ -29,11 +29,11 @@ gateway! { DispatcherGateway, "Dispatcher":
     ask checkpoint_stats(job: JobId) -> CheckpointStatsSnapshot;
     wait job_result(job: JobId) -> JobResult;
     ask accumulators(job: JobId) -> BTreeMap<String, AccumulatorValue>;
+    ask resource_requirements(job: JobId) -> JobResourceRequirements;
+    ask update_resource_requirements(job: JobId, requirements: JobResourceRequirements) -> ();
     ask coordination_request(job: JobId, operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
     ask task_executors() -> Vec<TaskExecutorOverview>;
     ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
-    ask resource_requirements(job: JobId) -> JobResourceRequirements;
-    ask update_resource_requirements(job: JobId, requirements: JobResourceRequirements) -> ();
 }
 
 plain_arguments!(

@@ -49,6 +49,8 @@ gateway! { JobMasterGateway, "JobMaster":
     ask fail_slot(allocation: AllocationId, reason: String) -> ();
     ask disconnect_task_executor(resource: ResourceId, reason: String) -> ();
     ask notify_not_enough_slots(available: u32) -> ();
+    ask resource_requirements() -> JobResourceRequirements;
+    ask update_resource_requirements(requirements: JobResourceRequirements) -> ();
     ask cancel() -> ();
     ask status() -> JobStatus;
     ask details() -> JobDetails;
@@ -56,8 +58,6 @@ gateway! { JobMasterGateway, "JobMaster":
     ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     wait result() -> JobResult;
     ask coordination_request(operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
-    ask resource_requirements() -> JobResourceRequirements;
-    ask update_resource_requirements(requirements: JobResourceRequirements) -> ();
 }
 
 plain_arguments!(

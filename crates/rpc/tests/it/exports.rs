@@ -205,8 +205,8 @@ handle! {
     fail_slot(AllocationId, String) -> ();
     disconnect_task_executor(ResourceId, String) -> ();
     notify_not_enough_slots(u32) -> ();
-    resource_requirements() -> JobResourceRequirements;
-    update_resource_requirements(JobResourceRequirements) -> ();
+    resource_requirements() -> hurtig_cluster_api::JobResourceRequirements;
+    update_resource_requirements(hurtig_cluster_api::JobResourceRequirements) -> ();
     cancel() -> ();
     status() -> JobStatus;
     details() -> JobDetails;
