@@ -22,7 +22,7 @@ use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sy
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hurtig_cluster_api::{BlobService, DispatcherGateway, LogSource, ProgramRunner};
 use hurtig_config::Configuration;
 use hurtig_env::{Clock, Runtimes};
@@ -180,9 +180,12 @@ async fn accept(
 ) {
     let connections = Arc::new(Semaphore::new(context.config.max_connections));
     loop {
-        let Ok(permit) = connections.clone().acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let permit = connections.clone().acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
             // Also when the server is dropped.
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
@@ -252,7 +255,6 @@ async fn serve(
 
 /// Answers a request, whatever it is.
 async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response<ReplyBody> {
-    let method = request.method().clone();
     let patience = context.config.request_timeout;
     let handled = std::panic::AssertUnwindSafe(handle(context.clone(), request)).catch_unwind();
     let outcome = match tokio::time::timeout(patience, handled).await {
@@ -276,9 +278,6 @@ async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response<R
         }
         Err(error) => error_response(&error),
     };
-    if method == Method::HEAD {
-        *response.body_mut() = full(Vec::new());
-    }
     let allow_origin = &context.config.allow_origin;
     if let Ok(origin) = HeaderValue::from_str(allow_origin) {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

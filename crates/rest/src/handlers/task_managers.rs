@@ -49,7 +49,11 @@ async fn slots_in_use(call: &Call) -> RestResult<BTreeMap<ResourceId, Slots>> {
     Ok(slots)
 }
 
-fn info(executor: &TaskExecutorOverview, slots: Option<&Slots>) -> TaskManagerInfo {
+fn info(
+    executor: &TaskExecutorOverview,
+    slots: Option<&Slots>,
+    values: &MetricValues,
+) -> TaskManagerInfo {
     let port = executor.data_address.rsplit(':').next().and_then(|port| port.parse().ok());
     TaskManagerInfo {
         id: executor.resource.to_string(),
@@ -63,7 +67,10 @@ fn info(executor: &TaskExecutorOverview, slots: Option<&Slots>) -> TaskManagerIn
         total_resource: ResourceProfileInfo::default(),
         free_resource: ResourceProfileInfo::default(),
         hardware: HardwareDescription::default(),
-        memory_configuration: TaskExecutorMemoryConfiguration::default(),
+        memory_configuration: TaskExecutorMemoryConfiguration {
+            network_memory: number(values, "Status.Shuffle.Netty.TotalMemory"),
+            ..TaskExecutorMemoryConfiguration::default()
+        },
         blocked: false,
     }
 }
@@ -71,7 +78,12 @@ fn info(executor: &TaskExecutorOverview, slots: Option<&Slots>) -> TaskManagerIn
 pub(crate) async fn all(call: Call) -> RestResult<TaskManagersInfo> {
     let slots = slots_in_use(&call).await?;
     let executors = call.context.services.dispatcher.task_executors().await?;
-    let infos = executors.iter().map(|executor| info(executor, slots.get(&executor.resource)));
+    let values = of_task_managers(&*call.context.services.dispatcher).await?;
+    let none = MetricValues::new();
+    let infos = executors.iter().map(|executor| {
+        let id = &executor.resource;
+        info(executor, slots.get(id), values.get(id).unwrap_or(&none))
+    });
     Ok(TaskManagersInfo { taskmanagers: infos.collect() })
 }
 
@@ -80,24 +92,28 @@ pub(crate) async fn details(call: Call) -> RestResult<TaskManagerDetailsInfo> {
     let executor = find(&call, id).await?;
     let slots = slots_in_use(&call).await?.remove(&id).unwrap_or_default();
     let values = of_task_managers(&*call.context.services.dispatcher).await?.remove(&id);
+    let values = values.unwrap_or_default();
     let allocated = slots.iter().map(|((job, _), tasks)| SlotInfo {
         job_id: job.to_string(),
         resource: ResourceProfileInfo::default(),
         assigned_tasks: *tasks,
     });
     Ok(TaskManagerDetailsInfo {
-        info: info(&executor, Some(&slots)),
+        info: info(&executor, Some(&slots), &values),
         allocated_slots: allocated.collect(),
-        metrics: memory(&values.unwrap_or_default()),
+        metrics: memory(&values),
     })
+}
+
+/// A metric as a number; zero if it is not known.
+fn number(values: &MetricValues, id: &str) -> u64 {
+    let value = values.get(id).and_then(|text| text.parse::<f64>().ok());
+    value.map_or(0, |value| value.max(0.0) as u64)
 }
 
 /// Memory and buffers, as far as metrics tell.
 fn memory(values: &MetricValues) -> TaskManagerMetricsInfo {
-    let number = |id: &str| -> u64 {
-        let value = values.get(id).and_then(|text| text.parse::<f64>().ok());
-        value.map_or(0, |value| value.max(0.0) as u64)
-    };
+    let number = |id| number(values, id);
     TaskManagerMetricsInfo {
         heap_used: number("Status.Process.Memory.Used"),
         netty_shuffle_memory_available: number("Status.Shuffle.Netty.AvailableMemory"),
