@@ -50,6 +50,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-state-processor", 6),
     ("hurtig", 6),
     ("hurtig-cluster", 7),
+    ("hurtig-rest", 7),
     ("hurtig-cli", 7),
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
@@ -76,6 +77,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig", "hurtig-job-host", "a job that is submitted runs in hosts of its own"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
+    ("hurtig-cli", "hurtig-rest", "commands for a cluster are REST requests"),
 ];
 
 /// Heavy dependencies and the one crate that may have them.

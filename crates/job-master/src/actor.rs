@@ -478,9 +478,7 @@ impl JobMaster {
         format: SavepointFormat,
         terminate: Option<TerminateKind>,
     ) -> SnapshotRequest {
-        // Unique as long as no two savepoints of a job begin in one microsecond.
-        let unique = self.services.clock.monotonic().as_micros() as u64 ^ self.now() as u64;
-        let directory = self.checkpoints.savepoint_directory(base, unique);
+        let directory = self.checkpoints.savepoint_directory(base, self.now());
         SnapshotRequest::Savepoint { format, terminate, directory }
     }
 

@@ -31,7 +31,7 @@ use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
 use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
 use hurtig_types::{
-    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
+    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult, JobId,
     JobManagerTaskRestore, JobVertexId, OperatorId, chain_text,
 };
 use tokio::sync::oneshot;
@@ -89,6 +89,7 @@ pub(crate) struct Checkpoints {
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
     answers: HashMap<RequestId, Answer>,
     requests: u64,
+    seed: u64,
     shut_down: bool,
 }
 
@@ -120,6 +121,7 @@ impl Checkpoints {
             held: BTreeMap::new(),
             answers: HashMap::new(),
             requests: 0,
+            seed,
             shut_down: false,
         }
     }
@@ -259,8 +261,12 @@ impl Checkpoints {
     }
 
     /// A directory for a new savepoint.
-    pub(crate) fn savepoint_directory(&self, base: &str, random: u64) -> Arc<str> {
-        self.storage.savepoint_directory(base, random)
+    /// A directory for the savepoint of the next request: no other request of this JobMaster has
+    /// it, nor, as time goes on, one of another JobMaster of the job.
+    pub(crate) fn savepoint_directory(&self, base: &str, now_ms: i64) -> Arc<str> {
+        let unique = format!("{now_ms}:{}:{}", self.seed, self.requests);
+        let unique = JobId::from_bytes_hash(unique.as_bytes()).0 as u64;
+        self.storage.savepoint_directory(base, unique)
     }
 
     /// The metadata file that was being written is there, or is not.

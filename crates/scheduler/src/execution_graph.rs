@@ -3,12 +3,16 @@
 //! Invariant: states change only along [`ExecutionState::may_become`]; a message of an attempt that
 //! is not the current one changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use hurtig_cluster_api::{ExecutionState, TaskIoMetrics};
+use hurtig_cluster_api::{ExecutionState, PeerAddress, TaskIoMetrics};
 use hurtig_graph::{JobGraph, JobVertex, pipelined_regions};
 use hurtig_metrics::Accumulators;
 use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId};
+
+/// Most attempts of a subtask that are remembered beside the current one; the oldest are forgotten
+/// first. As Flink's `jobmanager.execution.attempts-history-size`.
+pub const REMEMBERED_ATTEMPTS: usize = 16;
 
 /// A state change that is not legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +42,16 @@ pub struct Execution {
     pub timestamps: BTreeMap<ExecutionState, i64>,
     /// The slot that it was deployed to.
     pub allocation: Option<AllocationId>,
+    /// The TaskExecutor that it was deployed to; known also when the slot is lost.
+    pub location: Option<PeerAddress>,
     /// What it has read and written.
     pub metrics: TaskIoMetrics,
     /// The user's accumulators; filled when the attempt has ended.
     pub accumulators: Accumulators,
     /// Position of its region.
     pub region: usize,
+    /// The attempts before this one, oldest first; they have none themselves.
+    pub earlier: VecDeque<Execution>,
 }
 
 impl Execution {
@@ -53,9 +61,11 @@ impl Execution {
             state: ExecutionState::Created,
             timestamps: BTreeMap::from([(ExecutionState::Created, now_ms)]),
             allocation: None,
+            location: None,
             metrics: TaskIoMetrics::default(),
             accumulators: Accumulators::default(),
             region,
+            earlier: VecDeque::new(),
         }
     }
 
@@ -70,7 +80,14 @@ impl Execution {
 
     fn start_over(&mut self, now_ms: i64) {
         let attempt = ExecutionAttemptId { attempt: self.attempt.attempt + 1, ..self.attempt };
-        *self = Self::new(attempt, self.region, now_ms);
+        let next = Self::new(attempt, self.region, now_ms);
+        let mut past = std::mem::replace(self, next);
+        let mut earlier = std::mem::take(&mut past.earlier);
+        if earlier.len() == REMEMBERED_ATTEMPTS {
+            earlier.pop_front();
+        }
+        earlier.push_back(past);
+        self.earlier = earlier;
     }
 }
 

@@ -25,8 +25,8 @@ mod slots;
 use std::collections::BTreeSet;
 
 use hurtig_cluster_api::{
-    ExecutionState, FailureClass, FailureInfo, JobStatus, SlotOffer, TaskDeploymentDescriptor,
-    TaskStateUpdate,
+    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, SlotOffer,
+    TaskDeploymentDescriptor, TaskStateUpdate,
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::Accumulators;
@@ -103,6 +103,7 @@ pub struct JobScheduler {
     status: JobStatus,
     transitions: Vec<(JobStatus, i64)>,
     failures: Vec<FailureInfo>,
+    exceptions: Vec<ExceptionHistoryEntry>,
     root_failure: Option<FailureInfo>,
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
@@ -141,6 +142,7 @@ impl JobScheduler {
             status: JobStatus::Created,
             transitions: vec![(JobStatus::Created, now_ms)],
             failures: Vec::new(),
+            exceptions: Vec::new(),
             root_failure: None,
             restarts: 0,
             restarting: BTreeSet::new(),
@@ -174,6 +176,11 @@ impl JobScheduler {
     /// The newest failures, oldest first.
     pub fn failures(&self) -> &[FailureInfo] {
         &self.failures
+    }
+
+    /// The same failures with where they happened and what came with them.
+    pub fn exceptions(&self) -> &[ExceptionHistoryEntry] {
+        &self.exceptions
     }
 
     /// Why the job failed.

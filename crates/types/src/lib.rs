@@ -29,7 +29,7 @@ pub use element::{CheckpointBarrier, LatencyMarker, StreamElement, StreamStatus,
 pub use error::{BoxError, ErrorClass, FlowError, FlowResult, chain_text};
 pub use id::{
     AllocationId, EdgeId, ExecutionAttemptId, GraphFingerprint, JobId, JobVertexId, OperatorId,
-    ResourceId, ResultPartitionId, SideTag,
+    ParseIdError, ResourceId, ResultPartitionId, SideTag,
 };
 pub use key_group::{KeyGroupRange, key_group_of, operator_index_of};
 pub use key_hash::{KeyHashError, stable_hash};

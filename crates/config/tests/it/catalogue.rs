@@ -76,6 +76,7 @@ fn the_options_that_change_something_are_known() {
         execution.checkpointing.externalized-checkpoint-retention
         execution.checkpointing.num-retained
         execution.checkpointing.dir
+        execution.checkpointing.savepoint-dir
         execution.checkpointing.checkpoints-after-tasks-finish
         execution.checkpointing.local-backup.enabled
         execution.checkpointing.local-backup.dirs
@@ -140,6 +141,21 @@ fn the_options_that_change_something_are_known() {
         resourcemanager.standalone.start-up-time
         resourcemanager.start-worker.max-failure-rate
         resourcemanager.start-worker.retry-interval
+        rest.address
+        rest.port
+        rest.bind-address
+        rest.bind-port
+        rest.connection-timeout
+        rest.idleness-timeout
+        rest.server.max-content-length
+        rest.async.store-duration
+        rest.server.bearer-token
+        rest.client.max-content-length
+        web.refresh-interval
+        web.timeout
+        web.submit.enable
+        web.cancel.enable
+        web.access-control-allow-origin
         pekko.ask.timeout
         pekko.tcp.timeout
         pekko.framesize

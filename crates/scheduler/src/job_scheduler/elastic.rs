@@ -133,7 +133,6 @@ impl JobScheduler {
             task: None,
             timestamp_ms: now_ms,
         };
-        self.remember(failure.clone());
         self.fail_job(failure, now_ms, commands);
     }
 

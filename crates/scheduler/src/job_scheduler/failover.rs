@@ -1,17 +1,37 @@
 //! Failures: a region restarts, or the job fails.
 
-use hurtig_cluster_api::{ExecutionState, FailureClass, FailureInfo, JobStatus};
+use hurtig_cluster_api::{
+    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus,
+};
 use hurtig_types::{ExecutionAttemptId, TerminateKind};
 
 use super::{Command, JobScheduler, REMEMBERED_FAILURES, SchedulerTimer};
 use crate::adaptive::ElasticState;
 
 impl JobScheduler {
-    pub(super) fn remember(&mut self, failure: FailureInfo) {
+    /// Adds a failure to the history; `index` is the task that failed, if one did.
+    pub(super) fn remember(&mut self, failure: FailureInfo, index: Option<usize>) {
         if self.failures.len() == REMEMBERED_FAILURES {
             self.failures.remove(0);
+            self.exceptions.remove(0);
         }
+        self.exceptions.push(self.history_entry(failure.clone(), index));
         self.failures.push(failure);
+    }
+
+    fn history_entry(&self, failure: FailureInfo, index: Option<usize>) -> ExceptionHistoryEntry {
+        let location = index.and_then(|index| self.graph.execution(index).location.clone());
+        ExceptionHistoryEntry { failure, location, concurrent: Vec::new() }
+    }
+
+    /// Adds a failure to what came with the last one.
+    fn remember_concurrent(&mut self, failure: FailureInfo, index: usize) {
+        let entry = self.history_entry(failure, Some(index));
+        if let Some(last) = self.exceptions.last_mut()
+            && last.concurrent.len() < REMEMBERED_FAILURES
+        {
+            last.concurrent.push(entry);
+        }
     }
 
     /// A subtask has failed: restart its region, or fail the job.
@@ -25,10 +45,10 @@ impl JobScheduler {
         let region = self.graph.execution(index).region;
         let restarting = self.restarting.contains(&region);
         if restarting || !matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
-            self.handle_further_failure(restarting, failure, now_ms, commands);
+            self.handle_further_failure(index, restarting, failure, now_ms, commands);
             return;
         }
-        self.remember(failure.clone());
+        self.remember(failure.clone(), Some(index));
         let stopping = self.stopping.take();
         let delay = match failure.class {
             FailureClass::Fatal => None,
@@ -61,6 +81,7 @@ impl JobScheduler {
     /// consequence, or, if that one was only that an input was lost, the cause.
     fn handle_further_failure(
         &mut self,
+        index: usize,
         restarting: bool,
         failure: FailureInfo,
         now_ms: i64,
@@ -71,17 +92,21 @@ impl JobScheduler {
         }
         if restarting {
             if failure.class == FailureClass::Fatal {
-                self.remember(failure.clone());
+                self.remember(failure.clone(), Some(index));
                 self.fail_job(failure, now_ms, commands);
             } else if self.failures.last().is_some_and(|f| f.class == FailureClass::InputLost) {
-                self.remember(failure);
+                self.remember(failure, Some(index));
+            } else {
+                self.remember_concurrent(failure, index);
             }
         } else if let Some(root) = &mut self.root_failure
             && self.status == JobStatus::Failing
             && root.class == FailureClass::InputLost
         {
             *root = failure.clone();
-            self.remember(failure);
+            self.remember(failure, Some(index));
+        } else if self.status == JobStatus::Failing {
+            self.remember_concurrent(failure, index);
         }
     }
 
@@ -90,6 +115,9 @@ impl JobScheduler {
     pub fn fail_job(&mut self, failure: FailureInfo, now_ms: i64, commands: &mut Vec<Command>) {
         if self.status.is_globally_terminal() || self.status == JobStatus::Failing {
             return;
+        }
+        if self.failures.last() != Some(&failure) {
+            self.remember(failure.clone(), None);
         }
         self.root_failure.get_or_insert(failure);
         self.set_status(JobStatus::Failing, now_ms, commands);

@@ -44,7 +44,11 @@ impl JobScheduler {
         }
         for (index, descriptor) in described {
             let _ = self.graph.transition(index, ExecutionState::Deploying, now_ms);
-            self.graph.execution_mut(index).allocation = Some(descriptor.allocation);
+            let slot = self.pool.slot(descriptor.allocation);
+            let location = slot.map(|slot| slot.data_address.clone());
+            let execution = self.graph.execution_mut(index);
+            execution.allocation = Some(descriptor.allocation);
+            execution.location = location;
             commands.push(Command::Deploy(Box::new(descriptor)));
         }
         let left_waiting = self.readiness.is_waiting();
