@@ -74,6 +74,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-state-processor", "hurtig-connectors", "a queue of splits"),
     ("hurtig-cluster", "hurtig-job-host", "what hosts are told"),
     ("hurtig-cli", "hurtig-cluster", "the processes are commands"),
+    ("hurtig-cluster", "hurtig-rest", "the JobManager answers REST"),
     ("hurtig", "hurtig-job-host", "a job that is submitted runs in hosts of its own"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),

@@ -11,6 +11,7 @@ use hurtig_config::{ConfigError, ConfigErrors, Configuration};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
 use hurtig_metrics_reporters::{ReporterError, SettingsError};
 use hurtig_process_host::{OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
+use hurtig_rest::RestServerError;
 use hurtig_rpc::RpcServerError;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,6 +45,9 @@ pub enum ProcessError {
     /// The port cannot be had.
     #[error(transparent)]
     Server(#[from] RpcServerError),
+    /// REST cannot be answered.
+    #[error(transparent)]
+    Rest(#[from] RestServerError),
     /// A gateway cannot be offered or found.
     #[error(transparent)]
     Gateway(#[from] RpcError),
@@ -71,6 +75,8 @@ pub enum StopSignal {
     Terminate,
     /// SIGINT: the terminal's interrupt.
     Interrupt,
+    /// A client has asked for it.
+    Client,
 }
 
 impl std::fmt::Display for StopSignal {
@@ -78,6 +84,7 @@ impl std::fmt::Display for StopSignal {
         f.write_str(match self {
             Self::Terminate => "SIGTERM",
             Self::Interrupt => "SIGINT",
+            Self::Client => "a client's request",
         })
     }
 }
@@ -105,6 +112,15 @@ pub async fn until_stopped() -> Result<StopSignal, ProcessError> {
     Ok(stop)
 }
 
+/// Waits until a JobManager is told to end, by a signal or by a client.
+async fn until_told(process: &JobManagerProcess) -> Result<StopSignal, ProcessError> {
+    tokio::select! {
+        biased;
+        stop = until_stopped() => stop,
+        () = process.asked_to_end() => Ok(StopSignal::Client),
+    }
+}
+
 /// Runs what a process does on threads of its own. It runs no tasks, so one of each kind suffices.
 fn on_runtimes<T>(
     main: impl AsyncFnOnce(Runtimes) -> Result<T, ProcessError>,
@@ -130,7 +146,7 @@ pub fn run_job_manager(
         let process =
             JobManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
         started(process.endpoint());
-        let stop = until_stopped().await?;
+        let stop = until_told(&process).await?;
         tracing::info!(%stop, "the JobManager ends");
         Ok(())
     })
@@ -190,7 +206,7 @@ pub fn run_local_cluster(
             children.push(child);
         }
         started(process.endpoint());
-        let stop = until_stopped().await?;
+        let stop = until_told(&process).await?;
         tracing::info!(%stop, "the cluster ends");
         children.iter().for_each(|child| child.terminate(LEAVE_GRACE));
         for child in &children {
