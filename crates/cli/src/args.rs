@@ -1,5 +1,7 @@
 //! What can be typed.
 
+pub(crate) mod remote;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -14,14 +16,76 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Topic {
-    /// Look into savepoints, and dispose of them.
-    #[command(subcommand)]
-    Savepoint(SavepointCommand),
-    /// Look for checkpoints, and into them.
-    #[command(subcommand)]
-    Checkpoint(CheckpointCommand),
+    /// Run a program on a cluster.
+    Run(remote::RunCommand),
+    /// Show the plan of a program, without running it.
+    Info(remote::ProgramArguments),
+    /// List the jobs of a cluster that have not ended.
+    List(remote::ListJobsCommand),
+    /// Show a job with its vertices.
+    Status(remote::JobCommand),
+    /// Cancel a job.
+    Cancel(remote::JobCommand),
+    /// Stop a job with a savepoint.
+    Stop(remote::StopCommand),
+    /// Take a savepoint of a job; look into savepoints, and dispose of them.
+    Savepoint(SavepointTopic),
+    /// Take a checkpoint of a job; look for checkpoints, and into them.
+    Checkpoint(CheckpointTopic),
+    /// List the logs of a cluster's processes, or print one.
+    Logs(remote::LogsCommand),
+    /// Print what makes a shell complete commands.
+    Completion(remote::CompletionCommand),
     /// Explain the configuration: all options, or one.
     Config(ConfigCommand),
+    /// Run a JobManager, until SIGTERM or SIGINT.
+    #[command(name = "jobmanager")]
+    JobManager(ProcessCommand),
+    /// Run a TaskManager, until SIGTERM or SIGINT; then it leaves the cluster in order.
+    #[command(name = "taskmanager")]
+    TaskManager(ProcessCommand),
+    /// Run a JobManager and TaskManagers on this machine, for trying out.
+    Cluster(ClusterCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProcessCommand {
+    /// The directory of config.yaml.
+    #[arg(long, env = "HURTIG_CONF_DIR", value_name = "DIR")]
+    pub(crate) conf_dir: Option<PathBuf>,
+    /// A property over those of the file.
+    #[arg(short = 'D', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterCommand {
+    #[command(flatten)]
+    pub(crate) process: ProcessCommand,
+    /// Number of TaskManagers.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) taskmanagers: u32,
+    /// Where the TaskManagers' logs go; not set, a new directory among the temporary ones.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) logs: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct SavepointTopic {
+    #[command(subcommand)]
+    pub(crate) command: Option<SavepointCommand>,
+    #[command(flatten)]
+    pub(crate) take: remote::TakeSavepointCommand,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct CheckpointTopic {
+    #[command(subcommand)]
+    pub(crate) command: Option<CheckpointCommand>,
+    #[command(flatten)]
+    pub(crate) take: remote::TakeCheckpointCommand,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@
 //! - 1: it could not be done; the reason is on standard error.
 //! - 2: the arguments are wrong.
 //! - 3: done, and what was looked at is damaged.
+//! - 4: the job has failed or was cancelled (with `--json`; without it, 1).
 //!
 //! A new command is a variant in [`args`] and a file beside `savepoint.rs`. Deliberately absent:
 //! everything that a library could want; that is in the crates below.
@@ -14,6 +15,8 @@
 mod args;
 mod checkpoint;
 mod config;
+mod processes;
+mod remote;
 mod savepoint;
 
 use std::{
@@ -22,20 +25,20 @@ use std::{
     process::ExitCode,
 };
 
-use args::{Arguments, Topic};
-use clap::Parser;
+use args::{Arguments, CheckpointTopic, SavepointTopic, Topic};
+use clap::{CommandFactory, Parser};
 use hurtig_types::chain_text;
 use serde::Serialize;
 
 /// What a command has to say.
 pub(crate) struct Outcome {
     text: String,
-    damaged: bool,
+    code: u8,
 }
 
 impl Outcome {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), damaged: false }
+        Self { text: text.into(), code: 0 }
     }
 
     /// A value as JSON, or what `text` makes of it.
@@ -48,9 +51,12 @@ impl Outcome {
         Ok(Self::text(text))
     }
 
-    pub(crate) fn damaged_if(mut self, damaged: bool) -> Self {
-        self.damaged = damaged;
-        self
+    pub(crate) fn damaged_if(self, damaged: bool) -> Self {
+        Self { code: if damaged { 3 } else { 0 }, ..self }
+    }
+
+    pub(crate) fn failed_if(self, failed: bool) -> Self {
+        Self { code: if failed { 4 } else { 0 }, ..self }
     }
 }
 
@@ -59,10 +65,36 @@ pub(crate) type CommandResult = Result<Outcome, Box<dyn Error>>;
 
 fn run(arguments: Arguments) -> CommandResult {
     match arguments.topic {
-        Topic::Savepoint(command) => savepoint::run(command),
-        Topic::Checkpoint(command) => checkpoint::run(command),
+        Topic::Run(command) => remote::run(&command),
+        Topic::Info(command) => remote::info(&command),
+        Topic::List(command) => remote::list(&command),
+        Topic::Status(command) => remote::status(&command),
+        Topic::Cancel(command) => remote::cancel(&command),
+        Topic::Stop(command) => remote::stop(&command),
+        Topic::Savepoint(SavepointTopic { command, take }) => match (command, take.job) {
+            (Some(command), _) => savepoint::run(command),
+            (None, Some(job)) => remote::take_savepoint(job, &take),
+            (None, None) => Err("a job or a command is missing".into()),
+        },
+        Topic::Checkpoint(CheckpointTopic { command, take }) => match (command, take.job) {
+            (Some(command), _) => checkpoint::run(command),
+            (None, Some(job)) => remote::take_checkpoint(job, &take),
+            (None, None) => Err("a job or a command is missing".into()),
+        },
+        Topic::Logs(command) => remote::logs(&command),
+        Topic::Completion(command) => Ok(completion(command.shell)),
         Topic::Config(command) => config::run(&command),
+        Topic::JobManager(command) => processes::job_manager(&command),
+        Topic::TaskManager(command) => processes::task_manager(&command),
+        Topic::Cluster(command) => processes::cluster(&command),
     }
+}
+
+/// The script that makes a shell complete this command.
+fn completion(shell: clap_complete::Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "hurtig", &mut script);
+    Outcome::text(String::from_utf8_lossy(&script))
 }
 
 /// Waits for what is read from files and stores.
@@ -81,11 +113,16 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = processes::launch(std::env::args_os().skip(1)) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     match run(Arguments::parse()) {
+        Ok(outcome) if outcome.text.is_empty() => ExitCode::from(outcome.code),
         Ok(outcome) => match print(&outcome.text) {
-            Ok(()) => ExitCode::from(if outcome.damaged { 3 } else { 0 }),
-            // Whoever read has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(outcome.code),
+            // Whoever read has seen enough; how it went is told all the same.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(outcome.code),
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) => {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, JobVertexId, ResourceId};
+use hurtig_types::{AllocationId, JobId, JobVertexId, ResourceId};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoints::CheckpointStatsCounts;
-use crate::task::{ExecutionState, FailureInfo, TaskIoMetrics};
+use crate::task::{ExecutionState, FailureInfo, PeerAddress, TaskIoMetrics};
 
 /// State of a job, as Flink 2.3's `JobStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,6 +77,8 @@ pub struct JobOverview {
     pub start_time_ms: i64,
     /// When it ended.
     pub end_time_ms: Option<i64>,
+    /// When it, or one of its tasks, has last changed its state.
+    pub last_modification_ms: i64,
     /// Number of subtasks in each state.
     pub tasks: BTreeMap<ExecutionState, u32>,
 }
@@ -109,12 +111,30 @@ pub struct SubtaskDetails {
     pub attempt: u32,
     /// Its state.
     pub state: ExecutionState,
-    /// The TaskExecutor that runs it.
+    /// The TaskExecutor that it was deployed to.
     pub task_executor: Option<ResourceId>,
+    /// Where that TaskExecutor's data plane listens: `host:port`, or a name.
+    pub endpoint: Option<String>,
+    /// The slot that it was deployed to.
+    pub allocation: Option<AllocationId>,
     /// When the attempt entered each state it has been in, in milliseconds since the Unix epoch.
     pub timestamps: BTreeMap<ExecutionState, i64>,
     /// What it read and wrote.
     pub metrics: TaskIoMetrics,
+    /// The user's accumulators; filled when the attempt has ended.
+    pub accumulators: BTreeMap<String, AccumulatorValue>,
+}
+
+/// A failure that the job reacted to, and where it happened; as Flink 2.3's
+/// `RootExceptionHistoryEntry`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionHistoryEntry {
+    /// What happened.
+    pub failure: FailureInfo,
+    /// The TaskExecutor of the task that failed, if one did and was deployed.
+    pub location: Option<PeerAddress>,
+    /// Failures of other tasks that were told while the job reacted to this one; bounded.
+    pub concurrent: Vec<ExceptionHistoryEntry>,
 }
 
 /// A job in detail.
@@ -128,6 +148,10 @@ pub struct JobDetails {
     pub transitions: Vec<(JobStatus, i64)>,
     /// Failures, newest last, bounded.
     pub failures: Vec<FailureInfo>,
+    /// The same failures with where they happened and what came with them.
+    pub exceptions: Vec<ExceptionHistoryEntry>,
+    /// Attempts that others have replaced, by vertex, oldest first; bounded per subtask.
+    pub earlier_attempts: BTreeMap<JobVertexId, Vec<SubtaskDetails>>,
     /// Number of restarts.
     pub restarts: u32,
     /// How many checkpoints; the gateway's `checkpoint_stats` tells more of each.
@@ -141,6 +165,8 @@ pub struct JobDetails {
 pub struct TaskExecutorOverview {
     /// Which.
     pub resource: ResourceId,
+    /// `host:port` of its process; `None` if it is in the JobManager's own.
+    pub endpoint: Option<String>,
     /// Where its data plane listens.
     pub data_address: String,
     /// All slots.

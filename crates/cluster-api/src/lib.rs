@@ -7,13 +7,20 @@
 //! [`RpcError::Fenced`].
 
 pub mod actor;
+pub mod back_pressure;
 pub mod checkpoints;
 pub mod gateway;
+pub mod hosts;
 pub mod job;
+pub mod metrics;
+pub mod peer;
+pub mod programs;
+pub mod requirements;
 pub mod slot;
 pub mod task;
 
 pub use actor::{Inbox, Mailbox};
+pub use back_pressure::{BackPressureLevel, SubtaskBackPressure, VertexBackPressure};
 pub use checkpoints::{
     CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsSnapshot, CheckpointStatsStatus,
     RestoredCheckpointStats, SubtaskStateStats,
@@ -22,12 +29,20 @@ pub use gateway::{
     DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
     RpcResult, TaskExecutorGateway,
 };
+pub use hosts::{CheckpointNews, HostId, HostParentGateway, TaskHostGateway};
 pub use job::{
-    JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
-    VertexDetails,
+    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails,
+    TaskExecutorOverview, VertexDetails,
 };
+pub use metrics::{METRICS_TIMEOUT, gather_metrics};
+pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
+pub use programs::{
+    BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
+    ProgramRequest, ProgramRunner,
+};
+pub use requirements::{JobResourceRequirements, ParallelismBounds};
 pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
-    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ExecutionState, FailureClass, FailureInfo, GateDescriptor, JobHeartbeatAnswer, PeerAddress,
+    ProducerDescriptor, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

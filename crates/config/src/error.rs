@@ -172,10 +172,10 @@ impl fmt::Debug for ConfigErrors {
 }
 
 /// What is shown instead of a secret.
-pub(crate) const HIDDEN: &str = "******";
+pub const HIDDEN: &str = "******";
 
 /// True if values of that key must not be shown; the words are Flink's.
-pub(crate) fn is_sensitive(key: &str) -> bool {
+pub fn is_sensitive(key: &str) -> bool {
     const WORDS: &[&str] = &[
         "password",
         "secret",

@@ -34,7 +34,7 @@ mod yaml;
 
 pub use configuration::{ConfigLevel, Configuration};
 pub use dynamic::split_dynamic_properties;
-pub use error::{ConfigError, ConfigErrors, ConfigOrigin};
+pub use error::{ConfigError, ConfigErrors, ConfigOrigin, HIDDEN, is_sensitive};
 pub use explain::Explanation;
 pub use file::{CONFIG_FILE_NAME, MOST_FILE_BYTES};
 pub use option::{ConfigOption, OptionPrefix, OptionSpec, OptionStatus};

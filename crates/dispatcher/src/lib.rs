@@ -10,12 +10,15 @@ use std::{
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
-    JobMasterLauncher, JobOverview, JobResult, JobStatus, Mailbox, ResourceManagerGateway,
-    RpcError, RpcResult, TaskExecutorOverview,
+    JobMasterLauncher, JobOverview, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
+    ResourceManagerGateway, RpcError, RpcResult, TaskExecutorOverview, gather_metrics,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{
+    AccumulatorValue, Gauge, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
+    names::NUM_RUNNING_JOBS,
+};
 use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 use tokio::sync::oneshot;
 
@@ -28,6 +31,7 @@ enum Message {
     Ended(JobId),
     Job(JobId, oneshot::Sender<Option<Arc<dyn JobMasterGateway>>>),
     All(oneshot::Sender<Vec<Arc<dyn JobMasterGateway>>>),
+    Running(oneshot::Sender<Vec<(JobId, Arc<dyn JobMasterGateway>)>>),
 }
 
 enum Job {
@@ -42,12 +46,16 @@ pub struct Dispatcher {
     launcher: Arc<dyn JobMasterLauncher>,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
+    running: Gauge,
 }
 
 /// The way to the Dispatcher.
 #[derive(Clone)]
 pub struct DispatcherHandle {
     mailbox: Mailbox<Message>,
+    /// Jobs that have not ended.
+    running: Gauge,
+    metrics: Option<MetricGroup>,
     resource_manager: Arc<dyn ResourceManagerGateway>,
 }
 
@@ -65,9 +73,11 @@ impl Dispatcher {
             launcher,
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
+            running: Gauge::default(),
         };
+        let running = dispatcher.running.clone();
         runtimes.control.spawn(dispatcher.run(inbox));
-        DispatcherHandle { mailbox, resource_manager }
+        DispatcherHandle { mailbox, running, metrics: None, resource_manager }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -100,6 +110,14 @@ impl Dispatcher {
                     };
                     let _ = reply.send(gateway);
                 }
+                Message::Running(reply) => {
+                    let running = self.jobs.iter().filter(|(job, _)| !self.ended.contains(job));
+                    let running = running.filter_map(|(job, known)| match known {
+                        Job::Started(gateway) => Some((*job, gateway.clone())),
+                        Job::Starting => None,
+                    });
+                    let _ = reply.send(running.collect());
+                }
                 Message::All(reply) => {
                     let started = self.jobs.values().filter_map(|job| match job {
                         Job::Started(gateway) => Some(gateway.clone()),
@@ -108,6 +126,8 @@ impl Dispatcher {
                     let _ = reply.send(started.collect());
                 }
             }
+            let running = self.jobs.len().saturating_sub(self.ended.len());
+            self.running.set(i64::try_from(running).unwrap_or(i64::MAX));
         }
     }
 
@@ -143,6 +163,15 @@ impl Dispatcher {
 }
 
 impl DispatcherHandle {
+    /// The same, with metrics in the group of a JobManager.
+    #[must_use]
+    pub fn with_metrics(mut self, group: MetricGroup) -> Self {
+        let running = self.running.clone();
+        group.computed(NUM_RUNNING_JOBS, move || running.get());
+        self.metrics = Some(group);
+        self
+    }
+
     async fn job(&self, job: JobId) -> RpcResult<Arc<dyn JobMasterGateway>> {
         let gateway = self.mailbox.ask(|reply| Message::Job(job, reply)).await?;
         gateway.ok_or_else(|| RpcError::NotFound(format!("there is no job {job}")))
@@ -151,6 +180,10 @@ impl DispatcherHandle {
 
 #[async_trait]
 impl DispatcherGateway for DispatcherHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn submit_job(&self, graph: JobGraph) -> RpcResult<()> {
         self.mailbox.ask(|reply| Message::Submit(Box::new(graph), reply)).await?
     }
@@ -212,6 +245,18 @@ impl DispatcherGateway for DispatcherHandle {
         self.job(job).await?.accumulators().await
     }
 
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements> {
+        self.job(job).await?.resource_requirements().await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.job(job).await?.update_resource_requirements(requirements).await
+    }
+
     async fn coordination_request(
         &self,
         job: JobId,
@@ -223,5 +268,24 @@ impl DispatcherGateway for DispatcherHandle {
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.resource_manager.task_executors().await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let own = query.clone().restricted_to(&[ScopeKind::JobManager]);
+        let own = self.metrics.as_ref().zip(own);
+        let mut gathered =
+            own.map(|(group, own)| group.registry().snapshot(&own)).unwrap_or_default();
+        let mut jobs = self.mailbox.ask(Message::Running).await?;
+        if let Some(wanted) = query.variable("job_id") {
+            jobs.retain(|(job, _)| job.to_string() == wanted);
+        }
+        let questions = jobs.into_iter().map(|(_, job)| {
+            let query = query.clone();
+            async move { job.query_metrics(query).await }
+        });
+        gathered.merge(gather_metrics(questions).await);
+        // It has waited for its TaskExecutors no longer than it may.
+        gathered.merge(self.resource_manager.query_metrics(query).await?);
+        Ok(gathered)
     }
 }

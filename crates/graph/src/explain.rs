@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use hurtig_types::{JobId, codec};
 use serde_json::{Value, json};
 
 use crate::{
@@ -168,13 +167,5 @@ impl JobGraph {
             "type": "STREAMING",
             "nodes": nodes.collect::<Vec<_>>(),
         })
-    }
-
-    /// A number that is the same for every rebuild of the same program, and differs as soon as
-    /// anything of the graph does, the job's id excepted.
-    pub fn fingerprint(&self) -> u128 {
-        let anonymous = JobGraph { job_id: JobId(0), ..self.clone() };
-        let bytes = codec::encode(&anonymous).unwrap_or_default();
-        JobId::from_bytes_hash(&bytes).0
     }
 }

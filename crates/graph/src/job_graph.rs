@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use hurtig_types::{
-    CheckpointConfig, EdgeId, JobId, JobVertexId, OperatorId, RecoveryClaimMode, SideTag,
+    BlobId, CheckpointConfig, EdgeId, GraphFingerprint, JobId, JobVertexId, OperatorId,
+    RecoveryClaimMode, SideTag,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::transformation::{OperatorKind, ShipStrategy};
+use crate::{
+    adaptive::AdaptiveConfig,
+    transformation::{OperatorKind, ShipStrategy},
+};
 
 /// Where an output of a chained operator leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +109,8 @@ pub struct JobVertex {
     /// Nobody has set that number for any operator of the chain: a snapshot that the job starts
     /// from may bring its own.
     pub max_parallelism_derived: bool,
+    /// The most subtasks that an operator of the chain can have, if one has a limit of its own.
+    pub max_allowed_parallelism: Option<u32>,
     /// Slot sharing group.
     pub slot_sharing_group: String,
     /// Co-location key.
@@ -177,6 +183,44 @@ pub struct JobConfig {
     pub checkpoint_directory: Option<String>,
     /// Checkpoint or savepoint to start from.
     pub restore_from: Option<RestoreFrom>,
+    /// The binary that has the job's code; `None` if the code is in the processes themselves.
+    pub program: Option<ProgramReference>,
+    /// The distributed cache: files that every task can read, by the name that the program gave.
+    pub cached_files: BTreeMap<String, CachedFile>,
+    /// The job is elastic: its parallelism follows the slots that there are.
+    pub adaptive: Option<AdaptiveConfig>,
+    /// `slot.idle.timeout`: slots that the job has not used for so many milliseconds are returned.
+    pub slot_idle_timeout_ms: u64,
+}
+
+/// Where a job's code comes from, and how the processes that run it start it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramReference {
+    /// The binary.
+    pub binary: BlobId,
+    /// Its name, for people.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// What the one who submitted it has configured, by key; the program sees it over the
+    /// cluster's configuration.
+    pub configuration: BTreeMap<String, String>,
+    /// The files of the distributed cache, by name; their content is known.
+    pub files: BTreeMap<String, CachedFile>,
+    /// [`JobGraph::fingerprint`] of the graph that was submitted: a process in which the program
+    /// builds another one must not run it.
+    pub fingerprint: GraphFingerprint,
+}
+
+/// A file of the distributed cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedFile {
+    /// The path that was registered: where the program was planned, the file was there.
+    pub path: String,
+    /// It may be executed.
+    pub executable: bool,
+    /// Its content, once the job is submitted to a cluster of processes.
+    pub blob: Option<BlobId>,
 }
 
 /// What a job starts from.
@@ -201,6 +245,10 @@ impl Default for JobConfig {
             checkpoints: CheckpointConfig::default(),
             checkpoint_directory: None,
             restore_from: None,
+            program: None,
+            cached_files: BTreeMap::new(),
+            adaptive: None,
+            slot_idle_timeout_ms: 50_000,
         }
     }
 }

@@ -6,10 +6,12 @@
 //!
 //! Deliberately absent: anything that runs. The ExecutionGraph lives in the scheduler crate.
 
+pub mod adaptive;
 mod chaining;
 pub mod distribution;
 mod error;
 mod explain;
+mod fingerprint;
 pub mod job_graph;
 mod operator_ids;
 mod regions;
@@ -20,12 +22,14 @@ pub mod transformation;
 #[cfg(test)]
 mod tests;
 
+pub use adaptive::AdaptiveConfig;
 pub use chaining::{build_job_graph, is_chainable, pattern_of};
 pub use error::GraphError;
 pub use explain::ship_name;
 pub use job_graph::{
-    ChainedOperator, DistributionPattern, IntermediateDataSet, JobConfig, JobEdge, JobGraph,
-    JobVertex, OperatorOutput, OutputTarget, RestartStrategyConfig, RestoreFrom,
+    CachedFile, ChainedOperator, DistributionPattern, IntermediateDataSet, JobConfig, JobEdge,
+    JobGraph, JobVertex, OperatorOutput, OutputTarget, ProgramReference, RestartStrategyConfig,
+    RestoreFrom,
 };
 pub use regions::pipelined_regions;
 pub use resolve::{DEFAULT_SLOT_SHARING_GROUP, StreamGraphSettings, build_stream_graph};

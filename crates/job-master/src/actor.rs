@@ -9,19 +9,21 @@ use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, PeerAddress,
-    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
-    TaskStateUpdate,
+    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
+    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
+    TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_graph::JobGraph;
-use hurtig_metrics::{AccumulatorValue, Accumulators};
+use hurtig_graph::{JobGraph, ProgramReference};
+use hurtig_metrics::{
+    AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
+};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
+    ExecutionAttemptId, FlowError, FlowResult, JobId, JobVertexId, OperatorId, ResourceId,
     SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::sync::{oneshot, watch};
@@ -29,9 +31,10 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     checkpoints::{Answer, Checkpoints, Effect, HeldEvent},
     coordinators::Coordinators,
-    details,
+    details, elastic,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    metrics::JobMetrics,
     stop::StopRequest,
 };
 
@@ -54,6 +57,8 @@ pub struct JobMasterServices {
     pub heartbeat_interval: Duration,
     /// Where checkpoints are kept.
     pub stores: Arc<Stores>,
+    /// The group of the JobManager, in which the job's metrics are registered.
+    pub metrics: MetricGroup,
 }
 
 pub(crate) enum Message {
@@ -69,6 +74,7 @@ pub(crate) enum Message {
     DeployFailed(ExecutionAttemptId, RpcError),
     ExecutorLost(ResourceId, String),
     SlotFailed(AllocationId, String),
+    HostFailed(ResourceId, String),
     Metrics(Vec<(ExecutionAttemptId, TaskIoMetrics)>),
     CoordinatorEvent {
         vertex: JobVertexId,
@@ -77,7 +83,8 @@ pub(crate) enum Message {
         resets: u64,
         event: Vec<u8>,
     },
-    CoordinatorFailed(FlowError),
+    /// From a coordinator of the start that counts resets from that number.
+    CoordinatorFailed(u64, FlowError),
     CoordinatorSnapshot {
         checkpoint: CheckpointId,
         operator: OperatorId,
@@ -92,6 +99,9 @@ pub(crate) enum Message {
     StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
+    NotEnoughSlots(u32),
+    Requirements(oneshot::Sender<RpcResult<JobResourceRequirements>>),
+    UpdateRequirements(JobResourceRequirements, oneshot::Sender<RpcResult<()>>),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
     Accumulators(oneshot::Sender<Accumulators>),
@@ -100,15 +110,18 @@ pub(crate) enum Message {
 
 /// The actor.
 pub struct JobMaster {
-    scheduler: JobScheduler,
-    coordinators: Coordinators,
-    checkpoints: Checkpoints,
-    executors: BTreeMap<ResourceId, ExecutorLink>,
+    pub(crate) scheduler: JobScheduler,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
     stop: Option<StopRequest>,
-    services: JobMasterServices,
-    mailbox: Mailbox<Message>,
+    /// Tasks are about to start over, whatever the scheduler says already.
+    pub(crate) restoring: bool,
+    pub(crate) services: JobMasterServices,
+    pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+    metrics: JobMetrics,
 }
 
 /// What is known of a job that has ended.
@@ -121,6 +134,9 @@ struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    program: Option<Arc<ProgramReference>>,
+    job: JobId,
+    metrics: MetricGroup,
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
     ended: watch::Receiver<Option<Arc<JobEnd>>>,
@@ -140,9 +156,18 @@ impl JobMaster {
             runtimes.clone(),
             mailbox.clone(),
         );
+        let program = graph.config.program.clone().map(Arc::new);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
-        let handle =
-            JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
+        let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
+        let handle = JobMasterHandle {
+            program,
+            job,
+            metrics: services.metrics.clone(),
+            mailbox: mailbox.clone(),
+            status: status_seen,
+            ended: ended_seen,
+        };
         let manager = ManagerLink::start(
             scheduler.graph().graph.job_id,
             services.token,
@@ -157,9 +182,11 @@ impl JobMaster {
             checkpoints,
             executors: BTreeMap::new(),
             stop: None,
+            restoring: false,
             services,
             mailbox,
             status,
+            metrics,
         };
         runtimes.control.spawn(master.run(inbox, ended));
         handle
@@ -181,6 +208,7 @@ impl JobMaster {
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
         while !over {
+            self.metrics.update(&self.scheduler, self.checkpoints.tracker());
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
@@ -209,6 +237,7 @@ impl JobMaster {
             details: self.details(),
             checkpoints: self.checkpoints.stats(),
         };
+        self.metrics.close();
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(status);
@@ -229,6 +258,10 @@ impl JobMaster {
             }
             None => None,
         };
+        if self.scheduler.elastic().is_some() {
+            // Its coordinators are started when its parallelism is known.
+            return Ok(());
+        }
         let graph = &self.scheduler.graph().graph;
         let (program, runtimes) = (&self.services.program, &self.services.runtimes);
         self.coordinators =
@@ -240,7 +273,7 @@ impl JobMaster {
         details::details(&self.scheduler, self.checkpoints.counts())
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.services.clock.now_ms()
     }
 
@@ -258,7 +291,7 @@ impl JobMaster {
     /// Handles a message; true if the job is over.
     async fn on_message(&mut self, message: Message) -> bool {
         let now = self.now();
-        let commands = match message {
+        let mut commands = match message {
             Message::Offer { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
                 if !accepted.is_empty() {
@@ -374,6 +407,10 @@ impl JobMaster {
             Message::SlotFailed(allocation, reason) => {
                 self.scheduler.on_slot_lost(allocation, &reason, now)
             }
+            Message::HostFailed(resource, reason) => {
+                tracing::warn!(%resource, reason, "a task host cannot be started");
+                self.fail_running(&reason, None)
+            }
             Message::Metrics(metrics) => {
                 for (attempt, reading) in metrics {
                     self.scheduler.on_metrics(attempt, reading);
@@ -387,7 +424,30 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorFailed(error) => self.fail(error),
+            Message::CoordinatorFailed(start, error) => {
+                match self.coordinators.is_of_this_start(start) {
+                    true => self.fail(error),
+                    false => Vec::new(),
+                }
+            }
+            Message::NotEnoughSlots(available) => {
+                self.scheduler.on_not_enough_slots(available);
+                Vec::new()
+            }
+            Message::Requirements(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(elastic::requirements(&self.scheduler));
+                Vec::new()
+            }
+            Message::UpdateRequirements(requirements, reply) => {
+                let updated = self.scheduler.update_requirements(&requirements, now);
+                let (answer, commands) = match updated {
+                    Ok(commands) => (Ok(()), commands),
+                    Err(reason) => (Err(RpcError::Rejected(reason)), Vec::new()),
+                };
+                let _ = reply.send(answer);
+                commands
+            }
             Message::Timer(timer) => self.scheduler.on_timer(timer, now),
             Message::Cancel => self.scheduler.cancel(now),
             Message::Details(reply) => {
@@ -407,6 +467,7 @@ impl JobMaster {
                 Vec::new()
             }
         };
+        commands.extend(self.scheduler.hold_parallelism(self.stop.is_some(), now));
         self.carry_out(commands).await
     }
 
@@ -417,14 +478,12 @@ impl JobMaster {
         format: SavepointFormat,
         terminate: Option<TerminateKind>,
     ) -> SnapshotRequest {
-        // Unique as long as no two savepoints of a job begin in one microsecond.
-        let unique = self.services.clock.monotonic().as_micros() as u64 ^ self.now() as u64;
-        let directory = self.checkpoints.savepoint_directory(base, unique);
+        let directory = self.checkpoints.savepoint_directory(base, self.now());
         SnapshotRequest::Savepoint { format, terminate, directory }
     }
 
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
-    fn fail(&mut self, error: FlowError) -> Vec<Command> {
+    pub(crate) fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
         let failure = self.describe(&error);
         self.scheduler.fail_job(failure, self.now(), &mut commands);
@@ -438,7 +497,7 @@ impl JobMaster {
     }
 
     /// Does what checkpoints need done; what the scheduler makes of it is added to `commands`.
-    fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
+    pub(crate) fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
         for effect in effects {
             let told = match effect {
                 Effect::Trigger(attempt, barrier) => {
@@ -449,12 +508,14 @@ impl JobMaster {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointComplete(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(true, self.now()));
                     self.coordinators.checkpoint_complete(checkpoint)
                 }
                 Effect::Aborted(checkpoint, attempts) => {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointAborted(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(false, self.now()));
                     Ok(())
                 }
                 Effect::SnapshotCoordinator(checkpoint, operator) => {
@@ -465,11 +526,18 @@ impl JobMaster {
                     Ok(())
                 }
                 Effect::StopSavepoint(taken) => {
-                    let stop = self.stop.take();
-                    if let (Some(stop), Ok(_)) = (&stop, &taken) {
-                        self.scheduler.on_stopping(stop.kind);
-                    }
+                    let (stop, is_taken) = (self.stop.take(), taken.is_ok());
+                    let kind = stop.as_ref().map(|stop| stop.kind).filter(|_| is_taken);
                     self.stop = stop.and_then(|stop| stop.on_savepoint(taken));
+                    match kind {
+                        // A task has failed while the savepoint was being completed.
+                        Some(kind) if self.is_restarting() => {
+                            self.stop = self.stop.take().and_then(StopRequest::on_restart);
+                            commands.extend(self.restart_from_stop(kind));
+                        }
+                        Some(kind) => self.scheduler.on_stopping(kind),
+                        None => {}
+                    }
                     Ok(())
                 }
                 Effect::FailJob(cause, task) => {
@@ -546,11 +614,13 @@ impl JobMaster {
         commands: &mut Vec<Command>,
     ) -> Result<Option<CheckpointId>, FlowError> {
         let now = self.now();
+        self.restoring = true;
         let effects = self.checkpoints.on(|coordinator| coordinator.on_restarting(now));
         self.take_effect(effects, commands);
         let mut effects = Vec::new();
         let restored = self.checkpoints.restore_point(now, &mut effects).await;
         self.take_effect(effects, commands);
+        self.restoring = false;
         restored
     }
 
@@ -564,24 +634,26 @@ impl JobMaster {
         self.take_effect(effects, commands);
     }
 
-    fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
+    pub(crate) fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
         let slot = self.scheduler.pool().slot(allocation)?;
         self.executors.get(&slot.offer.slot.resource)
     }
 
     /// Carries out commands; true if the job is over.
-    async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
+    pub(crate) async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
         let mut over = false;
         for command in commands {
             match command {
                 Command::DeclareSlots(slots) => self.manager.require(slots),
-                Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
-                    Some(link) => {
-                        deployment.restore = self.checkpoints.restore_of(deployment.attempt);
-                        link.send(Order::Deploy(deployment));
+                Command::Deploy(deployment) => {
+                    over |= Box::pin(self.deploy(deployment)).await;
+                }
+                Command::ReturnSlot(offer) => {
+                    if let Some(link) = self.executors.get(&offer.slot.resource) {
+                        link.send(Order::FreeSlot(offer.allocation));
                     }
-                    None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
-                },
+                }
+                Command::Rescaled => over |= Box::pin(self.on_rescaled()).await,
                 Command::Cancel { attempt, allocation } => {
                     if let Some(link) = self.link_of(allocation) {
                         link.send(Order::Cancel(attempt));
@@ -629,6 +701,10 @@ impl JobMaster {
 
 #[async_trait]
 impl JobMasterGateway for JobMasterHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn offer_slots(
         &self,
         resource: ResourceId,
@@ -713,9 +789,27 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.tell(Message::ExecutorLost(resource, reason)).await
     }
 
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
+        self.mailbox.tell(Message::HostFailed(resource, reason)).await
+    }
+
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
-        tracing::debug!(available, "not enough slots yet");
-        Ok(())
+        self.mailbox.tell(Message::NotEnoughSlots(available)).await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.mailbox.ask(Message::Requirements).await?
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
+    }
+
+    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
+        Ok(self.program.as_deref().cloned())
     }
 
     async fn cancel(&self) -> RpcResult<()> {
@@ -744,6 +838,12 @@ impl JobMasterGateway for JobMasterHandle {
             Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let of_jobs = [ScopeKind::JobManagerJob, ScopeKind::JobManagerOperator];
+        let query = query.with("job_id", self.job).restricted_to(&of_jobs);
+        Ok(query.map(|query| self.metrics.registry().snapshot(&query)).unwrap_or_default())
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

@@ -21,6 +21,7 @@ use hurtig_checkpoint::{
         CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, RestorePoint,
     },
     requests::{RequestId, SnapshotRequest},
+    stats::CheckpointStatsTracker,
     topology::Topology,
 };
 use hurtig_cluster_api::{
@@ -30,7 +31,7 @@ use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
 use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
 use hurtig_types::{
-    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
+    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult, JobId,
     JobManagerTaskRestore, JobVertexId, OperatorId, chain_text,
 };
 use tokio::sync::oneshot;
@@ -88,6 +89,7 @@ pub(crate) struct Checkpoints {
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
     answers: HashMap<RequestId, Answer>,
     requests: u64,
+    seed: u64,
     shut_down: bool,
 }
 
@@ -119,6 +121,7 @@ impl Checkpoints {
             held: BTreeMap::new(),
             answers: HashMap::new(),
             requests: 0,
+            seed,
             shut_down: false,
         }
     }
@@ -164,6 +167,11 @@ impl Checkpoints {
         self.coordinator.stats().snapshot()
     }
 
+    /// The same, as the coordinator keeps it.
+    pub(crate) fn tracker(&self) -> &CheckpointStatsTracker {
+        self.coordinator.stats()
+    }
+
     /// How many checkpoints.
     pub(crate) fn counts(&self) -> CheckpointStatsCounts {
         self.coordinator.stats().counts
@@ -192,6 +200,32 @@ impl Checkpoints {
         }
         self.coordinator.on_restored(now_ms);
         Ok(Some(id))
+    }
+
+    /// The parallelism has changed, and all tasks are new. After `on_restarting`; tasks and
+    /// coordinators are then restored from [`Checkpoints::restore_point`].
+    pub(crate) async fn on_rescaled(
+        &mut self,
+        graph: &JobGraph,
+        attempt: u32,
+        now_ms: i64,
+        effects: &mut Vec<Effect>,
+    ) {
+        // One after the other, until none is left that was complete before the change.
+        while let Some(writing) = self.writing.take() {
+            if let Ok((metadata, result)) = writing.await {
+                effects.extend(self.metadata_ended(metadata, result, now_ms));
+            }
+        }
+        self.topology = Topology::from(graph);
+        self.coordinator.on_rescaled(self.topology.clone(), attempt);
+        self.assignment = None;
+    }
+
+    /// The states of the coordinators, after [`Checkpoints::restore_point`].
+    pub(crate) fn coordinators(&self) -> Option<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
+        let (id, assignment) = self.assignment.as_ref()?;
+        Some((*id, assignment.coordinators.clone()))
     }
 
     /// What one subtask starts from, after [`Checkpoints::restore_point`].
@@ -227,8 +261,12 @@ impl Checkpoints {
     }
 
     /// A directory for a new savepoint.
-    pub(crate) fn savepoint_directory(&self, base: &str, random: u64) -> Arc<str> {
-        self.storage.savepoint_directory(base, random)
+    /// A directory for the savepoint of the next request: no other request of this JobMaster has
+    /// it, nor, as time goes on, one of another JobMaster of the job.
+    pub(crate) fn savepoint_directory(&self, base: &str, now_ms: i64) -> Arc<str> {
+        let unique = format!("{now_ms}:{}:{}", self.seed, self.requests);
+        let unique = JobId::from_bytes_hash(unique.as_bytes()).0 as u64;
+        self.storage.savepoint_directory(base, unique)
     }
 
     /// The metadata file that was being written is there, or is not.

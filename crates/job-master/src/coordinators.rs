@@ -33,7 +33,7 @@ enum ToCoordinator {
 struct Link {
     vertex: JobVertexId,
     queue: mpsc::Sender<ToCoordinator>,
-    /// How often each subtask was reset.
+    /// How often each subtask was reset, if it was.
     resets: BTreeMap<u32, u64>,
 }
 
@@ -41,7 +41,13 @@ struct Link {
 #[derive(Default)]
 pub(crate) struct Coordinators {
     links: BTreeMap<OperatorId, Link>,
+    /// Where resets are counted from: each start of the coordinators counts from higher up, so
+    /// that what those of a former start have sent is recognised.
+    first_reset: u64,
 }
+
+/// Most resets of a subtask between two starts of the coordinators, by far.
+const RESETS_PER_START: u64 = 1 << 32;
 
 impl Coordinators {
     /// Creates and starts the coordinators of all operators that have one.
@@ -52,6 +58,19 @@ impl Coordinators {
         master: &Mailbox<Message>,
         restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
     ) -> FlowResult<Self> {
+        Self::default().start_anew(graph, program, runtimes, master, restored)
+    }
+
+    /// The same in place of those that there are, which end: the parallelism has changed.
+    pub(crate) fn start_anew(
+        self,
+        graph: &JobGraph,
+        program: &Arc<Program>,
+        runtimes: &Runtimes,
+        master: &Mailbox<Message>,
+        restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
+    ) -> FlowResult<Self> {
+        let first_reset = self.first_reset + RESETS_PER_START;
         let mut links = BTreeMap::new();
         for vertex in &graph.vertices {
             for operator in vertex.operators.iter().filter(|operator| operator.has_coordinator) {
@@ -79,6 +98,7 @@ impl Coordinators {
                     vertex: vertex.id,
                     queue: queue.downgrade(),
                     resets: BTreeMap::new(),
+                    first_reset,
                     master: master.clone(),
                 };
                 // Coordinators run user code that may take its time (listing a directory), so
@@ -90,7 +110,7 @@ impl Coordinators {
                 );
             }
         }
-        Ok(Self { links })
+        Ok(Self { links, first_reset })
     }
 
     fn post(&self, operator: OperatorId, message: ToCoordinator) -> Result<(), String> {
@@ -139,7 +159,7 @@ impl Coordinators {
     ) -> Result<(), String> {
         let of_vertex = self.links.iter_mut().filter(|(_, link)| link.vertex == vertex);
         let operators = of_vertex.map(|(operator, link)| {
-            *link.resets.entry(subtask).or_default() += 1;
+            *link.resets.entry(subtask).or_insert(self.first_reset) += 1;
             *operator
         });
         operators.collect::<Vec<_>>().into_iter().try_for_each(|operator| {
@@ -150,7 +170,13 @@ impl Coordinators {
     /// True unless the subtask was reset after the coordinator had counted so many resets.
     pub(crate) fn is_current(&self, operator: OperatorId, subtask: u32, resets: u64) -> bool {
         let link = self.links.get(&operator);
-        link.is_some_and(|link| link.resets.get(&subtask).copied().unwrap_or(0) == resets)
+        let first = self.first_reset;
+        link.is_some_and(|link| link.resets.get(&subtask).copied().unwrap_or(first) == resets)
+    }
+
+    /// True if a coordinator of this start has said it.
+    pub(crate) fn is_of_this_start(&self, first_reset: u64) -> bool {
+        self.first_reset == first_reset
     }
 
     pub(crate) fn request(
@@ -177,6 +203,7 @@ struct Actor {
     vertex: JobVertexId,
     queue: mpsc::WeakSender<ToCoordinator>,
     resets: BTreeMap<u32, u64>,
+    first_reset: u64,
     master: Mailbox<Message>,
 }
 
@@ -200,7 +227,7 @@ impl Actor {
                     call(|| coordinator.on_event(subtask, &event, &mut actions))
                 }
                 ToCoordinator::Reset { subtask, restored } => {
-                    *self.resets.entry(subtask).or_default() += 1;
+                    *self.resets.entry(subtask).or_insert(self.first_reset) += 1;
                     call(|| coordinator.subtask_reset(subtask, restored, &mut actions))
                 }
                 ToCoordinator::Snapshot { checkpoint } => {
@@ -245,7 +272,7 @@ impl Actor {
                     vertex: self.vertex,
                     operator: self.context.operator,
                     subtask,
-                    resets: self.resets.get(&subtask).copied().unwrap_or(0),
+                    resets: self.resets.get(&subtask).copied().unwrap_or(self.first_reset),
                     event,
                 },
                 CoordinatorAction::FailJob(error) => {
@@ -271,7 +298,7 @@ impl Actor {
         let Some(error) = failure else { return true };
         let error = error.at_operator(&self.context.operator_name);
         // If the JobMaster has ended, nobody needs to know.
-        let _ = self.master.tell(Message::CoordinatorFailed(error)).await;
+        let _ = self.master.tell(Message::CoordinatorFailed(self.first_reset, error)).await;
         false
     }
 }

@@ -6,7 +6,8 @@ use hurtig_cluster_api::{
     CheckpointStatsCounts, ExecutionState, JobDetails, JobOverview, JobResult, SubtaskDetails,
     TaskIoMetrics, VertexDetails,
 };
-use hurtig_scheduler::JobScheduler;
+use hurtig_scheduler::{Execution, JobScheduler};
+use hurtig_types::JobVertexId;
 
 fn add(sum: &mut TaskIoMetrics, one: &TaskIoMetrics) {
     sum.records_in += one.records_in;
@@ -22,6 +23,33 @@ fn add(sum: &mut TaskIoMetrics, one: &TaskIoMetrics) {
     };
 }
 
+/// One attempt, current or past.
+fn attempt(execution: &Execution) -> SubtaskDetails {
+    let location = execution.location.as_ref();
+    SubtaskDetails {
+        subtask: execution.attempt.subtask,
+        attempt: execution.attempt.attempt,
+        state: execution.state,
+        task_executor: location.map(|location| location.resource),
+        endpoint: location.map(|location| location.address.clone()),
+        allocation: execution.allocation,
+        timestamps: execution.timestamps.clone(),
+        metrics: execution.metrics,
+        accumulators: execution.accumulators.0.clone(),
+    }
+}
+
+fn earlier_attempts(scheduler: &JobScheduler) -> BTreeMap<JobVertexId, Vec<SubtaskDetails>> {
+    let mut earlier: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for execution in scheduler.graph().executions() {
+        if !execution.earlier.is_empty() {
+            let of_vertex = earlier.entry(execution.attempt.vertex).or_default();
+            of_vertex.extend(execution.earlier.iter().map(attempt));
+        }
+    }
+    earlier
+}
+
 pub(crate) fn vertices(scheduler: &JobScheduler) -> Vec<VertexDetails> {
     let graph = scheduler.graph();
     let mut executions = graph.executions().iter();
@@ -33,15 +61,7 @@ pub(crate) fn vertices(scheduler: &JobScheduler) -> Vec<VertexDetails> {
         for execution in executions.by_ref().take(vertex.parallelism as usize) {
             add(&mut metrics, &execution.metrics);
             *states.entry(execution.state).or_default() += 1;
-            let slot = execution.allocation.and_then(|a| scheduler.pool().slot(a));
-            subtasks.push(SubtaskDetails {
-                subtask: execution.attempt.subtask,
-                attempt: execution.attempt.attempt,
-                state: execution.state,
-                task_executor: slot.map(|slot| slot.offer.slot.resource),
-                timestamps: execution.timestamps.clone(),
-                metrics: execution.metrics,
-            });
+            subtasks.push(attempt(execution));
         }
         vertices.push(VertexDetails {
             id: vertex.id,
@@ -62,7 +82,10 @@ pub(crate) fn details(scheduler: &JobScheduler, checkpoints: CheckpointStatsCoun
     let start_time_ms = transitions.first().map_or(0, |(_, at)| *at);
     let ended = transitions.last().filter(|(status, _)| status.is_globally_terminal());
     let mut tasks: BTreeMap<ExecutionState, u32> = BTreeMap::new();
+    let mut last_modification_ms = transitions.last().map_or(0, |(_, at)| *at);
     for execution in scheduler.graph().executions() {
+        let entered = execution.timestamps.get(&execution.state).copied().unwrap_or_default();
+        last_modification_ms = last_modification_ms.max(entered);
         *tasks.entry(execution.state).or_default() += 1;
     }
     JobDetails {
@@ -72,11 +95,14 @@ pub(crate) fn details(scheduler: &JobScheduler, checkpoints: CheckpointStatsCoun
             status: scheduler.status(),
             start_time_ms,
             end_time_ms: ended.map(|(_, at)| *at),
+            last_modification_ms,
             tasks,
         },
         vertices: vertices(scheduler),
         transitions,
         failures: scheduler.failures().to_vec(),
+        exceptions: scheduler.exceptions().to_vec(),
+        earlier_attempts: earlier_attempts(scheduler),
         restarts: scheduler.restarts(),
         checkpoints,
         graph: graph.clone(),

@@ -8,8 +8,10 @@ pub mod actor;
 mod checkpoints;
 mod coordinators;
 mod details;
+mod elastic;
 mod executors;
 mod manager;
+mod metrics;
 mod stop;
 
 pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};

@@ -8,6 +8,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -24,13 +25,16 @@ use hurtig_dispatcher::{Dispatcher, DispatcherHandle};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
 use hurtig_graph::JobGraph;
 use hurtig_job_master::{JobMaster, JobMasterServices};
-use hurtig_metrics::MetricRegistry;
+use hurtig_metrics::{MetricGroup, MetricRegistry};
+pub use hurtig_metrics_reporters::MetricsSettings;
+use hurtig_metrics_reporters::{MetricsService, ReporterError, process};
 use hurtig_network::{
     MemoryTransport, NetworkConfig, NetworkEnvironment, NetworkError, NetworkUsage, TcpTransport,
     Transport,
 };
 use hurtig_operator_api::{Program, ProgramStore};
-use hurtig_resource_manager::ResourceManager;
+pub use hurtig_resource_manager::SlotManagerConfig;
+use hurtig_resource_manager::{ResourceManager, ResourceManagerConfig, StandaloneDriver};
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -54,8 +58,13 @@ pub struct MiniClusterConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`.
     pub heartbeat_timeout: Duration,
+    /// How slots are given to jobs.
+    pub slots: SlotManagerConfig,
     /// Copies of state on the local disk, for local recovery; `None` for none.
     pub local_state: Option<LocalStateOptions>,
+    /// `metrics.*`: scopes, latencies, reporters. There is one registry, and one of each reporter,
+    /// for all roles.
+    pub metrics: MetricsSettings,
     /// Makes ids of this cluster differ from those of another.
     pub seed: u64,
 }
@@ -69,7 +78,9 @@ impl Default for MiniClusterConfig {
             network: NetworkConfig::default(),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
+            slots: SlotManagerConfig::default(),
             local_state: None,
+            metrics: MetricsSettings::default(),
             seed: 1,
         }
     }
@@ -84,6 +95,9 @@ pub enum MiniClusterError {
     /// No data plane.
     #[error("cannot start a TaskExecutor")]
     Network(#[source] NetworkError),
+    /// No socket for a reporter.
+    #[error(transparent)]
+    Reporter(ReporterError),
     /// No place for copies of state.
     #[error("cannot start a TaskExecutor")]
     LocalState(#[source] LocalStateError),
@@ -148,6 +162,7 @@ pub struct MiniCluster {
     config: MiniClusterConfig,
     programs: ProgramStore,
     metrics: MetricRegistry,
+    reporters: MetricsService,
     surroundings: ClusterSurroundings,
     _owned: Option<OwnedRuntimes>,
 }
@@ -159,6 +174,7 @@ struct Launcher {
     seed: u64,
     launched: AtomicU64,
     heartbeat_interval: Duration,
+    metrics: MetricGroup,
 }
 
 #[async_trait]
@@ -182,6 +198,7 @@ impl JobMasterLauncher for Launcher {
             seed: self.seed.wrapping_add(number),
             heartbeat_interval: self.heartbeat_interval,
             stores: self.surroundings.stores.clone(),
+            metrics: self.metrics.clone(),
         };
         Ok(Arc::new(JobMaster::start(graph, services)))
     }
@@ -222,13 +239,32 @@ impl MiniCluster {
         surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
         let programs = ProgramStore::default();
-        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(ResourceManager::start(
+        let clock = surroundings.clock;
+        let metrics =
+            MetricRegistry::new(config.metrics.options.clone(), move || clock.monotonic());
+        let reporters = MetricsService::start(
+            &metrics,
+            Arc::new(metrics.clone()),
+            &config.metrics.reporters,
+            &surroundings.runtimes.control,
+            Arc::new(move || clock.now_ms() / 1000),
+        );
+        let reporters = reporters.await.map_err(MiniClusterError::Reporter)?;
+        let job_manager = metrics.job_manager("localhost");
+        process::register(&job_manager);
+        let resource_manager = ResourceManager::start_with(
+            ResourceManagerConfig {
+                seed: config.seed,
+                heartbeat_interval: config.heartbeat_interval,
+                heartbeat_timeout: config.heartbeat_timeout,
+                slots: config.slots.clone(),
+            },
+            Arc::new(StandaloneDriver),
             &surroundings.runtimes,
             surroundings.clock,
-            config.seed,
-            config.heartbeat_interval,
-            config.heartbeat_timeout,
-        ));
+        );
+        resource_manager.register_metrics(&job_manager);
+        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(resource_manager);
         let launcher = Launcher {
             programs: programs.clone(),
             resource_manager: resource_manager.clone(),
@@ -236,16 +272,19 @@ impl MiniCluster {
             seed: config.seed,
             launched: AtomicU64::new(0),
             heartbeat_interval: config.heartbeat_interval,
+            metrics: job_manager.clone(),
         };
         let manager =
             surroundings.links.resource_manager(Caller::Dispatcher, resource_manager.clone());
-        let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &surroundings.runtimes);
+        let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &surroundings.runtimes)
+            .with_metrics(job_manager);
         let cluster = Self {
             dispatcher,
             resource_manager,
             executors: Mutex::default(),
             programs,
-            metrics: MetricRegistry::default(),
+            metrics,
+            reporters,
             surroundings,
             config,
             _owned: None,
@@ -286,10 +325,12 @@ impl MiniCluster {
                 metrics: self.metrics.clone(),
                 stores: surroundings.stores.clone(),
                 local_state: local_state.map(Arc::new),
+                cached_files: Arc::default(),
             },
             &surroundings.runtimes,
             surroundings.clock,
         );
+        process::register(handle.metric_group());
         self.executors.lock().push((handle, network));
         Ok(number)
     }
@@ -323,6 +364,11 @@ impl MiniCluster {
     /// All metrics of the process.
     pub fn metrics(&self) -> &MetricRegistry {
         &self.metrics
+    }
+
+    /// Where reporters that are asked (Prometheus) can be asked, by their names.
+    pub fn reporter_addresses(&self) -> &[(String, SocketAddr)] {
+        self.reporters.addresses()
     }
 
     /// Memory in use by each TaskExecutor's network stack.

@@ -1,5 +1,7 @@
 //! What user functions may know of their surroundings.
 
+use std::path::{Path, PathBuf};
+
 use hurtig_env::Clock;
 use hurtig_metrics::{AccumulatorValue, MetricGroup, SharedAccumulators};
 use hurtig_operator_api::OperatorContext;
@@ -52,9 +54,36 @@ impl RuntimeContext {
         self.context.clock
     }
 
-    /// A group for metrics of the user's own.
-    pub fn metrics(&self) -> MetricGroup {
-        self.context.metrics.group("user")
+    /// The operator's group, for metrics of the user's own; Flink's `getMetricGroup`. They are
+    /// forgotten when the subtask ends.
+    ///
+    /// ```
+    /// use hurtig_metrics::{Counter, Histogram};
+    /// use hurtig_operators::RuntimeContext;
+    ///
+    /// struct Parse {
+    ///     malformed: Counter,
+    ///     lengths: Histogram,
+    /// }
+    ///
+    /// impl Parse {
+    ///     fn open(context: &RuntimeContext) -> Self {
+    ///         let group = context.metric_group().group("parser");
+    ///         Self { malformed: group.counter("malformed"), lengths: group.histogram("lengths") }
+    ///     }
+    /// }
+    /// ```
+    pub fn metric_group(&self) -> &MetricGroup {
+        &self.context.metrics
+    }
+
+    /// A file of the distributed cache: where it is on this machine. It must not be changed.
+    ///
+    /// # Errors
+    /// If the program has registered no file of that name.
+    pub fn cached_file(&self, name: &str) -> Result<&Path, BoxError> {
+        let file = self.context.cached_files.get(name).map(PathBuf::as_path);
+        file.ok_or_else(|| format!("no cached file is registered as {name:?}").into())
     }
 
     /// The accumulators of this subtask.

@@ -12,10 +12,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway,
-    JobResult, JobStatus, PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId,
-    SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview,
-    TaskExecutorRegistration, TaskStateUpdate,
+    JobResourceRequirements, JobResult, JobStatus, PeerAddress, ResourceManagerGateway, RpcError,
+    RpcResult, SlotId, SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway,
+    TaskExecutorOverview, TaskExecutorRegistration, TaskStateUpdate,
 };
+use hurtig_graph::ProgramReference;
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
@@ -197,6 +199,10 @@ impl ResourceManagerGateway for Wired<dyn ResourceManagerGateway> {
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.inner.task_executors().await
     }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
+    }
 }
 
 #[async_trait]
@@ -288,6 +294,10 @@ impl TaskExecutorGateway for Wired<dyn TaskExecutorGateway> {
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
         self.wire.noted("disconnect job", self.inner.disconnect_job_master(job, reason)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
     }
 }
 
@@ -384,8 +394,27 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         self.wire.noted(what, self.inner.disconnect_task_executor(resource, reason)).await
     }
 
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
+        self.wire.noted("task host failed", self.inner.task_host_failed(resource, reason)).await
+    }
+
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
         self.wire.call(self.inner.notify_not_enough_slots(available)).await
+    }
+
+    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
+        self.inner.program().await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.inner.resource_requirements().await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.inner.update_resource_requirements(requirements).await
     }
 
     async fn cancel(&self) -> RpcResult<()> {
@@ -402,6 +431,10 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
 
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, hurtig_metrics::AccumulatorValue>> {
         self.inner.accumulators().await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

@@ -133,6 +133,9 @@ async fn simulate(
     let alive = Arc::new(Mutex::new((0..scenario.task_executors as usize).collect::<Vec<_>>()));
     tokio::spawn(drive(struck, cluster.clone(), transport, alive.clone(), world.clone()));
     schedule(scenario, world);
+    for at_ms in scenario.late_task_executors_ms.iter().copied() {
+        tokio::spawn(start_later(at_ms, cluster.clone(), alive.clone(), world.clone()));
+    }
     let mut random = Random::new(mix(scenario.seed));
     let mut input = |events| Input::draw(&mut random, scenario.splits, events, scenario.keys);
     let mut run = Run {
@@ -202,16 +205,27 @@ async fn drive(
                 world.note(format_args!("TE{index} is killed"));
                 cluster.stop_task_executor(index).await;
                 let (cluster, alive, world) = (cluster.clone(), alive.clone(), world.clone());
-                tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
-                    match cluster.start_task_executor().await {
-                        Ok(index) => alive.lock().push(index),
-                        Err(error) => world.violation(format_args!("no TaskExecutor: {error}")),
-                    }
-                });
+                tokio::spawn(start_later(back_after_ms, cluster, alive, world));
             }
             _ => world.violation(format_args!("{fault:?} is not for the driver")),
         }
+    }
+}
+
+/// Another TaskExecutor comes.
+async fn start_later(
+    after_ms: u64,
+    cluster: Arc<MiniCluster>,
+    alive: Arc<Mutex<Vec<usize>>>,
+    world: World,
+) {
+    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+    match cluster.start_task_executor().await {
+        Ok(index) => {
+            world.note(format_args!("TE{index} comes"));
+            alive.lock().push(index);
+        }
+        Err(error) => world.violation(format_args!("no TaskExecutor: {error}")),
     }
 }
 
@@ -367,6 +381,9 @@ impl Run<'_> {
         env.set_parallelism(parallelism).set_max_parallelism(scenario.max_parallelism);
         env.set_auto_watermark_interval_ms(50);
         env.set_restart_strategy(scenario.restarts.clone());
+        if let Some(adaptive) = &scenario.adaptive {
+            env.set_adaptive(adaptive.clone());
+        }
         env.set_checkpoint_config(CheckpointConfig { retention, ..scenario.checkpoints.clone() });
         if scenario.directory {
             env.set_checkpoint_directory(CHECKPOINTS);

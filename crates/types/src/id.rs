@@ -36,23 +36,30 @@ macro_rules! hex_id {
         impl FromStr for $name {
             type Err = ParseIdError;
             fn from_str(s: &str) -> Result<Self, ParseIdError> {
+                let wrong = || ParseIdError::new(stringify!($name), 32, s);
                 if s.len() != 32 || !s.bytes().all(|b| b.is_ascii_hexdigit()) {
-                    return Err(ParseIdError { what: stringify!($name), text: s.chars().take(64).collect() });
+                    return Err(wrong());
                 }
-                u128::from_str_radix(s, 16)
-                    .map(Self)
-                    .map_err(|_| ParseIdError { what: stringify!($name), text: s.to_owned() })
+                u128::from_str_radix(s, 16).map(Self).map_err(|_| wrong())
             }
         }
     };
 }
 
-/// A text that is not 32 hexadecimal digits.
+/// A text that is no id: too short, too long, or not of hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} must be 32 hexadecimal digits, got {text:?}")]
+#[error("{what} must be {digits} hexadecimal digits, got {text:?}")]
 pub struct ParseIdError {
     what: &'static str,
+    digits: usize,
     text: String,
+}
+
+impl ParseIdError {
+    pub(crate) fn new(what: &'static str, digits: usize, text: &str) -> Self {
+        // Whatever was sent, an error stays one line.
+        Self { what, digits, text: text.chars().take(80).collect() }
+    }
 }
 
 hex_id!(
@@ -71,6 +78,10 @@ hex_id!(
 hex_id!(
     /// One grant of a slot to a job.
     AllocationId
+);
+hex_id!(
+    /// What the structure of a JobGraph hashes to: two builds of one program have the same.
+    GraphFingerprint
 );
 hex_id!(
     /// One TaskExecutor, for as long as its process lives.

@@ -5,6 +5,7 @@
 //! clock, no thread here, and nothing in this crate may depend on another crate of the project.
 
 pub mod batch;
+pub mod blob;
 pub mod checkpoint;
 pub mod codec;
 pub mod element;
@@ -17,6 +18,7 @@ pub mod snapshot;
 pub mod time;
 
 pub use batch::{Batch, BoxedPayload, KeyHashes, Payload, Record};
+pub use blob::BlobId;
 pub use checkpoint::{
     Alignment, CheckpointConfig, CheckpointException, CheckpointFailureReason, CheckpointId,
     CheckpointMetrics, CheckpointOptions, CheckpointRetentionPolicy, CheckpointType,
@@ -26,8 +28,8 @@ pub use codec::CodecError;
 pub use element::{CheckpointBarrier, LatencyMarker, StreamElement, StreamStatus, Watermark};
 pub use error::{BoxError, ErrorClass, FlowError, FlowResult, chain_text};
 pub use id::{
-    AllocationId, EdgeId, ExecutionAttemptId, JobId, JobVertexId, OperatorId, ResourceId,
-    ResultPartitionId, SideTag,
+    AllocationId, EdgeId, ExecutionAttemptId, GraphFingerprint, JobId, JobVertexId, OperatorId,
+    ParseIdError, ResourceId, ResultPartitionId, SideTag,
 };
 pub use key_group::{KeyGroupRange, key_group_of, operator_index_of};
 pub use key_hash::{KeyHashError, stable_hash};

@@ -69,7 +69,7 @@ options! {
         default "true", was ["state.checkpoints.create-subdir"];
 
     /// Directory or URL of savepoints whose request names none.
-    Planned SAVEPOINT_DIRECTORY: Option<String> = "execution.checkpointing.savepoint-dir",
+    Effective SAVEPOINT_DIRECTORY: Option<String> = "execution.checkpointing.savepoint-dir",
         was ["state.savepoints.dir", "savepoints.state.backend.fs.dir"];
 
     /// A checkpoint refers to the files of earlier ones for what has not changed.

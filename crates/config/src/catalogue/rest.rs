@@ -6,18 +6,18 @@ use crate::{option::options, value::MemorySize};
 
 options! {
     /// Address by which clients reach the REST server.
-    Planned REST_ADDRESS: Option<String> = "rest.address", else ["jobmanager.rpc.address"];
+    Effective REST_ADDRESS: Option<String> = "rest.address", else ["jobmanager.rpc.address"];
 
     /// Port by which clients reach the REST server, and on which it listens unless
     /// `rest.bind-port` says otherwise.
-    Planned REST_PORT: u16 = "rest.port", default "8081", was ["web.port"];
+    Effective REST_PORT: u16 = "rest.port", default "8081", was ["web.port"];
 
     /// Address on which the REST server listens.
-    Planned REST_BIND_ADDRESS: Option<String> = "rest.bind-address",
+    Effective REST_BIND_ADDRESS: Option<String> = "rest.bind-address",
         was ["jobmanager.web.address"], else ["web.address"];
 
     /// Ports on which the REST server may listen; a number, a list or a range.
-    Planned REST_BIND_PORT: String = "rest.bind-port", default "8081", else ["rest.port"];
+    Effective REST_BIND_PORT: String = "rest.bind-port", default "8081", else ["rest.port"];
 
     /// How long a client waits for a leader.
     Planned REST_AWAIT_LEADER_TIMEOUT: Duration = "rest.await-leader-timeout", default "30 s";
@@ -29,35 +29,42 @@ options! {
     Planned REST_RETRY_DELAY: Duration = "rest.retry.delay", default "3 s";
 
     /// How long a client waits for a connection.
-    Planned REST_CONNECTION_TIMEOUT: Duration = "rest.connection-timeout", default "15 s";
+    Effective REST_CONNECTION_TIMEOUT: Duration = "rest.connection-timeout", default "15 s";
 
     /// A connection that is idle for this long is closed.
-    Planned REST_IDLENESS_TIMEOUT: Duration = "rest.idleness-timeout", default "5 min";
+    Effective REST_IDLENESS_TIMEOUT: Duration = "rest.idleness-timeout", default "5 min";
 
     /// Largest request that the server takes.
-    Planned REST_SERVER_MAX_CONTENT_LENGTH: MemorySize = "rest.server.max-content-length",
+    Effective REST_SERVER_MAX_CONTENT_LENGTH: MemorySize = "rest.server.max-content-length",
         default "100 mb";
 
+    /// How long results of asynchronous operations are kept, such as those of savepoints.
+    Effective REST_ASYNC_STORE_DURATION: Duration = "rest.async.store-duration", default "5 min";
+
+    /// Requests to the REST server must bring this token in the header `Authorization: Bearer`;
+    /// clients send it.
+    Effective REST_SERVER_BEARER_TOKEN: Option<String> = "rest.server.bearer-token";
+
     /// Largest answer that a client takes.
-    Planned REST_CLIENT_MAX_CONTENT_LENGTH: MemorySize = "rest.client.max-content-length",
+    Effective REST_CLIENT_MAX_CONTENT_LENGTH: MemorySize = "rest.client.max-content-length",
         default "100 mb";
 
     /// Address of the web interface.
     Planned WEB_ADDRESS: Option<String> = "web.address";
 
     /// Time between two refreshes of what the web interface shows.
-    Planned WEB_REFRESH_INTERVAL: Duration = "web.refresh-interval", default "3 s",
+    Effective WEB_REFRESH_INTERVAL: Duration = "web.refresh-interval", default "3 s",
         was ["jobmanager.web.refresh-interval"];
 
     /// How long a request to the web interface may take.
-    Planned WEB_TIMEOUT: Duration = "web.timeout", default "10 min";
+    Effective WEB_TIMEOUT: Duration = "web.timeout", default "10 min";
 
     /// Programs can be submitted in the web interface.
-    Planned WEB_SUBMIT_ENABLED: bool = "web.submit.enable", default "true",
+    Effective WEB_SUBMIT_ENABLED: bool = "web.submit.enable", default "true",
         was ["jobmanager.web.submit.enable"];
 
     /// Jobs can be cancelled in the web interface.
-    Planned WEB_CANCEL_ENABLED: bool = "web.cancel.enable", default "true";
+    Effective WEB_CANCEL_ENABLED: bool = "web.cancel.enable", default "true";
 
     /// Directory for programs that were uploaded.
     Planned WEB_UPLOAD_DIR: Option<String> = "web.upload.dir",
@@ -67,7 +74,7 @@ options! {
     Planned WEB_TMP_DIR: Option<String> = "web.tmpdir", was ["jobmanager.web.tmpdir"];
 
     /// Origins that may ask the REST server from a browser.
-    Planned WEB_ACCESS_CONTROL_ALLOW_ORIGIN: String = "web.access-control-allow-origin",
+    Effective WEB_ACCESS_CONTROL_ALLOW_ORIGIN: String = "web.access-control-allow-origin",
         default "*", was ["jobmanager.web.access-control-allow-origin"];
 
     /// Checkpoints of a job that are remembered.

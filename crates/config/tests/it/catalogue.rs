@@ -76,6 +76,7 @@ fn the_options_that_change_something_are_known() {
         execution.checkpointing.externalized-checkpoint-retention
         execution.checkpointing.num-retained
         execution.checkpointing.dir
+        execution.checkpointing.savepoint-dir
         execution.checkpointing.checkpoints-after-tasks-finish
         execution.checkpointing.local-backup.enabled
         execution.checkpointing.local-backup.dirs
@@ -95,14 +96,77 @@ fn the_options_that_change_something_are_known() {
         restart-strategy.failure-rate.max-failures-per-interval
         restart-strategy.failure-rate.failure-rate-interval
         restart-strategy.failure-rate.delay
+        s3.endpoint
+        s3.endpoint.region
+        s3.access-key
+        s3.secret-key
+        s3.path.style.access
         heartbeat.interval
         heartbeat.timeout
         slot.request.timeout
+        slot.idle.timeout
         minicluster.number-of-taskmanagers
+        cluster.evenly-spread-out-slots
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        process.jobmanager.working-dir
+        env.log.dir
+        env.log.max
+        blob.storage.directory
+        blob.fetch.retries
+        blob.max-size
+        blob.storage.max-size
+        blob.cache.max-size
+        jobmanager.rpc.address
+        jobmanager.rpc.port
+        jobmanager.bind-host
+        jobmanager.rpc.bind-port
+        jobmanager.scheduler
+        scheduler-mode
+        jobmanager.adaptive-scheduler.submission.resource-wait-timeout
+        jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling
+        jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.rescale-trigger.max-delay
+        jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures
+        jobmanager.adaptive-scheduler.min-parallelism-increase
+        jobmanager.adaptive-scheduler.prefer-minimal-taskmanagers
+        taskmanager.load-balance.mode
+        slotmanager.number-of-slots.min
+        slotmanager.number-of-slots.max
+        slotmanager.redundant-taskmanager-num
+        resourcemanager.taskmanager-timeout
+        resourcemanager.taskmanager-registration.timeout
+        resourcemanager.standalone.start-up-time
+        resourcemanager.start-worker.max-failure-rate
+        resourcemanager.start-worker.retry-interval
+        rest.address
+        rest.port
+        rest.bind-address
+        rest.bind-port
+        rest.connection-timeout
+        rest.idleness-timeout
+        rest.server.max-content-length
+        rest.async.store-duration
+        rest.server.bearer-token
+        rest.client.max-content-length
+        web.refresh-interval
+        web.timeout
+        web.submit.enable
+        web.cancel.enable
+        web.access-control-allow-origin
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
         taskmanager.numberOfTaskSlots
+        taskmanager.host
+        taskmanager.bind-host
+        taskmanager.rpc.port
+        taskmanager.rpc.bind-port
+        taskmanager.resource-id
+        taskmanager.slot.timeout
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction
@@ -113,6 +177,25 @@ fn the_options_that_change_something_are_known() {
         taskmanager.network.memory.floating-buffers-per-gate
         taskmanager.network.partition-request-timeout
         taskmanager.network.retries
+        metrics.reporters
+        metrics.latency.interval
+        metrics.latency.granularity
+        metrics.latency.history-size
+        metrics.scope.jm
+        metrics.scope.jm-job
+        metrics.scope.jm-operator
+        metrics.scope.tm
+        metrics.scope.tm-job
+        metrics.scope.task
+        metrics.scope.operator
+        metrics.scope.delimiter
+        security.ssl.internal.enabled
+        security.ssl.protocol
+        security.ssl.keystore
+        security.ssl.truststore
+        security.ssl.internal.keystore
+        security.ssl.internal.truststore
+        taskmanager.data.ssl.enabled
     "#]]
     .assert_eq(&keys);
 }

@@ -5,7 +5,8 @@ use hurtig_config::{Configuration, catalogue};
 
 fn configuration() -> Configuration {
     let mut configuration = Configuration::new();
-    let text = "state.checkpoints.dir: s3://b/c\nrest.port: 9000\nparallelism.default: 2\nenv.a: 1";
+    let text = "state.checkpoints.dir: s3://b/c\nrest.port: 9000\nparallelism.default: 2\nenv.a: 1\n\
+        web.tmpdir: /t";
     configuration.add_yaml(text, "c.yaml").unwrap();
     configuration.add_dynamic("parallelism.default=3").unwrap();
     configuration
@@ -40,7 +41,7 @@ fn a_key_is_explained() {
           set by      c.yaml:2 as rest.port
           default     8081
           type        String: a text
-          status      accepted, without effect yet
+          status      effective
           fallback    rest.port
                       Ports on which the REST server may listen; a number, a list or a range.
     "#]]
@@ -51,7 +52,7 @@ fn a_key_is_explained() {
           set by      default
           default     (none)
           type        String: a text
-          status      accepted, without effect yet
+          status      effective
                       Settings of a metrics reporter, by its name.
     "#]]
     .assert_eq(&explain("metrics.reporter.prom.class"));
@@ -80,8 +81,9 @@ fn the_list_holds_every_option_once_and_all_that_is_set() {
         env.a: 1  (c.yaml:4, accepted, without meaning here)
         execution.checkpointing.dir: s3://b/c  (c.yaml:1)
         parallelism.default: 3  (-D)
-        rest.bind-port: 9000  (c.yaml:2, accepted, without effect yet)
-        rest.port: 9000  (c.yaml:2, accepted, without effect yet)
+        rest.bind-port: 9000  (c.yaml:2)
+        rest.port: 9000  (c.yaml:2)
+        web.tmpdir: /t  (c.yaml:5, accepted, without effect yet)
     "#]]
     .assert_eq(&lines);
 }
@@ -92,7 +94,7 @@ fn settings_that_change_nothing_are_warned_of() {
     expect![[r#"
         c.yaml:4: env.a is accepted, without meaning here
         c.yaml:1: state.checkpoints.dir is deprecated; use execution.checkpointing.dir
-        c.yaml:2: rest.port is accepted, without effect yet"#]]
+        c.yaml:5: web.tmpdir is accepted, without effect yet"#]]
     .assert_eq(&warnings);
     let mut configuration = Configuration::new();
     configuration.add_dynamic("restart-strategy.fixed-delay.attempts=3").unwrap();

@@ -4,9 +4,11 @@
 
 mod cancellation;
 mod connector_failures;
+mod elastic;
 mod exactly_once_files;
 mod failover;
 mod failures;
+mod metrics;
 mod partitioners;
 mod restarts;
 #[cfg(feature = "s3")]

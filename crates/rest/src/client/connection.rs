@@ -1,0 +1,148 @@
+//! One request over one connection.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{ClientError, ClientResult, RestClient, errors_of};
+
+/// Largest body of an error that is looked at.
+const LARGEST_ERROR_BYTES: u64 = 1 << 20;
+
+/// What is sent.
+pub(super) enum RequestBody {
+    Nothing,
+    Json(Vec<u8>),
+    /// A form, with its boundary.
+    Form(String, UnsyncBoxBody<Bytes, io::Error>),
+}
+
+/// An answer of which the body has not been read. Its connection ends with it.
+pub(super) struct Answer {
+    body: Incoming,
+    connection: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl RestClient {
+    /// Sends a request, and reads the whole answer.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> ClientResult<Bytes> {
+        let answering = async {
+            let mut answer = self.open(method, path, body).await?;
+            self.collect(&mut answer, self.max_content_length_bytes).await
+        };
+        let answered = tokio::time::timeout(self.answer_timeout, answering).await;
+        answered.unwrap_or_else(|_| {
+            let (address, timeout) = (self.address.clone(), self.answer_timeout);
+            Err(ClientError::Timeout { address, timeout })
+        })
+    }
+
+    /// Sends a request; an answer that is an error is read here.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> ClientResult<Answer> {
+        let request = self.request(method, path, body)?;
+        let connecting = TcpStream::connect(&self.address);
+        let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let stream = connected.map_err(|source| {
+            let address = self.address.clone();
+            ClientError::Connect { address, source }
+        })?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|source| self.broken(source))?;
+        let connection = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "REST connection");
+            }
+        });
+        let response = match sender.send_request(request).await {
+            Ok(response) => response,
+            Err(source) => {
+                connection.abort();
+                return Err(self.broken(source));
+            }
+        };
+        let status = response.status();
+        let mut answer = Answer { body: response.into_body(), connection };
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let text = self.collect(&mut answer, LARGEST_ERROR_BYTES).await.unwrap_or_default();
+        Err(ClientError::Refused { status, errors: errors_of(status, &text) })
+    }
+
+    /// The next bytes of an answer; `None` at its end.
+    pub(super) async fn chunk(&self, answer: &mut Answer) -> ClientResult<Option<Bytes>> {
+        while let Some(frame) = answer.body.frame().await {
+            let frame = frame.map_err(|source| self.broken(source))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn collect(&self, answer: &mut Answer, limit_bytes: u64) -> ClientResult<Bytes> {
+        let mut all = BytesMut::new();
+        while let Some(chunk) = self.chunk(answer).await? {
+            if (all.len() + chunk.len()) as u64 > limit_bytes {
+                return Err(ClientError::TooLarge { limit_bytes });
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.freeze())
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> ClientResult<Request<UnsyncBoxBody<Bytes, io::Error>>> {
+        let mut builder = Request::builder()
+            .method(method)
+            .uri(format!("/v1{path}"))
+            .header(header::HOST, &self.address);
+        if let Some(token) = &self.bearer_token {
+            builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let whole = |bytes: Vec<u8>| {
+            Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed_unsync()
+        };
+        let request = match body {
+            RequestBody::Nothing => builder.body(whole(Vec::new())),
+            RequestBody::Json(json) => {
+                builder.header(header::CONTENT_TYPE, "application/json").body(whole(json))
+            }
+            RequestBody::Form(boundary, form) => {
+                let content_type = format!("multipart/form-data; boundary={boundary}");
+                builder.header(header::CONTENT_TYPE, content_type).body(form)
+            }
+        };
+        Ok(request?)
+    }
+
+    fn broken(&self, source: hyper::Error) -> ClientError {
+        ClientError::Connection { address: self.address.clone(), source }
+    }
+}
