@@ -88,6 +88,8 @@ impl<'a> Lexer<'a> {
             rest.find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric())).unwrap_or(rest.len());
         let (word, after) = rest.split_at(length);
         match word {
+            // Alone it is the end of a pattern.
+            "$" => self.symbol(),
             "x" | "X" if after.starts_with('\'') => self.quoted(b'\'', 1, TokenKind::Binary),
             "U" | "u" if after.starts_with("&'") => self.quoted(b'\'', 2, TokenKind::UnicodeText),
             "N" | "n" if after.starts_with('\'') => self.quoted(b'\'', 1, TokenKind::PrefixedText),

@@ -4,6 +4,7 @@
 //! - [`ast`]: the trees. Plain data; `Display` gives SQL that parses to an equal one.
 //! - [`types`]: data types with Flink's bounds; their display is Flink's summary string.
 //! - [`SqlParseError`]: what is wrong, where, and what may help; rendered with a caret.
+//! - [`lower`]: queries and expressions as trees of the crate `sqlparser`, for DataFusion.
 //! - [`SqlLimits`]: what a text may ask for.
 //!
 //! The grammar is that of Flink 2.3, which is Calcite's with Flink's statements and types: its
@@ -22,6 +23,7 @@ mod error;
 pub mod keywords;
 mod lexer;
 mod limits;
+pub mod lower;
 mod parser;
 mod print;
 mod script;

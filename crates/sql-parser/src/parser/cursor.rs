@@ -270,8 +270,8 @@ impl<'a> Parser<'a> {
         // What stands before was taken for a name, perhaps because it was mistyped.
         let before = self.tokens[self.at.checked_sub(1)?];
         if before.kind == TokenKind::Word && !is_reserved(self.text_of(before)) {
-            let word = nearest(self.text_of(before), &self.expected_before)?;
             let text = self.text_of(before);
+            let word = nearest(text, &self.expected).or(nearest(text, &self.expected_before))?;
             return Some(format!("`{text}` was taken for a name; did you mean {word}?"));
         }
         None
