@@ -42,7 +42,9 @@ pub use from::{
     FromClause, FromJoin, JoinConstraint, JoinKind, TableAlias, TableFactor, TableFactorKind,
     TableHint, TableHintOptions, TableSample,
 };
-pub use literal::{IntervalLiteral, IntervalQualifier, IntervalUnit, Literal, NumberKind, TimeUnit};
+pub use literal::{
+    IntervalLiteral, IntervalQualifier, IntervalUnit, Literal, NumberKind, TimeUnit,
+};
 pub use matching::{
     AfterMatchSkip, MatchPattern, MatchRecognize, PatternKind, PatternQuantifier, RowsPerMatch,
 };
@@ -58,5 +60,6 @@ pub use statement::{
 };
 pub use table::{
     ColumnDefinition, ColumnKind, CreateTable, DistributionKind, DistributionSpec, LikeClause,
-    LikeFeature, LikeMerging, SqlProperty, TableConstraint, TableElements, TableSchema, WatermarkSpec,
+    LikeFeature, LikeMerging, SqlProperty, TableConstraint, TableElements, TableSchema,
+    WatermarkSpec,
 };

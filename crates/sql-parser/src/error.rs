@@ -68,7 +68,8 @@ impl SqlParseError {
     #[must_use]
     pub fn render(&self, source: &str) -> String {
         let at = self.position(source);
-        let mut shown = format!("error: {}\n --> line {}, column {}\n", self.message, at.line, at.column);
+        let mut shown =
+            format!("error: {}\n --> line {}, column {}\n", self.message, at.line, at.column);
         let line = source.split('\n').nth(at.line as usize - 1).unwrap_or_default();
         let caret = at.column as usize - 1;
         let skipped = caret.saturating_sub(SHOWN_CHARACTERS / 2);

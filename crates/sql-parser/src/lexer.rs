@@ -84,8 +84,9 @@ impl<'a> Lexer<'a> {
     /// A word, or a literal that begins like one: `X'..'`, `U&'..'`, `N'..'`, `E'..'`, `_UTF8'..'`.
     fn word(&mut self) -> LexResult<TokenKind> {
         let rest = self.rest();
-        let length =
-            rest.find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric())).unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric()))
+            .unwrap_or(rest.len());
         let (word, after) = rest.split_at(length);
         match word {
             // Alone it is the end of a pattern.

@@ -1,8 +1,6 @@
 //! INSERT and EXPLAIN.
 
-use super::{
-    Expr, ExplainMode, Ident, Literal, ObjectName, SqlQuery, SqlStatement, TableHint,
-};
+use super::{ExplainMode, Expr, Ident, Literal, ObjectName, SqlQuery, SqlStatement, TableHint};
 use crate::span::Span;
 
 /// `(a = 1, b = 'x')`. Values are missing only in ANALYZE.

@@ -170,4 +170,3 @@ time_units! {
     /// Millennia.
     Millennium "MILLENNIUM",
 }
-

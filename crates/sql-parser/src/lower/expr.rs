@@ -84,9 +84,7 @@ impl Lowering<'_> {
                     LikeKind::SimilarTo => {
                         sql::Expr::SimilarTo { negated, expr, pattern, escape_char }
                     }
-                    LikeKind::RLike => {
-                        sql::Expr::RLike { negated, expr, pattern, regexp: false }
-                    }
+                    LikeKind::RLike => sql::Expr::RLike { negated, expr, pattern, regexp: false },
                 }
             }
             ExprKind::InList { operand, negated, list } => sql::Expr::InList {
@@ -106,9 +104,7 @@ impl Lowering<'_> {
                 let (left, right) = (boxed(operand)?, boxed(right)?);
                 let compare_op = comparison_operator(*comparison);
                 match quantifier {
-                    Quantifier::Any => {
-                        sql::Expr::AnyOp { left, compare_op, right, is_some: false }
-                    }
+                    Quantifier::Any => sql::Expr::AnyOp { left, compare_op, right, is_some: false },
                     Quantifier::All => sql::Expr::AllOp { left, compare_op, right },
                 }
             }
@@ -162,7 +158,8 @@ impl Lowering<'_> {
             ExprKind::IntervalOf { negated, value, qualifier } => {
                 let mut value = self.lower_expr(value)?;
                 if *negated {
-                    value = sql::Expr::UnaryOp { op: sql::UnaryOperator::Minus, expr: value.into() };
+                    value =
+                        sql::Expr::UnaryOp { op: sql::UnaryOperator::Minus, expr: value.into() };
                 }
                 let unit = self.text(&qualifier.to_string(), span);
                 self.call("interval_of", vec![unit, value], span)

@@ -9,7 +9,7 @@ use crate::ast::{
 };
 
 impl Lowering<'_> {
-    pub(super) fn from_clause(&self, from: &FromClause) -> Lowered<sql::TableWithJoins> {
+    pub(super) fn tables_of(&self, from: &FromClause) -> Lowered<sql::TableWithJoins> {
         let joins = from.joins.iter().map(|join| self.join(join));
         let joins = joins.collect::<Lowered<_>>()?;
         Ok(sql::TableWithJoins { relation: self.factor(&from.first)?, joins })
@@ -36,7 +36,8 @@ impl Lowering<'_> {
     }
 
     pub(super) fn alias(&self, alias: &TableAlias) -> sql::TableAlias {
-        let column = |column| sql::TableAliasColumnDef { name: self.ident(column), data_type: None };
+        let column =
+            |column| sql::TableAliasColumnDef { name: self.ident(column), data_type: None };
         sql::TableAlias {
             explicit: true,
             name: self.ident(&alias.name),
@@ -102,7 +103,7 @@ impl Lowering<'_> {
                 with_ordinality: *ordinality,
             },
             TableFactorKind::Joins(joins) => sql::TableFactor::NestedJoin {
-                table_with_joins: Box::new(self.from_clause(joins)?),
+                table_with_joins: Box::new(self.tables_of(joins)?),
                 alias,
             },
             TableFactorKind::Match { clause, .. } => {

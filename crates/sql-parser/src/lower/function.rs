@@ -18,9 +18,9 @@ impl Lowering<'_> {
     /// A call with plain arguments.
     pub(super) fn call(&self, name: &str, arguments: Vec<sql::Expr>, span: Span) -> sql::Expr {
         let name = sql::Ident::with_span(self.span(span), name);
-        let arguments = arguments.into_iter().map(|expr| {
-            sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(expr))
-        });
+        let arguments = arguments
+            .into_iter()
+            .map(|expr| sql::FunctionArg::Unnamed(sql::FunctionArgExpr::Expr(expr)));
         sql::Expr::Function(function(vec![name].into(), arguments.collect()))
     }
 
@@ -69,7 +69,9 @@ impl Lowering<'_> {
 
     pub(super) fn argument(&self, argument: &FunctionArgument) -> Lowered<sql::FunctionArg> {
         let arg = match &argument.value {
-            FunctionValue::Expr(Expr { kind: ExprKind::Wildcard(parts), .. }) if parts.is_empty() => {
+            FunctionValue::Expr(Expr { kind: ExprKind::Wildcard(parts), .. })
+                if parts.is_empty() =>
+            {
                 sql::FunctionArgExpr::Wildcard
             }
             FunctionValue::Expr(expr) => sql::FunctionArgExpr::Expr(self.lower_expr(expr)?),
@@ -95,7 +97,11 @@ impl Lowering<'_> {
             .map(|item| {
                 let nulls_first = item.nulls.map(|nulls| nulls == crate::ast::NullOrder::First);
                 let options = sql::OrderByOptions { asc: Some(!item.descending), nulls_first };
-                Ok(sql::OrderByExpr { expr: self.lower_expr(&item.expr)?, options, with_fill: None })
+                Ok(sql::OrderByExpr {
+                    expr: self.lower_expr(&item.expr)?,
+                    options,
+                    with_fill: None,
+                })
             })
             .collect()
     }
@@ -146,9 +152,11 @@ impl Lowering<'_> {
                 let expr = boxed(operand)?;
                 if *up { sql::Expr::Ceil { expr, field } } else { sql::Expr::Floor { expr, field } }
             }
-            BuiltinCall::TimestampAdd { unit, count, operand } => {
-                self.call("timestampadd", vec![unit_text(unit), lower(count)?, lower(operand)?], span)
-            }
+            BuiltinCall::TimestampAdd { unit, count, operand } => self.call(
+                "timestampadd",
+                vec![unit_text(unit), lower(count)?, lower(operand)?],
+                span,
+            ),
             BuiltinCall::TimestampDiff { unit, from, to } => {
                 self.call("timestampdiff", vec![unit_text(unit), lower(from)?, lower(to)?], span)
             }

@@ -24,7 +24,10 @@ impl Lowering<'_> {
                     .map(|table| {
                         let (name, columns) = (table.name.clone(), table.columns.clone());
                         Ok(sql::Cte {
-                            alias: self.alias(&TableAlias { name, columns }),
+                            alias: sql::TableAlias {
+                                explicit: false,
+                                ..self.alias(&TableAlias { name, columns })
+                            },
                             query: Box::new(self.lower_query(&table.query)?),
                             from: None,
                             materialized: None,
@@ -50,18 +53,8 @@ impl Lowering<'_> {
                 limit_by: Vec::new(),
             })
         };
-        Ok(sql::Query {
-            with,
-            body: Box::new(self.body(&query.body, query.span)?),
-            order_by,
-            limit_clause,
-            fetch: None,
-            locks: Vec::new(),
-            for_clause: None,
-            settings: None,
-            format_clause: None,
-            pipe_operators: Vec::new(),
-        })
+        let body = self.body(&query.body, query.span)?;
+        Ok(sql::Query { with, order_by, limit_clause, ..plain_query(body) })
     }
 
     fn body(&self, body: &SqlQueryBody, span: Span) -> Lowered<sql::SetExpr> {
@@ -121,10 +114,14 @@ impl Lowering<'_> {
             SetOperator::Intersect => balanced(inputs, &join(sql::SetOperator::Intersect)),
             SetOperator::Except => {
                 let taken = inputs.split_off(1.min(inputs.len()));
-                let taken = balanced(taken, &join(sql::SetOperator::Union));
-                inputs.pop().zip(taken).map(|(from, taken)| {
-                    join(sql::SetOperator::Except)(from, taken)
-                })
+                let several = taken.len() > 1;
+                let taken = balanced(taken, &join(sql::SetOperator::Union)).map(|taken| {
+                    if several { sql::SetExpr::Query(Box::new(plain_query(taken))) } else { taken }
+                });
+                inputs
+                    .pop()
+                    .zip(taken)
+                    .map(|(from, taken)| join(sql::SetOperator::Except)(from, taken))
             }
         };
         joined.map_or_else(|| self.refuse(span, "an empty set operation"), Ok)
@@ -142,7 +139,7 @@ impl Lowering<'_> {
             SelectQuantifier::Distinct => Some(sql::Distinct::Distinct),
         };
         if let Some(from) = &select.from {
-            lowered.from = vec![self.from_clause(from)?];
+            lowered.from = vec![self.tables_of(from)?];
         }
         lowered.selection = self.optional(select.filter.as_ref())?;
         if let Some(group_by) = &select.group_by {
@@ -217,6 +214,22 @@ impl Lowering<'_> {
                 _ => Ok(vec![self.lower_expr(expr)?]),
             })
             .collect()
+    }
+}
+
+/// A query with nothing around its body.
+fn plain_query(body: sql::SetExpr) -> sql::Query {
+    sql::Query {
+        with: None,
+        body: Box::new(body),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::{
-    ast::{
-        ExplainDetail, ExplainMode, ExplainStatement, Ident, SqlStatement, StatementKind,
-    },
+    ast::{ExplainDetail, ExplainMode, ExplainStatement, Ident, SqlStatement, StatementKind},
     error::SqlParseError,
     lexer::Symbol,
 };

@@ -169,7 +169,7 @@ impl Parser<'_> {
         let content = self.paren_list()?;
         let span = self.since(start);
         let kind = match content {
-            super::primary::ParenContent::Query(query) => ExprKind::Query(Box::new(query)),
+            super::primary::ParenContent::Query(query) => ExprKind::Query(query),
             super::primary::ParenContent::Exprs(fields) => {
                 ExprKind::Row { explicit: false, fields }
             }
@@ -259,7 +259,7 @@ impl Parser<'_> {
         let kind = match &*word {
             "IN" => match self.paren_list()? {
                 super::primary::ParenContent::Query(query) => {
-                    ExprKind::InQuery { operand, negated, query: Box::new(query) }
+                    ExprKind::InQuery { operand, negated, query }
                 }
                 super::primary::ParenContent::Exprs(list) => {
                     ExprKind::InList { operand, negated, list }
@@ -314,7 +314,6 @@ impl Parser<'_> {
         let words = if quantifier == SelectQuantifier::None { 2 } else { 3 };
         self.binary(left, operator, words, least)
     }
-
 }
 
 fn symbol_operator(symbol: Symbol) -> Option<BinaryOperator> {

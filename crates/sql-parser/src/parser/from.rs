@@ -19,7 +19,7 @@ enum TableParen {
 
 impl Parser<'_> {
     /// Tables with joins and commas between them.
-    pub(super) fn from_clause(&mut self) -> Parsed<FromClause> {
+    pub(super) fn table_list(&mut self) -> Parsed<FromClause> {
         let first = self.table_factor()?;
         self.joins(first, true)
     }
@@ -131,7 +131,7 @@ impl Parser<'_> {
                 super::primary::ParenContent::Exprs(operands) => operands,
                 super::primary::ParenContent::Query(query) => {
                     let span = query.span;
-                    let kind = crate::ast::ExprKind::Query(Box::new(query));
+                    let kind = crate::ast::ExprKind::Query(query);
                     vec![crate::ast::Expr::new(kind, span)]
                 }
             };
@@ -188,8 +188,7 @@ impl Parser<'_> {
                             }
                             TableParen::Joins(joins) => TableFactorKind::Joins(Box::new(joins)),
                         };
-                        let factor =
-                            TableFactor { kind, alias: None, sample: None, span: inner };
+                        let factor = TableFactor { kind, alias: None, sample: None, span: inner };
                         let factor = parser.factor_end(factor, inner)?;
                         TableParen::Joins(parser.joins(factor, false)?)
                     }
@@ -209,13 +208,10 @@ impl Parser<'_> {
     }
 
     fn table_alias(&mut self) -> Parsed<Option<TableAlias>> {
-        let name = if self.eat_word("AS") {
-            self.ident("a name")?
-        } else if self.is_ident_at(0) {
-            self.ident("a name")?
-        } else {
+        if !(self.eat_word("AS") || self.is_ident_at(0)) {
             return Ok(None);
-        };
+        }
+        let name = self.ident("a name")?;
         let columns = if self.is_symbol(Symbol::LeftParen) {
             self.parenthesized(|parser| parser.ident("a column"))?
         } else {
@@ -274,12 +270,10 @@ impl Parser<'_> {
         } else if self.is_ident_at(0) {
             TableHintOptions::Names(self.comma_separated(|parser| parser.ident("a name"))?)
         } else {
-            TableHintOptions::Literals(self.comma_separated(|parser| {
-                match parser.peek().kind {
-                    TokenKind::Symbol(Symbol::Minus | Symbol::Plus) => parser.expr(),
-                    _ if parser.is_text() => parser.text_literal(),
-                    _ => parser.unsigned_number(),
-                }
+            TableHintOptions::Literals(self.comma_separated(|parser| match parser.peek().kind {
+                TokenKind::Symbol(Symbol::Minus | Symbol::Plus) => parser.expr(),
+                _ if parser.is_text() => parser.text_literal(),
+                _ => parser.unsigned_number(),
             })?)
         };
         self.expect(Symbol::RightParen)?;

@@ -2,9 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::{
-    ast::{
-        Expr, ExprKind, IntervalLiteral, IntervalQualifier, IntervalUnit, Literal, NumberKind,
-    },
+    ast::{Expr, ExprKind, IntervalLiteral, IntervalQualifier, IntervalUnit, Literal, NumberKind},
     datetime,
     error::SqlParseError,
     lexer::{
@@ -79,8 +77,9 @@ impl Parser<'_> {
             let between = self.source.get(between).unwrap_or_default();
             if !between.contains(['\n', '\r']) {
                 let message = "a second string stands beside this one";
-                return Err(SqlParseError::syntax(self.peek().span, message)
-                    .hint("pieces of one string stand on lines of their own; || puts two together"));
+                return Err(SqlParseError::syntax(self.peek().span, message).hint(
+                    "pieces of one string stand on lines of their own; || puts two together",
+                ));
             }
             let token = self.bump();
             text.push_str(&unquote(self.text_of(token), '\''));
@@ -135,7 +134,7 @@ impl Parser<'_> {
         let mut digits = unquote(&self.text_of(first)[1..], '\'').into_owned();
         self.continue_text(&mut digits)?;
         let span = self.since(first.span);
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             let message = "a byte has two hexadecimal digits, and one is missing";
             return Err(SqlParseError::syntax(span, message));
         }
@@ -192,7 +191,9 @@ impl Parser<'_> {
         };
         if !valid {
             let message = format!("this is no {}", word.to_ascii_lowercase());
-            return Err(SqlParseError::invalid(at, message).hint(format!("it looks like '{shape}'")));
+            return Err(
+                SqlParseError::invalid(at, message).hint(format!("it looks like '{shape}'"))
+            );
         }
         let literal = match word {
             "DATE" => Literal::Date(text),

@@ -15,7 +15,7 @@ use crate::{
 /// What stood between parentheses.
 pub(super) enum ParenContent {
     /// A query.
-    Query(SqlQuery),
+    Query(Box<SqlQuery>),
     /// One expression or more.
     Exprs(Vec<Expr>),
 }
@@ -137,7 +137,7 @@ impl Parser<'_> {
         let span = self.since(start);
         let fields = match content {
             ParenContent::Query(query) => {
-                return Ok(Expr::new(ExprKind::Query(Box::new(query)), span));
+                return Ok(Expr::new(ExprKind::Query(query), span));
             }
             ParenContent::Exprs(fields) => fields,
         };
@@ -163,7 +163,7 @@ impl Parser<'_> {
     pub(super) fn paren_list(&mut self) -> Parsed<ParenContent> {
         self.expect(Symbol::LeftParen)?;
         if self.at_query() {
-            let query = self.query()?;
+            let query = Box::new(self.query()?);
             self.expect(Symbol::RightParen)?;
             return Ok(ParenContent::Query(query));
         }
@@ -178,7 +178,7 @@ impl Parser<'_> {
                 }
                 // `((SELECT ...) UNION ...)`
                 ParenContent::Query(query) if self.continues_query() => {
-                    let query = self.query_behind(query)?;
+                    let query = Box::new(self.query_behind(*query)?);
                     self.expect(Symbol::RightParen)?;
                     return Ok(ParenContent::Query(query));
                 }
@@ -205,9 +205,7 @@ impl Parser<'_> {
             let message = format!("{word} asks for a query in parentheses");
             return Err(SqlParseError::syntax(at, message));
         };
-        let query = Box::new(query);
-        let kind =
-            if word == "EXISTS" { ExprKind::Exists(query) } else { ExprKind::Unique(query) };
+        let kind = if word == "EXISTS" { ExprKind::Exists(query) } else { ExprKind::Unique(query) };
         Ok(Expr::new(kind, self.since(start)))
     }
 
@@ -225,7 +223,7 @@ impl Parser<'_> {
             ArrayConstructor::Elements(Vec::new())
         } else if self.is_symbol(Symbol::LeftParen) {
             match self.paren_list()? {
-                ParenContent::Query(query) => ArrayConstructor::Query(Box::new(query)),
+                ParenContent::Query(query) => ArrayConstructor::Query(query),
                 ParenContent::Exprs(elements) => ArrayConstructor::Elements(elements),
             }
         } else {
@@ -260,8 +258,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        let otherwise =
-            if self.eat_word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
+        let otherwise = if self.eat_word("ELSE") { Some(Box::new(self.expr()?)) } else { None };
         self.expect_word("END")?;
         let kind = ExprKind::Case { operand, branches, otherwise };
         Ok(Expr::new(kind, self.since(start)))

@@ -146,7 +146,7 @@ impl Parser<'_> {
     pub(super) fn parenthesized_query(&mut self) -> Parsed<SqlQuery> {
         let at = self.peek().span;
         match self.paren_list()? {
-            super::primary::ParenContent::Query(query) => Ok(query),
+            super::primary::ParenContent::Query(query) => Ok(*query),
             super::primary::ParenContent::Exprs(_) => {
                 Err(SqlParseError::syntax(self.since(at), "a query is expected here"))
             }
@@ -239,7 +239,7 @@ impl Parser<'_> {
             span: start,
         };
         if self.eat_word("FROM") {
-            select.from = Some(self.from_clause()?);
+            select.from = Some(self.table_list()?);
             if self.eat_word("WHERE") {
                 select.filter = Some(self.expr()?);
             }
@@ -271,13 +271,8 @@ impl Parser<'_> {
             return Ok(SelectItem { expr: wildcard, alias: None });
         }
         let expr = self.expr()?;
-        let alias = if self.eat_word("AS") {
-            Some(self.ident("a name")?)
-        } else if self.is_ident_at(0) {
-            Some(self.ident("a name")?)
-        } else {
-            None
-        };
+        let named = self.eat_word("AS") || self.is_ident_at(0);
+        let alias = if named { Some(self.ident("a name")?) } else { None };
         Ok(SelectItem { expr, alias })
     }
 

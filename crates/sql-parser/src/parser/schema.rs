@@ -108,8 +108,7 @@ impl Parser<'_> {
     }
 
     fn constraint_head(&mut self) -> Parsed<(Option<Ident>, bool)> {
-        let name =
-            if self.eat_word("CONSTRAINT") { Some(self.ident("a name")?) } else { None };
+        let name = if self.eat_word("CONSTRAINT") { Some(self.ident("a name")?) } else { None };
         if self.eat_word("UNIQUE") {
             return Ok((name, false));
         }

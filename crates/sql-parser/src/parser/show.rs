@@ -33,7 +33,7 @@ impl Parser<'_> {
             }
             if self.eat_word(word) {
                 let object = if materialized { ObjectKind::MaterializedTable } else { object };
-                let from = self.from_or_in()?;
+                let from = self.database_filter()?;
                 let like = self.like_filter(ilike)?;
                 return Ok(ShowTarget::Objects { object, user, from, like });
             }
@@ -66,7 +66,7 @@ impl Parser<'_> {
             return Ok(ShowTarget::Modules { full: false });
         }
         if self.eat_word("PROCEDURES") {
-            let from = self.from_or_in()?;
+            let from = self.database_filter()?;
             return Ok(ShowTarget::Procedures { from, like: self.like_filter(true)? });
         }
         if self.eat_word("COLUMNS") {
@@ -99,7 +99,7 @@ impl Parser<'_> {
         Err(self.unexpected())
     }
 
-    fn from_or_in(&mut self) -> Parsed<Option<ObjectName>> {
+    fn database_filter(&mut self) -> Parsed<Option<ObjectName>> {
         if self.eat_word("FROM") || self.eat_word("IN") {
             return Ok(Some(self.object_name("a database")?));
         }

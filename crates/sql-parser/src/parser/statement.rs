@@ -235,6 +235,6 @@ impl Parser<'_> {
 /// First words of statements, for errors.
 const STATEMENTS: [&str; 27] = [
     "SELECT", "WITH", "VALUES", "INSERT", "CREATE", "REPLACE", "ALTER", "DROP", "SHOW", "DESCRIBE",
-    "EXPLAIN", "EXECUTE", "BEGIN", "END", "SET", "RESET", "USE", "LOAD", "UNLOAD", "REMOVE", "STOP",
-    "COMPILE", "TRUNCATE", "ANALYZE", "CALL", "DELETE", "UPDATE",
+    "EXPLAIN", "EXECUTE", "BEGIN", "END", "SET", "RESET", "USE", "LOAD", "UNLOAD", "REMOVE",
+    "STOP", "COMPILE", "TRUNCATE", "ANALYZE", "CALL", "DELETE", "UPDATE",
 ];

@@ -29,11 +29,7 @@ impl Parser<'_> {
     }
 
     /// What follows TABLE in CREATE TABLE and REPLACE TABLE.
-    pub(super) fn create_table(
-        &mut self,
-        words: TableWords,
-        start: Span,
-    ) -> Parsed<StatementKind> {
+    pub(super) fn create_table(&mut self, words: TableWords, start: Span) -> Parsed<StatementKind> {
         let if_not_exists = self.if_not_exists();
         let name = self.object_name("a table")?;
         let elements = self.table_elements()?;
@@ -169,7 +165,9 @@ fn check_like(
     ];
     if merging == LikeMerging::Overwriting && whole.contains(&feature) {
         let message = "this feature cannot be overwritten";
-        return Err(SqlParseError::invalid(at, message).hint("INCLUDING or EXCLUDING it is possible"));
+        return Err(
+            SqlParseError::invalid(at, message).hint("INCLUDING or EXCLUDING it is possible")
+        );
     }
     Ok(())
 }

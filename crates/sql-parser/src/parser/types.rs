@@ -186,8 +186,7 @@ impl Parser<'_> {
         self.bump();
         let (mut precision, mut scale) = (bounds::DEFAULT_DECIMAL_PRECISION, 0);
         if self.eat(Symbol::LeftParen) {
-            precision =
-                self.bounded("a decimal's precision", 1, bounds::MAX_DECIMAL_PRECISION)?;
+            precision = self.bounded("a decimal's precision", 1, bounds::MAX_DECIMAL_PRECISION)?;
             if self.eat(Symbol::Comma) {
                 scale = self.bounded("a decimal's scale", 0, precision)?;
             }
@@ -270,7 +269,8 @@ impl Parser<'_> {
             return Err(SqlParseError::invalid(span, message));
         }
         // What a resolution has no field for is always the same, so that equal types are equal.
-        let leading = if resolution.has_years() || resolution.has_days() { leading } else { default };
+        let leading =
+            if resolution.has_years() || resolution.has_days() { leading } else { default };
         let fraction = if resolution.has_seconds() {
             fraction
         } else {
@@ -291,8 +291,7 @@ impl Parser<'_> {
             self.expect(Symbol::Less)?;
             Symbol::Greater
         };
-        let fields =
-            if self.is_symbol(close) { Vec::new() } else { self.fields()? };
+        let fields = if self.is_symbol(close) { Vec::new() } else { self.fields()? };
         self.expect(close)?;
         Ok(SqlTypeKind::Row(fields))
     }
@@ -301,8 +300,7 @@ impl Parser<'_> {
         self.bump();
         self.expect(Symbol::Less)?;
         let class = self.text()?;
-        let fields =
-            if self.eat(Symbol::Comma) { self.fields()? } else { Vec::new() };
+        let fields = if self.eat(Symbol::Comma) { self.fields()? } else { Vec::new() };
         self.expect(Symbol::Greater)?;
         Ok(SqlTypeKind::Structured { class, fields })
     }

@@ -34,9 +34,10 @@ impl ExprKind {
             Self::Is { .. } => level::IS,
             Self::Binary(_, operator, _) => level::of_binary(*operator),
             Self::Quantified { .. } => level::COMPARE,
-            Self::Between { .. } | Self::Like { .. } | Self::InList { .. } | Self::InQuery { .. } => {
-                level::LIKE
-            }
+            Self::Between { .. }
+            | Self::Like { .. }
+            | Self::InList { .. }
+            | Self::InQuery { .. } => level::LIKE,
             _ => level::HIGHEST,
         }
     }

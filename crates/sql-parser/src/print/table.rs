@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::{TextLiteral, commas, word};
 use crate::ast::{
-    ColumnDefinition, ColumnKind, CreateFunction, CreateMaterializedTable, CreateModel, CreateTable,
-    CreateView, DistributionKind, DistributionSpec, FunctionLanguage, LikeClause, LikeFeature,
-    LikeMerging, RefreshMode, SqlProperty, TableConstraint, TableElements, TableSchema,
-    WatermarkSpec,
+    ColumnDefinition, ColumnKind, CreateFunction, CreateMaterializedTable, CreateModel,
+    CreateTable, CreateView, DistributionKind, DistributionSpec, FunctionLanguage, LikeClause,
+    LikeFeature, LikeMerging, RefreshMode, SqlProperty, TableConstraint, TableElements,
+    TableSchema, WatermarkSpec,
 };
 
 impl fmt::Display for SqlProperty {

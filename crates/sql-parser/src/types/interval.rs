@@ -53,10 +53,7 @@ impl IntervalResolution {
     /// Whether it ends with a second.
     #[must_use]
     pub fn has_seconds(self) -> bool {
-        matches!(
-            self,
-            Self::DayToSecond | Self::HourToSecond | Self::MinuteToSecond | Self::Second
-        )
+        matches!(self, Self::DayToSecond | Self::HourToSecond | Self::MinuteToSecond | Self::Second)
     }
 
     /// As Flink prints it, without digits: first field, and last if there is another.

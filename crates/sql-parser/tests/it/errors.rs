@@ -12,16 +12,37 @@ fn errors(all: &[&str]) -> String {
 #[test]
 fn mistakes_are_shown_where_they_are_with_what_may_help() {
     let all = [
-        "SELECT a FORM t", "SELEC 1", "SELECT order_id FROM WHERE order_id = 1",
-        "CREATE TABLE t (\n  member BOOLEAN\n)", "SELECT a FROM t WHERE a != 1", "SELECT 1 MINUS SELECT 2",
-        "SELECT a FROM t LIMIT 1, 2", "SELECT a FROM t OFFSET 1 LIMIT 2", "SET a = 'b'",
-        "CREATE TABLE t (a INT) WITH (connector = 'x')", "SELECT \"a\" FROM t", "SELECT 'abc",
-        "SELECT (1 + 2 FROM t", "SELECT a FROM t JOIN s", "SELECT * FROM a LEFT SEMI JOIN b ON TRUE",
-        "SELECT DATE '2023-02-29'", "SELECT INTERVAL '100' DAY", "SELECT INTERVAL 'x' DAY",
-        "CREATE TABLE t (a DECIMAL(50))", "CREATE TABLE t (a INT, a INT)", "CREATE TABLE t (a)",
-        "CREATE TABLE t (a INT, WATERMARK FOR a AS a, WATERMARK FOR a AS a)", "DROP TABEL t",
-        "EXPLAIN CREATE VIEW v AS SELECT 1", "SELECT 'a' 'b'", "SELECT 1 2", "CREATE TABLE", "`", "SELECT ?",
-        "INSERT t SELECT 1", "SELECT CAST(a AS TIMESTAMP WITH TIME ZONE) FROM t",
+        "SELECT a FORM t",
+        "SELEC 1",
+        "SELECT order_id FROM WHERE order_id = 1",
+        "CREATE TABLE t (\n  member BOOLEAN\n)",
+        "SELECT a FROM t WHERE a != 1",
+        "SELECT 1 MINUS SELECT 2",
+        "SELECT a FROM t LIMIT 1, 2",
+        "SELECT a FROM t OFFSET 1 LIMIT 2",
+        "SET a = 'b'",
+        "CREATE TABLE t (a INT) WITH (connector = 'x')",
+        "SELECT \"a\" FROM t",
+        "SELECT 'abc",
+        "SELECT (1 + 2 FROM t",
+        "SELECT a FROM t JOIN s",
+        "SELECT * FROM a LEFT SEMI JOIN b ON TRUE",
+        "SELECT DATE '2023-02-29'",
+        "SELECT INTERVAL '100' DAY",
+        "SELECT INTERVAL 'x' DAY",
+        "CREATE TABLE t (a DECIMAL(50))",
+        "CREATE TABLE t (a INT, a INT)",
+        "CREATE TABLE t (a)",
+        "CREATE TABLE t (a INT, WATERMARK FOR a AS a, WATERMARK FOR a AS a)",
+        "DROP TABEL t",
+        "EXPLAIN CREATE VIEW v AS SELECT 1",
+        "SELECT 'a' 'b'",
+        "SELECT 1 2",
+        "CREATE TABLE",
+        "`",
+        "SELECT ?",
+        "INSERT t SELECT 1",
+        "SELECT CAST(a AS TIMESTAMP WITH TIME ZONE) FROM t",
     ];
     expect![[r#"
         error: expected `,`, FROM, UNION, ORDER, LIMIT, OFFSET, FETCH or `;`, found `t`
@@ -29,6 +50,7 @@ fn mistakes_are_shown_where_they_are_with_what_may_help() {
           |
         1 | SELECT a FORM t
           |               ^
+        hint: `FORM` was taken for a name; did you mean FROM?
 
         error: unexpected `SELEC`
          --> line 1, column 1
@@ -225,5 +247,6 @@ fn mistakes_are_shown_where_they_are_with_what_may_help() {
         1 | SELECT CAST(a AS TIMESTAMP WITH TIME ZONE) FROM t
           |                            ^^^^
         hint: TIMESTAMP WITH LOCAL TIME ZONE is the one with a zone
-    "#]].assert_eq(&errors(&all));
+    "#]]
+    .assert_eq(&errors(&all));
 }

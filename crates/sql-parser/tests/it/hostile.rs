@@ -52,12 +52,16 @@ fn nesting_of_every_kind_is_bounded() {
 
 #[test]
 fn chains_of_operators_are_bounded() {
-    for between in ["+", "||", "=", " IS NULL", "[1]", ".b", " INT ARRAY", " UNION SELECT 1 EXCEPT SELECT "] {
+    for between in
+        ["+", "||", "=", " IS NULL", "[1]", ".b", " INT ARRAY", " UNION SELECT 1 EXCEPT SELECT "]
+    {
         let tail = between.repeat(20_000);
         let sql = match between {
             "+" | "||" | "=" => format!("SELECT {}", vec!["1"; 20_000].join(between)),
             " INT ARRAY" => format!("SELECT CAST(a AS INT{})", " ARRAY".repeat(20_000)),
-            " UNION SELECT 1 EXCEPT SELECT " => format!("SELECT 1{}1", tail.replace("SELECT  ", "SELECT 1 ")),
+            " UNION SELECT 1 EXCEPT SELECT " => {
+                format!("SELECT 1{}1", tail.replace("SELECT  ", "SELECT 1 "))
+            }
             _ => format!("SELECT f(a){tail}"),
         };
         let error = SqlParser::default().script(&sql).unwrap_err();
@@ -99,7 +103,10 @@ fn sizes_are_bounded() {
     assert!(SqlParser::default().statement(&format!("SELECT a IN ({list})")).is_ok());
     let digits = "9".repeat(1_000_000);
     assert!(SqlParser::default().statement(&format!("SELECT {digits}")).is_ok());
-    assert_eq!(kind(&format!("SELECT 1 LIMIT {digits}; SELECT CHAR({digits}")), SqlErrorKind::Syntax);
+    assert_eq!(
+        kind(&format!("SELECT 1 LIMIT {digits}; SELECT CHAR({digits}")),
+        SqlErrorKind::Syntax
+    );
 }
 
 #[test]

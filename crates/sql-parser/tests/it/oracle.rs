@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::support::{error, round_trip};
 
 /// Negative cases whose mistake is one of syntax. All others are found by whoever knows tables.
-const SYNTAX_ERRORS: [&str; 2] = ["negative/024-syntax-error", "negative/043-reserved-word-as-column"];
+const SYNTAX_ERRORS: [&str; 2] =
+    ["negative/024-syntax-error", "negative/043-reserved-word-as-column"];
 
 /// A script of the oracle.
 pub struct Case {

@@ -25,16 +25,45 @@ fn expressions(all: &[&str]) -> String {
 #[test]
 fn operators_bind_as_in_calcite() {
     let all = [
-        "a + b * c - d", "(a + b) * c", "a || b || c", "a * b || c", "-a * b", "- - a", "-(a + b)",
-        "not a = b and c or d", "NOT (a AND b)", "a and (b and c)", "(a or b) and c",
-        "a = b is null", "(a is null) = b", "not not a", "a = (not b)", "a between 1 and 2 and c",
-        "a not between symmetric b + 1 and c", "a between asymmetric 1 and 2",
-        "a like 'x' || b escape '!'", "a not similar to b", "a in (1, 2) = true", "a in ((1, 2))",
-        "a not in (select 1)", "a in ((select 1))", "(a, b) in (select 1, 2)",
-        "a is not distinct from b", "a is distinct from b + 1", "a < all (select 1)",
-        "a = some (1, 2)", "exists (select 1)", "not exists (select 1) and a", "a % 2 <> 0",
-        "a is not json object", "a is json", "a is not a set", "a member of b",
-        "a multiset union all b", "(a - b) day to second", "(a, b) overlaps (c, d)",
+        "a + b * c - d",
+        "(a + b) * c",
+        "a || b || c",
+        "a * b || c",
+        "-a * b",
+        "- - a",
+        "-(a + b)",
+        "not a = b and c or d",
+        "NOT (a AND b)",
+        "a and (b and c)",
+        "(a or b) and c",
+        "a = b is null",
+        "(a is null) = b",
+        "not not a",
+        "a = (not b)",
+        "a between 1 and 2 and c",
+        "a not between symmetric b + 1 and c",
+        "a between asymmetric 1 and 2",
+        "a like 'x' || b escape '!'",
+        "a not similar to b",
+        "a in (1, 2) = true",
+        "a in ((1, 2))",
+        "a not in (select 1)",
+        "a in ((select 1))",
+        "(a, b) in (select 1, 2)",
+        "a is not distinct from b",
+        "a is distinct from b + 1",
+        "a < all (select 1)",
+        "a = some (1, 2)",
+        "exists (select 1)",
+        "not exists (select 1) and a",
+        "a % 2 <> 0",
+        "a is not json object",
+        "a is json",
+        "a is not a set",
+        "a member of b",
+        "a multiset union all b",
+        "(a - b) day to second",
+        "(a, b) overlaps (c, d)",
     ];
     expect![[r#"
         a + b * c - d
@@ -76,20 +105,52 @@ fn operators_bind_as_in_calcite() {
         a MULTISET UNION ALL b
         (a - b) DAY TO SECOND
         (a, b) OVERLAPS (c, d)
-    "#]].assert_eq(&expressions(&all));
+    "#]]
+    .assert_eq(&expressions(&all));
 }
 
 #[test]
 fn literals_and_constructors() {
     let all = [
-        "1", "1.50", ".5e-3", "'it''s'", "'a'\n  'b'", "U&'\\00e9'", "U&'!00e9' UESCAPE '!'",
-        "_UTF8'x'", "x'0aFF'", "TRUE", "unknown", "null", "date '2024-02-29'", "TIME '12:34:56.7'",
-        "timestamp '2024-02-29 01:02:03'", "TIMESTAMP WITH LOCAL TIME ZONE '2024-02-29 01:02:03'",
-        "interval '5' minutes", "INTERVAL -'1-2' YEAR TO MONTH", "INTERVAL '1 02:03:04.5' DAY TO SECOND",
-        "INTERVAL '100' DAY(3)", "interval a day", "INTERVAL (a + 1) HOUR", "array[1, 2]", "ARRAY[]",
-        "map['a', 1]", "MULTISET[1]", "array(select 1)", "row(1, 'a')", "ROW(1)", "(1, 2)",
-        "x[1]['k'].f.g", "a.b.c", "f(x).y.z", "(a).b", "case when a then 1 else 2 end",
-        "case a when 1, 2 then 'x' end", "current_timestamp", "CURRENT_DATE", "localtime",
+        "1",
+        "1.50",
+        ".5e-3",
+        "'it''s'",
+        "'a'\n  'b'",
+        "U&'\\00e9'",
+        "U&'!00e9' UESCAPE '!'",
+        "_UTF8'x'",
+        "x'0aFF'",
+        "TRUE",
+        "unknown",
+        "null",
+        "date '2024-02-29'",
+        "TIME '12:34:56.7'",
+        "timestamp '2024-02-29 01:02:03'",
+        "TIMESTAMP WITH LOCAL TIME ZONE '2024-02-29 01:02:03'",
+        "interval '5' minutes",
+        "INTERVAL -'1-2' YEAR TO MONTH",
+        "INTERVAL '1 02:03:04.5' DAY TO SECOND",
+        "INTERVAL '100' DAY(3)",
+        "interval a day",
+        "INTERVAL (a + 1) HOUR",
+        "array[1, 2]",
+        "ARRAY[]",
+        "map['a', 1]",
+        "MULTISET[1]",
+        "array(select 1)",
+        "row(1, 'a')",
+        "ROW(1)",
+        "(1, 2)",
+        "x[1]['k'].f.g",
+        "a.b.c",
+        "f(x).y.z",
+        "(a).b",
+        "case when a then 1 else 2 end",
+        "case a when 1, 2 then 'x' end",
+        "current_timestamp",
+        "CURRENT_DATE",
+        "localtime",
     ];
     expect![[r#"
         1
@@ -131,31 +192,56 @@ fn literals_and_constructors() {
         current_timestamp
         CURRENT_DATE
         localtime
-    "#]].assert_eq(&expressions(&all));
+    "#]]
+    .assert_eq(&expressions(&all));
 }
 
 #[test]
 fn functions_with_and_without_a_syntax_of_their_own() {
     let all = [
-        "cast(a as row<x int, y array<string>>)", "TRY_CAST('1' AS DECIMAL(10, 2))",
-        "extract(year from a)", "floor(a to day)", "ceil(a)", "CEILING(a TO HOUR)", "FLOOR(f(a) + 1)",
-        "timestampadd(minute, 1, a)", "TIMESTAMPDIFF(SECOND, a, b)", "position('a' in b from 2)",
-        "overlay(a placing b from 1 for 2)", "substring(a from 1 for 2)", "SUBSTRING(a, 2)",
-        "trim(a)", "TRIM(BOTH FROM a)", "trim(leading 'x' from a)", "left(a, 1)", "year(a)",
-        "count(*)", "COUNT(DISTINCT a, b)", "sum(a) filter (where b > 1)",
-        "listagg(a, ',') within group (order by b desc nulls last)", "array_agg(distinct a order by b)",
+        "cast(a as row<x int, y array<string>>)",
+        "TRY_CAST('1' AS DECIMAL(10, 2))",
+        "extract(year from a)",
+        "floor(a to day)",
+        "ceil(a)",
+        "CEILING(a TO HOUR)",
+        "FLOOR(f(a) + 1)",
+        "timestampadd(minute, 1, a)",
+        "TIMESTAMPDIFF(SECOND, a, b)",
+        "position('a' in b from 2)",
+        "overlay(a placing b from 1 for 2)",
+        "substring(a from 1 for 2)",
+        "SUBSTRING(a, 2)",
+        "trim(a)",
+        "TRIM(BOTH FROM a)",
+        "trim(leading 'x' from a)",
+        "left(a, 1)",
+        "year(a)",
+        "count(*)",
+        "COUNT(DISTINCT a, b)",
+        "sum(a) filter (where b > 1)",
+        "listagg(a, ',') within group (order by b desc nulls last)",
+        "array_agg(distinct a order by b)",
         "first_value(a) ignore nulls over w",
         "sum(a) over (partition by b, c order by d range between interval '1' hour preceding and current row)",
         "row_number() over (order by a rows 2 preceding)",
         "LAG(a, 1) OVER (w ORDER BY b ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING)",
         "json_value(a, '$.b' returning int null on empty default -1 on error)",
         "JSON_QUERY(a, 'lax $.b' RETURNING ARRAY<STRING> WITH ARRAY WRAPPER EMPTY ARRAY ON EMPTY ERROR ON ERROR)",
-        "json_query(a, '$' without array wrapper)", "json_exists(a, '$.b' true on error)",
-        "JSON_OBJECT(KEY 'a' VALUE 1, 'b' VALUE 2, 'c' : 3 ABSENT ON NULL)", "json_object()",
-        "JSON_ARRAY(1, JSON_ARRAY() NULL ON NULL)", "json_objectagg(key a value b null on null)",
-        "JSON_ARRAYAGG(a ORDER BY b ABSENT ON NULL)", "a.b.f(x => 1, y => default)", "if(a, 1, 2)",
-        "TUMBLE_START(ts, INTERVAL '1' HOUR)", "tumble(ts, interval '1' hour)", "final last(a.x, 1)",
-        "grouping(a)", "proctime()",
+        "json_query(a, '$' without array wrapper)",
+        "json_exists(a, '$.b' true on error)",
+        "JSON_OBJECT(KEY 'a' VALUE 1, 'b' VALUE 2, 'c' : 3 ABSENT ON NULL)",
+        "json_object()",
+        "JSON_ARRAY(1, JSON_ARRAY() NULL ON NULL)",
+        "json_objectagg(key a value b null on null)",
+        "JSON_ARRAYAGG(a ORDER BY b ABSENT ON NULL)",
+        "a.b.f(x => 1, y => default)",
+        "if(a, 1, 2)",
+        "TUMBLE_START(ts, INTERVAL '1' HOUR)",
+        "tumble(ts, interval '1' hour)",
+        "final last(a.x, 1)",
+        "grouping(a)",
+        "proctime()",
     ];
     expect![[r#"
         CAST(a AS ROW<`x` INT, `y` ARRAY<STRING>>)
@@ -279,7 +365,7 @@ fn match_recognize_is_kept() {
          SELECT * FROM t MATCH_RECOGNIZE (PATTERN ((A B)* | C) DEFINE A AS TRUE)",
     );
     expect![[r#"
-        SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY a ORDER BY ts MEASURES FIRST(A.x) AS fx, FINAL LAST(B.y, 1) AS ly, MATCH_NUMBER() AS n, CLASSIFIER() AS c ALL ROWS PER MATCH AFTER MATCH SKIP TO FIRST B PATTERN (^ A B*? (C | D)+ {- E -} F{2} G+ H{0, 3}? PERMUTE(I, J) `$`) WITHIN INTERVAL '1' HOUR SUBSET s = (A, B) DEFINE A AS A.x > PREV(A.x), B AS TRUE) AS m (q)
+        SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY a ORDER BY ts MEASURES FIRST(A.x) AS fx, FINAL LAST(B.y, 1) AS ly, MATCH_NUMBER() AS n, CLASSIFIER() AS c ALL ROWS PER MATCH AFTER MATCH SKIP TO FIRST B PATTERN (^ A B*? (C | D)+ {- E -} F{2} G+ H{0, 3}? PERMUTE(I, J) $) WITHIN INTERVAL '1' HOUR SUBSET s = (A, B) DEFINE A AS A.x > PREV(A.x), B AS TRUE) AS m (q)
         SELECT * FROM t MATCH_RECOGNIZE (PATTERN ((A B)* | C) DEFINE A AS TRUE)
     "#]].assert_eq(&printed);
 }

@@ -116,7 +116,8 @@ fn alter_and_drop() {
         DROP CATALOG c
         DROP TEMPORARY SYSTEM FUNCTION IF EXISTS f
         DROP MATERIALIZED TABLE m
-    "#]].assert_eq(&printed);
+    "#]]
+    .assert_eq(&printed);
 }
 
 #[test]
@@ -172,7 +173,8 @@ fn show_describe_use_and_session() {
         ADD JAR '/x.jar'
         REMOVE JAR '/x.jar'
         STOP JOB 'ab' WITH SAVEPOINT WITH DRAIN
-    "#]].assert_eq(&printed);
+    "#]]
+    .assert_eq(&printed);
 }
 
 #[test]
@@ -265,5 +267,8 @@ fn splitting_knows_strings_comments_and_sets() {
         3,
         "these are statements of their own"
     );
-    assert_eq!(parser.split("SELECT 'a").unwrap_err().kind, hurtig_sql_parser::SqlErrorKind::Incomplete);
+    assert_eq!(
+        parser.split("SELECT 'a").unwrap_err().kind,
+        hurtig_sql_parser::SqlErrorKind::Incomplete
+    );
 }
