@@ -10,6 +10,8 @@ pub mod actor;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
+pub mod leader;
+pub mod register;
 pub mod slot;
 pub mod task;
 
@@ -26,7 +28,12 @@ pub use job::{
     JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails, TaskExecutorOverview,
     VertexDetails,
 };
-pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
+pub use leader::{Leader, LeaderReceiver};
+pub use register::{CheckpointPointer, CheckpointRegister, RecoveredCheckpoints};
+pub use slot::{
+    FencingToken, OccupiedSlot, SlotId, SlotOffer, SlotReport, SlotStatus, SurvivingTask,
+    TaskExecutorRegistration,
+};
 pub use task::{
     ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
     JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,

@@ -69,10 +69,26 @@ impl Execution {
         Ok(())
     }
 
-    /// Replaces the attempt by the next one.
-    pub fn start_over(&mut self, now_ms: i64) {
-        let attempt = ExecutionAttemptId { attempt: self.attempt.attempt + 1, ..self.attempt };
+    /// Replaces the attempt by the next one, whose number is at least `first`.
+    pub fn start_over(&mut self, first: u32, now_ms: i64) {
+        let attempt = self.attempt.attempt.saturating_add(1).max(first);
+        let attempt = ExecutionAttemptId { attempt, ..self.attempt };
         *self = Self::new(attempt, self.region, now_ms);
+    }
+
+    /// Takes over an attempt of an earlier JobMaster as it was found.
+    pub fn take_over(
+        &mut self,
+        attempt: u32,
+        state: ExecutionState,
+        allocation: AllocationId,
+        now_ms: i64,
+    ) {
+        let attempt = ExecutionAttemptId { attempt, ..self.attempt };
+        *self = Self::new(attempt, self.region, now_ms);
+        self.state = state;
+        self.timestamps.insert(state, now_ms);
+        self.allocation = Some(allocation);
     }
 }
 
@@ -87,8 +103,8 @@ pub struct ExecutionGraph {
 }
 
 impl ExecutionGraph {
-    /// All subtasks of a graph, created.
-    pub fn new(graph: JobGraph, now_ms: i64) -> Self {
+    /// All subtasks of a graph, created. Their attempts are counted from `first_attempt`.
+    pub fn new(graph: JobGraph, first_attempt: u32, now_ms: i64) -> Self {
         let mut first = HashMap::new();
         let mut count = 0;
         for vertex in &graph.vertices {
@@ -117,7 +133,7 @@ impl ExecutionGraph {
                     job: graph.job_id,
                     vertex: vertex.id,
                     subtask,
-                    attempt: 0,
+                    attempt: first_attempt,
                 };
                 executions.push(Execution::new(attempt, region_of[executions.len()], now_ms));
             }

@@ -78,8 +78,8 @@ pub enum Command {
 /// The scheduler of one job.
 #[derive(Debug)]
 pub struct JobScheduler {
-    graph: ExecutionGraph,
-    pool: SlotPool,
+    pub(crate) graph: ExecutionGraph,
+    pub(crate) pool: SlotPool,
     backoff: RestartBackoff,
     status: JobStatus,
     transitions: Vec<(JobStatus, i64)>,
@@ -87,19 +87,26 @@ pub struct JobScheduler {
     root_failure: Option<FailureInfo>,
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
-    restarting: BTreeSet<usize>,
-    restart_at_ms: i64,
+    pub(crate) restarting: BTreeSet<usize>,
+    pub(crate) restart_at_ms: i64,
     slot_round: u32,
     waiting_for_slots: bool,
+    /// The number that attempts of this JobMaster begin with.
+    first_attempt: u32,
 }
 
 impl JobScheduler {
     /// The scheduler of a graph; `seed` feeds the jitter of restarts.
     pub fn new(graph: JobGraph, seed: u64, now_ms: i64) -> Self {
+        Self::counting_from(0, graph, seed, now_ms)
+    }
+
+    /// The same for a JobMaster whose attempts are counted from `first_attempt`.
+    pub fn counting_from(first_attempt: u32, graph: JobGraph, seed: u64, now_ms: i64) -> Self {
         let pool = SlotPool::new(&graph);
         let backoff = RestartBackoff::new(graph.config.restart_strategy.clone(), seed);
         Self {
-            graph: ExecutionGraph::new(graph, now_ms),
+            graph: ExecutionGraph::new(graph, first_attempt, now_ms),
             pool,
             backoff,
             status: JobStatus::Created,
@@ -111,7 +118,13 @@ impl JobScheduler {
             restart_at_ms: 0,
             slot_round: 0,
             waiting_for_slots: false,
+            first_attempt,
         }
+    }
+
+    /// The number that attempts of this JobMaster begin with.
+    pub fn first_attempt(&self) -> u32 {
+        self.first_attempt
     }
 
     /// State of the job.
@@ -162,7 +175,7 @@ impl JobScheduler {
         merged
     }
 
-    fn set_status(&mut self, status: JobStatus, now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn set_status(&mut self, status: JobStatus, now_ms: i64, commands: &mut Vec<Command>) {
         if self.status != status && !self.status.is_globally_terminal() {
             self.status = status;
             self.transitions.push((status, now_ms));
@@ -398,7 +411,7 @@ impl JobScheduler {
         self.after_change(now_ms, commands);
     }
 
-    fn cancel_all(&mut self, indices: &[usize], now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn cancel_all(&mut self, indices: &[usize], now_ms: i64, commands: &mut Vec<Command>) {
         use ExecutionState::*;
         for index in indices {
             let execution = self.graph.execution_mut(*index);
@@ -416,7 +429,7 @@ impl JobScheduler {
     }
 
     /// Looks whether the job, or a region that waits for its end, can go on.
-    fn after_change(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn after_change(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
         match self.status {
             JobStatus::Failing if self.graph.all_terminal() => {
                 self.set_status(JobStatus::Failed, now_ms, commands);
@@ -450,7 +463,7 @@ impl JobScheduler {
             let members = self.graph.regions()[region].clone();
             for index in &members {
                 let execution = self.graph.execution_mut(*index);
-                execution.start_over(now_ms);
+                execution.start_over(self.first_attempt, now_ms);
                 let ExecutionAttemptId { vertex, subtask, .. } = execution.attempt;
                 commands.push(Command::ResetSubtask { vertex, subtask });
             }

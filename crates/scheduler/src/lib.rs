@@ -3,6 +3,7 @@
 //! - [`ExecutionGraph`]: the attempts of all subtasks and their states.
 //! - [`SlotPool`]: the slots of the job and which shared slot each of them serves.
 //! - [`RestartBackoff`]: whether and when to restart after a failure.
+//! - [`Reclaim`]: what a new JobMaster does with the tasks of the one before it.
 //! - [`JobScheduler`]: ties them together; one method per event, commands as the answer.
 //!
 //! No clock, no I/O, no thread: the JobMaster's actor feeds events and executes commands.
@@ -11,6 +12,7 @@ mod deployment;
 pub mod execution_graph;
 mod explain;
 pub mod job_scheduler;
+pub mod reclaim;
 pub mod restart;
 pub mod slot_pool;
 
@@ -19,5 +21,6 @@ mod tests;
 
 pub use execution_graph::{Execution, ExecutionGraph, IllegalTransition};
 pub use job_scheduler::{Command, JobScheduler, SchedulerTimer};
+pub use reclaim::{Found, Reclaim, Verdict};
 pub use restart::RestartBackoff;
 pub use slot_pool::{PhysicalSlot, SharedSlotId, SlotPool};

@@ -83,6 +83,22 @@ impl SlotPool {
         true
     }
 
+    /// A slot of an earlier JobMaster goes on serving what it did. False if that is served by
+    /// another, or the job has no need of it.
+    pub fn adopt(&mut self, id: SharedSlotId, slot: PhysicalSlot) -> bool {
+        let allocation = slot.offer.allocation;
+        match self.serves.get_mut(&id) {
+            Some(served @ None) if !self.slots.contains_key(&allocation) => {
+                *served = Some(allocation);
+                self.served_before.insert(id, allocation);
+                self.slots.insert(allocation, slot);
+                true
+            }
+            Some(served) => *served == Some(allocation),
+            None => false,
+        }
+    }
+
     /// A slot is lost. True if the job had it.
     pub fn lose(&mut self, allocation: AllocationId) -> bool {
         for served in self.serves.values_mut() {
