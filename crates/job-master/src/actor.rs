@@ -3,13 +3,18 @@
 //! One turn: take a message, tell the scheduler, carry out its commands. The actor ends when the
 //! job has ended and its slots are given back; the result stays readable through the handle.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox, PeerAddress,
+    CheckpointRegister, CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo,
+    FencingToken, Inbox, JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox,
+    OccupiedSlot, PeerAddress,
     ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
     TaskStateUpdate,
 };
@@ -21,17 +26,21 @@ use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobVertexId, OperatorId, ResourceId,
+    ExecutionAttemptId, FlowError, JobId, JobVertexId, OperatorId, ResourceId,
     SavepointFormat, TaskStateSnapshot,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    sync::{oneshot, watch},
+    task::AbortHandle,
+};
 
 use crate::{
     checkpoints::{Checkpoints, Effect, HeldEvent},
-    coordinators::Coordinators,
+    coordinators::{Coordinators, StartFrom},
     details,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    takeover::{ATTEMPTS, Start, Takeover},
 };
 
 /// What a JobMaster works with.
@@ -53,6 +62,10 @@ pub struct JobMasterServices {
     pub heartbeat_interval: Duration,
     /// Where checkpoints are kept.
     pub stores: Arc<Stores>,
+    /// The register of completed checkpoints.
+    pub register: Arc<dyn CheckpointRegister>,
+    /// How long it waits for the tasks of an earlier JobMaster to be offered.
+    pub takeover_timeout: Duration,
 }
 
 pub(crate) enum Message {
@@ -63,6 +76,18 @@ pub(crate) enum Message {
         slots: Vec<SlotOffer>,
         reply: oneshot::Sender<Vec<AllocationId>>,
     },
+    OfferOccupied {
+        resource: ResourceId,
+        address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
+        reply: oneshot::Sender<Vec<AllocationId>>,
+    },
+    /// Enough of waiting for tasks of an earlier JobMaster.
+    TakeoverTimeout,
+    IdsReserved(CheckpointId),
+    /// Another JobMaster has taken over.
+    Superseded,
     TaskState(TaskStateUpdate),
     OperatorEvent(ExecutionAttemptId, OperatorId, Vec<u8>),
     DeployFailed(ExecutionAttemptId, RpcError),
@@ -98,14 +123,18 @@ pub(crate) enum Message {
 
 /// The actor.
 pub struct JobMaster {
-    scheduler: JobScheduler,
-    coordinators: Coordinators,
-    checkpoints: Checkpoints,
-    executors: BTreeMap<ResourceId, ExecutorLink>,
+    pub(crate) scheduler: JobScheduler,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
-    services: JobMasterServices,
-    mailbox: Mailbox<Message>,
+    pub(crate) services: JobMasterServices,
+    pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+    /// While tasks of an earlier JobMaster may be found.
+    pub(crate) takeover: Option<Takeover>,
+    /// Another JobMaster has taken over, or is to.
+    pub(crate) superseded: bool,
 }
 
 /// What is known of a job that has ended.
@@ -121,6 +150,7 @@ pub struct JobMasterHandle {
     mailbox: Mailbox<Message>,
     status: watch::Receiver<JobStatus>,
     ended: watch::Receiver<Option<Arc<JobEnd>>>,
+    actor: Arc<OnceLock<AbortHandle>>,
 }
 
 impl JobMaster {
@@ -133,13 +163,19 @@ impl JobMaster {
         let checkpoints = Checkpoints::new(
             &graph,
             services.stores.clone(),
+            services.register.clone(),
             services.seed,
             runtimes.clone(),
             mailbox.clone(),
         );
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
-        let handle =
-            JobMasterHandle { mailbox: mailbox.clone(), status: status_seen, ended: ended_seen };
+        let actor = Arc::new(OnceLock::new());
+        let handle = JobMasterHandle {
+            mailbox: mailbox.clone(),
+            status: status_seen,
+            ended: ended_seen,
+            actor: actor.clone(),
+        };
         let manager = ManagerLink::start(
             scheduler.graph().graph.job_id,
             services.token,
@@ -156,45 +192,59 @@ impl JobMaster {
             services,
             mailbox,
             status,
+            takeover: None,
+            superseded: false,
         };
-        runtimes.control.spawn(master.run(inbox, ended));
+        let running = runtimes.control.spawn(master.run(inbox, ended));
+        // Set once, here.
+        let _ = actor.set(running.abort_handle());
         handle
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>, ended: watch::Sender<Option<Arc<JobEnd>>>) {
-        let failure = self.prepare().await.err();
-        let mut over = match failure {
-            Some(error) => {
+        let mut over = match self.prepare().await {
+            Ok(Start::Superseded) => return,
+            Ok(Start::Beginning(states)) => {
+                self.start_coordinators(&StartFrom::Beginning(states));
+                let commands = self.scheduler.start(self.now());
+                self.carry_out(commands).await
+            }
+            Ok(Start::Takeover(states)) => {
+                self.begin_takeover(states);
+                false
+            }
+            // Another try may find the store well again.
+            Err(error) if error.class == ErrorClass::External && self.is_takeover() => {
+                let error = error.chain_text();
+                tracing::error!(job_id = %self.job(), error, "the job cannot be taken over yet");
+                return;
+            }
+            Err(error) => {
                 let mut commands = Vec::new();
                 let failure = self.describe(&error);
                 self.scheduler.fail_job(failure, self.now(), &mut commands);
                 self.carry_out(commands).await
             }
-            None => {
-                let commands = self.scheduler.start(self.now());
-                self.carry_out(commands).await
-            }
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
-        while !over {
+        while !over && !self.superseded {
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
                     Some(message) => over = self.on_message(message).await,
                     None => break,
                 },
-                _ = heartbeat.tick() => {
-                    for (resource, link) in &self.executors {
-                        let slots = self.scheduler.pool().on_resource(*resource);
-                        link.send(Order::Heartbeat(slots));
-                    }
-                }
+                _ = heartbeat.tick() => self.beat(),
             }
+        }
+        if self.superseded || self.checkpoints.shut_down(self.now()).await.is_err() {
+            // The job goes on with another: nothing is told, and nothing deleted.
+            tracing::info!(job_id = %self.job(), token = ?self.services.token, "superseded");
+            return;
         }
         for link in self.executors.values() {
             link.send(Order::Disconnect);
         }
-        self.checkpoints.shut_down(self.scheduler.status(), self.now()).await;
         let end = JobEnd {
             result: details::result(&self.scheduler),
             details: self.details(),
@@ -205,30 +255,30 @@ impl JobMaster {
         self.status.send_replace(self.scheduler.status());
     }
 
-    /// What comes before the first task: the snapshot to start from, and the coordinators.
-    async fn prepare(&mut self) -> FlowResult {
-        let config = &self.scheduler.graph().graph.config;
-        config.checkpoints.validate().map_err(FlowError::fatal)?;
-        let restored = match config.restore_from.clone() {
-            Some(from) => {
-                let restored = self.checkpoints.start_from(&from, self.now()).await?;
-                self.scheduler.take_over_max_parallelism(self.checkpoints.max_parallelism());
-                Some(restored)
-            }
-            None => None,
-        };
-        let graph = &self.scheduler.graph().graph;
-        let (program, runtimes) = (&self.services.program, &self.services.runtimes);
-        self.coordinators =
-            Coordinators::start(graph, program, runtimes, &self.mailbox, restored.as_ref())?;
-        Ok(())
+    /// Heartbeats, with the slots that the job has on each TaskExecutor.
+    fn beat(&self) {
+        for (resource, link) in &self.executors {
+            let slots = match &self.takeover {
+                Some(takeover) => takeover.slots_on(*resource),
+                None => self.scheduler.pool().on_resource(*resource),
+            };
+            link.send(Order::Heartbeat(slots));
+        }
+    }
+
+    pub(crate) fn job(&self) -> JobId {
+        self.scheduler.graph().graph.job_id
+    }
+
+    pub(crate) fn start_coordinators(&mut self, from: &StartFrom) {
+        self.coordinators.start(from, &self.services.runtimes, &self.mailbox);
     }
 
     fn details(&self) -> JobDetails {
         details::details(&self.scheduler, self.checkpoints.counts())
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.services.clock.now_ms()
     }
 
@@ -245,25 +295,37 @@ impl JobMaster {
 
     /// Handles a message; true if the job is over.
     async fn on_message(&mut self, message: Message) -> bool {
+        let message = match self.takeover {
+            Some(_) => match self.on_takeover_message(message).await {
+                Ok(over) => return over,
+                Err(message) => message,
+            },
+            None => message,
+        };
         let now = self.now();
         let commands = match message {
+            Message::OfferOccupied { resource, address, gateway, slots, reply } => {
+                let (accepted, commands) = self.scheduler.on_occupied_slots(&slots, &address, now);
+                if !accepted.is_empty() {
+                    self.link(resource, gateway);
+                }
+                // Who offered may have gone: it will be reported lost.
+                let _ = reply.send(accepted);
+                commands
+            }
+            Message::TakeoverTimeout => Vec::new(),
+            Message::IdsReserved(below) => {
+                let effects = self.checkpoints.on(|c| c.on_ids_reserved(below, now));
+                self.effects_alone(effects)
+            }
+            Message::Superseded => {
+                self.superseded = true;
+                Vec::new()
+            }
             Message::Offer { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
                 if !accepted.is_empty() {
-                    let job = self.scheduler.graph().graph.job_id;
-                    let services = &self.services;
-                    let mailbox = &self.mailbox;
-                    self.executors.entry(resource).or_insert_with(|| {
-                        let (token, runtimes) = (services.token, &services.runtimes);
-                        ExecutorLink::start(
-                            job,
-                            resource,
-                            gateway,
-                            token,
-                            runtimes,
-                            mailbox.clone(),
-                        )
-                    });
+                    self.link(resource, gateway);
                 }
                 // Who offered may have gone: it will be reported lost.
                 let _ = reply.send(accepted);
@@ -392,6 +454,15 @@ impl JobMaster {
         self.carry_out(commands).await
     }
 
+    /// Begins to speak with a TaskExecutor, unless it does already.
+    pub(crate) fn link(&mut self, resource: ResourceId, gateway: Arc<dyn TaskExecutorGateway>) {
+        let (job, services, mailbox) = (self.job(), &self.services, &self.mailbox);
+        self.executors.entry(resource).or_insert_with(|| {
+            let (token, runtimes) = (services.token, &services.runtimes);
+            ExecutorLink::start(job, resource, gateway, token, runtimes, mailbox.clone())
+        });
+    }
+
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
     fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
@@ -400,14 +471,14 @@ impl JobMaster {
         commands
     }
 
-    fn effects_alone(&mut self, effects: Vec<Effect>) -> Vec<Command> {
+    pub(crate) fn effects_alone(&mut self, effects: Vec<Effect>) -> Vec<Command> {
         let mut commands = Vec::new();
         self.take_effect(effects, &mut commands);
         commands
     }
 
     /// Does what checkpoints need done; what the scheduler makes of it is added to `commands`.
-    fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
+    pub(crate) fn take_effect(&mut self, effects: Vec<Effect>, commands: &mut Vec<Command>) {
         for effect in effects {
             let told = match effect {
                 Effect::Trigger(attempt, barrier) => {
@@ -433,6 +504,10 @@ impl JobMaster {
                     events.into_iter().for_each(|event| self.send_to_subtask(event));
                     Ok(())
                 }
+                Effect::Superseded => {
+                    self.superseded = true;
+                    Ok(())
+                }
                 Effect::FailJob(cause, task) => {
                     commands.extend(self.fail_running(&cause, task));
                     Ok(())
@@ -445,7 +520,7 @@ impl JobMaster {
     }
 
     /// Sends an order to the TaskExecutor of an attempt, if it is there.
-    fn order(&self, attempt: ExecutionAttemptId, order: Order) {
+    pub(crate) fn order(&self, attempt: ExecutionAttemptId, order: Order) {
         let graph = self.scheduler.graph();
         let Some(index) = graph.current(attempt) else { return };
         let link = graph.execution(index).allocation.and_then(|slot| self.link_of(slot));
@@ -520,6 +595,11 @@ impl JobMaster {
         let graph = self.scheduler.graph();
         let Some(index) = graph.index_of(vertex, subtask) else { return };
         let (attempt, now) = (graph.execution(index).attempt, self.now());
+        if attempt.attempt >= self.scheduler.first_attempt().saturating_add(ATTEMPTS) {
+            // The numbers that follow are the next JobMaster's, so let it go on.
+            tracing::warn!(job_id = %attempt.job, "too many restarts for one JobMaster");
+            self.superseded = true;
+        }
         let effects =
             self.checkpoints.on(|c| c.on_task_state(attempt, ExecutionState::Created, now));
         self.take_effect(effects, commands);
@@ -531,7 +611,7 @@ impl JobMaster {
     }
 
     /// Carries out commands; true if the job is over.
-    async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
+    pub(crate) async fn carry_out(&mut self, commands: Vec<Command>) -> bool {
         let mut over = false;
         for command in commands {
             match command {
@@ -585,6 +665,22 @@ impl JobMaster {
     }
 }
 
+fn no_result() -> RpcError {
+    RpcError::Unreachable {
+        role: "JobMaster",
+        reason: "it has ended without a result".to_owned(),
+    }
+}
+
+impl JobMasterHandle {
+    /// Ends the JobMaster at once, as if its process had gone. The job's tasks run on.
+    pub fn stop(&self) {
+        if let Some(actor) = self.actor.get() {
+            actor.abort();
+        }
+    }
+}
+
 #[async_trait]
 impl JobMasterGateway for JobMasterHandle {
     async fn offer_slots(
@@ -595,6 +691,18 @@ impl JobMasterGateway for JobMasterHandle {
         slots: Vec<SlotOffer>,
     ) -> RpcResult<Vec<AllocationId>> {
         self.mailbox.ask(|reply| Message::Offer { resource, address, gateway, slots, reply }).await
+    }
+
+    async fn offer_occupied_slots(
+        &self,
+        resource: ResourceId,
+        address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
+    ) -> RpcResult<Vec<AllocationId>> {
+        self.mailbox
+            .ask(|reply| Message::OfferOccupied { resource, address, gateway, slots, reply })
+            .await
     }
 
     async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()> {
@@ -676,6 +784,9 @@ impl JobMasterGateway for JobMasterHandle {
     }
 
     async fn status(&self) -> RpcResult<JobStatus> {
+        if self.ended.has_changed().is_err() && self.ended.borrow().is_none() {
+            return Err(no_result());
+        }
         Ok(*self.status.borrow())
     }
 
@@ -699,10 +810,7 @@ impl JobMasterGateway for JobMasterHandle {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await;
         let end = end.ok().and_then(|end| end.clone());
-        end.map(|end| end.result.clone()).ok_or(RpcError::Unreachable {
-            role: "JobMaster",
-            reason: "it has ended without a result".to_owned(),
-        })
+        end.map(|end| end.result.clone()).ok_or_else(no_result)
     }
 
     async fn coordination_request(

@@ -11,31 +11,44 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use hurtig_checkpoint::{
     CheckpointMetadata,
     assign::{StateAssignment, assign_states},
+    completed::CompletedCheckpoint,
     coordinator::{
-        CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, RestorePoint,
+        CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, DiscardedPending,
+        RestorePoint, trigger::RESERVED_IDS,
     },
     requests::{RequestId, SnapshotRequest},
     topology::Topology,
 };
 use hurtig_cluster_api::{
-    CheckpointStatsCounts, CheckpointStatsSnapshot, Mailbox, RpcError, RpcResult,
+    CheckpointPointer, CheckpointRegister, CheckpointStatsCounts, CheckpointStatsSnapshot,
+    JobStatus, Mailbox, RpcError, RpcResult,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
-use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
+use hurtig_storage::{
+    CheckpointStorage, StorageError, StorageOptions, StoredCheckpoint, Stores, Verification,
+    location_url,
+};
 use hurtig_types::{
     CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
-    JobManagerTaskRestore, JobVertexId, OperatorId,
+    JobManagerTaskRestore, JobVertexId, OperatorId, RecoveryClaimMode,
 };
 use tokio::sync::oneshot;
 
-use crate::actor::Message;
+use crate::{actor::Message, coordinators::CoordinatorStates};
+
+/// Pause before the register or the store is asked again.
+const REGISTER_RETRY: Duration = Duration::from_millis(500);
+/// How often a checkpoint is read before the JobMaster gives up, to be launched again.
+const LOAD_TRIES: u32 = 60;
 
 /// What the JobMaster does for a checkpoint.
 #[derive(Debug)]
@@ -48,6 +61,8 @@ pub(crate) enum Effect {
     Deliver(Vec<HeldEvent>),
     /// Too many checkpoints have failed.
     FailJob(String, Option<ExecutionAttemptId>),
+    /// Another JobMaster has taken over.
+    Superseded,
 }
 
 /// An event of a coordinator for a subtask.
@@ -60,13 +75,24 @@ pub(crate) struct HeldEvent {
     pub(crate) event: Vec<u8>,
 }
 
-type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Result<Arc<str>, StorageError>)>;
+/// What came of completing a checkpoint.
+enum Written {
+    /// It is complete: directory, and the limit of the numbers that are ours now.
+    Complete(Arc<str>, Option<CheckpointId>),
+    /// It is not, and never will be.
+    Failed(String),
+    /// Another JobMaster has taken over.
+    Superseded,
+}
+
+type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Written)>;
 
 /// All that is about checkpoints in one JobMaster.
 pub(crate) struct Checkpoints {
     coordinator: CheckpointCoordinator,
     topology: Topology,
     storage: CheckpointStorage,
+    register: Arc<dyn CheckpointRegister>,
     runtimes: Runtimes,
     mailbox: Mailbox<Message>,
     allow_non_restored_state: bool,
@@ -85,6 +111,7 @@ impl Checkpoints {
     pub(crate) fn new(
         graph: &JobGraph,
         stores: Arc<Stores>,
+        register: Arc<dyn CheckpointRegister>,
         seed: u64,
         runtimes: Runtimes,
         mailbox: Mailbox<Message>,
@@ -99,6 +126,7 @@ impl Checkpoints {
             coordinator: CheckpointCoordinator::new(config, topology.clone(), seed),
             topology,
             storage: CheckpointStorage::new(stores, options, graph.job_id),
+            register,
             runtimes,
             mailbox,
             allow_non_restored_state: false,
@@ -135,13 +163,119 @@ impl Checkpoints {
         self.coordinator.take_over_max_parallelism(&assignment.max_parallelism);
         let coordinators = assignment.coordinators.clone();
         self.assignment = Some((id, assignment));
+        let pointer = CheckpointPointer { id, external_pointer: stored.external_pointer.to_string() };
         let commands =
             self.coordinator.start_from(stored.metadata, stored.external_pointer, from.claim_mode);
         self.coordinator.on_restored(now_ms);
         // Nothing runs yet that could be told of anything.
         let effects = self.carry_out(commands);
         debug_assert!(effects.is_empty(), "a job that has not started has no effects");
+        if from.claim_mode == RecoveryClaimMode::Claim {
+            // It is the job's from now on, also for its next JobMaster.
+            let reserved = CheckpointId(id.0 + 1);
+            let (register, mailbox) = (self.register.clone(), &self.mailbox);
+            let add = || register.add(pointer.clone(), Vec::new(), reserved);
+            registered(mailbox, add).await.map_err(FlowError::external)?;
+        }
         Ok((id, coordinators))
+    }
+
+    /// Numbers of checkpoints from here on may be reserved.
+    pub(crate) fn share_ids(&mut self, first_id: CheckpointId) {
+        self.coordinator.share_ids(first_id);
+    }
+
+    /// Goes on with the checkpoints of an earlier JobMaster. Returns what coordinators start from.
+    /// One that is damaged is passed over, and an earlier one used.
+    pub(crate) async fn recover(
+        &mut self,
+        pointers: &[CheckpointPointer],
+        first_id: CheckpointId,
+        now_ms: i64,
+    ) -> FlowResult<Option<CoordinatorStates>> {
+        let mut checkpoints = Vec::new();
+        for pointer in pointers {
+            match self.load_retrying(pointer).await? {
+                Ok(stored) => checkpoints.push(CompletedCheckpoint {
+                    metadata: stored.metadata,
+                    external_pointer: stored.external_pointer,
+                    owned: true,
+                }),
+                Err(error) => tracing::warn!(
+                    checkpoint_id = %pointer.id,
+                    error = describe(&error),
+                    "a completed checkpoint cannot be read, an earlier one is used"
+                ),
+            }
+        }
+        if checkpoints.is_empty() && !pointers.is_empty() {
+            // To begin anew would repeat what the job has done.
+            let problem = "none of the job's completed checkpoints can be read";
+            return Err(FlowError::fatal(problem));
+        }
+        let commands = self.coordinator.recover(checkpoints, first_id);
+        let effects = self.carry_out(commands);
+        debug_assert!(effects.is_empty(), "a job that has not started has no effects");
+        self.sweep_unfinished(pointers, first_id).await;
+        let RestorePoint::From(latest) = self.coordinator.restore_point() else {
+            return Ok(None);
+        };
+        let id = latest.id();
+        let assignment = assign_states(&latest.metadata, &self.topology, true)
+            .map_err(|error| FlowError::fatal(describe(&error)))?;
+        self.topology.take_over_max_parallelism(&assignment.max_parallelism);
+        self.coordinator.take_over_max_parallelism(&assignment.max_parallelism);
+        let coordinators = assignment.coordinators.clone();
+        self.assignment = Some((id, assignment));
+        let _ = now_ms;
+        Ok(Some((id, coordinators)))
+    }
+
+    /// Loads a checkpoint; again and again while the store does not answer well. The inner error
+    /// is one that will stay.
+    async fn load_retrying(
+        &self,
+        pointer: &CheckpointPointer,
+    ) -> FlowResult<Result<StoredCheckpoint, StorageError>> {
+        let mut tries = LOAD_TRIES;
+        loop {
+            let loaded =
+                self.storage.load_verified(&pointer.external_pointer, Verification::Present).await;
+            match loaded {
+                Ok(stored) => return Ok(Ok(stored)),
+                Err(error) if error.is_damage() => return Ok(Err(error)),
+                Err(error) => {
+                    tries -= 1;
+                    if tries == 0 {
+                        return Err(FlowError::external(error));
+                    }
+                    tracing::info!(error = describe(&error), "a checkpoint is not reachable yet");
+                    tokio::time::sleep(REGISTER_RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Deletes what earlier JobMasters have left of checkpoints that they did not complete. Nobody
+    /// can complete them any more.
+    async fn sweep_unfinished(&mut self, pointers: &[CheckpointPointer], first_id: CheckpointId) {
+        let listed = match self.storage.list().await {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::info!(error = describe(&error), "unfinished checkpoints are left for now");
+                return;
+            }
+        };
+        let named = |id: &CheckpointId| pointers.iter().any(|pointer| pointer.id == *id);
+        for checkpoint_id in listed.into_iter().filter(|id| *id < first_id && !named(id)) {
+            let left = DiscardedPending { checkpoint_id, target: None, files: Vec::new() };
+            self.discard(async move |storage| storage.discard_pending(&left).await);
+        }
+    }
+
+    /// The latest completed checkpoint.
+    pub(crate) fn latest(&self) -> Option<CheckpointId> {
+        self.coordinator.completed().latest().map(CompletedCheckpoint::id)
     }
 
     /// Numbers of key groups that the snapshot has brought.
@@ -236,14 +370,23 @@ impl Checkpoints {
     fn metadata_ended(
         &mut self,
         metadata: Arc<CheckpointMetadata>,
-        result: Result<Arc<str>, StorageError>,
+        written: Written,
         now_ms: i64,
     ) -> Vec<Effect> {
         let id = metadata.checkpoint_id;
-        self.on(|coordinator| match result {
-            Ok(pointer) => coordinator.on_metadata_written(metadata, pointer, now_ms),
-            Err(error) => coordinator.on_metadata_failed(id, &describe(&error), now_ms),
-        })
+        match written {
+            Written::Complete(pointer, limit) => self.on(|coordinator| {
+                let mut commands = coordinator.on_metadata_written(metadata, pointer, now_ms);
+                if let Some(limit) = limit {
+                    commands.extend(coordinator.on_ids_reserved(limit, now_ms));
+                }
+                commands
+            }),
+            Written::Failed(error) => {
+                self.on(|coordinator| coordinator.on_metadata_failed(id, &error, now_ms))
+            }
+            Written::Superseded => vec![Effect::Superseded],
+        }
     }
 
     /// True if the event is held until a trigger is on its way.
@@ -302,16 +445,20 @@ impl Checkpoints {
                     effects.push(Effect::Trigger(attempt, barrier));
                     triggered = Some(checkpoint_id);
                 }
-                Command::WriteMetadata { metadata, target } => {
-                    let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
-                    self.writing = Some(self.runtimes.control.spawn(async move {
-                        let written = storage.write_metadata(&metadata, target.as_deref()).await;
-                        tokio::spawn(async move {
-                            // A JobMaster that has ended has waited for the file itself.
-                            let _ = mailbox.tell(Message::MetadataWritten).await;
-                        });
-                        (metadata, written)
-                    }));
+                Command::WriteMetadata { metadata, target } => self.complete(metadata, target),
+                Command::ReserveIds(below) => {
+                    let (register, mailbox) = (self.register.clone(), self.mailbox.clone());
+                    self.runtimes.control.spawn(async move {
+                        let message = match registered(&mailbox, || register.reserve(below)).await {
+                            Ok(()) => Message::IdsReserved(below),
+                            Err(error) => {
+                                tracing::warn!(%error, "no numbers for checkpoints");
+                                Message::Superseded
+                            }
+                        };
+                        // A JobMaster that has ended needs no numbers.
+                        let _ = mailbox.tell(message).await;
+                    });
                 }
                 Command::NotifyComplete { checkpoint_id, tasks, .. } => {
                     tracing::info!(%checkpoint_id, "checkpoint complete");
@@ -351,6 +498,40 @@ impl Checkpoints {
         effects
     }
 
+    /// Writes the metadata of a checkpoint, then its pointer, which completes it.
+    fn complete(&mut self, metadata: Arc<CheckpointMetadata>, target: Option<Arc<str>>) {
+        let subsumed = self.coordinator.subsumed_by(&metadata);
+        let limit = CheckpointId(self.coordinator.next_id().0 + RESERVED_IDS);
+        let (storage, register) = (self.storage.clone(), self.register.clone());
+        let mailbox = self.mailbox.clone();
+        self.writing = Some(self.runtimes.control.spawn(async move {
+            let written = match storage.write_metadata(&metadata, target.as_deref()).await {
+                // A savepoint is the user's.
+                Ok(directory) if metadata.checkpoint_type.is_savepoint() => {
+                    Written::Complete(directory, None)
+                }
+                Ok(directory) => {
+                    let pointer = CheckpointPointer {
+                        id: metadata.checkpoint_id,
+                        external_pointer: directory.to_string(),
+                    };
+                    let add = || register.add(pointer.clone(), subsumed.clone(), limit);
+                    match registered(&mailbox, add).await {
+                        Ok(()) => Written::Complete(directory, Some(limit)),
+                        Err(RpcError::Rejected(problem)) => Written::Failed(problem),
+                        Err(_) => Written::Superseded,
+                    }
+                }
+                Err(error) => Written::Failed(describe(&error)),
+            };
+            tokio::spawn(async move {
+                // A JobMaster that has ended has waited for the file itself.
+                let _ = mailbox.tell(Message::MetadataWritten).await;
+            });
+            (metadata, written)
+        }));
+    }
+
     fn set_timer(&self, timer: CheckpointTimer, delay_ms: u64) {
         let mailbox = self.mailbox.clone();
         self.runtimes.control.spawn(async move {
@@ -386,24 +567,54 @@ impl Checkpoints {
         while self.discards.try_join_next().is_some() {}
     }
 
-    /// The job has ended: what does not outlive it is deleted.
-    pub(crate) async fn shut_down(&mut self, status: hurtig_cluster_api::JobStatus, now_ms: i64) {
-        self.on(|coordinator| coordinator.shut_down(status, now_ms));
+    /// The job has ended: checkpoints under way come to their end. Completed ones stay until the
+    /// job's result is stored (see [`crate::clean_up`]): else the loss of this process meanwhile
+    /// would leave a job that has neither result nor checkpoint.
+    pub(crate) async fn shut_down(&mut self, now_ms: i64) -> Result<(), Superseded> {
+        let mut effects = self.on(|coordinator| coordinator.shut_down(JobStatus::Suspended, now_ms));
         while !self.shut_down && self.writing.is_some() {
-            self.on_metadata(now_ms).await;
+            effects.extend(self.on_metadata(now_ms).await);
         }
-        let storage = self.storage.clone();
-        let retained: Vec<_> = self.coordinator.completed().iter().cloned().collect();
-        self.discard(|_| async move {
-            let named = retained.iter().map(|c| (&*c.external_pointer, &*c.metadata));
-            storage.sweep_job(named).await
-        });
+        if effects.iter().any(|effect| matches!(effect, Effect::Superseded)) {
+            return Err(Superseded);
+        }
         while self.discards.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+/// Another JobMaster has taken over.
+#[derive(Debug)]
+pub(crate) struct Superseded;
+
+/// Makes a call to the register until there is a certain answer, or the JobMaster has ended.
+pub(crate) async fn registered<'a, R>(
+    mailbox: &Mailbox<Message>,
+    call: impl Fn() -> Pin<Box<dyn Future<Output = RpcResult<R>> + Send + 'a>> + Send,
+) -> RpcResult<R> {
+    let calling = async {
+        loop {
+            match call().await {
+                Err(error @ (RpcError::Unreachable { .. } | RpcError::Timeout(_))) => {
+                    tracing::warn!(%error, "the register of checkpoints is not reachable");
+                    tokio::time::sleep(REGISTER_RETRY).await;
+                }
+                answer => return answer,
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = calling => answer,
+        () = mailbox.ended() => Err(RpcError::Unreachable {
+            role: "JobMaster",
+            reason: "it has ended".to_owned(),
+        }),
     }
 }
 
 /// An error with its causes.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

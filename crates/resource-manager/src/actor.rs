@@ -1,6 +1,10 @@
 //! The ResourceManager's actor.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
@@ -18,9 +22,11 @@ enum Message {
     Heartbeat(ResourceId, SlotReport, oneshot::Sender<bool>),
     Disconnect(ResourceId, String),
     SlotAvailable(SlotId, AllocationId),
-    RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>),
-    DisconnectJob(JobId),
-    Required(JobId, u32),
+    RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>, oneshot::Sender<RpcResult<()>>),
+    DisconnectJob(JobId, FencingToken, oneshot::Sender<RpcResult<()>>),
+    Required(JobId, FencingToken, u32, oneshot::Sender<RpcResult<()>>),
+    /// A TaskExecutor follows that JobMaster.
+    Follows(ResourceId, JobId, FencingToken),
     Answer(SlotId, AllocationId, bool),
     Overview(oneshot::Sender<Vec<TaskExecutorOverview>>),
 }
@@ -29,6 +35,8 @@ struct Executor {
     gateway: Arc<dyn TaskExecutorGateway>,
     data_address: String,
     last_heartbeat_ms: i64,
+    /// The JobMasters that it is known to follow.
+    follows: BTreeMap<JobId, FencingToken>,
     /// Asks it whether it lives; ends with this entry.
     watch: tokio::task::AbortHandle,
 }
@@ -55,6 +63,14 @@ pub struct ResourceManager {
 #[derive(Clone)]
 pub struct ResourceManagerHandle {
     mailbox: Mailbox<Message>,
+    actor: tokio::task::AbortHandle,
+}
+
+impl ResourceManagerHandle {
+    /// Ends the ResourceManager at once. TaskExecutors and their tasks stay.
+    pub fn stop(&self) {
+        self.actor.abort();
+    }
 }
 
 impl ResourceManager {
@@ -78,8 +94,8 @@ impl ResourceManager {
             heartbeat_interval,
             heartbeat_timeout,
         };
-        runtimes.control.spawn(manager.run(inbox));
-        ResourceManagerHandle { mailbox }
+        let actor = runtimes.control.spawn(manager.run(inbox)).abort_handle();
+        ResourceManagerHandle { mailbox, actor }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -105,9 +121,11 @@ impl ResourceManager {
                     gateway,
                     data_address: registration.data_address.address,
                     last_heartbeat_ms: self.clock.now_ms(),
+                    follows: BTreeMap::new(),
                 };
                 self.executors.insert(registration.resource, executor);
                 tracing::info!(resource = %registration.resource, "TaskExecutor registered");
+                self.tell_of_job_masters(registration.resource, &registration.slots);
                 self.slots.on_report(registration.resource, &registration.slots)
             }
             Message::Heartbeat(resource, report, known) => {
@@ -116,6 +134,7 @@ impl ResourceManager {
                 match self.executors.get_mut(&resource) {
                     Some(executor) => {
                         executor.last_heartbeat_ms = self.clock.now_ms();
+                        self.tell_of_job_masters(resource, &report);
                         self.slots.on_report(resource, &report)
                     }
                     None => Vec::new(),
@@ -123,15 +142,46 @@ impl ResourceManager {
             }
             Message::Disconnect(resource, reason) => self.lose(resource, &reason),
             Message::SlotAvailable(slot, allocation) => self.slots.on_free(slot, allocation),
-            Message::RegisterJob(job, token, gateway) => {
-                self.jobs.insert(job, (token, gateway));
+            Message::RegisterJob(job, token, gateway, reply) => {
+                let fenced = self.superseded(job, token);
+                if fenced.is_none() {
+                    self.jobs.insert(job, (token, gateway));
+                    let all: Vec<ResourceId> = self.executors.keys().copied().collect();
+                    for resource in all {
+                        self.tell_of_job_master(resource, job);
+                    }
+                }
+                // Who asked may have gone.
+                let _ = reply.send(fenced.map_or(Ok(()), Err));
                 Vec::new()
             }
-            Message::DisconnectJob(job) => {
-                self.jobs.remove(&job);
-                self.slots.on_required(job, 0)
+            Message::DisconnectJob(job, token, reply) => {
+                let fenced = self.superseded(job, token);
+                let decisions = match fenced {
+                    Some(_) => Vec::new(),
+                    None => {
+                        self.jobs.remove(&job);
+                        self.slots.on_required(job, 0)
+                    }
+                };
+                let _ = reply.send(fenced.map_or(Ok(()), Err));
+                decisions
             }
-            Message::Required(job, slots) => self.slots.on_required(job, slots),
+            Message::Required(job, token, slots, reply) => {
+                let fenced = self.superseded(job, token);
+                let decisions = match fenced {
+                    Some(_) => Vec::new(),
+                    None => self.slots.on_required(job, slots),
+                };
+                let _ = reply.send(fenced.map_or(Ok(()), Err));
+                decisions
+            }
+            Message::Follows(resource, job, token) => {
+                if let Some(executor) = self.executors.get_mut(&resource) {
+                    executor.follows.insert(job, token);
+                }
+                Vec::new()
+            }
             Message::Answer(slot, allocation, accepted) => {
                 self.slots.on_answer(slot, allocation, accepted)
             }
@@ -154,6 +204,42 @@ impl ResourceManager {
         for decision in decisions {
             self.carry_out(decision);
         }
+    }
+
+    /// An error if a later JobMaster of the job has registered.
+    fn superseded(&self, job: JobId, got: FencingToken) -> Option<RpcError> {
+        let (current, _) = self.jobs.get(&job)?;
+        (got < *current).then_some(RpcError::Fenced { got, current: *current })
+    }
+
+    /// Tells a TaskExecutor of the JobMasters of the jobs that it has slots of.
+    fn tell_of_job_masters(&mut self, resource: ResourceId, report: &SlotReport) {
+        let jobs: BTreeSet<JobId> =
+            report.slots.iter().filter_map(|slot| slot.allocated).map(|(_, job)| job).collect();
+        if let Some(executor) = self.executors.get_mut(&resource) {
+            executor.follows.retain(|job, _| jobs.contains(job));
+        }
+        for job in jobs {
+            self.tell_of_job_master(resource, job);
+        }
+    }
+
+    /// Tells a TaskExecutor of the JobMaster of a job, unless it follows it already. If it cannot
+    /// be told now, its next heartbeat has it told again. One without slots of the job does not
+    /// mind.
+    fn tell_of_job_master(&self, resource: ResourceId, job: JobId) {
+        let Some(executor) = self.executors.get(&resource) else { return };
+        let Some((token, job_master)) = self.jobs.get(&job).cloned() else { return };
+        if executor.follows.get(&job) == Some(&token) {
+            return;
+        }
+        let (gateway, mailbox) = (executor.gateway.clone(), self.mailbox.clone());
+        self.runtimes.control.spawn(async move {
+            if gateway.job_master_changed(job, token, job_master).await.is_ok() {
+                // Without the actor nobody needs to know.
+                let _ = mailbox.tell(Message::Follows(resource, job, token)).await;
+            }
+        });
     }
 
     /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone.
@@ -279,20 +365,20 @@ impl ResourceManagerGateway for ResourceManagerHandle {
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
-        self.mailbox.tell(Message::RegisterJob(job, token, gateway)).await
+        self.mailbox.ask(|reply| Message::RegisterJob(job, token, gateway, reply)).await?
     }
 
-    async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()> {
-        self.mailbox.tell(Message::DisconnectJob(job)).await
+    async fn disconnect_job_master(&self, job: JobId, token: FencingToken) -> RpcResult<()> {
+        self.mailbox.ask(|reply| Message::DisconnectJob(job, token, reply)).await?
     }
 
     async fn declare_required_slots(
         &self,
         job: JobId,
-        _token: FencingToken,
+        token: FencingToken,
         slots: u32,
     ) -> RpcResult<()> {
-        self.mailbox.tell(Message::Required(job, slots)).await
+        self.mailbox.ask(|reply| Message::Required(job, token, slots, reply)).await?
     }
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {

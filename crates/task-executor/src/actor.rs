@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, ResourceManagerGateway,
-    RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
+    ExecutionState, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Leader,
+    LeaderReceiver, Mailbox, OccupiedSlot, ResourceManagerGateway, RpcError, RpcResult, SlotId,
+    SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
     TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
@@ -21,6 +22,7 @@ use hurtig_types::{
 use tokio::sync::oneshot;
 
 use crate::{
+    ledger::TaskLedger,
     reports::{JobMasters, News, Reports},
     slot_table::TaskSlotTable,
 };
@@ -43,7 +45,21 @@ const OFFER_RETRY: Duration = Duration::from_millis(200);
 
 type Reply<T> = oneshot::Sender<RpcResult<T>>;
 
+/// Whose message it is. What a superseded leader says changes nothing.
+#[derive(Clone, Copy, Debug)]
+enum Speaker {
+    /// This process.
+    Own,
+    ResourceManager(FencingToken),
+    JobMaster(JobId, FencingToken),
+}
+
+type Envelope = (Speaker, Message);
+
 enum Message {
+    JobMasterChanged(JobId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
+    /// A JobMaster that has taken over has answered the offer of what the job has here.
+    OccupiedAnswered(JobId, FencingToken, Vec<AllocationId>, Vec<AllocationId>),
     RequestSlot(SlotId, JobId, AllocationId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
     OfferAnswered(AllocationId, RpcResult<Vec<AllocationId>>),
     FreeSlot(AllocationId, String),
@@ -52,10 +68,10 @@ enum Message {
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
     Checkpoint(ExecutionAttemptId, CheckpointNews),
     TaskEnded(ExecutionAttemptId),
-    Ping(oneshot::Sender<()>),
-    Heartbeat(JobId, Vec<AllocationId>, oneshot::Sender<JobHeartbeatAnswer>),
+    Ping(Reply<()>),
+    Heartbeat(JobId, Vec<AllocationId>, Reply<JobHeartbeatAnswer>),
     /// The ResourceManager does not know this TaskExecutor.
-    Unregistered,
+    Unregistered(FencingToken),
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
 }
@@ -88,17 +104,22 @@ pub struct TaskExecutor {
     slots: TaskSlotTable,
     tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
     job_masters: JobMasters,
-    tokens: BTreeMap<JobId, FencingToken>,
+    ledger: TaskLedger,
+    /// JobMasters that have accepted what their job has here.
+    accepted_by: BTreeMap<JobId, FencingToken>,
     /// When a JobMaster was heard of last, in milliseconds.
     heard_ms: BTreeMap<JobId, i64>,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
+    /// The ResourceManager as far as it is known, and the one that is followed.
+    leader: LeaderReceiver<dyn ResourceManagerGateway>,
+    manager: Option<Leader<dyn ResourceManagerGateway>>,
+    registering: Option<tokio::task::AbortHandle>,
     network: NetworkEnvironment,
     programs: ProgramStore,
     metrics: MetricRegistry,
     stores: Arc<Stores>,
     local_state: Option<Arc<LocalStateStores>>,
     reports: Reports,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<Envelope>,
     runtimes: Runtimes,
     clock: Clock,
 }
@@ -107,25 +128,27 @@ pub struct TaskExecutor {
 #[derive(Clone)]
 pub struct TaskExecutorHandle {
     resource: ResourceId,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<Envelope>,
+    speaker: Speaker,
 }
 
 impl TaskExecutor {
-    /// Starts the actor; it registers with the ResourceManager.
+    /// Starts the actor; it registers with the ResourceManager that leads, and with every one that
+    /// comes after it.
     pub fn start(
         config: TaskExecutorConfig,
-        resource_manager: Arc<dyn ResourceManagerGateway>,
+        resource_manager: LeaderReceiver<dyn ResourceManagerGateway>,
         services: TaskExecutorServices,
         runtimes: &Runtimes,
         clock: Clock,
     ) -> TaskExecutorHandle {
         let TaskExecutorServices { network, programs, metrics, stores, local_state } = services;
         let resource = network.address().resource;
-        let (mailbox, inbox) = Mailbox::new("TaskExecutor");
+        let (mailbox, inbox) = Mailbox::<Envelope>::new("TaskExecutor");
         let job_masters = JobMasters::default();
         let told = mailbox.clone();
         let control = runtimes.control.clone();
-        let (reports, forward) = Reports::new(job_masters.clone(), move |news| {
+        let (reports, forward) = Reports::new(job_masters.clone(), control.clone(), move |news| {
             let told = told.clone();
             let message = match news {
                 News::Ended(attempt) => Message::TaskEnded(attempt),
@@ -133,7 +156,7 @@ impl TaskExecutor {
             };
             control.spawn(async move {
                 // Without the actor there is nothing to clean up.
-                let _ = told.tell(message).await;
+                let _ = told.tell((Speaker::Own, message)).await;
             });
         });
         runtimes.control.spawn(forward);
@@ -143,9 +166,12 @@ impl TaskExecutor {
             config,
             tasks: BTreeMap::new(),
             job_masters,
-            tokens: BTreeMap::new(),
+            ledger: TaskLedger::default(),
+            accepted_by: BTreeMap::new(),
             heard_ms: BTreeMap::new(),
-            resource_manager,
+            manager: None,
+            leader: resource_manager,
+            registering: None,
             network,
             programs,
             metrics,
@@ -157,25 +183,30 @@ impl TaskExecutor {
             clock,
         };
         runtimes.control.spawn(executor.run(inbox));
-        TaskExecutorHandle { resource, mailbox }
+        TaskExecutorHandle { resource, mailbox, speaker: Speaker::Own }
     }
 
-    fn handle(&self) -> TaskExecutorHandle {
-        TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone() }
+    /// The way here for one speaker.
+    fn handle(&self, speaker: Speaker) -> TaskExecutorHandle {
+        TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone(), speaker }
     }
 
-    /// Registers with the ResourceManager, however often that takes.
-    fn register(&self) {
+    /// Registers with the ResourceManager that is followed, however often that takes.
+    fn register(&mut self) {
+        if let Some(registering) = self.registering.take() {
+            registering.abort();
+        }
+        let Some(Leader { token, gateway: manager }) = self.manager.clone() else { return };
         let registration = TaskExecutorRegistration {
             resource: self.resource,
             rpc_address: format!("TaskExecutor {}", self.resource),
             data_address: self.network.address().clone(),
             slots: self.slots.report(),
         };
-        let gateway = Arc::new(self.handle());
-        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
+        let gateway = Arc::new(self.handle(Speaker::ResourceManager(token)));
+        let mailbox = self.mailbox.clone();
         let pause = self.config.heartbeat_interval;
-        self.runtimes.control.spawn(async move {
+        let registering = self.runtimes.control.spawn(async move {
             let registering = async {
                 while let Err(error) =
                     manager.register_task_executor(registration.clone(), gateway.clone()).await
@@ -190,25 +221,58 @@ impl TaskExecutor {
                 () = registering => {}
             }
         });
+        self.registering = Some(registering.abort_handle());
     }
 
-    async fn run(mut self, mut inbox: Inbox<Message>) {
-        self.register();
+    /// Follows the ResourceManager that leads now. While none is known the last one is kept: it may
+    /// only be out of sight.
+    fn follow_leader(&mut self) {
+        let leader = self.leader.borrow_and_update().clone();
+        let Some(leader) = leader else { return };
+        let known = self.manager.as_ref().map(|manager| manager.token);
+        if known.is_none_or(|known| known < leader.token) {
+            tracing::info!(resource = %self.resource, token = ?leader.token, "ResourceManager");
+            self.manager = Some(leader);
+            self.register();
+        }
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Envelope>) {
+        self.follow_leader();
         let mut heartbeat = tokio::time::interval(self.config.heartbeat_interval);
+        let mut follows = true;
         loop {
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
-                    Some(Message::Shutdown(done)) => {
+                    Some((_, Message::Shutdown(done))) => {
                         self.shut_down(done);
                         return;
                     }
-                    Some(message) => self.on_message(message),
+                    Some((speaker, message)) => match self.superseded(speaker) {
+                        Some(fenced) => refuse(message, fenced),
+                        None => self.on_message(message),
+                    },
                     None => return,
                 },
+                changed = self.leader.changed(), if follows => {
+                    // Without anybody who tells of leaders the last one stays.
+                    follows = changed.is_ok();
+                    self.follow_leader();
+                }
                 _ = heartbeat.tick() => self.beat(),
             }
         }
+    }
+
+    /// An error if another leader has taken the speaker's place.
+    fn superseded(&self, speaker: Speaker) -> Option<RpcError> {
+        let (got, current) = match speaker {
+            Speaker::Own => return None,
+            Speaker::ResourceManager(token) => (token, self.manager.as_ref()?.token),
+            Speaker::JobMaster(job, token) => (token, self.job_masters.get(job)?.token),
+        };
+        (got < current).then_some(RpcError::Fenced { got, current })
     }
 
     fn beat(&mut self) {
@@ -216,14 +280,15 @@ impl TaskExecutor {
             self.announce_free(slot, allocation);
         }
         self.give_up_silent_job_masters();
+        let Some(Leader { token, gateway: manager }) = self.manager.clone() else { return };
         let (resource, report) = (self.resource, self.slots.report());
-        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
+        let mailbox = self.mailbox.clone();
         self.runtimes.control.spawn(async move {
             match manager.heartbeat_from_task_executor(resource, report).await {
                 Ok(()) => {}
                 Err(RpcError::NotFound(_)) => {
                     // An actor that has ended need not register.
-                    let _ = mailbox.tell(Message::Unregistered).await;
+                    let _ = mailbox.tell((Speaker::Own, Message::Unregistered(token))).await;
                 }
                 Err(error) => tracing::debug!(%error, "heartbeat failed"),
             }
@@ -244,6 +309,9 @@ impl TaskExecutor {
         for job in silent {
             let reason = format!("no heartbeat of the JobMaster for {timeout_ms} ms");
             self.disconnect_job(job, &reason);
+            // Nobody needs to hear what becomes of its tasks: what they report must not hold
+            // anything up here.
+            self.job_masters.forget(job);
         }
     }
 
@@ -264,7 +332,7 @@ impl TaskExecutor {
 
     fn announce_free(&self, slot: SlotId, allocation: AllocationId) {
         self.release_local_state(allocation);
-        let manager = self.resource_manager.clone();
+        let Some(Leader { gateway: manager, .. }) = self.manager.clone() else { return };
         self.runtimes.control.spawn(async move {
             // The next heartbeat repeats it.
             let _ = manager.notify_slot_available(slot, allocation).await;
@@ -273,14 +341,53 @@ impl TaskExecutor {
 
     fn on_message(&mut self, message: Message) {
         match message {
+            Message::JobMasterChanged(job, token, gateway, reply) => {
+                let followed = self.job_masters.get(job).map(|leader| leader.token);
+                let answer = match followed.filter(|followed| *followed > token) {
+                    Some(current) => Err(RpcError::Fenced { got: token, current }),
+                    None => {
+                        if !self.slots.occupied_by(job).is_empty() {
+                            self.follow_job_master(job, Leader { token, gateway });
+                        }
+                        Ok(())
+                    }
+                };
+                // Who asked may have gone.
+                let _ = reply.send(answer);
+            }
+            Message::OccupiedAnswered(job, token, offered, accepted) => {
+                if !self.job_masters.is_followed(job, token) {
+                    return;
+                }
+                self.accepted_by.insert(job, token);
+                for allocation in offered {
+                    if !accepted.contains(&allocation) {
+                        self.free_slot(allocation);
+                    } else if self.slots.activate(allocation).is_err() {
+                        tracing::debug!(%allocation, "an accepted slot is free by now");
+                    }
+                }
+            }
             Message::RequestSlot(slot, job, allocation, token, gateway, reply) => {
+                let followed = self.job_masters.get(job).map(|leader| leader.token);
+                if let Some(current) = followed.filter(|followed| *followed > token) {
+                    let _ = reply.send(Err(RpcError::Fenced { got: token, current }));
+                    return;
+                }
                 let until_ms = self.clock.now_ms() + self.config.slot_timeout.as_millis() as i64;
+                let others = !self.slots.occupied_by(job).is_empty();
                 let allocated = self.slots.allocate(slot, job, allocation, until_ms);
                 if allocated.is_ok() {
-                    self.tokens.insert(job, token);
+                    if others {
+                        let leader = Leader { token, gateway: gateway.clone() };
+                        self.follow_job_master(job, leader);
+                    } else {
+                        let leader = Leader { token, gateway: gateway.clone() };
+                        self.job_masters.follow(job, leader);
+                        self.accepted_by.insert(job, token);
+                    }
                     self.heard_ms.insert(job, self.clock.now_ms());
-                    self.job_masters.lock().insert(job, gateway.clone());
-                    self.offer(SlotOffer { allocation, slot }, gateway);
+                    self.offer(SlotOffer { allocation, slot }, token, gateway);
                 }
                 let answer = allocated.map_err(|e| RpcError::Rejected(e.to_string()));
                 // Who asked may have gone; the slot's time-out cleans up.
@@ -309,9 +416,9 @@ impl TaskExecutor {
                 }
             }
             Message::Event(attempt, operator, event) => {
-                if let Some(task) = self.tasks.get(&attempt)
-                    && let Err(error) = task.deliver_event(operator, event)
-                {
+                let Some(task) = self.tasks.get(&attempt) else { return };
+                self.ledger.on_event(attempt);
+                if let Err(error) = task.deliver_event(operator, event) {
                     tracing::warn!(%attempt, %error, "event lost: the task is cancelled");
                     task.cancel();
                 }
@@ -320,9 +427,18 @@ impl TaskExecutor {
                 // One that has ended needs no news.
                 let Some(task) = self.tasks.get(&attempt) else { return };
                 let told = match news {
-                    CheckpointNews::Trigger(barrier) => task.trigger_checkpoint(barrier),
-                    CheckpointNews::Complete(id) => task.checkpoint_complete(id),
-                    CheckpointNews::Aborted(id) => task.checkpoint_aborted(id),
+                    CheckpointNews::Trigger(barrier) => {
+                        self.ledger.on_trigger(attempt, barrier.checkpoint_id);
+                        task.trigger_checkpoint(barrier)
+                    }
+                    CheckpointNews::Complete(id) => {
+                        self.ledger.on_complete(attempt, id);
+                        task.checkpoint_complete(id)
+                    }
+                    CheckpointNews::Aborted(id) => {
+                        self.ledger.on_aborted(attempt, id);
+                        task.checkpoint_aborted(id)
+                    }
                 };
                 if let Err(error) = told {
                     tracing::warn!(%attempt, %error, "news lost: the task is cancelled");
@@ -331,6 +447,7 @@ impl TaskExecutor {
             }
             Message::TaskEnded(attempt) => {
                 self.tasks.remove(&attempt);
+                self.ledger.on_end(attempt);
                 if let Some((slot, allocation)) = self.slots.remove_task(attempt) {
                     self.announce_free(slot, allocation);
                 }
@@ -338,9 +455,13 @@ impl TaskExecutor {
             }
             Message::Ping(reply) => {
                 // Who asked may have gone.
-                let _ = reply.send(());
+                let _ = reply.send(Ok(()));
             }
-            Message::Unregistered => self.register(),
+            Message::Unregistered(by) => {
+                if self.manager.as_ref().is_some_and(|manager| manager.token == by) {
+                    self.register();
+                }
+            }
             Message::Heartbeat(job, named, reply) => {
                 if let Some(heard) = self.heard_ms.get_mut(&job) {
                     *heard = self.clock.now_ms();
@@ -349,7 +470,7 @@ impl TaskExecutor {
                 let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
                 let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
                 // Who asked may have gone.
-                let _ = reply.send(JobHeartbeatAnswer { metrics: metrics.collect(), missing });
+                let _ = reply.send(Ok(JobHeartbeatAnswer { metrics: metrics.collect(), missing }));
                 superfluous.into_iter().for_each(|allocation| self.free_slot(allocation));
             }
             Message::DisconnectJob(job, reason) => self.disconnect_job(job, &reason),
@@ -359,14 +480,69 @@ impl TaskExecutor {
 
     fn forget_job_without_slots(&mut self, job: JobId) {
         if self.slots.allocations_of(job).is_empty() {
-            self.job_masters.lock().remove(&job);
-            self.tokens.remove(&job);
+            self.job_masters.forget(job);
+            self.accepted_by.remove(&job);
             self.heard_ms.remove(&job);
         }
     }
 
-    fn offer(&self, offer: SlotOffer, job_master: Arc<dyn JobMasterGateway>) {
-        let gateway = Arc::new(self.handle());
+    /// Follows the JobMaster of a job that has slots here, and offers it what is in them.
+    fn follow_job_master(&mut self, job: JobId, leader: Leader<dyn JobMasterGateway>) {
+        let token = leader.token;
+        if self.accepted_by.get(&job) == Some(&token) {
+            return;
+        }
+        let is_known = self.job_masters.is_followed(job, token);
+        self.job_masters.follow(job, leader.clone());
+        self.heard_ms.insert(job, self.clock.now_ms());
+        if is_known {
+            // It is being offered.
+            return;
+        }
+        let surviving = |attempt: &ExecutionAttemptId| {
+            let state = self.tasks.get(attempt).map(TaskHandle::state);
+            // One that has ended and whose end is being told.
+            self.ledger.surviving(*attempt, state.unwrap_or(ExecutionState::Failed))
+        };
+        let occupied = self.slots.occupied_by(job).into_iter().map(|(offer, tasks)| {
+            OccupiedSlot { offer, tasks: tasks.iter().map(surviving).collect() }
+        });
+        let slots: Vec<OccupiedSlot> = occupied.collect();
+        let offered: Vec<AllocationId> = slots.iter().map(|slot| slot.offer.allocation).collect();
+        let gateway = Arc::new(self.handle(Speaker::JobMaster(job, token)));
+        let (resource, address) = (self.resource, self.network.address().clone());
+        let (mailbox, job_masters) = (self.mailbox.clone(), self.job_masters.clone());
+        self.runtimes.control.spawn(async move {
+            // As long as nobody else is followed: what it has not got it cannot take over.
+            while job_masters.is_followed(job, token) {
+                let (address, gateway) = (address.clone(), gateway.clone());
+                let offering =
+                    leader.gateway.offer_occupied_slots(resource, address, gateway, slots.clone());
+                match offering.await {
+                    Ok(accepted) => {
+                        let answer = Message::OccupiedAnswered(job, token, offered, accepted);
+                        // Without the actor there are no slots.
+                        let _ = mailbox.tell((Speaker::Own, answer)).await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::debug!(%job, %error, "occupied slots are offered again");
+                        job_masters.changed_or(OFFER_RETRY).await;
+                    }
+                }
+            }
+        });
+    }
+
+    fn offer(
+        &self,
+        offer: SlotOffer,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) {
+        let job = self.slots.owner_of(offer.allocation);
+        let speaker = job.map_or(Speaker::Own, |job| Speaker::JobMaster(job, token));
+        let gateway = Arc::new(self.handle(speaker));
         let (resource, address) = (self.resource, self.network.address().clone());
         let mailbox = self.mailbox.clone();
         let tries = self.config.slot_timeout.as_millis() / OFFER_RETRY.as_millis();
@@ -384,7 +560,8 @@ impl TaskExecutor {
                 tokio::time::sleep(OFFER_RETRY).await;
                 answer = offer_once().await;
             }
-            let _ = mailbox.tell(Message::OfferAnswered(offer.allocation, answer)).await;
+            let answered = Message::OfferAnswered(offer.allocation, answer);
+            let _ = mailbox.tell((Speaker::Own, answered)).await;
         });
     }
 
@@ -411,10 +588,10 @@ impl TaskExecutor {
         token: FencingToken,
     ) -> RpcResult<()> {
         let attempt = deployment.attempt;
-        if let Some(current) = self.tokens.get(&attempt.job)
-            && *current != token
+        if let Some(Leader { token: current, .. }) = self.job_masters.get(attempt.job)
+            && current != token
         {
-            return Err(RpcError::Fenced { got: token, current: *current });
+            return Err(RpcError::Fenced { got: token, current });
         }
         if self.tasks.contains_key(&attempt) {
             return Ok(());
@@ -439,6 +616,7 @@ impl TaskExecutor {
                 local.subtask(deployment.allocation, job, vertex, subtask)
             }),
         };
+        self.ledger.on_start(attempt, deployment.restore.as_ref().map(|r| r.checkpoint_id));
         self.tasks.insert(attempt, spawn_task(deployment, services));
         Ok(())
     }
@@ -446,7 +624,7 @@ impl TaskExecutor {
     fn shut_down(&mut self, done: oneshot::Sender<()>) {
         // Without a farewell, as when a process has gone: the end of a task that is cancelled here
         // would look like that of one that goes on elsewhere.
-        self.job_masters.lock().clear();
+        self.job_masters.forget_all();
         for task in self.tasks.values() {
             task.cancel();
         }
@@ -455,7 +633,29 @@ impl TaskExecutor {
     }
 }
 
+/// Answers a superseded leader.
+fn refuse(message: Message, fenced: RpcError) {
+    tracing::debug!(%fenced, "message of a superseded leader");
+    // Who asked may have gone; others find out by what they ask.
+    match message {
+        Message::JobMasterChanged(.., reply)
+        | Message::RequestSlot(.., reply)
+        | Message::Submit(.., reply)
+        | Message::Ping(reply) => drop(reply.send(Err(fenced))),
+        Message::Heartbeat(.., reply) => drop(reply.send(Err(fenced))),
+        _ => {}
+    }
+}
+
 impl TaskExecutorHandle {
+    async fn tell(&self, message: Message) -> RpcResult<()> {
+        self.mailbox.tell((self.speaker, message)).await
+    }
+
+    async fn ask<R>(&self, message: impl FnOnce(Reply<R>) -> Message) -> RpcResult<R> {
+        self.mailbox.ask(|reply| (self.speaker, message(reply))).await?
+    }
+
     /// Its id.
     pub fn resource(&self) -> ResourceId {
         self.resource
@@ -464,7 +664,7 @@ impl TaskExecutorHandle {
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
     pub async fn shutdown(&self) {
         // One that has ended already needs no more.
-        let _ = self.mailbox.ask(Message::Shutdown).await;
+        let _ = self.mailbox.ask(|done| (self.speaker, Message::Shutdown(done))).await;
     }
 }
 
@@ -478,13 +678,20 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         token: FencingToken,
         job_master: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
-        self.mailbox
-            .ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply))
-            .await?
+        self.ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply)).await
+    }
+
+    async fn job_master_changed(
+        &self,
+        job: JobId,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()> {
+        self.ask(|reply| Message::JobMasterChanged(job, token, job_master, reply)).await
     }
 
     async fn free_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
-        self.mailbox.tell(Message::FreeSlot(allocation, reason)).await
+        self.tell(Message::FreeSlot(allocation, reason)).await
     }
 
     async fn submit_task(
@@ -492,11 +699,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         deployment: TaskDeploymentDescriptor,
         token: FencingToken,
     ) -> RpcResult<()> {
-        self.mailbox.ask(|reply| Message::Submit(Box::new(deployment), token, reply)).await?
+        self.ask(|reply| Message::Submit(Box::new(deployment), token, reply)).await
     }
 
     async fn cancel_task(&self, attempt: ExecutionAttemptId) -> RpcResult<()> {
-        self.mailbox.tell(Message::Cancel(attempt)).await
+        self.tell(Message::Cancel(attempt)).await
     }
 
     async fn send_operator_event(
@@ -505,7 +712,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()> {
-        self.mailbox.tell(Message::Event(attempt, operator, event)).await
+        self.tell(Message::Event(attempt, operator, event)).await
     }
 
     async fn trigger_checkpoint(
@@ -514,7 +721,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         barrier: CheckpointBarrier,
     ) -> RpcResult<()> {
         let news = CheckpointNews::Trigger(barrier);
-        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+        self.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn notify_checkpoint_complete(
@@ -523,7 +730,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         checkpoint: CheckpointId,
     ) -> RpcResult<()> {
         let news = CheckpointNews::Complete(checkpoint);
-        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+        self.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn notify_checkpoint_aborted(
@@ -532,11 +739,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         checkpoint: CheckpointId,
     ) -> RpcResult<()> {
         let news = CheckpointNews::Aborted(checkpoint);
-        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+        self.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn heartbeat_from_resource_manager(&self) -> RpcResult<()> {
-        self.mailbox.ask(Message::Ping).await
+        self.ask(Message::Ping).await
     }
 
     async fn heartbeat_from_job_master(
@@ -544,10 +751,10 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         job: JobId,
         slots: Vec<AllocationId>,
     ) -> RpcResult<JobHeartbeatAnswer> {
-        self.mailbox.ask(|reply| Message::Heartbeat(job, slots, reply)).await
+        self.ask(|reply| Message::Heartbeat(job, slots, reply)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
-        self.mailbox.tell(Message::DisconnectJob(job, reason)).await
+        self.tell(Message::DisconnectJob(job, reason)).await
     }
 }

@@ -4,6 +4,7 @@
 //! tasks. It knows no operator: a task is a chain that the task crate runs.
 
 pub mod actor;
+mod ledger;
 mod reports;
 pub mod slot_table;
 
