@@ -6,31 +6,28 @@
 //! What a cluster stands on (executors, clock, transport, stores, the way to the ResourceManager)
 //! is its [`ClusterSurroundings`]: a simulation brings its own.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+mod job_manager;
+mod launcher;
+mod leading;
 
-use async_trait::async_trait;
+use std::{io, sync::Arc, time::Duration};
+
 use hurtig_cluster_api::{
-    DispatcherGateway, FencingToken, JobMasterGateway, JobMasterLauncher, JobResult,
-    ResourceManagerGateway, RpcError, RpcResult,
+    DispatcherGateway, FencingToken, JobResult, LeaderReceiver, ResourceManagerGateway, RpcResult,
+    leader,
 };
-use hurtig_dispatcher::{Dispatcher, DispatcherHandle};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
 use hurtig_graph::JobGraph;
-use hurtig_job_master::{JobMaster, JobMasterServices};
+use hurtig_high_availability::{
+    ContenderId, HighAvailabilityError, HighAvailabilityOptions, HighAvailabilityServices,
+    RetryOptions, options::BackendOptions, store::memory::MemoryBackend,
+};
 use hurtig_metrics::MetricRegistry;
 use hurtig_network::{
     MemoryTransport, NetworkConfig, NetworkEnvironment, NetworkError, NetworkUsage, TcpTransport,
     Transport,
 };
 use hurtig_operator_api::{Program, ProgramStore};
-use hurtig_resource_manager::ResourceManager;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -38,6 +35,9 @@ use hurtig_task_executor::{
 };
 use hurtig_types::{JobId, ResourceId};
 use parking_lot::Mutex;
+
+use job_manager::{JobManager, JobManagerContext, Roles, resource_manager_of, retrieve};
+pub use leading::LeadingDispatcher;
 
 /// Settings of an embedded cluster.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct MiniClusterConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`.
     pub heartbeat_timeout: Duration,
+    /// JobManagers that compete for leadership; without high availability there is one.
+    pub job_managers: u32,
     /// Copies of state on the local disk, for local recovery; `None` for none.
     pub local_state: Option<LocalStateOptions>,
     /// Makes ids of this cluster differ from those of another.
@@ -69,6 +71,7 @@ impl Default for MiniClusterConfig {
             network: NetworkConfig::default(),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
+            job_managers: 1,
             local_state: None,
             seed: 1,
         }
@@ -84,6 +87,9 @@ pub enum MiniClusterError {
     /// No data plane.
     #[error("cannot start a TaskExecutor")]
     Network(#[source] NetworkError),
+    /// No high availability.
+    #[error("cannot start a JobManager")]
+    HighAvailability(#[source] HighAvailabilityError),
     /// No place for copies of state.
     #[error("cannot start a TaskExecutor")]
     LocalState(#[source] LocalStateError),
@@ -138,57 +144,24 @@ pub struct ClusterSurroundings {
     pub stores: Arc<Stores>,
     /// The control plane.
     pub links: Arc<dyn Links>,
+    /// What survives a JobManager; `None` for a cluster with one, without high availability.
+    pub high_availability: Option<OpenServices>,
 }
+
+/// Gives each process of a cluster its services of high availability.
+pub type OpenServices = Arc<
+    dyn Fn(ContenderId) -> Result<HighAvailabilityServices, HighAvailabilityError> + Send + Sync,
+>;
 
 /// A running cluster. Dropping it ends all roles and tasks.
 pub struct MiniCluster {
-    dispatcher: DispatcherHandle,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
+    dispatcher: LeadingDispatcher,
+    context: JobManagerContext,
+    job_managers: Mutex<Vec<JobManager>>,
     executors: Mutex<Vec<(TaskExecutorHandle, NetworkEnvironment)>>,
     config: MiniClusterConfig,
-    programs: ProgramStore,
     metrics: MetricRegistry,
-    surroundings: ClusterSurroundings,
     _owned: Option<OwnedRuntimes>,
-}
-
-struct Launcher {
-    programs: ProgramStore,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
-    surroundings: ClusterSurroundings,
-    seed: u64,
-    launched: AtomicU64,
-    heartbeat_interval: Duration,
-}
-
-#[async_trait]
-impl JobMasterLauncher for Launcher {
-    async fn launch(&self, graph: JobGraph) -> RpcResult<Arc<dyn JobMasterGateway>> {
-        let job = graph.job_id;
-        let program = self
-            .programs
-            .get(job)
-            .ok_or_else(|| RpcError::NotFound(format!("the code of job {job} is not known")))?;
-        let number = self.launched.fetch_add(1, Relaxed) + 1;
-        let services = JobMasterServices {
-            program,
-            resource_manager: self
-                .surroundings
-                .links
-                .resource_manager(Caller::JobMaster(job), self.resource_manager.clone()),
-            runtimes: self.surroundings.runtimes.clone(),
-            clock: self.surroundings.clock,
-            token: FencingToken(number),
-            seed: self.seed.wrapping_add(number),
-            heartbeat_interval: self.heartbeat_interval,
-            stores: self.surroundings.stores.clone(),
-        };
-        Ok(Arc::new(JobMaster::start(graph, services)))
-    }
-
-    async fn retire(&self, job: JobId) {
-        self.programs.remove(job);
-    }
 }
 
 impl MiniCluster {
@@ -210,6 +183,7 @@ impl MiniCluster {
             transport,
             stores: Arc::new(memory_stores()),
             links: Arc::new(DirectLinks),
+            high_availability: None,
         };
         let mut cluster = control.block_on(Self::start_on(config, surroundings))?;
         cluster._owned = Some(owned);
@@ -221,35 +195,40 @@ impl MiniCluster {
         config: MiniClusterConfig,
         surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
-        let programs = ProgramStore::default();
-        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(ResourceManager::start(
-            &surroundings.runtimes,
-            surroundings.clock,
-            config.seed,
-            config.heartbeat_interval,
-            config.heartbeat_timeout,
-        ));
-        let launcher = Launcher {
-            programs: programs.clone(),
-            resource_manager: resource_manager.clone(),
-            surroundings: surroundings.clone(),
-            seed: config.seed,
-            launched: AtomicU64::new(0),
-            heartbeat_interval: config.heartbeat_interval,
-        };
-        let manager =
-            surroundings.links.resource_manager(Caller::Dispatcher, resource_manager.clone());
-        let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &surroundings.runtimes);
-        let cluster = Self {
-            dispatcher,
-            resource_manager,
-            executors: Mutex::default(),
-            programs,
-            metrics: MetricRegistry::default(),
+        let context = JobManagerContext {
             surroundings,
+            programs: ProgramStore::default(),
+            seed: config.seed,
+            heartbeat_interval: config.heartbeat_interval,
+            heartbeat_timeout: config.heartbeat_timeout,
+            directory: Arc::default(),
+        };
+        let leaders: LeaderReceiver<Roles> = match &context.surroundings.high_availability {
+            Some(open) => {
+                let services = open(contender(config.seed, u32::MAX as usize));
+                let services = services.map_err(MiniClusterError::HighAvailability)?;
+                retrieve(&context, &services)
+            }
+            None => {
+                let token = FencingToken(1);
+                let roles = Roles::start(&context, alone(&context.surroundings), token);
+                leader::fixed(token, Arc::new(roles))
+            }
+        };
+        let cluster = Self {
+            dispatcher: LeadingDispatcher { leaders },
+            context,
+            job_managers: Mutex::default(),
+            executors: Mutex::default(),
+            metrics: MetricRegistry::default(),
             config,
             _owned: None,
         };
+        if cluster.context.surroundings.high_availability.is_some() {
+            for _ in 0..cluster.config.job_managers {
+                cluster.start_job_manager()?;
+            }
+        }
         for _ in 0..cluster.config.task_executors {
             cluster.start_task_executor().await?;
         }
@@ -260,7 +239,7 @@ impl MiniCluster {
     pub async fn start_task_executor(&self) -> Result<usize, MiniClusterError> {
         let number = self.executors.lock().len();
         let resource = ResourceId((u128::from(self.config.seed) << 64) | number as u128);
-        let surroundings = &self.surroundings;
+        let surroundings = &self.context.surroundings;
         let network = NetworkEnvironment::start(
             resource,
             self.config.network.clone(),
@@ -279,10 +258,10 @@ impl MiniCluster {
                 heartbeat_interval: self.config.heartbeat_interval,
                 heartbeat_timeout: self.config.heartbeat_timeout,
             },
-            surroundings.links.resource_manager(caller, self.resource_manager.clone()),
+            self.resource_manager(caller),
             TaskExecutorServices {
                 network: network.clone(),
-                programs: self.programs.clone(),
+                programs: self.context.programs.clone(),
                 metrics: self.metrics.clone(),
                 stores: surroundings.stores.clone(),
                 local_state: local_state.map(Arc::new),
@@ -294,13 +273,48 @@ impl MiniCluster {
         Ok(number)
     }
 
+    fn resource_manager(&self, caller: Caller) -> LeaderReceiver<dyn ResourceManagerGateway> {
+        resource_manager_of(self.dispatcher.leaders.clone(), &self.context, caller)
+    }
+
+    /// Adds a JobManager that competes for leadership; returns its index. Without high availability
+    /// there can be none besides the first.
+    pub fn start_job_manager(&self) -> Result<usize, MiniClusterError> {
+        let Some(open) = &self.context.surroundings.high_availability else { return Ok(0) };
+        let mut job_managers = self.job_managers.lock();
+        let number = job_managers.len();
+        let services = open(contender(self.config.seed, number));
+        let services = services.map_err(MiniClusterError::HighAvailability)?;
+        job_managers.push(JobManager::start(number, self.context.clone(), services));
+        Ok(number)
+    }
+
+    /// The JobManager that leads, as far as it knows. For tests of failover.
+    pub fn leading_job_manager(&self) -> Option<usize> {
+        self.job_managers.lock().iter().position(JobManager::leads)
+    }
+
+    /// Ends a JobManager with its JobMasters as if its process had gone. For tests of failover.
+    pub fn kill_job_manager(&self, index: usize) {
+        if let Some(job_manager) = self.job_managers.lock().get(index) {
+            job_manager.kill();
+        }
+    }
+
+    /// Ends the JobMaster of a job as if its process had gone; false if there is none. For tests of
+    /// failover.
+    pub fn kill_job_master(&self, job: JobId) -> bool {
+        let leader = self.dispatcher.leaders.borrow().clone();
+        leader.is_some_and(|leader| leader.gateway.kill_job_master(job))
+    }
+
     /// Submits a job with its code.
     pub async fn submit(&self, graph: JobGraph, program: Arc<Program>) -> RpcResult<()> {
         let job = graph.job_id;
-        self.programs.insert(job, program);
+        self.context.programs.insert(job, program);
         let submitted = self.dispatcher.submit_job(graph).await;
         if submitted.is_err() {
-            self.programs.remove(job);
+            self.context.programs.remove(job);
         }
         submitted
     }
@@ -310,14 +324,14 @@ impl MiniCluster {
         self.dispatcher.job_result(job).await
     }
 
-    /// The Dispatcher: everything else that a client may ask.
-    pub fn dispatcher(&self) -> &DispatcherHandle {
+    /// The Dispatcher that leads: everything else that a client may ask.
+    pub fn dispatcher(&self) -> &LeadingDispatcher {
         &self.dispatcher
     }
 
     /// The executors, for clients that run beside the cluster.
     pub fn runtimes(&self) -> &Runtimes {
-        &self.surroundings.runtimes
+        &self.context.surroundings.runtimes
     }
 
     /// All metrics of the process.
@@ -335,6 +349,38 @@ impl MiniCluster {
         let executor = self.executors.lock().get(index).map(|(executor, _)| executor.clone());
         if let Some(executor) = executor {
             executor.shutdown().await;
+        }
+    }
+}
+
+/// Identifies a contender among those of its cluster.
+fn contender(seed: u64, number: usize) -> ContenderId {
+    ContenderId((u128::from(seed) << 64) | number as u128)
+}
+
+/// The services of a cluster without high availability: in memory, for as long as it lasts.
+fn alone(surroundings: &ClusterSurroundings) -> HighAvailabilityServices {
+    let options = HighAvailabilityOptions {
+        backend: BackendOptions::Memory,
+        cluster_id: "embedded".to_owned(),
+        election: hurtig_high_availability::ElectionOptions::default(),
+        retry: RetryOptions::default(),
+        // The Dispatcher remembers the last ones; more would be memory for ever.
+        delete_results: true,
+    };
+    HighAvailabilityServices::over(
+        Arc::new(MemoryBackend::default()),
+        ContenderId(1),
+        &options,
+        surroundings.clock,
+        &surroundings.runtimes.control,
+    )
+}
+
+impl Drop for MiniCluster {
+    fn drop(&mut self) {
+        for job_manager in self.job_managers.lock().iter() {
+            job_manager.kill();
         }
     }
 }
