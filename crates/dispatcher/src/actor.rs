@@ -27,7 +27,9 @@ pub(crate) enum Message {
     Lost(JobId, FencingToken, String),
     PauseOver(JobId),
     Ended(JobId, FencingToken, Box<JobResult>),
-    Clean(JobId, Box<JobResult>),
+    /// The result of a job is stored.
+    Known(JobId, Box<JobResult>),
+    Clean(JobId),
     Cancel(JobId, oneshot::Sender<RpcResult<()>>),
     Job(JobId, oneshot::Sender<RpcResult<View>>),
     All(oneshot::Sender<Vec<View>>),
@@ -179,7 +181,8 @@ impl Dispatcher {
                 }
                 Vec::new()
             }
-            Message::Clean(id, result) => {
+            Message::Clean(id) => self.table.on_clean(id),
+            Message::Known(id, result) => {
                 let result = Arc::new(*result);
                 if let Some(job) = self.jobs.get_mut(&id) {
                     for waiter in job.result_waiters.drain(..) {
@@ -187,7 +190,7 @@ impl Dispatcher {
                     }
                     job.result = Some(result);
                 }
-                self.table.on_clean(id)
+                Vec::new()
             }
             Message::Cancel(id, reply) => {
                 let known = self.table.phase(id).is_some();
@@ -368,11 +371,15 @@ impl Dispatcher {
             let ending = async {
                 let result = storage.end(result).await?;
                 let ended = (id, result.status);
-                storage.clean_up(graph.as_deref(), ended, token, &*launcher).await?;
-                Ok::<_, crate::storage::Superseded>(result)
+                let told = mailbox.clone();
+                let known = || async move {
+                    // If this actor has ended, the next one tells.
+                    let _ = told.tell(Message::Known(id, Box::new(result))).await;
+                };
+                storage.clean_up(graph.as_deref(), ended, token, &*launcher, known).await
             };
             let message = match ending.await {
-                Ok(result) => Message::Clean(id, Box::new(result)),
+                Ok(()) => Message::Clean(id),
                 Err(_) => Message::Superseded,
             };
             let _ = mailbox.tell(message).await;

@@ -19,7 +19,9 @@ use hurtig_types::{JobId, codec};
 /// Pause before the service is asked again.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the deletion of a job's files is tried; what is left then stays.
-const CLEAN_UPS: u32 = 3;
+const CLEAN_UPS: u32 = 20;
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Another Dispatcher leads.
 #[derive(Debug)]
@@ -158,12 +160,15 @@ impl JobStorage {
     }
 
     /// Deletes what a job has left but its result. `token` is above those of all its JobMasters.
-    pub(crate) async fn clean_up(
+    /// If files cannot be deleted it is tried again for some time; nobody waits for that, so
+    /// `after_first` is called behind the first try.
+    pub(crate) async fn clean_up<F: Future<Output = ()>>(
         &self,
         graph: Option<&JobGraph>,
         (job, status): (JobId, JobStatus),
         token: FencingToken,
         launcher: &dyn JobMasterLauncher,
+        after_first: impl FnOnce() -> F,
     ) -> Result<(), Superseded> {
         let register = self.services.completed_checkpoints(job, token);
         let left = certain("take a register over", || Box::pin(register.recover())).await?;
@@ -171,17 +176,26 @@ impl JobStorage {
             // Without it nobody knows what is to be kept. If it is gone, this was done before.
             tracing::debug!(job_id = %job, error = %error, "no register, so no file is deleted");
         }
+        let mut after_first = Some(after_first);
         if let (Some(graph), Ok(left)) = (graph, left) {
-            let checkpoints = left.completed;
+            let mut pause = RETRY;
             for tries_left in (0..CLEAN_UPS).rev() {
-                match launcher.retire(graph, status, checkpoints.clone()).await {
+                let retired = launcher.retire(graph, status, left.completed.clone()).await;
+                if let Some(told) = after_first.take() {
+                    told().await;
+                }
+                match retired {
                     Ok(()) => break,
                     Err(error) if tries_left == 0 => {
                         tracing::warn!(job_id = %job, %error, "files of the job are left behind");
                     }
-                    Err(_) => tokio::time::sleep(RETRY).await,
+                    Err(_) => tokio::time::sleep(pause).await,
                 }
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
+        }
+        if let Some(told) = after_first.take() {
+            told().await;
         }
         let clean =
             certain("clean up", || Box::pin(self.services.clean_up_job(job, self.leader)));

@@ -51,6 +51,11 @@ impl Launcher {
         })
     }
 
+    /// The jobs that have a JobMaster.
+    pub(crate) fn jobs(&self) -> Vec<JobId> {
+        self.running.lock().keys().copied().collect()
+    }
+
     /// Ends all JobMasters, and starts no others.
     pub(crate) fn close(&self) {
         self.closed.store(true, Release);

@@ -158,7 +158,8 @@ pub struct MiniCluster {
     dispatcher: LeadingDispatcher,
     context: JobManagerContext,
     job_managers: Mutex<Vec<JobManager>>,
-    executors: Mutex<Vec<(TaskExecutorHandle, NetworkEnvironment)>>,
+    /// By number; `None` while one is being started.
+    executors: Mutex<Vec<Option<(TaskExecutorHandle, NetworkEnvironment)>>>,
     config: MiniClusterConfig,
     metrics: MetricRegistry,
     _owned: Option<OwnedRuntimes>,
@@ -237,7 +238,11 @@ impl MiniCluster {
 
     /// Adds a TaskExecutor, which may take the place of one that has gone; returns its index.
     pub async fn start_task_executor(&self) -> Result<usize, MiniClusterError> {
-        let number = self.executors.lock().len();
+        let number = {
+            let mut executors = self.executors.lock();
+            executors.push(None);
+            executors.len() - 1
+        };
         let resource = ResourceId((u128::from(self.config.seed) << 64) | number as u128);
         let surroundings = &self.context.surroundings;
         let network = NetworkEnvironment::start(
@@ -269,7 +274,7 @@ impl MiniCluster {
             &surroundings.runtimes,
             surroundings.clock,
         );
-        self.executors.lock().push((handle, network));
+        self.executors.lock()[number] = Some((handle, network));
         Ok(number)
     }
 
@@ -299,6 +304,12 @@ impl MiniCluster {
         if let Some(job_manager) = self.job_managers.lock().get(index) {
             job_manager.kill();
         }
+    }
+
+    /// The jobs that have a JobMaster under the JobManager that leads.
+    pub fn job_masters(&self) -> Vec<JobId> {
+        let leader = self.dispatcher.leaders.borrow().clone();
+        leader.map(|leader| leader.gateway.launcher.jobs()).unwrap_or_default()
     }
 
     /// Ends the JobMaster of a job as if its process had gone; false if there is none. For tests of
@@ -341,12 +352,20 @@ impl MiniCluster {
 
     /// Memory in use by each TaskExecutor's network stack.
     pub fn network_usage(&self) -> Vec<NetworkUsage> {
-        self.executors.lock().iter().map(|(_, network)| network.usage()).collect()
+        let executors = self.executors.lock();
+        let usage = |executor: &Option<(_, NetworkEnvironment)>| match executor {
+            Some((_, network)) => network.usage(),
+            None => NetworkUsage::default(),
+        };
+        executors.iter().map(usage).collect()
     }
 
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.
     pub async fn stop_task_executor(&self, index: usize) {
-        let executor = self.executors.lock().get(index).map(|(executor, _)| executor.clone());
+        let executor = {
+            let executors = self.executors.lock();
+            executors.get(index).and_then(Option::as_ref).map(|(executor, _)| executor.clone())
+        };
         if let Some(executor) = executor {
             executor.shutdown().await;
         }

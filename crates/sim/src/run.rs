@@ -7,7 +7,7 @@ use std::{
 };
 
 use hurtig::{graph::RestoreFrom, prelude::*};
-use hurtig_cluster_api::{DispatcherGateway, JobResult, JobStatus};
+use hurtig_cluster_api::{DispatcherGateway, JobResult, JobStatus, RpcError, RpcResult};
 use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
@@ -24,6 +24,7 @@ use crate::{
     input::Input,
     programs::Plan,
     random::{Random, mix},
+    records::services,
     scenario::{Scenario, Stop, StopKind},
     store::{SCHEME_AND_HOST, SimStore},
     transport::SimTransport,
@@ -113,6 +114,7 @@ async fn simulate(
         transport: Arc::new(transport.clone()),
         stores: Arc::new(stores),
         links: Arc::new(SimLinks::new(world.clone())),
+        high_availability: scenario.job_managers.map(|_| services(world)),
     };
     let config = MiniClusterConfig {
         task_executors: scenario.task_executors,
@@ -120,6 +122,7 @@ async fn simulate(
         network: NetworkConfig { buffer_bytes: scenario.buffer_bytes, ..NetworkConfig::default() },
         heartbeat_interval: Duration::from_millis(500),
         heartbeat_timeout: Duration::from_secs(5),
+        job_managers: scenario.job_managers.unwrap_or(1),
         seed: scenario.seed | 1,
         ..MiniClusterConfig::default()
     };
@@ -210,7 +213,30 @@ async fn drive(
                     }
                 });
             }
+            Fault::KillJobMasters => kill_job_masters(&cluster, &world),
+            Fault::KillJobManager { back_after_ms } => match cluster.leading_job_manager() {
+                None => kill_job_masters(&cluster, &world),
+                Some(index) => {
+                    world.note(format_args!("JobManager {index} is killed"));
+                    cluster.kill_job_manager(index);
+                    let (cluster, world) = (cluster.clone(), world.clone());
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
+                        if let Err(error) = cluster.start_job_manager() {
+                            world.violation(format_args!("no JobManager: {error}"));
+                        }
+                    });
+                }
+            },
             _ => world.violation(format_args!("{fault:?} is not for the driver")),
+        }
+    }
+}
+
+fn kill_job_masters(cluster: &MiniCluster, world: &World) {
+    for job in cluster.job_masters() {
+        if cluster.kill_job_master(job) {
+            world.note("a JobMaster is killed");
         }
     }
 }
@@ -239,10 +265,7 @@ impl Run<'_> {
         if stop.kind == StopKind::Savepoint {
             pointer = self.savepoint(first).await?;
         }
-        self.world.note("client cancels");
-        let cancelled = self.cluster.dispatcher().cancel_job(first).await;
-        cancelled.map_err(|error| format!("cannot cancel: {error}"))?;
-        let result = self.result(first).await?;
+        let result = self.cancel(first).await?;
         if result.status != JobStatus::Canceled {
             return finished(&result);
         }
@@ -250,6 +273,22 @@ impl Run<'_> {
             pointer = self.retained(first);
         }
         self.resume(stop.then_parallelism, pointer).await
+    }
+
+    /// Cancels a job, however often it must be asked for: a JobManager that is lost takes the wish
+    /// along.
+    async fn cancel(&mut self, job: JobId) -> Result<JobResult, String> {
+        loop {
+            self.world.note("client cancels");
+            let cancelled = self.cluster.dispatcher().cancel_job(job).await;
+            if let Err(error) = cancelled.filter_lost() {
+                return Err(format!("cannot cancel: {error}"));
+            }
+            let waited = tokio::time::timeout(Duration::from_secs(2), self.cluster.result(job));
+            if let Ok(result) = waited.await {
+                return self.ended(result.map_err(|error| error.to_string())?);
+            }
+        }
     }
 
     /// Goes on from a snapshot; a store that fails meanwhile can make that fail, too.
@@ -284,11 +323,18 @@ impl Run<'_> {
                     self.kept.insert(Path::from(format!("{path}/_metadata")));
                     return Ok(Some(pointer));
                 }
-                Err(error) => self.world.note(format_args!("no savepoint: {error}")),
+                Err(error) => {
+                    if let RpcError::Unreachable { .. } = error {
+                        // Lost with its JobMaster: nobody knows what there is of it.
+                        self.store.excuse_directory(SAVEPOINTS.trim_start_matches(SCHEME_AND_HOST));
+                    }
+                    self.world.note(format_args!("no savepoint: {error}"));
+                }
             }
-            let status = dispatcher.job_status(job).await.map_err(|error| error.to_string())?;
-            if status.is_globally_terminal() {
-                return Ok(None);
+            match dispatcher.job_status(job).await {
+                Ok(status) if status.is_globally_terminal() => return Ok(None),
+                Ok(_) | Err(RpcError::Unreachable { .. }) => {}
+                Err(error) => return Err(error.to_string()),
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -349,6 +395,10 @@ impl Run<'_> {
 
     async fn result(&mut self, job: JobId) -> Result<JobResult, String> {
         let result = self.cluster.result(job).await.map_err(|error| error.to_string())?;
+        self.ended(result)
+    }
+
+    fn ended(&mut self, result: JobResult) -> Result<JobResult, String> {
         self.world.note(format_args!("job ended: {:?}", result.status));
         self.restarts += result.restarts;
         Ok(result)
@@ -381,6 +431,20 @@ impl Run<'_> {
         let alive = alive.lock().clone();
         for problem in check::resources(&self.cluster, &alive).await {
             self.world.violation(problem);
+        }
+    }
+}
+
+/// A call that was lost with its leader is no problem of the client's.
+trait FilterLost {
+    fn filter_lost(self) -> Self;
+}
+
+impl FilterLost for RpcResult<()> {
+    fn filter_lost(self) -> Self {
+        match self {
+            Err(RpcError::Unreachable { .. }) => Ok(()),
+            other => other,
         }
     }
 }

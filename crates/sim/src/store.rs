@@ -169,6 +169,11 @@ impl SimStore {
         listed.into_iter().map(|meta| meta.location).filter(|path| !excused(path)).collect()
     }
 
+    /// Whatever is beneath a directory may be left over.
+    pub fn excuse_directory(&self, directory: &str) {
+        self.watch.lock().unswept.insert(Path::from(directory));
+    }
+
     /// What a metadata file in the store names.
     pub fn named_by(&self, metadata: &Path) -> Option<BTreeSet<Path>> {
         self.watch.lock().named.get(metadata).cloned()
@@ -197,6 +202,15 @@ impl ObjectStore for SimStore {
         let excuse = |watch: &mut Watch| {
             watch.excused.insert(location.clone());
         };
+        if self.world.tears_write() {
+            excuse(&mut self.watch.lock());
+            let bytes: Vec<u8> = payload.iter().flat_map(|part| part.to_vec()).collect();
+            let part = bytes[..bytes.len() / 2].to_vec();
+            // Whether it had been there before makes no difference to the writer.
+            let _ = self.inner.put_opts(location, part.into(), options).await;
+            self.world.note(format_args!("store: has half of {location}"));
+            return Err(injected("torn"));
+        }
         self.request(excuse, async {
             let bytes: Vec<u8> = payload.iter().flat_map(|part| part.to_vec()).collect();
             let put = self.inner.put_opts(location, payload, options).await?;
