@@ -56,6 +56,8 @@ pub struct MiniClusterConfig {
     pub heartbeat_timeout: Duration,
     /// JobManagers that compete for leadership; without high availability there is one.
     pub job_managers: u32,
+    /// `high-availability.*`: what survives a JobManager; `None` for none.
+    pub high_availability: Option<HighAvailabilityOptions>,
     /// Copies of state on the local disk, for local recovery; `None` for none.
     pub local_state: Option<LocalStateOptions>,
     /// Makes ids of this cluster differ from those of another.
@@ -72,6 +74,7 @@ impl Default for MiniClusterConfig {
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
             job_managers: 1,
+            high_availability: None,
             local_state: None,
             seed: 1,
         }
@@ -178,13 +181,15 @@ impl MiniCluster {
             // Nobody to talk to: no socket is needed.
             Arc::new(MemoryTransport::default())
         };
+        let stores = Arc::new(memory_stores());
+        let high_availability = config.high_availability.clone();
         let surroundings = ClusterSurroundings {
+            high_availability: high_availability.map(|o| open_services(o, &stores, &control)),
             runtimes,
             clock: Clock::system(),
             transport,
-            stores: Arc::new(memory_stores()),
+            stores,
             links: Arc::new(DirectLinks),
-            high_availability: None,
         };
         let mut cluster = control.block_on(Self::start_on(config, surroundings))?;
         cluster._owned = Some(owned);
@@ -375,6 +380,23 @@ impl MiniCluster {
 /// Identifies a contender among those of its cluster.
 fn contender(seed: u64, number: usize) -> ContenderId {
     ContenderId((u128::from(seed) << 64) | number as u128)
+}
+
+/// Opens the services of a configuration for each contender.
+fn open_services(
+    options: HighAvailabilityOptions,
+    stores: &Arc<Stores>,
+    control: &tokio::runtime::Handle,
+) -> OpenServices {
+    let (stores, control, clock) = (stores.clone(), control.clone(), Clock::system());
+    // Memory is shared by the contenders of this process, as other places are by processes.
+    let memory = Arc::new(MemoryBackend::default());
+    Arc::new(move |me| match options.backend {
+        BackendOptions::Memory => {
+            Ok(HighAvailabilityServices::over(memory.clone(), me, &options, clock, &control))
+        }
+        _ => HighAvailabilityServices::open(&options, me, &stores, clock, &control),
+    })
 }
 
 /// The services of a cluster without high availability: in memory, for as long as it lasts.

@@ -138,7 +138,9 @@ impl Reclaim {
             self.restart(format!("{attempt} is {state:?}"));
         }
         if self.coordinated.contains(&attempt.vertex) {
-            if !self.resumable {
+            if self.latest.is_none() {
+                self.restart("there is no checkpoint that coordinators could go on from");
+            } else if !self.resumable {
                 self.restart("a coordinator cannot go on beside running tasks");
             } else if self.latest.is_none_or(|latest| !task.quiet_since.contains(&latest)) {
                 self.restart(format!(
@@ -292,3 +294,6 @@ impl JobScheduler {
         self.on_slots_offered(&ours, data_address, now_ms)
     }
 }
+
+#[cfg(test)]
+mod tests;

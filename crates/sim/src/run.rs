@@ -134,7 +134,14 @@ async fn simulate(
         }
     };
     let alive = Arc::new(Mutex::new((0..scenario.task_executors as usize).collect::<Vec<_>>()));
-    tokio::spawn(drive(struck, cluster.clone(), transport, alive.clone(), world.clone()));
+    let driver = Driver {
+        cluster: cluster.clone(),
+        transport,
+        store: store.clone(),
+        alive: alive.clone(),
+        world: world.clone(),
+    };
+    tokio::spawn(driver.run(struck));
     schedule(scenario, world);
     let mut random = Random::new(mix(scenario.seed));
     let mut input = |events| Input::draw(&mut random, scenario.splits, events, scenario.keys);
@@ -183,61 +190,74 @@ fn schedule(scenario: &Scenario, world: &World) {
 }
 
 /// Carries out the faults that are more than a change of the weather.
-async fn drive(
-    mut struck: mpsc::UnboundedReceiver<Fault>,
+struct Driver {
     cluster: Arc<MiniCluster>,
     transport: SimTransport,
+    store: SimStore,
     alive: Arc<Mutex<Vec<usize>>>,
     world: World,
-) {
-    while let Some(fault) = struck.recv().await {
-        match fault {
-            Fault::CutConnections => transport.cut_all(),
-            Fault::KillTaskExecutor { which, back_after_ms } => {
-                let index = {
-                    let mut alive = alive.lock();
-                    if alive.is_empty() {
-                        continue;
-                    }
-                    let at = (which % alive.len() as u64) as usize;
-                    alive.swap_remove(at)
-                };
-                world.note(format_args!("TE{index} is killed"));
-                cluster.stop_task_executor(index).await;
-                let (cluster, alive, world) = (cluster.clone(), alive.clone(), world.clone());
-                tokio::spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
-                    match cluster.start_task_executor().await {
-                        Ok(index) => alive.lock().push(index),
-                        Err(error) => world.violation(format_args!("no TaskExecutor: {error}")),
-                    }
-                });
-            }
-            Fault::KillJobMasters => kill_job_masters(&cluster, &world),
-            Fault::KillJobManager { back_after_ms } => match cluster.leading_job_manager() {
-                None => kill_job_masters(&cluster, &world),
-                Some(index) => {
-                    world.note(format_args!("JobManager {index} is killed"));
-                    cluster.kill_job_manager(index);
-                    let (cluster, world) = (cluster.clone(), world.clone());
-                    tokio::spawn(async move {
-                        tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
-                        if let Err(error) = cluster.start_job_manager() {
-                            world.violation(format_args!("no JobManager: {error}"));
-                        }
-                    });
-                }
-            },
-            _ => world.violation(format_args!("{fault:?} is not for the driver")),
-        }
-    }
 }
 
-fn kill_job_masters(cluster: &MiniCluster, world: &World) {
-    for job in cluster.job_masters() {
-        if cluster.kill_job_master(job) {
-            world.note("a JobMaster is killed");
+impl Driver {
+    async fn run(self, mut struck: mpsc::UnboundedReceiver<Fault>) {
+        while let Some(fault) = struck.recv().await {
+            match fault {
+                Fault::CutConnections => self.transport.cut_all(),
+                Fault::KillTaskExecutor { which, back_after_ms } => {
+                    self.kill_task_executor(which, back_after_ms).await;
+                }
+                Fault::KillJobMasters => self.kill_job_masters(),
+                Fault::KillJobManager { back_after_ms } => self.kill_job_manager(back_after_ms),
+                _ => self.world.violation(format_args!("{fault:?} is not for the driver")),
+            }
         }
+    }
+
+    async fn kill_task_executor(&self, which: u64, back_after_ms: u64) {
+        let index = {
+            let mut alive = self.alive.lock();
+            if alive.is_empty() {
+                return;
+            }
+            let at = (which % alive.len() as u64) as usize;
+            alive.swap_remove(at)
+        };
+        self.world.note(format_args!("TE{index} is killed"));
+        self.cluster.stop_task_executor(index).await;
+        let (cluster, alive) = (self.cluster.clone(), self.alive.clone());
+        let world = self.world.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
+            match cluster.start_task_executor().await {
+                Ok(index) => alive.lock().push(index),
+                Err(error) => world.violation(format_args!("no TaskExecutor: {error}")),
+            }
+        });
+    }
+
+    fn kill_job_masters(&self) {
+        self.store.on_job_masters_lost();
+        for job in self.cluster.job_masters() {
+            if self.cluster.kill_job_master(job) {
+                self.world.note("a JobMaster is killed");
+            }
+        }
+    }
+
+    fn kill_job_manager(&self, back_after_ms: u64) {
+        let Some(index) = self.cluster.leading_job_manager() else {
+            return self.kill_job_masters();
+        };
+        self.store.on_job_masters_lost();
+        self.world.note(format_args!("JobManager {index} is killed"));
+        self.cluster.kill_job_manager(index);
+        let (cluster, world) = (self.cluster.clone(), self.world.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
+            if let Err(error) = cluster.start_job_manager() {
+                world.violation(format_args!("no JobManager: {error}"));
+            }
+        });
     }
 }
 
@@ -349,8 +369,10 @@ impl Run<'_> {
             let name = parts.iter().rev().nth(1)?;
             name.as_ref().strip_prefix("chk-")?.parse::<u64>().ok()
         };
-        self.kept.extend(left.iter().cloned());
         let last = left.iter().max_by_key(|path| number(path))?;
+        // What the store refused to delete may go later.
+        let stays = |path: &&Path| *path == last || !self.store.is_excused(path);
+        self.kept.extend(left.iter().filter(stays).cloned());
         let directory = last.as_ref().trim_end_matches("/_metadata").to_owned();
         Some(format!("{SCHEME_AND_HOST}/{directory}"))
     }

@@ -43,6 +43,8 @@ struct Watch {
     excused: BTreeSet<Path>,
     /// Directories that could not be listed when they were to be swept.
     unswept: BTreeSet<Path>,
+    /// Metadata files that are being written.
+    in_flight: BTreeSet<Path>,
 }
 
 /// The store. Cloning gives another handle.
@@ -169,6 +171,30 @@ impl SimStore {
         listed.into_iter().map(|meta| meta.location).filter(|path| !excused(path)).collect()
     }
 
+    /// JobMasters are lost: what they were writing, or had written last, may be no checkpoint.
+    pub fn on_job_masters_lost(&self) {
+        let mut watch = self.watch.lock();
+        let mut last: BTreeMap<Path, (u64, Path)> = BTreeMap::new();
+        for path in watch.named.keys() {
+            let parts: Vec<_> = path.parts().collect();
+            let [.., job, directory, _] = &parts[..] else { continue };
+            let number = directory.as_ref().strip_prefix("chk-").and_then(|n| n.parse().ok());
+            let Some(number) = number else { continue };
+            let of_job = last.entry(Path::from(job.as_ref())).or_insert((0, path.clone()));
+            if of_job.0 < number {
+                *of_job = (number, path.clone());
+            }
+        }
+        let in_flight = watch.in_flight.clone();
+        watch.excused.extend(in_flight);
+        watch.excused.extend(last.into_values().map(|(_, path)| path));
+    }
+
+    /// True if a file may be left over, since the store itself has failed.
+    pub fn is_excused(&self, path: &Path) -> bool {
+        self.watch.lock().excused.contains(path)
+    }
+
     /// Whatever is beneath a directory may be left over.
     pub fn excuse_directory(&self, directory: &str) {
         self.watch.lock().unswept.insert(Path::from(directory));
@@ -187,6 +213,18 @@ impl SimStore {
     }
 }
 
+/// A write; its end is noted when this is dropped.
+struct InFlight {
+    watch: Arc<Mutex<Watch>>,
+    location: Path,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.watch.lock().in_flight.remove(&self.location);
+    }
+}
+
 #[async_trait]
 impl ObjectStore for SimStore {
     async fn put_opts(
@@ -202,6 +240,10 @@ impl ObjectStore for SimStore {
         let excuse = |watch: &mut Watch| {
             watch.excused.insert(location.clone());
         };
+        if is_metadata(location) {
+            self.watch.lock().in_flight.insert(location.clone());
+        }
+        let _done = InFlight { watch: self.watch.clone(), location: location.clone() };
         if self.world.tears_write() {
             excuse(&mut self.watch.lock());
             let bytes: Vec<u8> = payload.iter().flat_map(|part| part.to_vec()).collect();

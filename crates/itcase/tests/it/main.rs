@@ -7,6 +7,7 @@ mod connector_failures;
 mod exactly_once_files;
 mod failover;
 mod failures;
+mod leaders;
 mod partitioners;
 mod restarts;
 mod scale;
