@@ -46,6 +46,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-cli", 7),
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
+    ("hurtig-chaos", BESIDE),
     ("hurtig-itcase", BESIDE),
     ("hurtig-sim", BESIDE),
     ("xtask", BESIDE),

@@ -3,8 +3,8 @@
 //! - Only failures that tell of trouble count ([`CheckpointFailureReason::counts_as_failure`]), each
 //!   checkpoint once; a success newer than the failure clears the count.
 //! - A failed savepoint that the JobManager is to blame for changes nothing: the user sees it.
-//! - A failed savepoint that was to stop the job fails it, if a task is to blame: tasks stand still
-//!   until such a savepoint succeeds.
+//! - So does a failed savepoint that was to stop the job: tasks that it has merely suspended go on,
+//!   and those that it has drained fail by themselves.
 //!
 //! [`CheckpointFailureReason::counts_as_failure`]: hurtig_types::CheckpointFailureReason::counts_as_failure
 
@@ -12,25 +12,14 @@ use std::collections::BTreeSet;
 
 use hurtig_types::{CheckpointException, CheckpointId, CheckpointType, ExecutionAttemptId};
 
-/// Why the job has to fail.
+/// Why the job has to fail: too many failures in a row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CheckpointJobFailure {
-    /// Too many failures in a row.
-    #[error("more than {tolerable} checkpoints failed in a row, the last one because {last}")]
-    ToleranceExceeded {
-        /// How many the job survives.
-        tolerable: u32,
-        /// The last failure.
-        last: CheckpointException,
-    },
-    /// Tasks wait for a savepoint that will not come.
-    #[error("savepoint {checkpoint_id}, which was to stop the job, failed: {cause}")]
-    SynchronousSavepointFailed {
-        /// The savepoint.
-        checkpoint_id: CheckpointId,
-        /// Its failure.
-        cause: CheckpointException,
-    },
+#[error("more than {tolerable} checkpoints failed in a row, the last one because {last}")]
+pub struct CheckpointJobFailure {
+    /// How many the job survives.
+    pub tolerable: u32,
+    /// The last failure.
+    pub last: CheckpointException,
 }
 
 /// Counts failures.
@@ -70,12 +59,6 @@ impl CheckpointFailureManager {
         task: Option<ExecutionAttemptId>,
     ) -> Option<CheckpointJobFailure> {
         let in_task = task.is_some() && !cause.reason.is_pre_flight();
-        if let (true, true, Some(checkpoint_id)) =
-            (in_task, checkpoint_type.is_synchronous(), checkpoint_id)
-        {
-            let cause = cause.clone();
-            return Some(CheckpointJobFailure::SynchronousSavepointFailed { checkpoint_id, cause });
-        }
         if checkpoint_type.is_savepoint() && !in_task {
             return None;
         }
@@ -91,7 +74,7 @@ impl CheckpointFailureManager {
             return None;
         }
         self.clear();
-        Some(CheckpointJobFailure::ToleranceExceeded { tolerable, last: cause.clone() })
+        Some(CheckpointJobFailure { tolerable, last: cause.clone() })
     }
 
     fn clear(&mut self) {

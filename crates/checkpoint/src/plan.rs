@@ -5,8 +5,8 @@
 //! - Subtasks that have finished count as acknowledged. A vertex of which all have is fully
 //!   finished and will not be run again after a restore.
 //!
-//! As Flink 2.3's `DefaultCheckpointPlanCalculator`. Who of the running is triggered by message
-//! and who by barriers is decided by the pending checkpoint, since tasks may finish meanwhile.
+//! As Flink 2.3's `DefaultCheckpointPlanCalculator`; but all that run are triggered, and those that
+//! have inputs wait for barriers unless their input has ended, which they know best.
 
 use std::collections::BTreeSet;
 

@@ -24,6 +24,7 @@ use std::{
 
 use args::{Arguments, Topic};
 use clap::Parser;
+use hurtig_types::chain_text;
 use serde::Serialize;
 
 /// What a command has to say.
@@ -79,17 +80,6 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// An error with its causes.
-fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(outcome) => match print(&outcome.text) {
@@ -99,7 +89,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) => {
-            eprintln!("error: {}", describe(&*error));
+            eprintln!("error: {}", chain_text(&*error));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
+    TerminateKind,
 };
 
 use crate::{
@@ -72,6 +73,15 @@ pub trait DispatcherGateway: Send + Sync {
         job: JobId,
         directory: String,
         format: SavepointFormat,
+    ) -> RpcResult<String>;
+    /// Takes a savepoint of a job and stops the job with it; returns where the savepoint is once the
+    /// job has finished.
+    async fn stop_with_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
     ) -> RpcResult<String>;
     /// What is known of a job's checkpoints.
     async fn checkpoint_stats(&self, job: JobId) -> RpcResult<CheckpointStatsSnapshot>;
@@ -252,6 +262,15 @@ pub trait JobMasterGateway: Send + Sync {
         &self,
         directory: String,
         format: SavepointFormat,
+    ) -> RpcResult<String>;
+    /// Takes a savepoint and stops the job with it; returns where the savepoint is once the job has
+    /// finished. If the job goes on instead, the error says so, and where the savepoint is if there
+    /// is one.
+    async fn stop_with_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
     ) -> RpcResult<String>;
     /// What is known of the job's checkpoints.
     async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot>;

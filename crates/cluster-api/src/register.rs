@@ -17,6 +17,8 @@ pub struct CheckpointPointer {
     pub id: CheckpointId,
     /// Its directory, a URL.
     pub external_pointer: String,
+    /// It is the job's to delete; not so a savepoint that was to stop it.
+    pub owned: bool,
 }
 
 /// What earlier JobMasters have left.

@@ -12,6 +12,7 @@ use crate::option::{OptionPrefix, OptionSpec};
 
 pub mod checkpointing;
 pub mod cluster;
+pub mod filesystem;
 pub mod job_manager;
 pub mod metrics;
 pub mod pipeline;
@@ -27,6 +28,7 @@ static TABLES: &[&[&OptionSpec]] = &[
     checkpointing::OPTIONS,
     restart::OPTIONS,
     state::OPTIONS,
+    filesystem::OPTIONS,
     cluster::OPTIONS,
     job_manager::OPTIONS,
     rest::OPTIONS,

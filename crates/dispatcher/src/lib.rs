@@ -29,7 +29,7 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
 use hurtig_high_availability::HighAvailabilityServices;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, OperatorId, SavepointFormat};
+use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 pub use actor::Dispatcher;
 use actor::{Message, View};
@@ -161,6 +161,16 @@ impl DispatcherGateway for DispatcherHandle {
 
     async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String> {
         self.job(job).await?.trigger_checkpoint().await
+    }
+
+    async fn stop_with_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> RpcResult<String> {
+        self.job(job).await?.stop_with_savepoint(directory, format, kind).await
     }
 
     async fn trigger_savepoint(

@@ -22,6 +22,6 @@ pub mod stores;
 
 pub use error::{FileSystemError, UrlError};
 pub use recoverable::{PartFile, PendingFile, RecoverableWriter, ResumableFile, Upload};
-pub use stores::{Location, Stores, location_url};
+pub use stores::{Location, Stores, location_url, set_process_options};
 
 pub use object_store;

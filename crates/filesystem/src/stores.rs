@@ -15,6 +15,15 @@ use url::Url;
 
 use crate::error::UrlError;
 
+/// Options of stores that bring none of their own.
+static PROCESS_OPTIONS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// Sets the options of all stores of this process that bring none of their own, as the
+/// configuration has them; see [`Stores::new`]. Stores that are open already keep theirs.
+pub fn set_process_options(options: Vec<(String, String)>) {
+    *PROCESS_OPTIONS.lock() = options;
+}
+
 /// The object stores of a process.
 #[derive(Debug, Default)]
 pub struct Stores {
@@ -77,7 +86,8 @@ pub fn location_url(text: &str) -> Result<String, UrlError> {
 
 impl Stores {
     /// Stores with these options, as `object_store` names them: `aws_access_key_id`, `aws_region`,
-    /// `aws_endpoint`, ...
+    /// `aws_endpoint`, ... What they leave open is taken from the environment, as the stores' own
+    /// tools do.
     pub fn new(options: Vec<(String, String)>) -> Self {
         Self { options, open: Mutex::default() }
     }
@@ -128,7 +138,8 @@ impl Stores {
             ObjectStoreScheme::Memory => Ok(Open::with_multipart(InMemory::new())),
             #[cfg(feature = "aws")]
             ObjectStoreScheme::AmazonS3 => {
-                let mut builder = object_store::aws::AmazonS3Builder::new().with_url(url.as_str());
+                let builder = object_store::aws::AmazonS3Builder::from_env();
+                let mut builder = builder.with_url(url.as_str());
                 for (key, value) in self.known_options() {
                     builder = builder.with_config(key, value);
                 }
@@ -136,7 +147,7 @@ impl Stores {
             }
             #[cfg(feature = "gcp")]
             ObjectStoreScheme::GoogleCloudStorage => {
-                let builder = object_store::gcp::GoogleCloudStorageBuilder::new();
+                let builder = object_store::gcp::GoogleCloudStorageBuilder::from_env();
                 let mut builder = builder.with_url(url.as_str());
                 for (key, value) in self.known_options() {
                     builder = builder.with_config(key, value);
@@ -145,7 +156,7 @@ impl Stores {
             }
             #[cfg(feature = "azure")]
             ObjectStoreScheme::MicrosoftAzure => {
-                let builder = object_store::azure::MicrosoftAzureBuilder::new();
+                let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
                 let mut builder = builder.with_url(url.as_str());
                 for (key, value) in self.known_options() {
                     builder = builder.with_config(key, value);
@@ -153,19 +164,20 @@ impl Stores {
                 Ok(Open::with_multipart(builder.build()?))
             }
             _ => {
-                let options = self.options.iter().map(|(key, value)| (key, value));
-                let (store, _) = object_store::parse_url_opts(url, options)?;
+                let (store, _) = object_store::parse_url_opts(url, self.options())?;
                 Ok(Open { store: store.into(), multipart: None })
             }
         }
     }
 
+    fn options(&self) -> Vec<(String, String)> {
+        if self.options.is_empty() { PROCESS_OPTIONS.lock().clone() } else { self.options.clone() }
+    }
+
     /// The options that a kind of store knows; those of others are left to the others.
     #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
     fn known_options<K: std::str::FromStr>(&self) -> impl Iterator<Item = (K, String)> {
-        let options = self.options.iter();
-        options.filter_map(|(key, value)| {
-            Some((key.to_ascii_lowercase().parse().ok()?, value.clone()))
-        })
+        let options = self.options().into_iter();
+        options.filter_map(|(key, value)| Some((key.to_ascii_lowercase().parse().ok()?, value)))
     }
 }

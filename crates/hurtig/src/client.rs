@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 use hurtig_cluster_api::{CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobStatus};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_minicluster::MiniCluster;
-use hurtig_types::{JobId, SavepointFormat};
+use hurtig_types::{JobId, SavepointFormat, TerminateKind};
 
 use crate::{
     ExecuteError, JobExecutionResult, StreamExecutionEnvironment,
@@ -92,6 +92,31 @@ impl JobClient {
     ) -> Result<String, ExecuteError> {
         let directory = directory.to_owned();
         self.ask(self.cluster.dispatcher().trigger_savepoint(self.job, directory, format))
+    }
+
+    /// Takes a canonical savepoint beneath a directory (a URL) and stops the job with it: nothing is
+    /// processed after it, and what sinks have prepared becomes visible. Returns its URL once the
+    /// job has finished.
+    ///
+    /// To [suspend](TerminateKind::Suspend) leaves the job where it is, to be resumed. To
+    /// [drain](TerminateKind::Drain) ends its input first, so that all windows and timers fire.
+    pub fn stop_with_savepoint(
+        &self,
+        directory: &str,
+        kind: TerminateKind,
+    ) -> Result<String, ExecuteError> {
+        self.stop_with_savepoint_in(directory, SavepointFormat::Canonical, kind)
+    }
+
+    /// [`JobClient::stop_with_savepoint`] with a savepoint of that format.
+    pub fn stop_with_savepoint_in(
+        &self,
+        directory: &str,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> Result<String, ExecuteError> {
+        let (dispatcher, directory) = (self.cluster.dispatcher(), directory.to_owned());
+        self.ask(dispatcher.stop_with_savepoint(self.job, directory, format, kind))
     }
 
     /// What is known of its checkpoints: counts, the latest of each kind, a history with what each

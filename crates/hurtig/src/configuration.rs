@@ -31,6 +31,7 @@ use hurtig_types::{CheckpointConfig, key_group::MAX_PARALLELISM_LIMIT};
 use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, parameters};
 
 mod checkpoints;
+mod file_systems;
 mod local_state;
 
 pub use checkpoints::checkpoint_config;
@@ -208,6 +209,10 @@ impl Settings {
             self.cluster.heartbeat_timeout = timeout;
         }
         local_state::configure(&mut self.cluster.local_state, configuration)?;
+        let stores = file_systems::options(configuration)?;
+        if !stores.is_empty() {
+            self.object_stores = stores;
+        }
         let network = &mut self.cluster.network;
         if let Some(total) = network_memory(configuration)? {
             network.total_bytes = total;

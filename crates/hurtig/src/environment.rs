@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     /// `None`: as many as the job needs.
     pub(crate) slots: Option<u32>,
     pub(crate) cluster: MiniClusterConfig,
+    /// Options of object stores.
+    pub(crate) object_stores: Vec<(String, String)>,
     pub(crate) show_progress: bool,
     /// What the settings were taken from, before the program changed them.
     pub(crate) configuration: Configuration,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use hurtig_cluster_api::{FailureInfo, JobResult, JobStatus, RpcError, VertexDetails};
+use hurtig_filesystem::set_process_options;
 use hurtig_graph::{GraphError, JobGraph};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_minicluster::{MiniCluster, MiniClusterError};
@@ -110,6 +111,9 @@ pub(crate) fn start_cluster(
     let executors = settings.task_executors.max(1);
     let enough = slots_needed(graph).div_ceil(executors);
     let mut config = settings.cluster.clone();
+    if !settings.object_stores.is_empty() {
+        set_process_options(settings.object_stores.clone());
+    }
     config.task_executors = executors;
     config.slots_per_task_executor = settings.slots.unwrap_or(enough);
     MiniCluster::start(config)

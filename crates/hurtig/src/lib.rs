@@ -65,4 +65,6 @@ pub use hurtig_operator_api as operator;
 pub use hurtig_operators as operators;
 pub use hurtig_state_api as state;
 pub use hurtig_state_heap as state_heap;
-pub use hurtig_types::{Batch, CheckpointRetentionPolicy, RecoveryClaimMode, SavepointFormat};
+pub use hurtig_types::{
+    Batch, CheckpointRetentionPolicy, RecoveryClaimMode, SavepointFormat, TerminateKind,
+};

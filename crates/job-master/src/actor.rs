@@ -27,7 +27,7 @@ use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
     ExecutionAttemptId, FlowError, JobId, JobVertexId, OperatorId, ResourceId,
-    SavepointFormat, TaskStateSnapshot,
+    SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -35,11 +35,12 @@ use tokio::{
 };
 
 use crate::{
-    checkpoints::{Checkpoints, Effect, HeldEvent},
+    checkpoints::{Answer, Checkpoints, Effect, HeldEvent, Superseded},
     coordinators::{Coordinators, StartFrom},
     details,
     executors::{ExecutorLink, Order},
     manager::ManagerLink,
+    stop::StopRequest,
     takeover::{ATTEMPTS, Start, Takeover},
 };
 
@@ -113,6 +114,7 @@ pub(crate) enum Message {
     MetadataWritten,
     TriggerCheckpoint(oneshot::Sender<RpcResult<String>>),
     TriggerSavepoint(String, SavepointFormat, oneshot::Sender<RpcResult<String>>),
+    StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
     Cancel,
@@ -128,6 +130,7 @@ pub struct JobMaster {
     pub(crate) checkpoints: Checkpoints,
     pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
+    stop: Option<StopRequest>,
     pub(crate) services: JobMasterServices,
     pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -189,6 +192,7 @@ impl JobMaster {
             coordinators: Coordinators::default(),
             checkpoints,
             executors: BTreeMap::new(),
+            stop: None,
             services,
             mailbox,
             status,
@@ -237,14 +241,24 @@ impl JobMaster {
                 _ = heartbeat.tick() => self.beat(),
             }
         }
-        if self.superseded || self.checkpoints.shut_down(self.now()).await.is_err() {
+        let shut_down = match self.superseded {
+            true => Err(Superseded),
+            false => self.checkpoints.shut_down(self.now()).await,
+        };
+        let Ok(effects) = shut_down else {
             // The job goes on with another: nothing is told, and nothing deleted.
             tracing::info!(job_id = %self.job(), token = ?self.services.token, "superseded");
             return;
+        };
+        for effect in effects {
+            if let Effect::StopSavepoint(taken) = effect {
+                self.stop = self.stop.take().and_then(|stop| stop.on_savepoint(taken));
+            }
         }
         for link in self.executors.values() {
             link.send(Order::Disconnect);
         }
+        let status = self.scheduler.status();
         let end = JobEnd {
             result: details::result(&self.scheduler),
             details: self.details(),
@@ -252,7 +266,10 @@ impl JobMaster {
         };
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
-        self.status.send_replace(self.scheduler.status());
+        self.status.send_replace(status);
+        if let Some(stop) = self.stop.take() {
+            stop.on_end(status);
+        }
     }
 
     /// Heartbeats, with the slots that the job has on each TaskExecutor.
@@ -368,19 +385,25 @@ impl JobMaster {
             }
             Message::TriggerCheckpoint(reply) => {
                 let request = SnapshotRequest::Checkpoint { full: false };
-                let effects = self.checkpoints.request(request, reply, now);
+                let effects = self.checkpoints.request(request, Answer::User(reply), now);
                 self.effects_alone(effects)
             }
             Message::TriggerSavepoint(base, format, reply) => {
-                // Unique as long as no two savepoints of a job begin in one microsecond.
-                let unique = self.services.clock.monotonic().as_micros() as u64 ^ now as u64;
-                let request = SnapshotRequest::Savepoint {
-                    format,
-                    terminate: None,
-                    directory: self.checkpoints.savepoint_directory(&base, unique),
-                };
-                let effects = self.checkpoints.request(request, reply, now);
+                let request = self.savepoint(&base, format, None);
+                let effects = self.checkpoints.request(request, Answer::User(reply), now);
                 self.effects_alone(effects)
+            }
+            Message::StopWithSavepoint(base, format, kind, reply) => {
+                if self.stop.is_some() {
+                    // Who asked may have gone.
+                    let _ = reply.send(Err(RpcError::Rejected("the job stops already".into())));
+                    Vec::new()
+                } else {
+                    self.stop = Some(StopRequest::new(kind, reply));
+                    let request = self.savepoint(&base, format, Some(kind));
+                    let effects = self.checkpoints.request(request, Answer::Stop, now);
+                    self.effects_alone(effects)
+                }
             }
             Message::OperatorEvent(attempt, operator, event) => {
                 // Events of superseded attempts are dropped here.
@@ -463,6 +486,19 @@ impl JobMaster {
         });
     }
 
+    /// A request for a savepoint, with a directory of its own beneath `base`.
+    fn savepoint(
+        &self,
+        base: &str,
+        format: SavepointFormat,
+        terminate: Option<TerminateKind>,
+    ) -> SnapshotRequest {
+        // Unique as long as no two savepoints of a job begin in one microsecond.
+        let unique = self.services.clock.monotonic().as_micros() as u64 ^ self.now() as u64;
+        let directory = self.checkpoints.savepoint_directory(base, unique);
+        SnapshotRequest::Savepoint { format, terminate, directory }
+    }
+
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
     fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
@@ -506,6 +542,14 @@ impl JobMaster {
                 }
                 Effect::Superseded => {
                     self.superseded = true;
+                    Ok(())
+                }
+                Effect::StopSavepoint(taken) => {
+                    let stop = self.stop.take();
+                    if let (Some(stop), Ok(_)) = (&stop, &taken) {
+                        self.scheduler.on_stopping(stop.kind);
+                    }
+                    self.stop = stop.and_then(|stop| stop.on_savepoint(taken));
                     Ok(())
                 }
                 Effect::FailJob(cause, task) => {
@@ -653,6 +697,9 @@ impl JobMaster {
                     tracing::info!(
                         job_id = %self.scheduler.graph().graph.job_id, ?status, "job status changed"
                     );
+                    if status == JobStatus::Restarting {
+                        self.stop = self.stop.take().and_then(StopRequest::on_restart);
+                    }
                     // The terminal states are published with the result.
                     if !status.is_globally_terminal() {
                         self.status.send_replace(status);
@@ -740,6 +787,15 @@ impl JobMasterGateway for JobMasterHandle {
 
     async fn trigger_checkpoint(&self) -> RpcResult<String> {
         self.mailbox.ask(Message::TriggerCheckpoint).await?
+    }
+
+    async fn stop_with_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> RpcResult<String> {
+        self.mailbox.ask(|reply| Message::StopWithSavepoint(directory, format, kind, reply)).await?
     }
 
     async fn trigger_savepoint(

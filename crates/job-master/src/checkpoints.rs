@@ -38,8 +38,9 @@ use hurtig_storage::{
     location_url,
 };
 use hurtig_types::{
-    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult,
-    JobManagerTaskRestore, JobVertexId, OperatorId, RecoveryClaimMode,
+    CheckpointBarrier, CheckpointId, CheckpointType, ExecutionAttemptId, FlowError, FlowResult,
+    JobManagerTaskRestore, JobVertexId, OperatorId, RecoveryClaimMode, TerminateKind,
+    chain_text,
 };
 use tokio::sync::oneshot;
 
@@ -59,6 +60,8 @@ pub(crate) enum Effect {
     Aborted(CheckpointId, Vec<ExecutionAttemptId>),
     /// Events that had been held.
     Deliver(Vec<HeldEvent>),
+    /// What has become of the savepoint that is to stop the job: where it is.
+    StopSavepoint(Result<String, String>),
     /// Too many checkpoints have failed.
     FailJob(String, Option<ExecutionAttemptId>),
     /// Another JobMaster has taken over.
@@ -87,6 +90,15 @@ enum Written {
 
 type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Written)>;
 
+/// Who wants to know what has become of a request.
+pub(crate) enum Answer {
+    /// A user.
+    User(oneshot::Sender<RpcResult<String>>),
+    /// The JobMaster, which then waits for the job's end.
+    Stop,
+}
+
+
 /// All that is about checkpoints in one JobMaster.
 pub(crate) struct Checkpoints {
     coordinator: CheckpointCoordinator,
@@ -102,7 +114,7 @@ pub(crate) struct Checkpoints {
     /// Ends with the deletion that was begun last.
     last_discard: Option<oneshot::Receiver<()>>,
     held: BTreeMap<OperatorId, (CheckpointId, Vec<HeldEvent>)>,
-    answers: HashMap<RequestId, oneshot::Sender<RpcResult<String>>>,
+    answers: HashMap<RequestId, Answer>,
     requests: u64,
     shut_down: bool,
 }
@@ -147,14 +159,14 @@ impl Checkpoints {
         from: &RestoreFrom,
         now_ms: i64,
     ) -> FlowResult<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
-        let fail = |error: StorageError| FlowError::fatal(describe(&error));
+        let fail = |error: StorageError| FlowError::fatal(chain_text(&error));
         let pointer = location_url(&from.pointer).map_err(|error| fail(error.into()))?;
         let stored = self.storage.load(&pointer).await.map_err(fail)?;
         self.allow_non_restored_state = from.allow_non_restored_state;
         let id = stored.metadata.checkpoint_id;
         let assignment =
             assign_states(&stored.metadata, &self.topology, self.allow_non_restored_state)
-                .map_err(|error| FlowError::fatal(describe(&error)))?;
+                .map_err(|error| FlowError::fatal(chain_text(&error)))?;
         for lost in &assignment.left_behind {
             tracing::warn!(checkpoint_id = %id, operator = %lost, "state is left behind");
         }
@@ -163,7 +175,8 @@ impl Checkpoints {
         self.coordinator.take_over_max_parallelism(&assignment.max_parallelism);
         let coordinators = assignment.coordinators.clone();
         self.assignment = Some((id, assignment));
-        let pointer = CheckpointPointer { id, external_pointer: stored.external_pointer.to_string() };
+        let external_pointer = stored.external_pointer.to_string();
+        let pointer = CheckpointPointer { id, external_pointer, owned: true };
         let commands =
             self.coordinator.start_from(stored.metadata, stored.external_pointer, from.claim_mode);
         self.coordinator.on_restored(now_ms);
@@ -199,11 +212,11 @@ impl Checkpoints {
                 Ok(stored) => checkpoints.push(CompletedCheckpoint {
                     metadata: stored.metadata,
                     external_pointer: stored.external_pointer,
-                    owned: true,
+                    owned: pointer.owned,
                 }),
                 Err(error) => tracing::warn!(
                     checkpoint_id = %pointer.id,
-                    error = describe(&error),
+                    error = chain_text(&error),
                     "a completed checkpoint cannot be read, an earlier one is used"
                 ),
             }
@@ -222,7 +235,7 @@ impl Checkpoints {
         };
         let id = latest.id();
         let assignment = assign_states(&latest.metadata, &self.topology, true)
-            .map_err(|error| FlowError::fatal(describe(&error)))?;
+            .map_err(|error| FlowError::fatal(chain_text(&error)))?;
         self.topology.take_over_max_parallelism(&assignment.max_parallelism);
         self.coordinator.take_over_max_parallelism(&assignment.max_parallelism);
         let coordinators = assignment.coordinators.clone();
@@ -249,7 +262,7 @@ impl Checkpoints {
                     if tries == 0 {
                         return Err(FlowError::external(error));
                     }
-                    tracing::info!(error = describe(&error), "a checkpoint is not reachable yet");
+                    tracing::info!(error = chain_text(&error), "a checkpoint is not reachable yet");
                     tokio::time::sleep(REGISTER_RETRY).await;
                 }
             }
@@ -262,7 +275,7 @@ impl Checkpoints {
         let listed = match self.storage.list().await {
             Ok(listed) => listed,
             Err(error) => {
-                tracing::info!(error = describe(&error), "unfinished checkpoints are left for now");
+                tracing::info!(error = chain_text(&error), "unfinished checkpoints are left for now");
                 return;
             }
         };
@@ -270,6 +283,19 @@ impl Checkpoints {
         for checkpoint_id in listed.into_iter().filter(|id| *id < first_id && !named(id)) {
             let left = DiscardedPending { checkpoint_id, target: None, files: Vec::new() };
             self.discard(async move |storage| storage.discard_pending(&left).await);
+        }
+    }
+
+    /// The latest completed snapshot was to stop the job.
+    pub(crate) fn was_stopping(&self) -> Option<TerminateKind> {
+        let latest = self.coordinator.completed().latest()?;
+        // One that the job was started from has stopped another.
+        if latest.metadata.job != self.topology.job {
+            return None;
+        }
+        match latest.metadata.checkpoint_type {
+            CheckpointType::Savepoint { terminate, .. } => terminate,
+            _ => None,
         }
     }
 
@@ -311,7 +337,7 @@ impl Checkpoints {
         let id = latest.id();
         if self.assignment.as_ref().is_none_or(|(known, _)| *known != id) {
             let assignment = assign_states(&latest.metadata, &self.topology, true)
-                .map_err(|error| FlowError::fatal(describe(&error)))?;
+                .map_err(|error| FlowError::fatal(chain_text(&error)))?;
             self.assignment = Some((id, assignment));
         }
         self.coordinator.on_restored(now_ms);
@@ -341,7 +367,7 @@ impl Checkpoints {
     pub(crate) fn request(
         &mut self,
         request: SnapshotRequest,
-        answer: oneshot::Sender<RpcResult<String>>,
+        answer: Answer,
         now_ms: i64,
     ) -> Vec<Effect> {
         self.requests += 1;
@@ -483,10 +509,15 @@ impl Checkpoints {
                     effects.push(Effect::FailJob(cause.to_string(), task));
                 }
                 Command::CompleteRequest { request, result } => {
-                    if let Some(answer) = self.answers.remove(&request) {
-                        let result = result.map(|completed| completed.external_pointer.to_string());
-                        // Who asked may have gone.
-                        let _ = answer.send(result.map_err(|e| RpcError::Rejected(e.to_string())));
+                    let result = result.map(|completed| completed.external_pointer.to_string());
+                    let result = result.map_err(|error| error.to_string());
+                    match self.answers.remove(&request) {
+                        Some(Answer::User(answer)) => {
+                            // Who asked may have gone.
+                            let _ = answer.send(result.map_err(RpcError::Rejected));
+                        }
+                        Some(Answer::Stop) => effects.push(Effect::StopSavepoint(result)),
+                        None => {}
                     }
                 }
                 Command::ShutDown => self.shut_down = true,
@@ -501,19 +532,23 @@ impl Checkpoints {
     /// Writes the metadata of a checkpoint, then its pointer, which completes it.
     fn complete(&mut self, metadata: Arc<CheckpointMetadata>, target: Option<Arc<str>>) {
         let subsumed = self.coordinator.subsumed_by(&metadata);
+        let is_users = metadata.checkpoint_type.is_savepoint();
         let limit = CheckpointId(self.coordinator.next_id().0 + RESERVED_IDS);
         let (storage, register) = (self.storage.clone(), self.register.clone());
         let mailbox = self.mailbox.clone();
         self.writing = Some(self.runtimes.control.spawn(async move {
             let written = match storage.write_metadata(&metadata, target.as_deref()).await {
                 // A savepoint is the user's.
-                Ok(directory) if metadata.checkpoint_type.is_savepoint() => {
+                // A savepoint is the user's; but what was committed for one that stops the job must
+                // not be repeated, so that the next JobMaster has to know it.
+                Ok(directory) if is_users && !metadata.checkpoint_type.is_synchronous() => {
                     Written::Complete(directory, None)
                 }
                 Ok(directory) => {
                     let pointer = CheckpointPointer {
                         id: metadata.checkpoint_id,
                         external_pointer: directory.to_string(),
+                        owned: !is_users,
                     };
                     let add = || register.add(pointer.clone(), subsumed.clone(), limit);
                     match registered(&mailbox, add).await {
@@ -522,7 +557,7 @@ impl Checkpoints {
                         Err(_) => Written::Superseded,
                     }
                 }
-                Err(error) => Written::Failed(describe(&error)),
+                Err(error) => Written::Failed(chain_text(&error)),
             };
             tokio::spawn(async move {
                 // A JobMaster that has ended has waited for the file itself.
@@ -558,7 +593,7 @@ impl Checkpoints {
                     let _ = before.await;
                 }
                 if let Err(error) = deleting.await {
-                    tracing::warn!(error = describe(&error), "state could not be deleted");
+                    tracing::warn!(error = chain_text(&error), "state could not be deleted");
                 }
             },
             &self.runtimes.control,
@@ -567,10 +602,11 @@ impl Checkpoints {
         while self.discards.try_join_next().is_some() {}
     }
 
-    /// The job has ended: checkpoints under way come to their end. Completed ones stay until the
+    /// The job has ended: checkpoints under way come to their end. Returns what has become of the
+    /// last snapshots; there are no tasks any more that could be told. Completed ones stay until the
     /// job's result is stored (see [`crate::clean_up`]): else the loss of this process meanwhile
     /// would leave a job that has neither result nor checkpoint.
-    pub(crate) async fn shut_down(&mut self, now_ms: i64) -> Result<(), Superseded> {
+    pub(crate) async fn shut_down(&mut self, now_ms: i64) -> Result<Vec<Effect>, Superseded> {
         let mut effects = self.on(|coordinator| coordinator.shut_down(JobStatus::Suspended, now_ms));
         while !self.shut_down && self.writing.is_some() {
             effects.extend(self.on_metadata(now_ms).await);
@@ -579,7 +615,7 @@ impl Checkpoints {
             return Err(Superseded);
         }
         while self.discards.join_next().await.is_some() {}
-        Ok(())
+        Ok(effects)
     }
 }
 
@@ -611,15 +647,4 @@ pub(crate) async fn registered<'a, R>(
             reason: "it has ended".to_owned(),
         }),
     }
-}
-
-/// An error with its causes.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -35,7 +35,7 @@ pub async fn clean_up(
             Ok(stored) => checkpoints.push(CompletedCheckpoint {
                 metadata: stored.metadata,
                 external_pointer: stored.external_pointer,
-                owned: true,
+                owned: pointer.owned,
             }),
             // Deleted already, or damaged: nothing tells what belongs to it.
             Err(error) if error.is_damage() => {}

@@ -12,6 +12,7 @@ mod coordinators;
 mod details;
 mod executors;
 mod manager;
+mod stop;
 mod takeover;
 
 pub use cleanup::clean_up;

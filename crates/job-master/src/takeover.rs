@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hurtig_cluster_api::{Mailbox, OccupiedSlot, RpcError};
 use hurtig_scheduler::{Command, JobScheduler, Reclaim, Verdict};
-use hurtig_types::{AllocationId, CheckpointId, FlowError, FlowResult, ResourceId};
+use hurtig_types::{AllocationId, CheckpointId, FlowError, FlowResult, ResourceId, TerminateKind};
 
 use crate::{
     JobMaster,
@@ -81,6 +81,11 @@ impl JobMaster {
             (None, Some(from)) => Some(self.checkpoints.start_from(from, now).await?),
             (None, None) => None,
         };
+        if let Some(TerminateKind::Drain) = self.checkpoints.was_stopping() {
+            // Its windows have fired with what there was: going on would make them fire again.
+            let problem = "its JobMaster was lost while it was being drained";
+            return Err(FlowError::fatal(problem));
+        }
         if states.is_some() {
             self.scheduler.take_over_max_parallelism(self.checkpoints.max_parallelism());
         }
@@ -100,7 +105,12 @@ impl JobMaster {
     /// Waits for offers.
     pub(crate) fn begin_takeover(&mut self, states: Option<CoordinatorStates>) {
         let resumable = self.coordinators.can_resume(states.as_ref());
-        let reclaim = Reclaim::new(self.scheduler.graph(), self.checkpoints.latest(), resumable);
+        let latest = self.checkpoints.latest();
+        let mut reclaim = Reclaim::new(self.scheduler.graph(), latest, resumable);
+        if self.checkpoints.was_stopping().is_some() {
+            // Some may have finished where they stood, and must go on all the same.
+            reclaim.must_restart("the job was being stopped");
+        }
         self.takeover =
             Some(Takeover { reclaim, states, slots: BTreeMap::new(), in_grace: false });
         self.wake_after(self.services.takeover_timeout);

@@ -13,7 +13,7 @@ use hurtig_cluster_api::{
 use hurtig_dispatcher::DispatcherHandle;
 use hurtig_graph::JobGraph;
 use hurtig_metrics::AccumulatorValue;
-use hurtig_types::{JobId, OperatorId, SavepointFormat};
+use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 use crate::job_manager::Roles;
 
@@ -94,6 +94,16 @@ impl DispatcherGateway for LeadingDispatcher {
         format: SavepointFormat,
     ) -> RpcResult<String> {
         self.leader().await?.trigger_savepoint(job, directory, format).await
+    }
+
+    async fn stop_with_savepoint(
+        &self,
+        job: JobId,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> RpcResult<String> {
+        self.leader().await?.stop_with_savepoint(job, directory, format, kind).await
     }
 
     async fn checkpoint_stats(&self, job: JobId) -> RpcResult<CheckpointStatsSnapshot> {

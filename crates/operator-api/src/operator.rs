@@ -181,7 +181,14 @@ pub trait Operator: Send {
         false
     }
 
-    /// Input `input` has ended.
+    /// The savepoint that stops the job is complete, and nothing will be processed any more.
+    /// [`Progress::More`] while what became visible with it is still under way in the background; it
+    /// posts the context's signal when that changes.
+    fn stop(&mut self) -> FlowResult<Progress> {
+        Ok(Progress::Done)
+    }
+
+    /// Input `input` has ended. For a source: it is polled no more.
     fn end_input(&mut self, input: usize, out: &mut dyn Output) -> FlowResult<Progress> {
         let _ = (input, out);
         Ok(Progress::Done)

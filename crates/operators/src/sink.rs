@@ -101,15 +101,8 @@ impl<S: Sink> SinkOperator<S> {
             }
         }
         if self.end == End::Committing {
-            self.commits.drive()?;
-            if self.commits.is_committing() {
+            if self.commits.complete()? == Progress::More {
                 return Ok(Progress::More);
-            }
-            if !self.commits.again.is_empty() {
-                let left = self.commits.again.len();
-                let problem =
-                    format!("{left} committables were refused, and no checkpoint follows");
-                return Err(FlowError::external(problem));
             }
             self.end = End::Finished;
         }
@@ -237,6 +230,10 @@ impl<S: Sink> Operator for SinkOperator<S> {
         self.commits.add(complete.into_values().flatten().collect())
     }
 
+    fn stop(&mut self) -> FlowResult<Progress> {
+        self.commits.complete()
+    }
+
     fn finish(&mut self, _: &mut dyn Output) -> FlowResult<Progress> {
         self.writer()?.flush(true).map_err(FlowError::external)?;
         self.end = End::Flushing;
@@ -289,6 +286,20 @@ impl<C: Clone> Commits<C> {
             self.waiting.extend(committables);
         }
         self.drive()
+    }
+
+    /// Goes on until everything is committed: no checkpoint follows with which to try again.
+    fn complete(&mut self) -> FlowResult<Progress> {
+        self.drive()?;
+        if self.is_committing() {
+            return Ok(Progress::More);
+        }
+        if self.again.is_empty() {
+            return Ok(Progress::Done);
+        }
+        let left = self.again.len();
+        let problem = format!("{left} committables were refused, and no checkpoint follows");
+        Err(FlowError::external(problem))
     }
 
     fn is_busy(&self) -> bool {

@@ -193,11 +193,7 @@ impl<S: Source> Operator for SourceOperator<S> {
         match status {
             ReadStatus::More => Ok(SourcePoll::More),
             ReadStatus::Wait { until_ms } => Ok(SourcePoll::Wait { until_ms }),
-            ReadStatus::NeedSplit if self.no_more_splits => {
-                let running = self.running.as_mut().ok_or_else(not_open)?;
-                running.announcer.announce(MAX_TIMESTAMP, out)?;
-                Ok(SourcePoll::Ended)
-            }
+            ReadStatus::NeedSplit if self.no_more_splits => Ok(SourcePoll::Ended),
             ReadStatus::NeedSplit => {
                 if !self.waiting_for_split {
                     self.waiting_for_split = true;
@@ -248,6 +244,12 @@ impl<S: Source> Operator for SourceOperator<S> {
         let splits = ListStateData { name: SPLITS.to_owned(), mode, elements: elements? };
         let meta = StateMeta::of_elements::<S::Split>(SPLITS, mode);
         Ok(Captured { operator_states: vec![splits], metas: vec![meta], ..Captured::default() })
+    }
+
+    fn end_input(&mut self, _: usize, out: &mut dyn Output) -> FlowResult<Progress> {
+        let running = self.running.as_mut().ok_or_else(not_open)?;
+        running.announcer.announce(MAX_TIMESTAMP, out)?;
+        Ok(Progress::Done)
     }
 
     fn close(&mut self) -> FlowResult {

@@ -22,7 +22,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::Accumulators;
-use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId, ResourceId};
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId, ResourceId, TerminateKind};
 
 use crate::{
     deployment::describe,
@@ -88,6 +88,8 @@ pub struct JobScheduler {
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
     pub(crate) restarting: BTreeSet<usize>,
+    /// The savepoint that stops the job is complete.
+    stopping: Option<TerminateKind>,
     pub(crate) restart_at_ms: i64,
     slot_round: u32,
     waiting_for_slots: bool,
@@ -115,6 +117,7 @@ impl JobScheduler {
             root_failure: None,
             restarts: 0,
             restarting: BTreeSet::new(),
+            stopping: None,
             restart_at_ms: 0,
             slot_round: 0,
             waiting_for_slots: false,
@@ -338,8 +341,11 @@ impl JobScheduler {
             return;
         }
         self.remember(failure.clone());
+        let stopping = self.stopping.take();
         let delay = match failure.class {
             FailureClass::Fatal => None,
+            // Its windows have fired with what there was: going on would make them fire again.
+            _ if stopping == Some(TerminateKind::Drain) => None,
             _ => self.backoff.on_failure(now_ms),
         };
         let Some(delay_ms) = delay else {
@@ -347,9 +353,13 @@ impl JobScheduler {
             return;
         };
         self.restarts += 1;
-        self.restarting.insert(region);
         self.set_status(JobStatus::Restarting, now_ms, commands);
-        self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
+        let all = 0..self.graph.regions().len();
+        let regions = if stopping.is_some() { all } else { region..region + 1 };
+        for region in regions {
+            self.restarting.insert(region);
+            self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
+        }
         let at_ms = now_ms.saturating_add_unsigned(delay_ms);
         self.restart_at_ms = self.restart_at_ms.max(at_ms);
         commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
@@ -381,6 +391,13 @@ impl JobScheduler {
             *root = failure.clone();
             self.remember(failure);
         }
+    }
+
+    /// The savepoint that stops the job is complete: tasks finish where they stand. If one fails
+    /// instead, all start over with it, since those that have finished are not at their end; a job
+    /// that was drained fails.
+    pub fn on_stopping(&mut self, kind: TerminateKind) {
+        self.stopping = Some(kind);
     }
 
     /// Fails the job; the first reason is kept, unless it is that an input was lost and the reason

@@ -101,6 +101,11 @@ impl Reclaim {
         self.found.values()
     }
 
+    /// The tasks must restart, whatever is found.
+    pub fn must_restart(&mut self, reason: &str) {
+        self.restart(reason);
+    }
+
     fn restart(&mut self, reason: impl Into<String>) {
         if self.verdict == Verdict::Wait {
             self.verdict = Verdict::Restart(reason.into());

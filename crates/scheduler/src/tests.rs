@@ -8,7 +8,7 @@ use hurtig_graph::{
     DistributionPattern, IntermediateDataSet, JobConfig, JobEdge, JobGraph, JobVertex,
     RestartStrategyConfig, ShipStrategy,
 };
-use hurtig_types::{AllocationId, EdgeId, JobId, JobVertexId, ResourceId};
+use hurtig_types::{AllocationId, EdgeId, JobId, JobVertexId, ResourceId, TerminateKind};
 
 use crate::{Command, JobScheduler, SchedulerTimer};
 
@@ -160,6 +160,42 @@ fn only_the_failed_region_restarts() {
         scheduler.graph().executions().iter().map(|e| e.attempt.attempt).collect();
     assert_eq!(attempts, [1, 0, 1, 0]);
     assert_eq!(scheduler.restarts(), 1);
+}
+
+#[test]
+fn all_regions_restart_if_a_task_fails_while_the_job_stops() {
+    let twice = RestartStrategyConfig::FixedDelay { attempts: 2, delay_ms: 10 };
+    let mut scheduler = scheduler(DistributionPattern::Pointwise, twice);
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 0);
+    run_all(&mut scheduler, 1);
+    scheduler.on_stopping(TerminateKind::Suspend);
+    // The first region ends where it stands.
+    report(&mut scheduler, 0, ExecutionState::Finished, 2);
+    report(&mut scheduler, 2, ExecutionState::Finished, 2);
+    let commands = report(&mut scheduler, 1, ExecutionState::Failed, 3);
+    assert_eq!(cancelled(&commands), 1);
+    report(&mut scheduler, 3, ExecutionState::Canceled, 4);
+    let commands = scheduler.on_timer(SchedulerTimer::Restart, 100);
+    assert_eq!(count(&commands, |c| matches!(c, Command::ResetSubtask { .. })), 4);
+    assert_eq!(deployed(&commands), 4);
+    // From then on the job runs as before.
+    run_all(&mut scheduler, 101);
+    let commands = report(&mut scheduler, 1, ExecutionState::Failed, 102);
+    assert_eq!(cancelled(&commands), 1);
+    report(&mut scheduler, 3, ExecutionState::Canceled, 103);
+    assert_eq!(deployed(&scheduler.on_timer(SchedulerTimer::Restart, 200)), 2);
+}
+
+#[test]
+fn a_drained_job_does_not_start_over() {
+    let mut scheduler = scheduler(DistributionPattern::Pointwise, fixed_delay());
+    scheduler.start(0);
+    offer(&mut scheduler, &[1, 2], 0);
+    run_all(&mut scheduler, 1);
+    scheduler.on_stopping(TerminateKind::Drain);
+    fail(&mut scheduler, 1, FailureClass::User, 2);
+    assert_eq!(scheduler.status(), JobStatus::Failing);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
+    TerminateKind,
 };
 use parking_lot::Mutex;
 
@@ -384,6 +385,15 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         format: SavepointFormat,
     ) -> RpcResult<String> {
         self.inner.trigger_savepoint(directory, format).await
+    }
+
+    async fn stop_with_savepoint(
+        &self,
+        directory: String,
+        format: SavepointFormat,
+        kind: TerminateKind,
+    ) -> RpcResult<String> {
+        self.inner.stop_with_savepoint(directory, format, kind).await
     }
 
     async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot> {

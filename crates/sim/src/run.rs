@@ -12,7 +12,7 @@ use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
 use hurtig_network::NetworkConfig;
-use hurtig_types::{CheckpointRetentionPolicy, JobId, SavepointFormat};
+use hurtig_types::{CheckpointRetentionPolicy, JobId, SavepointFormat, TerminateKind};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -281,6 +281,12 @@ impl Run<'_> {
             self.restarts += result.restarts;
             return finished(&result);
         }
+        if stop.kind == StopKind::Suspend {
+            return match self.suspend(first).await? {
+                Some(pointer) => self.resume(stop.then_parallelism, Some(pointer)).await,
+                None => finished(&self.result(first).await?),
+            };
+        }
         let mut pointer = None;
         if stop.kind == StopKind::Savepoint {
             pointer = self.savepoint(first).await?;
@@ -339,25 +345,81 @@ impl Run<'_> {
             {
                 Ok(pointer) => {
                     self.world.note(format_args!("savepoint {pointer}"));
-                    let path = pointer.trim_start_matches(SCHEME_AND_HOST);
-                    self.kept.insert(Path::from(format!("{path}/_metadata")));
+                    self.keep(&pointer);
                     return Ok(Some(pointer));
                 }
                 Err(error) => {
                     if let RpcError::Unreachable { .. } = error {
-                        // Lost with its JobMaster: nobody knows what there is of it.
-                        self.store.excuse_directory(SAVEPOINTS.trim_start_matches(SCHEME_AND_HOST));
+                        self.lose_savepoint();
                     }
                     self.world.note(format_args!("no savepoint: {error}"));
                 }
             }
-            match dispatcher.job_status(job).await {
-                Ok(status) if status.is_globally_terminal() => return Ok(None),
-                Ok(_) | Err(RpcError::Unreachable { .. }) => {}
-                Err(error) => return Err(error.to_string()),
+            if self.has_ended(job).await? {
+                return Ok(None);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Stops a job with a savepoint, however often that must be asked for; `None` if it has come to
+    /// its end.
+    async fn suspend(&mut self, job: JobId) -> Result<Option<String>, String> {
+        let mut lost = false;
+        loop {
+            self.world.note("client stops the job with a savepoint");
+            let (directory, kind) = (SAVEPOINTS.to_owned(), TerminateKind::Suspend);
+            let format = SavepointFormat::Canonical;
+            let dispatcher = self.cluster.dispatcher();
+            match dispatcher.stop_with_savepoint(job, directory, format, kind).await {
+                Ok(pointer) => {
+                    self.world.note(format_args!("stopped with savepoint {pointer}"));
+                    self.keep(&pointer);
+                    let result = self.result(job).await?;
+                    return finished(&result).map(|()| Some(pointer));
+                }
+                Err(error) => {
+                    if let RpcError::Unreachable { .. } = error {
+                        self.lose_savepoint();
+                        lost = true;
+                    }
+                    let error = error.to_string();
+                    self.world.note(format_args!("not stopped: {error}"));
+                    // A savepoint that the job goes on from is told of.
+                    let taken = error.split_once("the savepoint ").map(|(_, rest)| rest);
+                    let pointer = taken.and_then(|rest| rest.split_once(" was taken"));
+                    pointer.into_iter().for_each(|(pointer, _)| self.keep(pointer));
+                }
+            }
+            if self.has_ended(job).await? {
+                // Whether by itself or by a savepoint whose answer was lost: what came behind the
+                // last one is taken back and done again.
+                let last = self.store.last_metadata_beneath(SAVEPOINTS).filter(|_| lost);
+                let result = self.result(job).await?;
+                return finished(&result).map(|()| last);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn has_ended(&self, job: JobId) -> Result<bool, String> {
+        match self.cluster.dispatcher().job_status(job).await {
+            Ok(status) => Ok(status.is_globally_terminal()),
+            Err(RpcError::Unreachable { .. }) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The answer to a request for a savepoint was lost with a JobMaster: nobody knows what there is
+    /// of it.
+    fn lose_savepoint(&self) {
+        self.store.excuse_directory(SAVEPOINTS.trim_start_matches(SCHEME_AND_HOST));
+    }
+
+    /// A savepoint is the client's: it may be there at the end.
+    fn keep(&mut self, pointer: &str) {
+        let path = pointer.trim_start_matches(SCHEME_AND_HOST);
+        self.kept.insert(Path::from(format!("{path}/_metadata")));
     }
 
     /// The last checkpoint that a job has left behind.

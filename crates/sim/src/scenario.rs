@@ -17,6 +17,8 @@ pub enum StopKind {
     Savepoint,
     /// A cancellation that retains the last checkpoint.
     RetainedCheckpoint,
+    /// A savepoint with which the job stops, so that nothing is processed behind it.
+    Suspend,
 }
 
 /// A stop in the middle.
@@ -117,7 +119,11 @@ impl Scenario {
         };
         let stop = random.permille(350).then(|| Stop {
             at_ms: random.between(100, 4_000),
-            kind: *random.pick(&[StopKind::Savepoint, StopKind::RetainedCheckpoint]),
+            kind: *random.pick(&[
+                StopKind::Savepoint,
+                StopKind::RetainedCheckpoint,
+                StopKind::Suspend,
+            ]),
             then_parallelism,
         });
         Self {

@@ -45,6 +45,8 @@ struct Watch {
     unswept: BTreeSet<Path>,
     /// Metadata files that are being written.
     in_flight: BTreeSet<Path>,
+    /// Metadata files in the order in which they were written.
+    written: Vec<Path>,
 }
 
 /// The store. Cloning gives another handle.
@@ -119,7 +121,9 @@ impl SimStore {
                 self.world.violation(format_args!("{path} names {file}, which is not there"));
             }
         }
-        self.watch.lock().named.insert(path.clone(), named);
+        let mut watch = self.watch.lock();
+        watch.written.push(path.clone());
+        watch.named.insert(path.clone(), named);
     }
 
     async fn delete_one(&self, path: Path) -> Result<Path> {
@@ -188,6 +192,16 @@ impl SimStore {
         let in_flight = watch.in_flight.clone();
         watch.excused.extend(in_flight);
         watch.excused.extend(last.into_values().map(|(_, path)| path));
+    }
+
+    /// The snapshot that was completed last beneath a directory (a URL).
+    pub fn last_metadata_beneath(&self, directory: &str) -> Option<String> {
+        let directory = path_of(directory);
+        let watch = self.watch.lock();
+        let there = |path: &&Path| path.prefix_matches(&directory) && watch.named.contains_key(*path);
+        let last = watch.written.iter().rev().find(there)?;
+        let snapshot = last.as_ref().trim_end_matches(METADATA_FILE).trim_end_matches('/');
+        Some(format!("{SCHEME_AND_HOST}/{snapshot}"))
     }
 
     /// True if a file may be left over, since the store itself has failed.

@@ -98,13 +98,7 @@ fn names(known: &[String]) -> String {
 impl StateProcessorError {
     /// The error with its causes, on one line.
     pub fn chain_text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
+        hurtig_types::chain_text(self)
     }
 }
 

@@ -364,6 +364,15 @@ impl OperatorChain {
         })
     }
 
+    /// The job stops; true once no operator has anything left to make visible.
+    pub fn stop(&mut self) -> FlowResult<bool> {
+        let mut done = true;
+        for index in 0..self.nodes.len() {
+            done &= self.call(index, |operator, _| operator.stop())? == Progress::Done;
+        }
+        Ok(done)
+    }
+
     /// Tells all operators that a checkpoint has failed.
     pub fn checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> FlowResult {
         (0..self.nodes.len()).try_for_each(|index| {

@@ -31,7 +31,7 @@ use hurtig_types::{
     Alignment, CheckpointBarrier, CheckpointException, CheckpointFailureReason, CheckpointId,
     CheckpointMetrics, CheckpointOptions, ExecutionAttemptId, FlowResult, KeyGroupRange,
     KeyedStateHandle, OperatorStateHandle, OperatorSubtaskState, SnapshotProgress, StateFile,
-    TaskStateSnapshot,
+    TaskStateSnapshot, chain_text,
     snapshot::{PartitionedState, StatePartition},
 };
 use tokio::sync::mpsc;
@@ -178,6 +178,11 @@ impl TaskCheckpoints {
     pub(crate) fn finished_on_restore(&mut self) {
         self.progress = SnapshotProgress::FinishedOnRestore;
         self.operators.clear();
+    }
+
+    /// True while the operators process records.
+    pub(crate) fn operators_run(&self) -> bool {
+        self.progress == SnapshotProgress::Running
     }
 
     pub(crate) fn is_finished_on_restore(&self) -> bool {
@@ -384,7 +389,7 @@ impl TaskCheckpoints {
         self.services.runtimes.control.spawn(async move {
             let writer = |kind: String| Self::writer(&services, checkpoint, &options, &kind, false);
             let in_flight = in_flight::write(inputs, outputs, writer).await;
-            let in_flight = in_flight.map_err(|error| describe(&error));
+            let in_flight = in_flight.map_err(|error| chain_text(&error));
             let (files, problem) = written(uploads).await;
             let files = match problem.map_or(in_flight, Err) {
                 Ok(in_flight) => Ok((files, in_flight)),
@@ -545,7 +550,7 @@ async fn written(uploads: Vec<Upload>) -> (Vec<WrittenOperator>, Option<String>)
             None => Ok(None),
             Some(upload) => match upload.await {
                 Ok(Ok(file)) => Ok(Some(file)),
-                Ok(Err(error)) => Err(describe(&error)),
+                Ok(Err(error)) => Err(chain_text(&error)),
                 Err(error) => Err(error.to_string()),
             },
         }
@@ -560,15 +565,4 @@ async fn written(uploads: Vec<Upload>) -> (Vec<WrittenOperator>, Option<String>)
         files.push(WrittenOperator { keyed, lists: lists.ok().flatten() });
     }
     (files, problem)
-}
-
-/// An error with its causes.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -17,11 +17,11 @@ use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext};
 use hurtig_storage::{StateWriter, StorageError};
 use hurtig_types::{
     BoxedPayload, CheckpointId, FlowError, FlowResult, JobManagerTaskRestore, KeyGroupRange,
-    StateFile, StreamElement,
+    StateFile, StreamElement, chain_text,
     snapshot::{InputChannelState, ResultSubpartitionState},
 };
 
-use crate::{checkpoint::describe, local::StateFiles};
+use crate::local::StateFiles;
 
 /// What is in flight on the inputs of a task, while it is collected.
 pub(crate) struct Collecting {
@@ -174,15 +174,24 @@ pub(crate) async fn read(
 
 async fn read_elements(files: &StateFiles, file: &StateFile) -> FlowResult<Vec<InFlightElement>> {
     let bytes = files.read(file).await?;
-    in_flight::decode(&bytes).map_err(|error| FlowError::fatal(describe(&error)))
+    in_flight::decode(&bytes).map_err(|error| FlowError::fatal(chain_text(&error)))
 }
 
-/// Keeps the records of one subtask's key groups, by the code that partitions the edge.
+/// One gate of the task that replays.
+pub(crate) struct ReplayedGate {
+    /// The code of its edge.
+    pub(crate) edge: Arc<dyn EdgeFactory>,
+    /// Number of channels.
+    pub(crate) channels: usize,
+}
+
+/// Decodes what was in flight on the inputs, and keeps the records of one subtask's key groups, by
+/// the code that partitions the edge.
 pub(crate) struct KeyGroupFilter {
-    pub(crate) edges: Vec<Arc<dyn EdgeFactory>>,
-    pub(crate) subtask: u32,
-    pub(crate) parallelism: u32,
-    pub(crate) max_parallelism: u32,
+    gates: Vec<ReplayedGate>,
+    subtask: u32,
+    parallelism: u32,
+    max_parallelism: u32,
 }
 
 struct Own {
@@ -200,14 +209,20 @@ impl ChannelSink for Own {
 }
 
 impl KeyGroupFilter {
-    pub(crate) fn new(edges: Vec<Arc<dyn EdgeFactory>>, vertex: &JobVertex, subtask: u32) -> Self {
+    pub(crate) fn new(gates: Vec<ReplayedGate>, vertex: &JobVertex, subtask: u32) -> Self {
         let (parallelism, max_parallelism) = (vertex.parallelism, vertex.max_parallelism);
-        Self { edges, subtask, parallelism, max_parallelism }
+        Self { gates, subtask, parallelism, max_parallelism }
     }
 
-    /// The records of a batch that came through a gate which are this subtask's.
-    fn keep(&self, gate: usize, batch: BoxedPayload) -> FlowResult<Vec<BoxedPayload>> {
-        let mut partitioner = self.edges[gate].create_partitioner(&PartitionContext {
+    /// The gate that a checkpoint names, if the task has it.
+    fn gate(&self, gate: usize) -> FlowResult<&ReplayedGate> {
+        let no_gate = || FlowError::fatal(format!("records in flight are of gate {gate}"));
+        self.gates.get(gate).ok_or_else(no_gate)
+    }
+
+    /// The records of a batch that are this subtask's.
+    fn keep(&self, edge: &dyn EdgeFactory, batch: BoxedPayload) -> FlowResult<Vec<BoxedPayload>> {
+        let mut partitioner = edge.create_partitioner(&PartitionContext {
             channels: self.parallelism as usize,
             subtask: 0,
             parallelism: 1,
@@ -231,32 +246,71 @@ impl KeyGroupFilter {
         rescaled: Vec<(usize, Option<KeyGroupRange>, Vec<InFlightElement>)>,
     ) -> FlowResult<Replay> {
         let mut replay = Replay::default();
-        let edge = |gate: usize| {
-            let no_gate = || FlowError::fatal(format!("records in flight are of gate {gate}"));
-            self.edges.get(gate).ok_or_else(no_gate)
-        };
         for (gate, filter, elements) in rescaled {
+            let edge = &*self.gate(gate)?.edge;
             for element in elements {
                 let InFlightElement::Batch(bytes) = element else { continue };
-                let batch = edge(gate)?.decode(&bytes)?;
+                let batch = edge.decode(&bytes)?;
                 let kept = match filter {
-                    Some(_) => self.keep(gate, batch)?,
+                    Some(_) => self.keep(edge, batch)?,
                     None => vec![batch],
                 };
                 kept.into_iter().for_each(|b| replay.push(gate, 0, StreamElement::Batch(b)));
             }
         }
         for (gate, channel, elements) in inputs {
+            let ReplayedGate { edge, channels } = self.gate(gate)?;
+            if channel >= *channels {
+                let what = format!("records in flight are of channel {channel} of gate {gate}");
+                return Err(FlowError::fatal(format!("{what}, which has {channels}")));
+            }
             for element in elements {
                 let element = match element {
-                    InFlightElement::Batch(bytes) => {
-                        StreamElement::Batch(edge(gate)?.decode(&bytes)?)
-                    }
+                    InFlightElement::Batch(bytes) => StreamElement::Batch(edge.decode(&bytes)?),
                     InFlightElement::Control(control) => control.into(),
                 };
                 replay.push(gate, channel, element);
             }
         }
         Ok(replay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hurtig_operator_api::Partitioner;
+    use hurtig_types::{CodecError, Watermark, element::ControlElement};
+
+    use super::*;
+
+    /// Watermarks alone are replayed: no batch comes here.
+    struct NoBatches;
+
+    impl EdgeFactory for NoBatches {
+        fn create_partitioner(&self, _: &PartitionContext) -> FlowResult<Box<dyn Partitioner>> {
+            Err(FlowError::internal("nothing is partitioned"))
+        }
+
+        fn decode(&self, _: &[u8]) -> Result<BoxedPayload, CodecError> {
+            panic!("nothing is decoded")
+        }
+    }
+
+    fn replay(gate: usize, channel: usize) -> Result<usize, String> {
+        let gate_of = |channels| ReplayedGate { edge: Arc::new(NoBatches), channels };
+        let gates = vec![gate_of(1), gate_of(3)];
+        let filter = KeyGroupFilter { gates, subtask: 0, parallelism: 1, max_parallelism: 128 };
+        let watermark = InFlightElement::Control(ControlElement::Watermark(Watermark(7)));
+        let replay = filter.replay(vec![(gate, channel, vec![watermark])], Vec::new());
+        replay.map(|replay| replay.0.len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn metadata_cannot_name_a_channel_that_the_task_has_not() {
+        assert_eq!(replay(0, 0), Ok(1));
+        assert_eq!(replay(1, 2), Ok(1));
+        let error = "records in flight are of channel 1 of gate 0, which has 1";
+        assert_eq!(replay(0, 1), Err(error.to_owned()));
+        assert_eq!(replay(2, 0), Err("records in flight are of gate 2".to_owned()));
     }
 }

@@ -207,6 +207,17 @@ impl InputProcessor {
         }
     }
 
+    /// The inputs whose end was not announced yet; from here on all are taken for ended.
+    pub(crate) fn end_all(&mut self) -> Vec<usize> {
+        let inputs = self.inputs.iter_mut().enumerate();
+        let open = inputs.filter(|(_, input)| !input.ended_announced);
+        let ended = open.map(|(index, input)| {
+            input.ended_announced = true;
+            index
+        });
+        ended.collect()
+    }
+
     fn newly_ended_input(&mut self) -> Option<usize> {
         let ended = |input: &Input| input.open_gates == 0 && !input.ended_announced;
         let index = self.inputs.iter().position(ended)?;

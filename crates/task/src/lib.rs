@@ -22,6 +22,7 @@ pub mod metrics;
 mod orphans;
 mod panics;
 mod restore;
+mod stopping;
 pub mod stream_task;
 pub mod task;
 pub mod valve;

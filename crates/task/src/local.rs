@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use hurtig_storage::{LocalCopy, Stores, Superfluous, TaskLocalState, reader::read_all};
-use hurtig_types::{CheckpointBarrier, CheckpointId, FlowError, FlowResult, StateFile};
+use hurtig_types::{CheckpointBarrier, CheckpointId, FlowError, FlowResult, StateFile, chain_text};
 
-use crate::checkpoint::{CheckpointServices, describe};
+use crate::checkpoint::CheckpointServices;
 
 impl CheckpointServices {
     /// The local state, if that checkpoint has a part in it: a savepoint has not.
@@ -74,6 +74,6 @@ impl StateFiles {
             return Ok(content);
         }
         let read = read_all(&self.stores, file).await;
-        read.map_err(|error| FlowError::external(describe(&error)))
+        read.map_err(|error| FlowError::external(chain_text(&error)))
     }
 }

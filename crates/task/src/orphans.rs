@@ -6,9 +6,9 @@
 //! complete. What is missed, as when a process is killed, goes with the job.
 
 use hurtig_storage::CheckpointStorage;
-use hurtig_types::{CheckpointId, StateFile, StateScope};
+use hurtig_types::{CheckpointId, StateFile, StateScope, chain_text};
 
-use crate::checkpoint::{CheckpointServices, Written, describe};
+use crate::checkpoint::{CheckpointServices, Written};
 
 impl CheckpointServices {
     /// Deletes those of the files that were made for that checkpoint, beside the processing.
@@ -27,7 +27,7 @@ impl CheckpointServices {
         let storage = CheckpointStorage::new(self.stores.clone(), self.options.clone(), job);
         self.runtimes.control.spawn(async move {
             if let Err(error) = storage.discard_files(&urls).await {
-                tracing::warn!(error = describe(&error), "state could not be deleted");
+                tracing::warn!(error = chain_text(&error), "state could not be deleted");
             }
         });
     }

@@ -28,7 +28,7 @@ use hurtig_env::{Clock, Signal};
 use hurtig_operator_api::SourcePoll;
 use hurtig_types::{
     Alignment, CheckpointBarrier, CheckpointFailureReason, CheckpointId, FlowError, FlowResult,
-    OperatorId,
+    OperatorId, TerminateKind,
 };
 use tokio::sync::mpsc;
 
@@ -37,6 +37,7 @@ use crate::{
     checkpoint::{CheckpointReport, TaskCheckpoints, Written},
     input::{DueCheckpoint, InputProcessor, InputStep},
     metrics::TaskMetrics,
+    stopping::Stopping,
 };
 
 /// Turns between two yields.
@@ -85,6 +86,8 @@ pub struct StreamTask {
     /// A checkpoint that begins here as soon as no operator is in the middle of something; if the
     /// task has inputs, only when all of them have ended, as no barrier comes then.
     pub(crate) triggered: Option<CheckpointBarrier>,
+    /// How a savepoint that stops the job stands.
+    pub(crate) stopping: Stopping,
     /// Where what becomes of checkpoints is reported.
     pub(crate) report: Box<dyn Fn(CheckpointReport) + Send>,
     /// Posted whenever the loop should look again.
@@ -123,6 +126,10 @@ impl StreamTask {
             let turn = self.turn().await?;
             turns += 1;
             match turn {
+                Turn::Worked if self.stopping.is_complete() => {
+                    self.note_elapsed(started);
+                    return Ok(());
+                }
                 Turn::Worked => {
                     if turns % 4 == 0 {
                         let now = self.clock.monotonic();
@@ -162,7 +169,7 @@ impl StreamTask {
         self.metrics.elapsed_us.store(elapsed_us, std::sync::atomic::Ordering::Relaxed);
     }
 
-    fn check_cancelled(&self) -> FlowResult {
+    pub(crate) fn check_cancelled(&self) -> FlowResult {
         if self.cancelled.load(Acquire) { Err(FlowError::cancelled()) } else { Ok(()) }
     }
 
@@ -185,7 +192,7 @@ impl StreamTask {
         Ok(worked)
     }
 
-    fn on_mail(&mut self, mail: Mail) -> FlowResult {
+    pub(crate) fn on_mail(&mut self, mail: Mail) -> FlowResult {
         match mail {
             Mail::Event { operator, event } => self.chain.on_event(operator, &event),
             // The barrier of the same checkpoint may have come first.
@@ -199,8 +206,13 @@ impl StreamTask {
                 }
                 Ok(())
             }
-            Mail::CheckpointComplete(id) => self.checkpoints.on_complete(id, &mut self.chain),
+            Mail::CheckpointComplete(id) => {
+                self.checkpoints.on_complete(id, &mut self.chain)?;
+                self.stopping.on_complete(id);
+                Ok(())
+            }
             Mail::CheckpointAborted(id) => {
+                self.stopping.on_aborted(id)?;
                 if self.triggered.as_ref().is_some_and(|barrier| barrier.checkpoint_id == id) {
                     self.triggered = None;
                 }
@@ -229,7 +241,12 @@ impl StreamTask {
 
     async fn take_checkpoint(&mut self, due: DueCheckpoint) -> FlowResult {
         let id = due.barrier.checkpoint_id;
+        let terminate = due.barrier.options.checkpoint_type.terminate();
         self.triggered.take_if(|triggered| triggered.checkpoint_id <= id);
+        if terminate == Some(TerminateKind::Drain) && self.checkpoints.operators_run() {
+            // Boxed, since what is finished may wait for checkpoints elsewhere.
+            Box::pin(self.drain(id)).await?;
+        }
         if !self.checkpoints.is_finished_on_restore() {
             self.chain.prepare_barrier(id)?;
         }
@@ -240,6 +257,9 @@ impl StreamTask {
         }
         if let Some(report) = self.checkpoints.take(due, &mut self.chain)? {
             (self.report)(report);
+        }
+        if terminate.is_some() {
+            self.stand_still(id).await?;
         }
         let TaskInput::Gates(input) = &mut self.input else { return Ok(()) };
         input.unblock();
@@ -372,9 +392,19 @@ impl StreamTask {
         self.await_consumers().await
     }
 
-    /// Finishes the operators from head to tail, ends the outputs and waits until they are read.
+    /// Finishes the operators, ends the outputs and waits until they are read.
     async fn finish(&mut self) -> FlowResult {
         self.settle(true).await?;
+        if self.stopping.is_complete() {
+            return Ok(());
+        }
+        self.finish_operators().await?;
+        self.chain.send_end_of_input()?;
+        self.await_consumers().await
+    }
+
+    /// Finishes the operators from head to tail. Their input has ended.
+    pub(crate) async fn finish_operators(&mut self) -> FlowResult {
         for index in 0..self.chain.len() {
             if index > 0 {
                 self.chain.end_input(index, 0)?;
@@ -385,8 +415,7 @@ impl StreamTask {
             self.chain.mark_ended(index);
         }
         self.checkpoints.operators_have_finished();
-        self.chain.send_end_of_input()?;
-        self.await_consumers().await
+        Ok(())
     }
 
     /// Takes part in checkpoints until all consumers have read the end of input.
@@ -400,6 +429,9 @@ impl StreamTask {
                 // While records are in flight, the job goes on and needs its checkpoints.
                 if awaits || !consumed {
                     self.take_triggered(barrier).await?;
+                    if self.stopping.is_complete() {
+                        return Ok(());
+                    }
                     continue;
                 }
                 let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
@@ -417,12 +449,15 @@ impl StreamTask {
     /// Resumes until no operator has work left and all of them take input. Meanwhile checkpoints
     /// may be taken only if no operator has begun to finish: what it emits then, it would emit again
     /// after a restore.
-    async fn settle(&mut self, may_checkpoint: bool) -> FlowResult {
+    pub(crate) async fn settle(&mut self, may_checkpoint: bool) -> FlowResult {
         loop {
             self.check_cancelled()?;
             let mut worked = self.housekeeping()?;
             if may_checkpoint {
                 worked |= self.look_at_barriers().await?;
+                if self.stopping.is_complete() {
+                    return Ok(());
+                }
             }
             if !self.chain.has_more() && self.chain.takes_input() {
                 return Ok(());

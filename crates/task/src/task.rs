@@ -43,12 +43,13 @@ use tokio::sync::mpsc;
 use crate::{
     chain::OperatorChain,
     checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
-    in_flight::{self, KeyGroupFilter},
+    in_flight::{self, KeyGroupFilter, ReplayedGate},
     input::{InputProcessor, TaskGate},
     local::StateFiles,
     metrics::TaskMetrics,
     panics::{caught, panicked},
     restore,
+    stopping::Stopping,
     stream_task::{Mail, StreamTask, TaskInput},
     writer::RecordWriter,
 };
@@ -251,9 +252,14 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         restore: restore.clone(),
         files: StateFiles { stores: services.stores.clone(), local: services.local_state.clone() },
         edges: {
-            let edges = deployment.vertex.inputs.iter().map(|input| input.edge);
-            let edges = edges.filter_map(|edge| services.program.edges.get(&edge).cloned());
-            KeyGroupFilter::new(edges.collect(), &deployment.vertex, attempt.subtask)
+            let inputs = deployment.vertex.inputs.iter().zip(&deployment.gates);
+            let gates = inputs.map(|(input, gate)| {
+                let edge = services.program.edges.get(&input.edge).cloned()?;
+                Some(ReplayedGate { edge, channels: gate.channels.len() })
+            });
+            // Without the code of an edge there is no task either.
+            let gates = gates.collect::<Option<_>>().unwrap_or_default();
+            KeyGroupFilter::new(gates, &deployment.vertex, attempt.subtask)
         },
     });
     let future = async move {
@@ -473,6 +479,7 @@ fn build(
         chain,
         checkpoints,
         triggered: None,
+        stopping: Stopping::default(),
         report,
         input,
         mailbox,

@@ -79,15 +79,20 @@ impl FlowError {
 
     /// The text of the whole chain of causes, outermost first.
     pub fn chain_text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        text
+        chain_text(self)
     }
+}
+
+/// The text of an error and of all its causes, outermost first.
+pub fn chain_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }
 
 impl fmt::Display for FlowError {

@@ -24,7 +24,7 @@ pub use checkpoint::{
 };
 pub use codec::CodecError;
 pub use element::{CheckpointBarrier, LatencyMarker, StreamElement, StreamStatus, Watermark};
-pub use error::{BoxError, ErrorClass, FlowError, FlowResult};
+pub use error::{BoxError, ErrorClass, FlowError, FlowResult, chain_text};
 pub use id::{
     AllocationId, EdgeId, ExecutionAttemptId, JobId, JobVertexId, OperatorId, ResourceId,
     ResultPartitionId, SideTag,

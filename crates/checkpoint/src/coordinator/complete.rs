@@ -96,12 +96,17 @@ impl CheckpointCoordinator {
             });
         }
         if kind.is_savepoint() {
-            self.savepoints.push_back(completed);
+            self.savepoints.push_back(completed.clone());
             if self.savepoints.len() > REMEMBERED_SAVEPOINTS {
                 let forgotten = self.savepoints.pop_front().map(|savepoint| savepoint.id());
                 self.forgotten_savepoint = forgotten.max(self.forgotten_savepoint);
             }
-        } else {
+        }
+        if kind.is_synchronous() {
+            // What is committed for it must not be repeated: should a task fail now, this is where
+            // the job goes on. It stays the user's.
+            self.retain(CompletedCheckpoint { owned: false, ..completed });
+        } else if !kind.is_savepoint() {
             self.retain(completed);
         }
         // A savepoint beside the running job commits nothing: the job never restores from it.

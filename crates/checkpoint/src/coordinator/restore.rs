@@ -47,13 +47,14 @@ impl CheckpointCoordinator {
 
     /// Which retained checkpoints would be given up for that one.
     pub fn subsumed_by(&self, metadata: &Arc<CheckpointMetadata>) -> Vec<CheckpointId> {
-        if metadata.checkpoint_type.is_savepoint() {
+        let kind = metadata.checkpoint_type;
+        if kind.is_savepoint() && !kind.is_synchronous() {
             return Vec::new();
         }
         let completed = CompletedCheckpoint {
             metadata: metadata.clone(),
             external_pointer: Arc::from(""),
-            owned: true,
+            owned: !kind.is_savepoint(),
         };
         let given_up = self.completed.clone().add(completed);
         given_up.iter().map(CompletedCheckpoint::id).collect()

@@ -315,6 +315,7 @@ async fn checkpoints_are_completed_by_the_latest_leader_alone(cluster: &Cluster)
     let pointer = |id: u64| CheckpointPointer {
         id: CheckpointId(id),
         external_pointer: format!("s3://bucket/checkpoints/7/chk-{id}"),
+        owned: true,
     };
     first.add(&pointer(1), &[], CheckpointId(2)).await.unwrap();
     first.add(&pointer(2), &[CheckpointId(1)], CheckpointId(6)).await.unwrap();

@@ -7,4 +7,6 @@ mod crashes;
 mod harness;
 mod options;
 mod processes;
+#[cfg(feature = "s3")]
+mod s3;
 mod zookeeper;

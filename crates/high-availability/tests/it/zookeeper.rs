@@ -14,6 +14,7 @@ use hurtig_high_availability::{
         zookeeper::{ZooKeeperBackend, ZooKeeperOptions},
     },
 };
+use hurtig_test_util::ZooKeeper;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -22,14 +23,12 @@ use crate::{
 };
 
 mod proxy;
-mod server;
 
 use proxy::Proxy;
-use server::Server;
 
 const SESSION: Duration = Duration::from_millis(1500);
 
-fn cluster(server: &Server, address: &str, name: &str) -> Cluster {
+fn cluster(server: &ZooKeeper, address: &str, name: &str) -> Cluster {
     let options = ZooKeeperOptions {
         quorum: address.to_owned(),
         root: "flink".to_owned(),
@@ -64,13 +63,13 @@ async fn lead(process: &HighAvailabilityServices) -> (Contender, FencingToken) {
 
 #[tokio::test]
 async fn zookeeper_keeps_the_contract() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = ZooKeeper::start() else { return };
     contract::run_all(|name| cluster(&server, server.address(), name)).await;
 }
 
 #[tokio::test]
 async fn a_zookeeper_that_is_killed_and_restarted_costs_no_leadership() {
-    let Some(mut server) = Server::start() else { return };
+    let Some(mut server) = ZooKeeper::start() else { return };
     let cluster = cluster(&server, server.address(), "killed");
     let (leading, standing_by) = (cluster.process(), cluster.process());
     let (mut leader, token) = lead(&leading).await;
@@ -99,7 +98,7 @@ async fn a_zookeeper_that_is_killed_and_restarted_costs_no_leadership() {
 
 #[tokio::test]
 async fn a_zookeeper_that_stands_still_costs_no_leadership() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = ZooKeeper::start() else { return };
     let cluster = cluster(&server, server.address(), "stopped");
     let process = cluster.process();
     let (mut leader, token) = lead(&process).await;
@@ -118,7 +117,7 @@ async fn a_zookeeper_that_stands_still_costs_no_leadership() {
 
 #[tokio::test]
 async fn a_leader_that_is_cut_off_is_replaced_and_learns_of_it_when_it_is_back() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = ZooKeeper::start() else { return };
     let proxy = Proxy::start(server.address().to_owned()).await;
     let cut_off = cluster(&server, proxy.address(), "cut-off").process();
     let (mut leader, token) = lead(&cut_off).await;
@@ -150,7 +149,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_learns_of_it_when_it_is_back()
 
 #[tokio::test]
 async fn a_closed_session_frees_its_place_at_once() {
-    let Some(server) = Server::start() else { return };
+    let Some(server) = ZooKeeper::start() else { return };
     let cluster = cluster(&server, server.address(), "closed");
     let (one, two) = (cluster.process(), cluster.process());
     let (_leader, token) = lead(&one).await;

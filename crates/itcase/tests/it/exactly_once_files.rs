@@ -23,7 +23,7 @@ use hurtig_filesystem::{
 
 use crate::support::wait;
 
-const RECORDS: i64 = 30_000;
+pub const RECORDS: i64 = 30_000;
 const KEYS: i64 = 17;
 const WINDOW_MS: i64 = 500;
 
@@ -118,7 +118,7 @@ impl KeyedProcessFunction<i64, i64, String> for CountsBySecond {
     }
 }
 
-fn expected() -> Vec<String> {
+pub fn expected() -> Vec<String> {
     let mut sums: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for n in 0..RECORDS {
@@ -156,10 +156,23 @@ fn run(run: &Run, directory: &Path, sink_to: impl FnOnce(&DataStream<String>)) {
     let failures_left = Arc::new(AtomicU32::new(8));
     let fails = |place, rarity| FailsAtRandom::new(run.seed << 8 | place, rarity, &failures_left);
 
+    let lines = program(&env, fails(1, 20_000));
+    sink_to(&lines.map_with(fails(2, 400)).rebalance());
+
+    let result = wait(&env.execute_async("exactly once").unwrap()).unwrap();
+    assert!(result.restarts > 0, "seed {} has not failed", run.seed);
+}
+
+/// Lines of sums by windows, and of counts by timers. Operators have uids.
+pub fn program(
+    env: &StreamExecutionEnvironment,
+    behind_source: impl MapFunction<i64, i64> + Clone + Send + Sync + 'static,
+) -> DataStream<String> {
     let source = DataGeneratorSource::new(|n| n as i64, Some(RECORDS as u64), Some(60_000.0));
     let strategy =
         WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|n: &i64| *n);
-    let numbers = env.from_source(source, strategy, "Numbers").map_with(fails(1, 20_000));
+    let numbers = env.from_source(source, strategy, "Numbers").uid("numbers");
+    let numbers = numbers.map_with(behind_source).uid("behind source");
     let sums = numbers
         .key_by(|n| n % KEYS)
         .window(TumblingEventTimeWindows::of(Duration::from_millis(WINDOW_MS as u64)))
@@ -168,16 +181,14 @@ fn run(run: &Run, directory: &Path, sink_to: impl FnOnce(&DataStream<String>)) {
                 let sum: i64 = numbers.iter().sum();
                 out.collect(format!("sum {key} {} {sum}", window.end));
             },
-        );
-    let counts = numbers.key_by(|n| n % KEYS).process(CountsBySecond(None));
-    sink_to(&sums.union(&[&counts]).map_with(fails(2, 400)).rebalance());
-
-    let result = wait(&env.execute_async("exactly once").unwrap()).unwrap();
-    assert!(result.restarts > 0, "seed {} has not failed", run.seed);
+        )
+        .uid("sums");
+    let counts = numbers.key_by(|n| n % KEYS).process(CountsBySecond(None)).uid("counts");
+    sums.union(&[&counts])
 }
 
 /// Content of the visible files; no file may be left that is not.
-fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -193,7 +204,7 @@ fn read(directory: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn assert_exactly_once(texts: impl IntoIterator<Item = String>, seed: u64) {
+pub fn assert_exactly_once(texts: impl IntoIterator<Item = String>, seed: u64) {
     let mut lines = Vec::new();
     for text in texts {
         assert!(text.ends_with('\n'), "a record was cut");

@@ -10,7 +10,10 @@ mod failures;
 mod leaders;
 mod partitioners;
 mod restarts;
+#[cfg(feature = "s3")]
+mod s3;
 mod scale;
+mod stopping;
 mod support;
 mod topology;
 mod unaligned;

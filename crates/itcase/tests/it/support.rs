@@ -41,7 +41,11 @@ pub fn wait(client: &JobClient) -> Result<JobExecutionResult, ExecuteError> {
         let _ = done.send(waiting.wait());
     });
     spawned.unwrap();
-    ended.recv_timeout(PATIENCE).expect("the job has ended")
+    ended.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let vertices = client.details().unwrap().vertices.into_iter();
+        let states: Vec<_> = vertices.map(|v| (v.name, v.states, v.metrics)).collect();
+        panic!("the job has not ended: {states:#?}")
+    })
 }
 
 /// Why a job failed.

@@ -1,24 +1,27 @@
-//! One ZooKeeper server with a port and a data directory of its own.
+//! One ZooKeeper server: Debian's package.
 
 use std::{
-    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
+use crate::server::{Server, free_port};
+
 const SCRIPT: &str = "/usr/share/zookeeper/bin/zkServer.sh";
 
-pub struct Server {
+/// A ZooKeeper server. It may take a while until it answers: clients try again.
+pub struct ZooKeeper {
     folder: TempDir,
     address: String,
-    child: Child,
+    server: Server,
 }
 
-fn launch(folder: &Path) -> Child {
+fn launch(folder: &Path) -> Server {
     // The script becomes the server by `exec`, so the child's id is the server's.
-    Command::new(SCRIPT)
+    let mut command = Command::new(SCRIPT);
+    command
         .arg("start-foreground")
         .arg(folder.join("zoo.cfg"))
         .env("JMXDISABLE", "true")
@@ -26,12 +29,11 @@ fn launch(folder: &Path) -> Child {
         .env("ZOO_LOG_DIR", folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    Server::launch(command)
 }
 
-impl Server {
+impl ZooKeeper {
     /// Starts a server; `None`, with a loud word, where none is installed.
     pub fn start() -> Option<Self> {
         if !Path::new(SCRIPT).exists() {
@@ -41,7 +43,7 @@ impl Server {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let data = folder.path().join("data");
         let configuration = format!(
             "tickTime=200\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
@@ -49,38 +51,32 @@ impl Server {
             data.display()
         );
         std::fs::write(folder.path().join("zoo.cfg"), configuration).unwrap();
-        let child = launch(folder.path());
-        Some(Self { address: format!("127.0.0.1:{port}"), child, folder })
+        let server = launch(folder.path());
+        Some(Self { address: format!("127.0.0.1:{port}"), server, folder })
     }
 
+    /// Where it listens, as `host:port`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
+    /// A directory that lives as long as the server.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    /// Sends it a signal by name, such as `STOP`.
     pub fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
-        assert!(sent.success());
+        self.server.signal(signal);
     }
 
+    /// Kills it, as a crash does.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.server.kill();
     }
 
+    /// Starts it again with the same data and port.
     pub fn restart(&mut self) {
-        self.child = launch(self.folder.path());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have been killed already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.server = launch(self.folder.path());
     }
 }
