@@ -198,8 +198,19 @@ impl Dispatcher {
                 self.table.on_cancel(id)
             }
             Message::Job(id, reply) => {
-                let view = self.view(id);
-                let _ = reply.send(view.ok_or_else(|| unknown(id)));
+                match self.view(id) {
+                    Some(view) => drop(reply.send(Ok(view))),
+                    None if self.jobs.contains_key(&id) => drop(reply.send(Err(unknown(id)))),
+                    // As for its result.
+                    None => {
+                        let storage = self.storage.clone();
+                        self.runtimes.control.spawn(async move {
+                            let result = storage.result(id).await.ok().flatten();
+                            let view = result.map(|result| View::Result(Arc::new(result)));
+                            let _ = reply.send(view.ok_or_else(|| unknown(id)));
+                        });
+                    }
+                }
                 Vec::new()
             }
             Message::All(reply) => {

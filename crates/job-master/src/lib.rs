@@ -11,9 +11,11 @@ mod cleanup;
 mod coordinators;
 mod details;
 mod executors;
+mod handle;
 mod manager;
 mod stop;
 mod takeover;
 
+pub use actor::{JobMaster, JobMasterServices};
 pub use cleanup::clean_up;
-pub use actor::{JobMaster, JobMasterHandle, JobMasterServices};
+pub use handle::JobMasterHandle;

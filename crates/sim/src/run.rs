@@ -431,10 +431,11 @@ impl Run<'_> {
             let name = parts.iter().rev().nth(1)?;
             name.as_ref().strip_prefix("chk-")?.parse::<u64>().ok()
         };
+        // One whose metadata could not be written for certain, or not be deleted, is none.
+        let left: Vec<Path> =
+            left.into_iter().filter(|path| !self.store.is_excused(path)).collect();
         let last = left.iter().max_by_key(|path| number(path))?;
-        // What the store refused to delete may go later.
-        let stays = |path: &&Path| *path == last || !self.store.is_excused(path);
-        self.kept.extend(left.iter().filter(stays).cloned());
+        self.kept.extend(left.iter().filter(|path| !self.store.is_uncertain(path)).cloned());
         let directory = last.as_ref().trim_end_matches("/_metadata").to_owned();
         Some(format!("{SCHEME_AND_HOST}/{directory}"))
     }

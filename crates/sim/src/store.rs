@@ -43,6 +43,8 @@ struct Watch {
     excused: BTreeSet<Path>,
     /// Directories that could not be listed when they were to be swept.
     unswept: BTreeSet<Path>,
+    /// Metadata files of which only a JobMaster that is lost knew whether they count.
+    uncertain: BTreeSet<Path>,
     /// Metadata files that are being written.
     in_flight: BTreeSet<Path>,
     /// Metadata files in the order in which they were written.
@@ -140,7 +142,10 @@ impl SimStore {
                 let names = |(_, named): &(&Path, &BTreeSet<Path>)| named.contains(&path);
                 watch.named.iter().find(names).map(|(metadata, _)| metadata.clone())
             };
-            let excused = named_by.as_ref().is_some_and(|m| self.watch.lock().excused.contains(m));
+            let excused = named_by.as_ref().is_some_and(|metadata| {
+                let watch = self.watch.lock();
+                watch.excused.contains(metadata) || watch.uncertain.contains(metadata)
+            });
             if let Some(metadata) = named_by.filter(|_| !excused) {
                 self.world.violation(format_args!("{path} is deleted, but {metadata} names it"));
             }
@@ -167,8 +172,17 @@ impl SimStore {
                         || name.ends_with(&format!("-{number}-keyed")))
             })
         };
+        // What still counts may name files, and what does not is swept with its job at the latest.
+        let of_uncertain: BTreeSet<&Path> = watch
+            .uncertain
+            .iter()
+            .filter_map(|metadata| watch.named.get(metadata))
+            .flatten()
+            .chain(&watch.uncertain)
+            .collect();
         let excused = |path: &Path| {
             watch.excused.contains(path)
+                || of_uncertain.contains(path)
                 || of_undeletable(path)
                 || watch.unswept.iter().any(|directory| path.prefix_matches(directory))
         };
@@ -190,8 +204,8 @@ impl SimStore {
             }
         }
         let in_flight = watch.in_flight.clone();
-        watch.excused.extend(in_flight);
-        watch.excused.extend(last.into_values().map(|(_, path)| path));
+        watch.uncertain.extend(in_flight);
+        watch.uncertain.extend(last.into_values().map(|(_, path)| path));
     }
 
     /// The snapshot that was completed last beneath a directory (a URL).
@@ -207,6 +221,11 @@ impl SimStore {
     /// True if a file may be left over, since the store itself has failed.
     pub fn is_excused(&self, path: &Path) -> bool {
         self.watch.lock().excused.contains(path)
+    }
+
+    /// True for the metadata of what may be no checkpoint.
+    pub fn is_uncertain(&self, path: &Path) -> bool {
+        self.watch.lock().uncertain.contains(path)
     }
 
     /// Whatever is beneath a directory may be left over.
