@@ -32,6 +32,8 @@ pub(crate) enum Message {
     Clean(JobId),
     Cancel(JobId, oneshot::Sender<RpcResult<()>>),
     Job(JobId, oneshot::Sender<RpcResult<View>>),
+    /// The same, but waits while a JobMaster is being started.
+    JobMaster(JobId, oneshot::Sender<RpcResult<View>>),
     All(oneshot::Sender<Vec<View>>),
     Result(JobId, oneshot::Sender<RpcResult<JobResult>>),
     /// Answered once jobs are recovered.
@@ -56,6 +58,8 @@ struct Job {
     graph: Option<Arc<JobGraph>>,
     job_master: Option<Arc<dyn JobMasterGateway>>,
     result: Option<Arc<JobResult>>,
+    /// Those who wait for a JobMaster.
+    waiters: Vec<oneshot::Sender<RpcResult<View>>>,
     result_waiters: Vec<oneshot::Sender<RpcResult<JobResult>>>,
     /// Looks whether the JobMaster is there.
     watch: Option<tokio::task::AbortHandle>,
@@ -79,10 +83,7 @@ impl Dispatcher {
         Self {
             table: JobTable::new(services.token),
             jobs: BTreeMap::new(),
-            storage: JobStorage {
-                services: services.high_availability,
-                leader: services.token,
-            },
+            storage: JobStorage { services: services.high_availability, leader: services.token },
             launcher: services.launcher,
             mailbox,
             runtimes: services.runtimes,
@@ -128,7 +129,10 @@ impl Dispatcher {
                 tracing::error!(job_id = %id, problem, "a job cannot be recovered, and fails");
                 self.table.on_recovered_ending(id);
                 self.jobs.insert(id, Job::default());
-                self.finish(id, failed(id, "?", format!("it cannot be recovered: {problem}"), now_ms));
+                self.finish(
+                    id,
+                    failed(id, "?", format!("it cannot be recovered: {problem}"), now_ms),
+                );
             }
         }
     }
@@ -154,6 +158,9 @@ impl Dispatcher {
                 };
                 let watch = self.watch(id, token, gateway.clone());
                 if let Some(job) = self.jobs.get_mut(&id) {
+                    for waiter in job.waiters.drain(..) {
+                        let _ = waiter.send(Ok(View::JobMaster(gateway.clone())));
+                    }
                     job.job_master = Some(gateway);
                     job.watch = Some(watch);
                 }
@@ -188,6 +195,9 @@ impl Dispatcher {
                     for waiter in job.result_waiters.drain(..) {
                         let _ = waiter.send(Ok((*result).clone()));
                     }
+                    for waiter in job.waiters.drain(..) {
+                        let _ = waiter.send(Ok(View::Result(result.clone())));
+                    }
                     job.result = Some(result);
                 }
                 Vec::new()
@@ -197,6 +207,19 @@ impl Dispatcher {
                 let _ = reply.send(if known { Ok(()) } else { Err(unknown(id)) });
                 self.table.on_cancel(id)
             }
+            Message::JobMaster(id, reply) => match (self.view(id), self.jobs.get_mut(&id)) {
+                (Some(View::Waiting(_)), Some(job)) => {
+                    job.waiters.retain(|waiter| !waiter.is_closed());
+                    if job.waiters.len() < MOST_WAITERS {
+                        job.waiters.push(reply);
+                    } else {
+                        let problem = format!("{MOST_WAITERS} requests wait for job {id}");
+                        let _ = reply.send(Err(RpcError::Rejected(problem)));
+                    }
+                    Vec::new()
+                }
+                _ => self.on_message(Message::Job(id, reply)),
+            },
             Message::Job(id, reply) => {
                 match self.view(id) {
                     Some(view) => drop(reply.send(Ok(view))),
@@ -280,7 +303,8 @@ impl Dispatcher {
                 if job.result_waiters.len() < MOST_WAITERS {
                     job.result_waiters.push(reply);
                 } else {
-                    let problem = format!("{MOST_WAITERS} requests wait for the result of job {id}");
+                    let problem =
+                        format!("{MOST_WAITERS} requests wait for the result of job {id}");
                     let _ = reply.send(Err(RpcError::Rejected(problem)));
                 }
             }

@@ -180,7 +180,8 @@ impl JobTable {
         let losses = entry.losses;
         if forever || losses > MOST_LOSSES {
             entry.phase = Phase::Ending;
-            let times = if losses > 1 { format!(" {losses} times in a row") } else { String::new() };
+            let times =
+                if losses > 1 { format!(" {losses} times in a row") } else { String::new() };
             let reason = format!("its JobMaster was lost{times}, at last: {reason}");
             return vec![JobCommand::Fail(job, reason)];
         }
@@ -291,10 +292,7 @@ mod tests {
             match &table.on_lost(JOB, token, "gone", false, now_ms)[..] {
                 [JobCommand::Pause(JOB, pause)] => pauses.push(*pause),
                 [JobCommand::Fail(JOB, reason)] => {
-                    assert_eq!(
-                        reason,
-                        "its JobMaster was lost 11 times in a row, at last: gone"
-                    );
+                    assert_eq!(reason, "its JobMaster was lost 11 times in a row, at last: gone");
                     break;
                 }
                 other => panic!("{other:?}"),

@@ -89,9 +89,9 @@ impl DispatcherHandle {
         self.mailbox.ask(|reply| Message::Job(job, reply)).await?
     }
 
-    /// The JobMaster of a job, if it has one now.
+    /// The JobMaster of a job; waits while one is being started.
     async fn job(&self, job: JobId) -> RpcResult<Arc<dyn JobMasterGateway>> {
-        match self.view(job).await? {
+        match self.mailbox.ask(|reply| Message::JobMaster(job, reply)).await?? {
             View::JobMaster(gateway) => Ok(gateway),
             View::Waiting(_) => Err(RpcError::Unreachable {
                 role: "JobMaster",

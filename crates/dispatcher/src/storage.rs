@@ -116,10 +116,7 @@ impl JobStorage {
         Ok(left)
     }
 
-    async fn ended(
-        &self,
-        job: JobId,
-    ) -> Result<Option<(Option<JobGraph>, JobResult)>, Superseded> {
+    async fn ended(&self, job: JobId) -> Result<Option<(Option<JobGraph>, JobResult)>, Superseded> {
         let graphs = self.services.job_graph_store(self.leader);
         let Some(result) = self.result(job).await? else { return Ok(None) };
         let graph = certain("read a job", || Box::pin(graphs.get(job))).await?;
@@ -197,8 +194,7 @@ impl JobStorage {
         if let Some(told) = after_first.take() {
             told().await;
         }
-        let clean =
-            certain("clean up", || Box::pin(self.services.clean_up_job(job, self.leader)));
+        let clean = certain("clean up", || Box::pin(self.services.clean_up_job(job, self.leader)));
         if let Err(error) = clean.await? {
             tracing::error!(job_id = %job, error = %error, "records of the job are left behind");
         }

@@ -12,8 +12,7 @@ use std::{
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointRegister, CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo,
-    FencingToken, Inbox, JobDetails, JobStatus, Mailbox,
-    OccupiedSlot, PeerAddress,
+    FencingToken, Inbox, JobDetails, JobStatus, Mailbox, OccupiedSlot, PeerAddress,
     ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
     TaskStateUpdate,
 };
@@ -25,12 +24,10 @@ use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, JobId, JobVertexId, OperatorId, ResourceId,
-    SavepointFormat, TaskStateSnapshot, TerminateKind,
+    ExecutionAttemptId, FlowError, JobId, JobVertexId, OperatorId, ResourceId, SavepointFormat,
+    TaskStateSnapshot, TerminateKind,
 };
-use tokio::{
-    sync::{oneshot, watch},
-};
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     checkpoints::{Answer, Checkpoints, Effect, HeldEvent, Superseded},

@@ -39,8 +39,7 @@ use hurtig_storage::{
 };
 use hurtig_types::{
     CheckpointBarrier, CheckpointId, CheckpointType, ExecutionAttemptId, FlowError, FlowResult,
-    JobManagerTaskRestore, JobVertexId, OperatorId, RecoveryClaimMode, TerminateKind,
-    chain_text,
+    JobManagerTaskRestore, JobVertexId, OperatorId, RecoveryClaimMode, TerminateKind, chain_text,
 };
 use tokio::sync::oneshot;
 
@@ -99,7 +98,6 @@ pub(crate) enum Answer {
     /// The JobMaster, which then waits for the job's end.
     Stop,
 }
-
 
 /// All that is about checkpoints in one JobMaster.
 pub(crate) struct Checkpoints {
@@ -476,7 +474,8 @@ impl Checkpoints {
     /// job's result is stored (see [`crate::clean_up`]): else the loss of this process meanwhile
     /// would leave a job that has neither result nor checkpoint.
     pub(crate) async fn shut_down(&mut self, now_ms: i64) -> Result<Vec<Effect>, Superseded> {
-        let mut effects = self.on(|coordinator| coordinator.shut_down(JobStatus::Suspended, now_ms));
+        let mut effects =
+            self.on(|coordinator| coordinator.shut_down(JobStatus::Suspended, now_ms));
         while !self.shut_down && self.writing.is_some() {
             effects.extend(self.on_metadata(now_ms).await);
         }

@@ -38,10 +38,7 @@ pub struct JobMasterHandle {
 }
 
 fn no_result() -> RpcError {
-    RpcError::Unreachable {
-        role: "JobMaster",
-        reason: "it has ended without a result".to_owned(),
-    }
+    RpcError::Unreachable { role: "JobMaster", reason: "it has ended without a result".to_owned() }
 }
 
 impl JobMasterHandle {

@@ -111,8 +111,7 @@ impl JobMaster {
             // Some may have finished where they stood, and must go on all the same.
             reclaim.must_restart("the job was being stopped");
         }
-        self.takeover =
-            Some(Takeover { reclaim, states, slots: BTreeMap::new(), in_grace: false });
+        self.takeover = Some(Takeover { reclaim, states, slots: BTreeMap::new(), in_grace: false });
         self.wake_after(self.services.takeover_timeout);
     }
 
@@ -158,6 +157,11 @@ impl JobMaster {
                     takeover.reclaim.on_lost(resource);
                     takeover.slots.retain(|_, on| *on != resource);
                 }
+            }
+            // There are no coordinators yet.
+            Message::Request(_, _, reply) => {
+                let reason = "the job is being taken over".to_owned();
+                let _ = reply.send(Err(RpcError::Unreachable { role: "JobMaster", reason }));
             }
             // What tasks ask they will be asked for again.
             Message::OperatorEvent(..) => {}

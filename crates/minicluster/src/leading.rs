@@ -32,10 +32,9 @@ impl LeadingDispatcher {
         let mut leaders = self.leaders.clone();
         let found = leaders.wait_for(Option::is_some).await;
         let found = found.ok().and_then(|leader| leader.clone());
-        found.map(|leader| leader.gateway.dispatcher.clone()).ok_or(RpcError::Unreachable {
-            role: "Dispatcher",
-            reason: "nobody leads".to_owned(),
-        })
+        found
+            .map(|leader| leader.gateway.dispatcher.clone())
+            .ok_or(RpcError::Unreachable { role: "Dispatcher", reason: "nobody leads".to_owned() })
     }
 
     /// Waits until there may be another leader; false if there never will be.

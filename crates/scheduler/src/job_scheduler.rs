@@ -178,7 +178,12 @@ impl JobScheduler {
         merged
     }
 
-    pub(crate) fn set_status(&mut self, status: JobStatus, now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn set_status(
+        &mut self,
+        status: JobStatus,
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
         if self.status != status && !self.status.is_globally_terminal() {
             self.status = status;
             self.transitions.push((status, now_ms));
@@ -428,7 +433,12 @@ impl JobScheduler {
         self.after_change(now_ms, commands);
     }
 
-    pub(crate) fn cancel_all(&mut self, indices: &[usize], now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn cancel_all(
+        &mut self,
+        indices: &[usize],
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
         use ExecutionState::*;
         for index in indices {
             let execution = self.graph.execution_mut(*index);

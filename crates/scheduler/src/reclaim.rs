@@ -20,9 +20,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hurtig_cluster_api::{
-    ExecutionState, JobStatus, OccupiedSlot, PeerAddress, SurvivingTask,
-};
+use hurtig_cluster_api::{ExecutionState, JobStatus, OccupiedSlot, PeerAddress, SurvivingTask};
 use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, ResourceId};
 
 use crate::{
@@ -71,9 +69,11 @@ impl Reclaim {
     /// Nothing has been offered yet. `resumable`: all coordinators can go on from a checkpoint
     /// beside running tasks.
     pub fn new(graph: &ExecutionGraph, latest: Option<CheckpointId>, resumable: bool) -> Self {
-        let coordinated = graph.graph.vertices.iter().filter(|vertex| {
-            vertex.operators.iter().any(|operator| operator.has_coordinator)
-        });
+        let coordinated = graph
+            .graph
+            .vertices
+            .iter()
+            .filter(|vertex| vertex.operators.iter().any(|operator| operator.has_coordinator));
         Self {
             latest,
             coordinated: coordinated.map(|vertex| vertex.id).collect(),

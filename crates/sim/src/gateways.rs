@@ -13,9 +13,8 @@ use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway,
     JobResult, JobStatus, OccupiedSlot, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId,
-    SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview,
-    TaskExecutorRegistration, TaskStateUpdate,
+    SlotId, SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway,
+    TaskExecutorOverview, TaskExecutorRegistration, TaskStateUpdate,
 };
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{

@@ -10,9 +10,7 @@ use bytes::Bytes;
 use hurtig_high_availability::{
     ContenderId, ElectionOptions, HighAvailabilityBackend, HighAvailabilityOptions,
     HighAvailabilityServices, Latch, Precondition, RecordStore, RecordStoreError, RecordVersion,
-    RetryOptions, VersionedRecord,
-    options::BackendOptions,
-    store::memory::MemoryRecordStore,
+    RetryOptions, VersionedRecord, options::BackendOptions, store::memory::MemoryRecordStore,
 };
 use hurtig_minicluster::OpenServices;
 use tokio::runtime::Handle;

@@ -212,7 +212,8 @@ impl SimStore {
     pub fn last_metadata_beneath(&self, directory: &str) -> Option<String> {
         let directory = path_of(directory);
         let watch = self.watch.lock();
-        let there = |path: &&Path| path.prefix_matches(&directory) && watch.named.contains_key(*path);
+        let there =
+            |path: &&Path| path.prefix_matches(&directory) && watch.named.contains_key(*path);
         let last = watch.written.iter().rev().find(there)?;
         let snapshot = last.as_ref().trim_end_matches(METADATA_FILE).trim_end_matches('/');
         Some(format!("{SCHEME_AND_HOST}/{snapshot}"))

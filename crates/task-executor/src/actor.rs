@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use hurtig_cluster_api::{
     ExecutionState, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Leader,
     LeaderReceiver, Mailbox, OccupiedSlot, ResourceManagerGateway, RpcError, RpcResult, SlotId,
-    SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
-    TaskExecutorRegistration,
+    SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::MetricRegistry;
@@ -504,8 +503,9 @@ impl TaskExecutor {
             // One that has ended and whose end is being told.
             self.ledger.surviving(*attempt, state.unwrap_or(ExecutionState::Failed))
         };
-        let occupied = self.slots.occupied_by(job).into_iter().map(|(offer, tasks)| {
-            OccupiedSlot { offer, tasks: tasks.iter().map(surviving).collect() }
+        let occupied = self.slots.occupied_by(job).into_iter().map(|(offer, tasks)| OccupiedSlot {
+            offer,
+            tasks: tasks.iter().map(surviving).collect(),
         });
         let slots: Vec<OccupiedSlot> = occupied.collect();
         let offered: Vec<AllocationId> = slots.iter().map(|slot| slot.offer.allocation).collect();
@@ -534,12 +534,7 @@ impl TaskExecutor {
         });
     }
 
-    fn offer(
-        &self,
-        offer: SlotOffer,
-        token: FencingToken,
-        job_master: Arc<dyn JobMasterGateway>,
-    ) {
+    fn offer(&self, offer: SlotOffer, token: FencingToken, job_master: Arc<dyn JobMasterGateway>) {
         let job = self.slots.owner_of(offer.allocation);
         let speaker = job.map_or(Speaker::Own, |job| Speaker::JobMaster(job, token));
         let gateway = Arc::new(self.handle(speaker));
@@ -678,7 +673,8 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         token: FencingToken,
         job_master: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
-        self.ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply)).await
+        self.ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply))
+            .await
     }
 
     async fn job_master_changed(

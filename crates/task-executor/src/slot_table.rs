@@ -211,7 +211,9 @@ impl TaskSlotTable {
     pub fn occupied_by(&self, job: JobId) -> Vec<(SlotOffer, Vec<ExecutionAttemptId>)> {
         let slots = self.slots.iter().enumerate();
         let in_use = slots.filter_map(|(index, slot)| match (&slot.state, slot.owner) {
-            (State::Allocated { .. } | State::Active, Some((allocation, owner))) if owner == job => {
+            (State::Allocated { .. } | State::Active, Some((allocation, owner)))
+                if owner == job =>
+            {
                 let offer = SlotOffer { allocation, slot: self.id(index) };
                 Some((offer, slot.tasks.iter().copied().collect()))
             }

@@ -305,7 +305,8 @@ async fn checkpoints_are_completed_by_the_latest_leader_alone(cluster: &Cluster)
     let mut contender = Contender::enter(&process, LeaderScope::Job(job(7))).await;
     let token = contender.granted().await;
     let first = process.completed_checkpoints(job(7), token);
-    let entered = JobCheckpoints { job_masters: 1, last_token: token.0, ..JobCheckpoints::default() };
+    let entered =
+        JobCheckpoints { job_masters: 1, last_token: token.0, ..JobCheckpoints::default() };
     // Entering again changes nothing.
     assert_eq!(first.recover().await.unwrap(), entered);
     assert_eq!(first.recover().await.unwrap(), entered);

@@ -129,7 +129,10 @@ impl Checkpoints {
         let listed = match self.storage.list().await {
             Ok(listed) => listed,
             Err(error) => {
-                tracing::info!(error = chain_text(&error), "unfinished checkpoints are left for now");
+                tracing::info!(
+                    error = chain_text(&error),
+                    "unfinished checkpoints are left for now"
+                );
                 return;
             }
         };

@@ -40,8 +40,7 @@ fn vertex(id: u128, has_coordinator: bool) -> JobVertex {
 
 /// A source with a coordinator, and a vertex behind it; two subtasks each, in one region.
 fn scheduler() -> JobScheduler {
-    let (ship, edge, pattern) =
-        (ShipStrategy::Rebalance, EdgeId(0), DistributionPattern::AllToAll);
+    let (ship, edge, pattern) = (ShipStrategy::Rebalance, EdgeId(0), DistributionPattern::AllToAll);
     let (mut a, mut b) = (vertex(1, true), vertex(2, false));
     let consumer = b.id;
     a.outputs = vec![IntermediateDataSet { edge, consumer, ship, pattern, buffer_timeout_ms: 1 }];
