@@ -203,8 +203,16 @@ impl Dispatcher {
                 Vec::new()
             }
             Message::Cancel(id, reply) => {
-                let known = self.table.phase(id).is_some();
-                let _ = reply.send(if known { Ok(()) } else { Err(unknown(id)) });
+                if self.table.phase(id).is_some() {
+                    let _ = reply.send(Ok(()));
+                } else {
+                    // One that has ended under an earlier leader needs no cancellation.
+                    let storage = self.storage.clone();
+                    self.runtimes.control.spawn(async move {
+                        let ended = storage.result(id).await.ok().flatten().is_some();
+                        let _ = reply.send(if ended { Ok(()) } else { Err(unknown(id)) });
+                    });
+                }
                 self.table.on_cancel(id)
             }
             Message::JobMaster(id, reply) => match (self.view(id), self.jobs.get_mut(&id)) {
