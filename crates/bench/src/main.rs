@@ -9,6 +9,9 @@
 //! time from a failure to the next record; `unaligned` compares the two kinds of barriers while
 //! records hardly move.
 //!
+//! `rpc` measures calls between processes.
+//! `schedule` measures the pure scheduler on graphs of thousands of subtasks.
+//!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
 #![allow(clippy::disallowed_methods)] // it measures time
@@ -19,6 +22,8 @@ mod limit;
 mod load;
 mod memory;
 mod recovery;
+mod rpc;
+mod schedule;
 mod start;
 mod unaligned;
 
@@ -32,6 +37,8 @@ const USAGE: &str =
        hurtig-bench checkpoint [--state-bytes B] [--parallelism P] [--directory D] [--json]
        hurtig-bench recovery [--state-bytes B] [--parallelism P] [--runs R] [--directory D] [--json]
        hurtig-bench unaligned [--network-bytes B] [--drain-ms MS] [--directory D] [--json]
+       hurtig-bench rpc [--seconds S] [--slots N]
+       hurtig-bench schedule [--subtasks N] [--vertices V] [--json]
        hurtig-bench start [--runs R]";
 
 fn main() -> ExitCode {
@@ -43,6 +50,8 @@ fn main() -> ExitCode {
         ("checkpoint", Ok(parameters)) => checkpoint::run(&parameters),
         ("recovery", Ok(parameters)) => recovery::run(&parameters),
         ("unaligned", Ok(parameters)) => unaligned::run(&parameters),
+        ("rpc", Ok(parameters)) => rpc::run(&parameters),
+        ("schedule", Ok(parameters)) => schedule::run(&parameters),
         ("start", Ok(parameters)) => start::run(&parameters),
         ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),

@@ -16,7 +16,7 @@ pub enum Victim {
 
 /// What happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Strike {
     /// SIGKILL; it is started again after that long.
     Kill {
         /// Until the restart.
@@ -33,13 +33,13 @@ pub enum Fault {
 
 /// One entry of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Planned {
+pub struct PlannedStrike {
     /// Time since the fault before it.
     pub after: Duration,
     /// Who.
     pub victim: Victim,
     /// What.
-    pub fault: Fault,
+    pub fault: Strike,
 }
 
 /// Small, fixed, good enough (SplitMix64).
@@ -64,7 +64,12 @@ impl Random {
 }
 
 /// Draws a plan of `count` faults for that many processes.
-pub fn plan(seed: u64, count: usize, job_managers: usize, task_managers: usize) -> Vec<Planned> {
+pub fn plan(
+    seed: u64,
+    count: usize,
+    job_managers: usize,
+    task_managers: usize,
+) -> Vec<PlannedStrike> {
     let mut random = Random(seed);
     let mut one = || {
         let victim = match random.below(10) {
@@ -73,11 +78,11 @@ pub fn plan(seed: u64, count: usize, job_managers: usize, task_managers: usize) 
             _ => Victim::ZooKeeper,
         };
         let fault = match random.below(10) {
-            0..5 => Fault::Kill { back_after: random.millis(100, 3_000) },
-            5..8 => Fault::Stop { for_: random.millis(200, 6_000) },
+            0..5 => Strike::Kill { back_after: random.millis(100, 3_000) },
+            5..8 => Strike::Stop { for_: random.millis(200, 6_000) },
             // ZooKeeper's script knows no orderly end.
-            _ if victim == Victim::ZooKeeper => Fault::Stop { for_: random.millis(200, 2_000) },
-            _ => Fault::Restart,
+            _ if victim == Victim::ZooKeeper => Strike::Stop { for_: random.millis(200, 2_000) },
+            _ => Strike::Restart,
         };
         // Mostly while the cluster still recovers from the one before; now and then it is at rest.
         let after = match random.below(3) {
@@ -85,7 +90,7 @@ pub fn plan(seed: u64, count: usize, job_managers: usize, task_managers: usize) 
             1 => random.millis(500, 2_000),
             _ => random.millis(2_000, 5_000),
         };
-        Planned { after, victim, fault }
+        PlannedStrike { after, victim, fault }
     };
     std::iter::repeat_with(&mut one).take(count).collect()
 }

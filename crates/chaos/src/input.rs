@@ -9,7 +9,7 @@ use std::{
 
 /// The size of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Input {
+pub struct InputFiles {
     /// Files; each is read by one reader from its beginning to its end.
     pub files: u32,
     /// Lines of each.
@@ -18,7 +18,7 @@ pub struct Input {
     pub keys: u32,
 }
 
-/// Event time between two lines of a file, in milliseconds.
+/// Reading time between two lines of a file, in milliseconds.
 const STEP_MS: u64 = 5;
 /// Length of a window, in milliseconds.
 pub const WINDOW_MS: u64 = 1_000;
@@ -27,8 +27,8 @@ pub const DISORDER_MS: u64 = 40;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Event time in milliseconds.
+pub struct Reading {
+    /// Reading time in milliseconds.
     pub time_ms: u64,
     /// Key.
     pub key: u32,
@@ -36,7 +36,7 @@ pub struct Event {
     pub value: u64,
 }
 
-impl Event {
+impl Reading {
     /// Reads a line.
     pub fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split(' ');
@@ -57,10 +57,10 @@ fn mixed(file: u32, line: u32, purpose: u32) -> u64 {
     x ^ x >> 31
 }
 
-impl Input {
+impl InputFiles {
     /// All lines of a file, in order.
-    pub fn events(self, file: u32) -> impl Iterator<Item = Event> {
-        (0..self.lines).map(move |line| Event {
+    pub fn events(self, file: u32) -> impl Iterator<Item = Reading> {
+        (0..self.lines).map(move |line| Reading {
             time_ms: u64::from(line) * STEP_MS + mixed(file, line, 0) % DISORDER_MS,
             key: (mixed(file, line, 1) % u64::from(self.keys)) as u32,
             value: mixed(file, line, 2) % 1_000,
@@ -74,7 +74,7 @@ impl Input {
     pub fn write(self, directory: &Path) -> io::Result<()> {
         for file in 0..self.files {
             let mut out = BufWriter::new(File::create(directory.join(format!("input-{file}")))?);
-            for Event { time_ms, key, value } in self.events(file) {
+            for Reading { time_ms, key, value } in self.events(file) {
                 writeln!(out, "{time_ms} {key} {value}")?;
             }
             out.flush()?;
@@ -107,12 +107,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_as_it_was() {
-        let input = Input { files: 2, lines: 100, keys: 7 };
+        let input = InputFiles { files: 2, lines: 100, keys: 7 };
         let directory = tempfile::tempdir().unwrap();
         input.write(directory.path()).unwrap();
         for file in 0..2 {
             let text = std::fs::read_to_string(directory.path().join(format!("input-{file}")));
-            let events: Vec<_> = text.unwrap().lines().map(|l| Event::parse(l).unwrap()).collect();
+            let events: Vec<_> =
+                text.unwrap().lines().map(|l| Reading::parse(l).unwrap()).collect();
             assert!(events.iter().copied().eq(input.events(file)));
             let mut latest = 0;
             for event in events {
@@ -120,13 +121,13 @@ mod tests {
                 assert!(event.time_ms + DISORDER_MS >= latest, "{event:?} would be late");
             }
         }
-        assert_eq!(Event::parse("1 2 3 4"), None);
-        assert_eq!(Event::parse("1 2 x"), None);
+        assert_eq!(Reading::parse("1 2 3 4"), None);
+        assert_eq!(Reading::parse("1 2 x"), None);
     }
 
     #[test]
     fn every_event_is_in_one_window() {
-        let input = Input { files: 3, lines: 500, keys: 5 };
+        let input = InputFiles { files: 3, lines: 500, keys: 5 };
         let counted: u64 = input
             .expected()
             .iter()

@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 
 use hurtig::{connectors::TextFileSource, prelude::*};
 
-use crate::input::{DISORDER_MS, Event, WINDOW_MS};
+use crate::{
+    input::{DISORDER_MS, Reading, WINDOW_MS},
+    pause::pause,
+};
 
 type Keyed = (u64, u32, u64);
 
@@ -24,10 +27,10 @@ impl MapFunction<String, Keyed> for Pace {
         self.owed += Duration::from_nanos(self.nanos_per_record);
         if self.owed >= PAUSE {
             // The operator is declared blocking.
-            std::thread::sleep(self.owed);
+            pause(self.owed);
             self.owed = Duration::ZERO;
         }
-        let event = Event::parse(&line).ok_or_else(|| format!("no event: {line:?}"))?;
+        let event = Reading::parse(&line).ok_or_else(|| format!("no event: {line:?}"))?;
         Ok((event.time_ms, event.key, event.value))
     }
 }
@@ -76,7 +79,7 @@ pub fn build(env: &StreamExecutionEnvironment, input: &Path, output: &Path, line
     let disorder = Duration::from_millis(DISORDER_MS);
     let strategy = WatermarkStrategy::for_bounded_out_of_orderness(disorder)
         .with_timestamp_assigner(|line: &String| {
-            Event::parse(line).map_or(0, |event| event.time_ms as i64)
+            Reading::parse(line).map_or(0, |event| event.time_ms as i64)
         });
     let events = env
         .from_source(TextFileSource::new(input), strategy, "Files")
@@ -105,14 +108,14 @@ pub fn build(env: &StreamExecutionEnvironment, input: &Path, output: &Path, line
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{input::Input, run::compare};
+    use crate::{input::InputFiles, run::compare};
 
     #[test]
     fn the_undisturbed_job_writes_what_is_expected() {
         let directory = tempfile::tempdir().unwrap();
         let (input, output) = (directory.path().join("input"), directory.path().join("output"));
         std::fs::create_dir(&input).unwrap();
-        let of = Input { files: 2, lines: 2_000, keys: 11 };
+        let of = InputFiles { files: 2, lines: 2_000, keys: 11 };
         of.write(&input).unwrap();
         let env = StreamExecutionEnvironment::new();
         env.set_parallelism(2).enable_checkpointing(20);

@@ -16,4 +16,5 @@ pub mod cluster;
 pub mod faults;
 pub mod input;
 pub mod job;
+pub mod pause;
 pub mod run;

@@ -6,7 +6,7 @@ use clap::Parser;
 use hurtig_chaos::{
     cluster::Programs,
     faults::plan,
-    input::Input,
+    input::InputFiles,
     run::{Options, run},
 };
 
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             job: beside("hurtig-chaos-job"),
         },
         directory,
-        input: Input { files: 2, lines: arguments.lines, keys: 97 },
+        input: InputFiles { files: 2, lines: arguments.lines, keys: 97 },
         rate: arguments.rate,
         task_managers: arguments.taskmanagers,
         plan: plan(arguments.seed, arguments.faults, 2, arguments.taskmanagers),

@@ -14,8 +14,9 @@ use hurtig_env::Clock;
 
 use crate::{
     cluster::{Cluster, Programs},
-    faults::{Fault, Planned, Victim},
-    input::Input,
+    faults::{PlannedStrike, Strike, Victim},
+    input::InputFiles,
+    pause::pause,
 };
 
 /// What a run does.
@@ -26,13 +27,13 @@ pub struct Options {
     /// Where everything goes; must be empty.
     pub directory: PathBuf,
     /// What is read.
-    pub input: Input,
+    pub input: InputFiles,
     /// Lines per second and file.
     pub rate: u64,
     /// TaskManagers.
     pub task_managers: usize,
     /// What happens.
-    pub plan: Vec<Planned>,
+    pub plan: Vec<PlannedStrike>,
     /// How long the job may take from its submission to its end.
     pub patience: Duration,
     /// Says what happens, as it happens.
@@ -41,7 +42,7 @@ pub struct Options {
 
 /// What was seen.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Outcome {
     /// Faults that struck before the job had ended.
     pub faults: usize,
     /// From the submission to the end.
@@ -93,11 +94,6 @@ impl Run<'_> {
         }
     }
 
-    /// The processes under test are real, and so is time.
-    fn pause(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-
     /// Submits the job, as soon as a JobManager takes it.
     fn submit(&self) -> Result<(), String> {
         let Options { programs, directory, rate, .. } = self.options;
@@ -120,7 +116,7 @@ impl Run<'_> {
                 }
                 said = String::from_utf8_lossy(&output.stderr).into_owned();
             }
-            self.pause(POLL);
+            pause(POLL);
         }
         Err(format!("the job was not taken: {said}"))
     }
@@ -138,23 +134,22 @@ impl Run<'_> {
                 Some(state @ ("FAILED" | "CANCELED" | "FINISHED")) => {
                     return Err(format!("the job has ended as {state}"));
                 }
-                _ => self.pause(POLL),
+                _ => pause(POLL),
             }
         }
         Err(format!("the job is not {wanted} in time, but {seen:?}"))
     }
 
-    fn strike(&mut self, Planned { victim, fault, .. }: Planned) {
+    fn strike(&mut self, PlannedStrike { victim, fault, .. }: PlannedStrike) {
         self.say(&format!("{victim:?}: {fault:?}"));
-        let pause = std::thread::sleep;
         let zookeeper = &mut self.cluster.zookeeper;
         match (victim, fault) {
-            (Victim::ZooKeeper, Fault::Kill { back_after }) => {
+            (Victim::ZooKeeper, Strike::Kill { back_after }) => {
                 zookeeper.kill();
                 pause(back_after);
                 zookeeper.restart();
             }
-            (Victim::ZooKeeper, Fault::Stop { for_ }) => {
+            (Victim::ZooKeeper, Strike::Stop { for_ }) => {
                 zookeeper.signal("STOP");
                 pause(for_);
                 zookeeper.signal("CONT");
@@ -162,16 +157,16 @@ impl Run<'_> {
             _ => {
                 let Some(process) = self.cluster.process(victim) else { return };
                 match fault {
-                    Fault::Kill { back_after } => {
+                    Strike::Kill { back_after } => {
                         process.kill();
                         pause(back_after);
                     }
-                    Fault::Stop { for_ } => {
+                    Strike::Stop { for_ } => {
                         process.signal("STOP");
                         pause(for_);
                         process.signal("CONT");
                     }
-                    Fault::Restart => {
+                    Strike::Restart => {
                         process.terminate();
                     }
                 }
@@ -211,7 +206,7 @@ fn output(directory: &Path) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// Says what is lost, repeated or wrong.
-pub fn compare(directory: &Path, input: Input) -> Result<usize, String> {
+pub fn compare(directory: &Path, input: InputFiles) -> Result<usize, String> {
     let (found, expected) = (output(directory)?, input.expected());
     if found == expected {
         return Ok(found.len());
@@ -228,7 +223,7 @@ pub fn compare(directory: &Path, input: Input) -> Result<usize, String> {
 ///
 /// # Errors
 /// Says what is wrong.
-pub fn run(options: &Options) -> Result<Option<Report>, String> {
+pub fn run(options: &Options) -> Result<Option<Outcome>, String> {
     let input = options.directory.join("input");
     fs::create_dir_all(&input).map_err(|error| error.to_string())?;
     options.input.write(&input).map_err(|error| error.to_string())?;
@@ -240,7 +235,7 @@ pub fn run(options: &Options) -> Result<Option<Report>, String> {
     run.wait_for("RUNNING")?;
     let mut faults = 0;
     for planned in &options.plan {
-        run.pause(planned.after);
+        pause(planned.after);
         if job_state(&run.cluster.rest).as_deref() == Some("FINISHED") {
             break;
         }
@@ -252,5 +247,5 @@ pub fn run(options: &Options) -> Result<Option<Report>, String> {
     let took = clock.monotonic() - run.began;
     drop(run);
     let lines = compare(&options.directory.join("output"), options.input)?;
-    Ok(Some(Report { faults, took, lines }))
+    Ok(Some(Outcome { faults, took, lines }))
 }

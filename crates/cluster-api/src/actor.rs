@@ -4,9 +4,11 @@
 //! [`Inbox`]. Others hold a [`Mailbox`]. When the actor has ended, messages to it fail with
 //! [`RpcError::Unreachable`].
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{RpcError, RpcResult};
+use crate::{Identity, Peer, RpcError, RpcResult};
 
 /// Messages that may wait for one actor; beyond that senders wait.
 const INBOX_MESSAGES: usize = 1024;
@@ -18,11 +20,14 @@ pub type Inbox<M> = mpsc::Receiver<M>;
 pub struct Mailbox<M> {
     sender: mpsc::Sender<M>,
     role: &'static str,
+    /// Alike in all clones and nowhere else: the address is the identity. A byte, since that of
+    /// nothing need not be unique.
+    identity: Arc<u8>,
 }
 
 impl<M> Clone for Mailbox<M> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), role: self.role }
+        Self { sender: self.sender.clone(), role: self.role, identity: self.identity.clone() }
     }
 }
 
@@ -30,7 +35,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// A mailbox of the named role and its inbox.
     pub fn new(role: &'static str) -> (Self, Inbox<M>) {
         let (sender, inbox) = mpsc::channel(INBOX_MESSAGES);
-        (Self { sender, role }, inbox)
+        (Self { sender, role, identity: Arc::new(0) }, inbox)
     }
 
     fn gone(&self) -> RpcError {
@@ -57,5 +62,12 @@ impl<M: Send + 'static> Mailbox<M> {
     /// Waits until the actor has ended.
     pub async fn ended(&self) {
         self.sender.closed().await;
+    }
+
+    /// The actor, as what is behind a gateway.
+    pub fn peer(&self) -> Peer {
+        let sender = self.sender.clone();
+        let identity = Identity::Actor(Arc::as_ptr(&self.identity) as usize);
+        Peer::new(identity, async move { sender.closed().await })
     }
 }

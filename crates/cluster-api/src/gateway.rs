@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
     ExecutionAttemptId, JobId, OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot,
@@ -14,7 +14,9 @@ use hurtig_types::{
 use crate::{
     checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
+    peer::Peer,
     register::{CheckpointPointer, CheckpointRegister},
+    requirements::JobResourceRequirements,
     slot::{FencingToken, OccupiedSlot, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
     task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
 };
@@ -55,6 +57,11 @@ pub type RpcResult<T> = Result<T, RpcError>;
 /// What clients may ask of the Dispatcher.
 #[async_trait]
 pub trait DispatcherGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// Submits a job; returns once it is accepted. The job's code must be known to the cluster.
     async fn submit_job(&self, graph: JobGraph) -> RpcResult<()>;
     /// All jobs, running and ended (bounded).
@@ -89,6 +96,14 @@ pub trait DispatcherGateway: Send + Sync {
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult>;
     /// The job's accumulators as of now.
     async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// What an elastic job asks for.
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements>;
+    /// An elastic job asks for something else from now on; refused if it cannot have that.
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()>;
     /// Sends a request to an operator's coordinator and returns its answer.
     async fn coordination_request(
         &self,
@@ -98,11 +113,19 @@ pub trait DispatcherGateway: Send + Sync {
     ) -> RpcResult<Vec<u8>>;
     /// TaskExecutors and their slots.
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+    /// Metrics of the whole cluster: of the JobManager, its jobs and the TaskExecutors. Who does not
+    /// answer within [`crate::METRICS_TIMEOUT`] is left out.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of the ResourceManager.
 #[async_trait]
 pub trait ResourceManagerGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// A TaskExecutor registers (again). `gateway` answers for it.
     async fn register_task_executor(
         &self,
@@ -139,11 +162,19 @@ pub trait ResourceManagerGateway: Send + Sync {
     ) -> RpcResult<()>;
     /// TaskExecutors and their slots.
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>>;
+    /// Metrics of all TaskExecutors. Who does not answer within [`crate::METRICS_TIMEOUT`] is left
+    /// out.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of a TaskExecutor.
 #[async_trait]
 pub trait TaskExecutorGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// The ResourceManager allocates a slot for a job; the TaskExecutor offers it to that job's
     /// JobMaster.
     async fn request_slot(
@@ -208,11 +239,18 @@ pub trait TaskExecutorGateway: Send + Sync {
     ) -> RpcResult<JobHeartbeatAnswer>;
     /// A JobMaster is gone: its tasks are cancelled and its slots freed.
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()>;
+    /// Metrics of the TaskExecutor and its tasks.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
 }
 
 /// What others may ask of a JobMaster.
 #[async_trait]
 pub trait JobMasterGateway: Send + Sync {
+    /// Who is behind the gateway, and when it is gone. One that does not say, and is passed to
+    /// another process, can be called from there until this process ends.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// A TaskExecutor offers slots that were allocated for the job; returns those it accepts.
     async fn offer_slots(
         &self,
@@ -281,6 +319,13 @@ pub trait JobMasterGateway: Send + Sync {
     -> RpcResult<()>;
     /// Fewer slots can be had than were declared.
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()>;
+    /// What an elastic job asks for.
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements>;
+    /// An elastic job asks for something else from now on; refused if it cannot have that.
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()>;
     /// Cancels the job.
     async fn cancel(&self) -> RpcResult<()>;
     /// State.
@@ -289,6 +334,8 @@ pub trait JobMasterGateway: Send + Sync {
     async fn details(&self) -> RpcResult<JobDetails>;
     /// The job's accumulators as of now.
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>>;
+    /// Metrics of the job in its JobMaster; those of its tasks are with the TaskExecutors.
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot>;
     /// Waits for the job's end.
     async fn result(&self) -> RpcResult<JobResult>;
     /// A client's request to an operator's coordinator.

@@ -7,15 +7,20 @@
 //! [`RpcError::Fenced`].
 
 pub mod actor;
+pub mod back_pressure;
 pub mod checkpoints;
 pub mod gateway;
 pub mod job;
 pub mod leader;
+pub mod metrics;
+pub mod peer;
 pub mod register;
+pub mod requirements;
 pub mod slot;
 pub mod task;
 
 pub use actor::{Inbox, Mailbox};
+pub use back_pressure::{BackPressureLevel, SubtaskBackPressure, VertexBackPressure};
 pub use checkpoints::{
     CheckpointStatistics, CheckpointStatsCounts, CheckpointStatsSnapshot, CheckpointStatsStatus,
     RestoredCheckpointStats, SubtaskStateStats,
@@ -29,12 +34,15 @@ pub use job::{
     VertexDetails,
 };
 pub use leader::{Leader, LeaderReceiver};
+pub use metrics::{METRICS_TIMEOUT, gather_metrics};
+pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
 pub use register::{CheckpointPointer, CheckpointRegister, RecoveredCheckpoints};
+pub use requirements::{JobResourceRequirements, ParallelismBounds};
 pub use slot::{
     FencingToken, OccupiedSlot, SlotId, SlotOffer, SlotReport, SlotStatus, SurvivingTask,
     TaskExecutorRegistration,
 };
 pub use task::{
-    ChannelDescriptor, ExecutionState, FailureClass, FailureInfo, GateDescriptor,
-    JobHeartbeatAnswer, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
+    ExecutionState, FailureClass, FailureInfo, GateDescriptor, JobHeartbeatAnswer, PeerAddress,
+    ProducerDescriptor, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };

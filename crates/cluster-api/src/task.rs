@@ -1,6 +1,6 @@
 //! Tasks as they are deployed and reported.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_graph::{JobConfig, JobVertex};
 use hurtig_metrics::AccumulatorValue;
@@ -64,13 +64,11 @@ pub struct PeerAddress {
     pub address: String,
 }
 
-/// One channel of an input gate.
+/// Who produces what one channel of an input gate reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelDescriptor {
+pub struct ProducerDescriptor {
     /// The partition to read.
     pub partition: ResultPartitionId,
-    /// Which subpartition of it.
-    pub subpartition: u32,
     /// Who has it.
     pub producer: PeerAddress,
 }
@@ -80,8 +78,11 @@ pub struct ChannelDescriptor {
 pub struct GateDescriptor {
     /// The edge.
     pub edge: EdgeId,
-    /// Channels, by index.
-    pub channels: Vec<ChannelDescriptor>,
+    /// Which subpartition is read of every partition.
+    pub subpartition: u32,
+    /// The producer of each channel, by index. All consumers of an edge that read from everybody
+    /// share one list: else a wide graph would be as large as the square of its width.
+    pub producers: Arc<[ProducerDescriptor]>,
 }
 
 /// Everything a TaskExecutor needs to run one attempt, besides the job's code.
@@ -94,7 +95,7 @@ pub struct TaskDeploymentDescriptor {
     /// The job's name.
     pub job_name: String,
     /// The vertex, with its chain.
-    pub vertex: JobVertex,
+    pub vertex: Arc<JobVertex>,
     /// Input gates, one per incoming edge, in the order of `vertex.inputs`.
     pub gates: Vec<GateDescriptor>,
     /// Number of subpartitions per outgoing edge, in the order of `vertex.outputs`.
@@ -102,7 +103,7 @@ pub struct TaskDeploymentDescriptor {
     /// Parallelism and max parallelism of the consumer per outgoing edge.
     pub consumers: Vec<(u32, u32)>,
     /// The job's settings.
-    pub config: JobConfig,
+    pub config: Arc<JobConfig>,
     /// The state to start from.
     pub restore: Option<Box<JobManagerTaskRestore>>,
 }

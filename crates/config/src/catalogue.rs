@@ -10,6 +10,7 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use crate::option::{OptionPrefix, OptionSpec};
 
+pub mod adaptive;
 pub mod checkpointing;
 pub mod cluster;
 pub mod filesystem;
@@ -17,8 +18,10 @@ pub mod job_manager;
 pub mod metrics;
 pub mod pipeline;
 mod prefixes;
+pub mod resource_manager;
 pub mod rest;
 pub mod restart;
+pub mod rpc;
 pub mod security;
 pub mod state;
 pub mod task_manager;
@@ -31,7 +34,10 @@ static TABLES: &[&[&OptionSpec]] = &[
     filesystem::OPTIONS,
     cluster::OPTIONS,
     job_manager::OPTIONS,
+    adaptive::OPTIONS,
+    resource_manager::OPTIONS,
     rest::OPTIONS,
+    rpc::OPTIONS,
     task_manager::OPTIONS,
     metrics::OPTIONS,
     security::OPTIONS,

@@ -12,12 +12,15 @@ use std::{fmt, num::NonZeroU32};
 mod collection;
 mod duration;
 mod memory;
+mod ports;
 mod word;
 
 pub use duration::MAX_DURATION;
 pub use memory::MemorySize;
+pub use ports::PortRange;
 pub use word::{
-    CheckpointStorageKind, HighAvailabilityType, RestartStrategyType, StateBackendType,
+    CheckpointStorageKind, HighAvailabilityType, RestartStrategyType, SchedulerExecutionMode,
+    SchedulerType, StateBackendType, TaskManagerLoadBalanceMode,
 };
 
 /// What is wrong with a text, beyond not being what was expected. May be empty.

@@ -8,6 +8,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
+use hurtig_metrics::Gauge;
 use hurtig_types::JobId;
 use tokio::sync::oneshot;
 
@@ -35,6 +36,8 @@ pub(crate) enum Message {
     /// The same, but waits while a JobMaster is being started.
     JobMaster(JobId, oneshot::Sender<RpcResult<View>>),
     All(oneshot::Sender<Vec<View>>),
+    /// The JobMasters of jobs that have not ended.
+    Running(oneshot::Sender<Vec<(JobId, Arc<dyn JobMasterGateway>)>>),
     Result(JobId, oneshot::Sender<RpcResult<JobResult>>),
     /// Answered once jobs are recovered.
     Ready(oneshot::Sender<()>),
@@ -76,6 +79,8 @@ pub struct Dispatcher {
     clock: Clock,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    /// Number of jobs that have not ended.
+    pub(crate) running: Gauge,
 }
 
 impl Dispatcher {
@@ -90,6 +95,7 @@ impl Dispatcher {
             clock: services.clock,
             heartbeat_interval: services.heartbeat_interval,
             heartbeat_timeout: services.heartbeat_timeout,
+            running: Gauge::default(),
         }
     }
 
@@ -104,6 +110,7 @@ impl Dispatcher {
             }
             let commands = self.on_message(message);
             self.carry_out(commands);
+            self.running.set(i64::try_from(self.table.running()).unwrap_or(i64::MAX));
         }
     }
 
@@ -249,6 +256,15 @@ impl Dispatcher {
                 let _ = reply.send(views.collect());
                 Vec::new()
             }
+            Message::Running(reply) => {
+                let running = self.jobs.iter().filter(|(id, _)| {
+                    !matches!(self.table.phase(**id), None | Some(Phase::Ending | Phase::Ended))
+                });
+                let running =
+                    running.filter_map(|(id, job)| Some((*id, job.job_master.as_ref()?.clone())));
+                let _ = reply.send(running.collect());
+                Vec::new()
+            }
             Message::Result(id, reply) => {
                 self.on_result_wanted(id, reply);
                 Vec::new()
@@ -383,6 +399,10 @@ impl Dispatcher {
                     Ok(result) => Message::Ended(id, token, Box::new(result)),
                     Err(error) => Message::Lost(id, token, error.to_string()),
                 },
+                () = gateway.peer().gone() => {
+                    let reason = "it has ended, or the connection to it broke";
+                    Message::Lost(id, token, reason.to_owned())
+                }
                 reason = silent(&*gateway, interval, timeout) => Message::Lost(id, token, reason),
             };
             let _ = mailbox.tell(message).await;

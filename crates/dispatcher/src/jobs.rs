@@ -86,6 +86,11 @@ impl JobTable {
         self.jobs.get(&job).map(|entry| entry.phase)
     }
 
+    /// Number of jobs that have not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.jobs.values().filter(|entry| entry.phase != Phase::Ended).count()
+    }
+
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> + '_ {
         self.jobs.keys().copied()
     }

@@ -22,13 +22,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, DispatcherGateway, FencingToken, JobDetails, JobMasterGateway,
-    JobMasterLauncher, JobOverview, JobResult, JobStatus, Mailbox, ResourceManagerGateway,
-    RpcError, RpcResult, TaskExecutorOverview,
+    JobMasterLauncher, JobOverview, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
+    ResourceManagerGateway, RpcError, RpcResult, TaskExecutorOverview, gather_metrics,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
 use hurtig_high_availability::HighAvailabilityServices;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{
+    AccumulatorValue, Gauge, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
+    names::NUM_RUNNING_JOBS,
+};
 use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 pub use actor::Dispatcher;
@@ -56,6 +59,9 @@ pub struct DispatcherServices {
 #[derive(Clone)]
 pub struct DispatcherHandle {
     mailbox: Mailbox<Message>,
+    /// Jobs that have not ended.
+    running: Gauge,
+    metrics: Option<MetricGroup>,
     resource_manager: Arc<dyn ResourceManagerGateway>,
     actor: tokio::task::AbortHandle,
 }
@@ -69,12 +75,22 @@ impl Dispatcher {
         let (mailbox, inbox) = Mailbox::new("Dispatcher");
         let control = services.runtimes.control.clone();
         let dispatcher = Self::new(services, mailbox.clone());
+        let running = dispatcher.running.clone();
         let actor = control.spawn(dispatcher.run(inbox)).abort_handle();
-        DispatcherHandle { mailbox, resource_manager, actor }
+        DispatcherHandle { mailbox, running, metrics: None, resource_manager, actor }
     }
 }
 
 impl DispatcherHandle {
+    /// The same, with metrics in the group of a JobManager.
+    #[must_use]
+    pub fn with_metrics(mut self, group: MetricGroup) -> Self {
+        let running = self.running.clone();
+        group.computed(NUM_RUNNING_JOBS, move || running.get());
+        self.metrics = Some(group);
+        self
+    }
+
     /// Waits until the jobs of earlier leaders are recovered.
     pub async fn ready(&self) -> RpcResult<()> {
         self.mailbox.ask(Message::Ready).await
@@ -119,6 +135,10 @@ fn overview(job: JobId, name: &str, status: JobStatus) -> JobOverview {
 
 #[async_trait]
 impl DispatcherGateway for DispatcherHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn submit_job(&self, graph: JobGraph) -> RpcResult<()> {
         self.mailbox.ask(|reply| Message::Submit(Box::new(graph), reply)).await?
     }
@@ -194,6 +214,18 @@ impl DispatcherGateway for DispatcherHandle {
         self.job(job).await?.accumulators().await
     }
 
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements> {
+        self.job(job).await?.resource_requirements().await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.job(job).await?.update_resource_requirements(requirements).await
+    }
+
     async fn coordination_request(
         &self,
         job: JobId,
@@ -205,5 +237,24 @@ impl DispatcherGateway for DispatcherHandle {
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.resource_manager.task_executors().await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let own = query.clone().restricted_to(&[ScopeKind::JobManager]);
+        let own = self.metrics.as_ref().zip(own);
+        let mut gathered =
+            own.map(|(group, own)| group.registry().snapshot(&own)).unwrap_or_default();
+        let mut jobs = self.mailbox.ask(Message::Running).await?;
+        if let Some(wanted) = query.variable("job_id") {
+            jobs.retain(|(job, _)| job.to_string() == wanted);
+        }
+        let questions = jobs.into_iter().map(|(_, job)| {
+            let query = query.clone();
+            async move { job.query_metrics(query).await }
+        });
+        gathered.merge(gather_metrics(questions).await);
+        // It has waited for its TaskExecutors no longer than it may.
+        gathered.merge(self.resource_manager.query_metrics(query).await?);
+        Ok(gathered)
     }
 }

@@ -151,6 +151,10 @@ fn build_vertex(graph: &StreamGraph, chained: &[bool], head: &[usize], index: us
         parallelism: node.parallelism,
         max_parallelism: node.max_parallelism,
         max_parallelism_derived: chain.iter().all(|m| graph.nodes[*m].max_parallelism_derived),
+        max_allowed_parallelism: chain
+            .iter()
+            .filter_map(|m| graph.nodes[*m].max_allowed_parallelism)
+            .min(),
         slot_sharing_group: node.slot_sharing_group.clone(),
         co_location_key: chain.iter().find_map(|m| graph.nodes[*m].co_location_key.clone()),
         blocking: chain.iter().any(|m| graph.nodes[*m].blocking),

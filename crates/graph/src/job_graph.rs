@@ -8,7 +8,10 @@ use hurtig_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::transformation::{OperatorKind, ShipStrategy};
+use crate::{
+    adaptive::AdaptiveConfig,
+    transformation::{OperatorKind, ShipStrategy},
+};
 
 /// Where an output of a chained operator leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +108,8 @@ pub struct JobVertex {
     /// Nobody has set that number for any operator of the chain: a snapshot that the job starts
     /// from may bring its own.
     pub max_parallelism_derived: bool,
+    /// The most subtasks that an operator of the chain can have, if one has a limit of its own.
+    pub max_allowed_parallelism: Option<u32>,
     /// Slot sharing group.
     pub slot_sharing_group: String,
     /// Co-location key.
@@ -177,6 +182,10 @@ pub struct JobConfig {
     pub checkpoint_directory: Option<String>,
     /// Checkpoint or savepoint to start from.
     pub restore_from: Option<RestoreFrom>,
+    /// The job is elastic: its parallelism follows the slots that there are.
+    pub adaptive: Option<AdaptiveConfig>,
+    /// `slot.idle.timeout`: slots that the job has not used for so many milliseconds are returned.
+    pub slot_idle_timeout_ms: u64,
 }
 
 /// What a job starts from.
@@ -201,6 +210,8 @@ impl Default for JobConfig {
             checkpoints: CheckpointConfig::default(),
             checkpoint_directory: None,
             restore_from: None,
+            adaptive: None,
+            slot_idle_timeout_ms: 50_000,
         }
     }
 }

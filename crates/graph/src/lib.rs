@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: anything that runs. The ExecutionGraph lives in the scheduler crate.
 
+pub mod adaptive;
 mod chaining;
 pub mod distribution;
 mod error;
@@ -20,6 +21,7 @@ pub mod transformation;
 #[cfg(test)]
 mod tests;
 
+pub use adaptive::AdaptiveConfig;
 pub use chaining::{build_job_graph, is_chainable, pattern_of};
 pub use error::GraphError;
 pub use explain::ship_name;

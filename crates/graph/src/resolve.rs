@@ -228,6 +228,7 @@ fn resolve_node(
         parallelism,
         max_parallelism,
         max_parallelism_derived: declared.is_none(),
+        max_allowed_parallelism: transformation.max_allowed_parallelism,
         chaining: transformation.chaining,
         slot_sharing_group: String::new(),
         co_location_key: transformation.co_location_key.clone(),

@@ -26,6 +26,8 @@ pub struct StreamNode {
     /// Nobody has set that number: it was derived from the parallelism, and a snapshot that the job
     /// starts from may bring its own.
     pub max_parallelism_derived: bool,
+    /// The most subtasks that the operator can have, if it has a limit of its own.
+    pub max_allowed_parallelism: Option<u32>,
     /// Chaining.
     pub chaining: ChainingStrategy,
     /// Slot sharing group.

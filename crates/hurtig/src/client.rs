@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
-use hurtig_cluster_api::{CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobStatus};
-use hurtig_metrics::AccumulatorValue;
+use hurtig_cluster_api::{
+    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobStatus, VertexBackPressure,
+};
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_minicluster::MiniCluster;
-use hurtig_types::{JobId, SavepointFormat, TerminateKind};
+use hurtig_types::{JobId, JobVertexId, SavepointFormat, TerminateKind};
 
 use crate::{
     ExecuteError, JobExecutionResult, StreamExecutionEnvironment,
@@ -123,6 +125,21 @@ impl JobClient {
     /// subtask has measured.
     pub fn checkpoint_stats(&self) -> Result<CheckpointStatsSnapshot, ExecuteError> {
         self.ask(self.cluster.dispatcher().checkpoint_stats(self.job))
+    }
+
+    /// Metrics of the job that a query asks for, in its JobMaster and its tasks, as they are now.
+    pub fn metrics(&self, query: MetricsQuery) -> Result<MetricsSnapshot, ExecuteError> {
+        let query = query.with("job_id", self.job);
+        self.ask(self.cluster.dispatcher().query_metrics(query))
+    }
+
+    /// How much a vertex is held up by those behind it; `None` if none of its subtasks runs.
+    pub fn back_pressure(
+        &self,
+        vertex: JobVertexId,
+    ) -> Result<Option<VertexBackPressure>, ExecuteError> {
+        let metrics = self.metrics(VertexBackPressure::query(self.job, vertex))?;
+        Ok(VertexBackPressure::of(&metrics))
     }
 
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.

@@ -21,19 +21,25 @@ use std::{
 use hurtig_config::{
     CONFIG_FILE_NAME, ConfigErrors, ConfigLevel, ConfigOption, ConfigValue, Configuration,
     MemorySize,
-    catalogue::{checkpointing, cluster, pipeline, restart, task_manager},
+    catalogue::{
+        checkpointing, cluster, metrics as metric_options, pipeline, restart, task_manager,
+    },
     split_dynamic_properties,
     value::RestartStrategyType,
 };
 use hurtig_graph::{RestartStrategyConfig, RestoreFrom};
+use hurtig_minicluster::SlotManagerConfig;
 use hurtig_types::{CheckpointConfig, key_group::MAX_PARALLELISM_LIMIT};
 
 use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, parameters};
 
+mod adaptive;
 mod checkpoints;
 mod file_systems;
 mod local_state;
+mod metrics;
 
+pub use adaptive::adaptive_config;
 pub use checkpoints::checkpoint_config;
 
 /// The environment variable that names the directory of `config.yaml`; Flink's `FLINK_CONF_DIR`.
@@ -170,8 +176,17 @@ impl Settings {
         if let Some(interval) = set(configuration, &pipeline::AUTO_WATERMARK_INTERVAL)? {
             job.auto_watermark_interval_ms = millis(interval);
         }
+        if let Some(interval) = set(configuration, &metric_options::LATENCY_INTERVAL)? {
+            job.latency_interval_ms = millis(interval);
+        }
         if let Some(timeout) = set(configuration, &cluster::SLOT_REQUEST_TIMEOUT)? {
             job.slot_request_timeout_ms = millis(timeout);
+        }
+        if let Some(timeout) = set(configuration, &cluster::SLOT_IDLE_TIMEOUT)? {
+            job.slot_idle_timeout_ms = millis(timeout);
+        }
+        if let Some(adaptive) = adaptive_config(configuration)? {
+            job.adaptive = Some(adaptive);
         }
         if let Some(parameters) = set(configuration, &pipeline::GLOBAL_JOB_PARAMETERS)? {
             job.global_parameters.extend(parameters);
@@ -208,6 +223,11 @@ impl Settings {
         if let Some(timeout) = set(configuration, &cluster::HEARTBEAT_TIMEOUT)? {
             self.cluster.heartbeat_timeout = timeout;
         }
+        metrics::configure(&mut self.cluster.metrics, configuration)?;
+        let slots = SlotManagerConfig::from_configuration(configuration)?;
+        // An embedded cluster is there when its first job is: nothing is waited for.
+        self.cluster.slots =
+            SlotManagerConfig { start_up_time_ms: self.cluster.slots.start_up_time_ms, ..slots };
         local_state::configure(&mut self.cluster.local_state, configuration)?;
         let stores = file_systems::options(configuration)?;
         if !stores.is_empty() {

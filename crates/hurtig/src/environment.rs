@@ -6,8 +6,8 @@ use hurtig_config::Configuration;
 use hurtig_connector_api::{Boundedness, Source};
 use hurtig_connectors::{collection::CollectionSource, sequence::SequenceSource};
 use hurtig_graph::{
-    JobConfig, JobGraph, OperatorKind, RestartStrategyConfig, RestoreFrom, StreamGraph,
-    StreamGraphSettings, build_job_graph, build_stream_graph,
+    AdaptiveConfig, JobConfig, JobGraph, OperatorKind, RestartStrategyConfig, RestoreFrom,
+    StreamGraph, StreamGraphSettings, build_job_graph, build_stream_graph,
 };
 use hurtig_minicluster::MiniClusterConfig;
 use hurtig_operator_api::Program;
@@ -131,9 +131,23 @@ impl StreamExecutionEnvironment {
         self
     }
 
+    /// Milliseconds between two latency markers of a source; 0 for none, the default. What
+    /// operators note of them are the `latency` metrics.
+    pub fn set_latency_tracking_interval_ms(&self, interval_ms: u64) -> &Self {
+        self.settings.lock().job.latency_interval_ms = interval_ms;
+        self
+    }
+
     /// How long to wait for slots, in milliseconds.
     pub fn set_slot_request_timeout_ms(&self, timeout_ms: u64) -> &Self {
         self.settings.lock().job.slot_request_timeout_ms = timeout_ms;
+        self
+    }
+
+    /// Makes the job elastic (`jobmanager.scheduler: adaptive`): its parallelism follows the slots
+    /// that there are.
+    pub fn set_adaptive(&self, config: AdaptiveConfig) -> &Self {
+        self.settings.lock().job.adaptive = Some(config);
         self
     }
 

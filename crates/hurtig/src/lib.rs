@@ -54,13 +54,14 @@ pub use stream::DataStream;
 pub use windowed::{CountWindows, SlidingCountWindows, WindowedStream};
 
 pub use hurtig_cluster_api::{
-    CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus, ExecutionState,
-    JobDetails, JobOverview, JobStatus,
+    BackPressureLevel, CheckpointStatistics, CheckpointStatsSnapshot, CheckpointStatsStatus,
+    ExecutionState, JobDetails, JobOverview, JobStatus, SubtaskBackPressure, VertexBackPressure,
 };
 pub use hurtig_config as config;
 pub use hurtig_connector_api as connector;
 pub use hurtig_connectors as connectors;
 pub use hurtig_graph as graph;
+pub use hurtig_metrics as metrics;
 pub use hurtig_operator_api as operator;
 pub use hurtig_operators as operators;
 pub use hurtig_state_api as state;

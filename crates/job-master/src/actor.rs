@@ -12,13 +12,13 @@ use std::{
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
     CheckpointRegister, CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo,
-    FencingToken, Inbox, JobDetails, JobStatus, Mailbox, OccupiedSlot, PeerAddress,
-    ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway, TaskIoMetrics,
-    TaskStateUpdate,
+    FencingToken, Inbox, JobDetails, JobResourceRequirements, JobStatus, Mailbox, OccupiedSlot,
+    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
+    TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
-use hurtig_metrics::Accumulators;
+use hurtig_metrics::{Accumulators, MetricGroup};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
@@ -32,10 +32,11 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     checkpoints::{Answer, Checkpoints, Effect, HeldEvent, Superseded},
     coordinators::{Coordinators, StartFrom},
-    details,
+    details, elastic,
     executors::{ExecutorLink, Order},
     handle::{JobEnd, JobMasterHandle},
     manager::ManagerLink,
+    metrics::JobMetrics,
     stop::StopRequest,
     takeover::{ATTEMPTS, Start, Takeover},
 };
@@ -63,6 +64,8 @@ pub struct JobMasterServices {
     pub register: Arc<dyn CheckpointRegister>,
     /// How long it waits for the tasks of an earlier JobMaster to be offered.
     pub takeover_timeout: Duration,
+    /// The group of the JobManager, in which the job's metrics are registered.
+    pub metrics: MetricGroup,
 }
 
 pub(crate) enum Message {
@@ -98,7 +101,8 @@ pub(crate) enum Message {
         resets: u64,
         event: Vec<u8>,
     },
-    CoordinatorFailed(FlowError),
+    /// From a coordinator of the start that counts resets from that number.
+    CoordinatorFailed(u64, FlowError),
     CoordinatorSnapshot {
         checkpoint: CheckpointId,
         operator: OperatorId,
@@ -113,6 +117,9 @@ pub(crate) enum Message {
     StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
     Timer(SchedulerTimer),
+    NotEnoughSlots(u32),
+    Requirements(oneshot::Sender<RpcResult<JobResourceRequirements>>),
+    UpdateRequirements(JobResourceRequirements, oneshot::Sender<RpcResult<()>>),
     Cancel,
     Details(oneshot::Sender<JobDetails>),
     Accumulators(oneshot::Sender<Accumulators>),
@@ -134,6 +141,7 @@ pub struct JobMaster {
     pub(crate) takeover: Option<Takeover>,
     /// Another JobMaster has taken over, or is to.
     pub(crate) superseded: bool,
+    metrics: JobMetrics,
 }
 
 impl JobMaster {
@@ -153,7 +161,11 @@ impl JobMaster {
         );
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let actor = Arc::new(OnceLock::new());
+        let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
+        let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
         let handle = JobMasterHandle {
+            job,
+            metrics: services.metrics.clone(),
             mailbox: mailbox.clone(),
             status: status_seen,
             ended: ended_seen,
@@ -178,6 +190,7 @@ impl JobMaster {
             status,
             takeover: None,
             superseded: false,
+            metrics,
         };
         let running = runtimes.control.spawn(master.run(inbox, ended));
         // Set once, here.
@@ -212,6 +225,7 @@ impl JobMaster {
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
         while !over && !self.superseded {
+            self.metrics.update(&self.scheduler, self.checkpoints.tracker());
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
@@ -244,6 +258,7 @@ impl JobMaster {
             details: self.details(),
             checkpoints: self.checkpoints.stats(),
         };
+        self.metrics.close();
         self.manager.end().await;
         ended.send_replace(Some(Arc::new(end)));
         self.status.send_replace(status);
@@ -300,7 +315,7 @@ impl JobMaster {
             None => message,
         };
         let now = self.now();
-        let commands = match message {
+        let mut commands = match message {
             Message::OfferOccupied { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_occupied_slots(&slots, &address, now);
                 if !accepted.is_empty() {
@@ -434,7 +449,30 @@ impl JobMaster {
                 }
                 Vec::new()
             }
-            Message::CoordinatorFailed(error) => self.fail(error),
+            Message::CoordinatorFailed(start, error) => {
+                match self.coordinators.is_of_this_start(start) {
+                    true => self.fail(error),
+                    false => Vec::new(),
+                }
+            }
+            Message::NotEnoughSlots(available) => {
+                self.scheduler.on_not_enough_slots(available);
+                Vec::new()
+            }
+            Message::Requirements(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(elastic::requirements(&self.scheduler));
+                Vec::new()
+            }
+            Message::UpdateRequirements(requirements, reply) => {
+                let updated = self.scheduler.update_requirements(&requirements, now);
+                let (answer, commands) = match updated {
+                    Ok(commands) => (Ok(()), commands),
+                    Err(reason) => (Err(RpcError::Rejected(reason)), Vec::new()),
+                };
+                let _ = reply.send(answer);
+                commands
+            }
             Message::Timer(timer) => self.scheduler.on_timer(timer, now),
             Message::Cancel => self.scheduler.cancel(now),
             Message::Details(reply) => {
@@ -454,6 +492,7 @@ impl JobMaster {
                 Vec::new()
             }
         };
+        commands.extend(self.scheduler.hold_parallelism(self.stop.is_some(), now));
         self.carry_out(commands).await
     }
 
@@ -480,7 +519,7 @@ impl JobMaster {
     }
 
     /// A coordinator cannot go on: the whole job fails, since what it knows is lost with it.
-    fn fail(&mut self, error: FlowError) -> Vec<Command> {
+    pub(crate) fn fail(&mut self, error: FlowError) -> Vec<Command> {
         let mut commands = Vec::new();
         let failure = self.describe(&error);
         self.scheduler.fail_job(failure, self.now(), &mut commands);
@@ -505,12 +544,14 @@ impl JobMaster {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointComplete(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(true, self.now()));
                     self.coordinators.checkpoint_complete(checkpoint)
                 }
                 Effect::Aborted(checkpoint, attempts) => {
                     for attempt in attempts {
                         self.order(attempt, Order::CheckpointAborted(attempt, checkpoint));
                     }
+                    commands.extend(self.scheduler.on_checkpoint_ended(false, self.now()));
                     Ok(())
                 }
                 Effect::SnapshotCoordinator(checkpoint, operator) => {
@@ -629,7 +670,7 @@ impl JobMaster {
         self.take_effect(effects, commands);
     }
 
-    fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
+    pub(crate) fn link_of(&self, allocation: AllocationId) -> Option<&ExecutorLink> {
         let slot = self.scheduler.pool().slot(allocation)?;
         self.executors.get(&slot.offer.slot.resource)
     }
@@ -640,13 +681,15 @@ impl JobMaster {
         for command in commands {
             match command {
                 Command::DeclareSlots(slots) => self.manager.require(slots),
-                Command::Deploy(mut deployment) => match self.link_of(deployment.allocation) {
-                    Some(link) => {
-                        deployment.restore = self.checkpoints.restore_of(deployment.attempt);
-                        link.send(Order::Deploy(deployment));
+                Command::Deploy(deployment) => {
+                    over |= Box::pin(self.deploy(deployment)).await;
+                }
+                Command::ReturnSlot(offer) => {
+                    if let Some(link) = self.executors.get(&offer.slot.resource) {
+                        link.send(Order::FreeSlot(offer.allocation));
                     }
-                    None => tracing::error!(attempt = %deployment.attempt, "no link to the slot"),
-                },
+                }
+                Command::Rescaled => over |= Box::pin(self.on_rescaled()).await,
                 Command::Cancel { attempt, allocation } => {
                     if let Some(link) = self.link_of(allocation) {
                         link.send(Order::Cancel(attempt));

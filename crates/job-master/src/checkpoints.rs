@@ -25,6 +25,7 @@ use hurtig_checkpoint::{
         RestorePoint, trigger::RESERVED_IDS,
     },
     requests::{RequestId, SnapshotRequest},
+    stats::CheckpointStatsTracker,
     topology::Topology,
 };
 use hurtig_cluster_api::{
@@ -181,6 +182,11 @@ impl Checkpoints {
         self.coordinator.stats().snapshot()
     }
 
+    /// The same, as the coordinator keeps it.
+    pub(crate) fn tracker(&self) -> &CheckpointStatsTracker {
+        self.coordinator.stats()
+    }
+
     /// How many checkpoints.
     pub(crate) fn counts(&self) -> CheckpointStatsCounts {
         self.coordinator.stats().counts
@@ -209,6 +215,32 @@ impl Checkpoints {
         }
         self.coordinator.on_restored(now_ms);
         Ok(Some(id))
+    }
+
+    /// The parallelism has changed, and all tasks are new. After `on_restarting`; tasks and
+    /// coordinators are then restored from [`Checkpoints::restore_point`].
+    pub(crate) async fn on_rescaled(
+        &mut self,
+        graph: &JobGraph,
+        attempt: u32,
+        now_ms: i64,
+        effects: &mut Vec<Effect>,
+    ) {
+        // One after the other, until none is left that was complete before the change.
+        while let Some(writing) = self.writing.take() {
+            if let Ok((metadata, result)) = writing.await {
+                effects.extend(self.metadata_ended(metadata, result, now_ms));
+            }
+        }
+        self.topology = Topology::from(graph);
+        self.coordinator.on_rescaled(self.topology.clone(), attempt);
+        self.assignment = None;
+    }
+
+    /// The states of the coordinators, after [`Checkpoints::restore_point`].
+    pub(crate) fn coordinators(&self) -> Option<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
+        let (id, assignment) = self.assignment.as_ref()?;
+        Some((*id, assignment.coordinators.clone()))
     }
 
     /// What one subtask starts from, after [`Checkpoints::restore_point`].

@@ -33,7 +33,7 @@ enum ToCoordinator {
 struct Link {
     vertex: JobVertexId,
     queue: mpsc::Sender<ToCoordinator>,
-    /// How often each subtask was reset.
+    /// How often each subtask was reset, if it was.
     resets: BTreeMap<u32, u64>,
 }
 
@@ -42,7 +42,13 @@ struct Link {
 pub(crate) struct Coordinators {
     created: Vec<(JobVertexId, CoordinatorContext, Box<dyn OperatorCoordinator>)>,
     links: BTreeMap<OperatorId, Link>,
+    /// Where resets are counted from: each start of the coordinators counts from higher up, so
+    /// that what those of a former start have sent is recognised.
+    first_reset: u64,
 }
+
+/// Most resets of a subtask between two starts of the coordinators, by far.
+const RESETS_PER_START: u64 = 1 << 32;
 
 /// A checkpoint and the coordinators' states in it.
 pub(crate) type CoordinatorStates = (CheckpointId, BTreeMap<OperatorId, Vec<u8>>);
@@ -77,7 +83,22 @@ impl Coordinators {
                 all.push((vertex.id, context, coordinator));
             }
         }
-        Ok(Self { created: all, links: BTreeMap::new() })
+        Ok(Self { created: all, links: BTreeMap::new(), first_reset: RESETS_PER_START })
+    }
+
+    /// Others in place of these, which end: the parallelism has changed.
+    pub(crate) fn start_anew(
+        self,
+        graph: &JobGraph,
+        program: &Arc<Program>,
+        runtimes: &Runtimes,
+        master: &Mailbox<Message>,
+        restored: Option<CoordinatorStates>,
+    ) -> FlowResult<Self> {
+        let mut others = Self::create(graph, program)?;
+        others.first_reset = self.first_reset + RESETS_PER_START;
+        others.start(&StartFrom::Beginning(restored), runtimes, master);
+        Ok(others)
     }
 
     /// True if all can go on from these states beside running tasks.
@@ -113,6 +134,7 @@ impl Coordinators {
                 vertex,
                 queue: queue.downgrade(),
                 resets: BTreeMap::new(),
+                first_reset: self.first_reset,
                 master: master.clone(),
             };
             // Coordinators run user code that may take its time (listing a directory), so each
@@ -167,7 +189,7 @@ impl Coordinators {
     ) -> Result<(), String> {
         let of_vertex = self.links.iter_mut().filter(|(_, link)| link.vertex == vertex);
         let operators = of_vertex.map(|(operator, link)| {
-            *link.resets.entry(subtask).or_default() += 1;
+            *link.resets.entry(subtask).or_insert(self.first_reset) += 1;
             *operator
         });
         operators.collect::<Vec<_>>().into_iter().try_for_each(|operator| {
@@ -178,7 +200,13 @@ impl Coordinators {
     /// True unless the subtask was reset after the coordinator had counted so many resets.
     pub(crate) fn is_current(&self, operator: OperatorId, subtask: u32, resets: u64) -> bool {
         let link = self.links.get(&operator);
-        link.is_some_and(|link| link.resets.get(&subtask).copied().unwrap_or(0) == resets)
+        let first = self.first_reset;
+        link.is_some_and(|link| link.resets.get(&subtask).copied().unwrap_or(first) == resets)
+    }
+
+    /// True if a coordinator of this start has said it.
+    pub(crate) fn is_of_this_start(&self, first_reset: u64) -> bool {
+        self.first_reset == first_reset
     }
 
     pub(crate) fn request(
@@ -207,6 +235,7 @@ struct Actor {
     vertex: JobVertexId,
     queue: mpsc::WeakSender<ToCoordinator>,
     resets: BTreeMap<u32, u64>,
+    first_reset: u64,
     master: Mailbox<Message>,
 }
 
@@ -233,7 +262,7 @@ impl Actor {
                     call(|| coordinator.on_event(subtask, &event, &mut actions))
                 }
                 ToCoordinator::Reset { subtask, restored } => {
-                    *self.resets.entry(subtask).or_default() += 1;
+                    *self.resets.entry(subtask).or_insert(self.first_reset) += 1;
                     call(|| coordinator.subtask_reset(subtask, restored, &mut actions))
                 }
                 ToCoordinator::Snapshot { checkpoint } => {
@@ -278,7 +307,7 @@ impl Actor {
                     vertex: self.vertex,
                     operator: self.context.operator,
                     subtask,
-                    resets: self.resets.get(&subtask).copied().unwrap_or(0),
+                    resets: self.resets.get(&subtask).copied().unwrap_or(self.first_reset),
                     event,
                 },
                 CoordinatorAction::FailJob(error) => {
@@ -304,7 +333,7 @@ impl Actor {
         let Some(error) = failure else { return true };
         let error = error.at_operator(&self.context.operator_name);
         // If the JobMaster has ended, nobody needs to know.
-        let _ = self.master.tell(Message::CoordinatorFailed(error)).await;
+        let _ = self.master.tell(Message::CoordinatorFailed(self.first_reset, error)).await;
         false
     }
 }

@@ -3,7 +3,10 @@
 //! Messages to one TaskExecutor go through one queue and are sent one after the other, so that a
 //! cancellation never overtakes the deployment that it is for.
 
-use std::sync::Arc;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use hurtig_cluster_api::{
     FencingToken, Mailbox, RpcError, TaskDeploymentDescriptor, TaskExecutorGateway,
@@ -25,10 +28,26 @@ pub(crate) enum Order {
     TriggerCheckpoint(ExecutionAttemptId, CheckpointBarrier),
     CheckpointComplete(ExecutionAttemptId, CheckpointId),
     CheckpointAborted(ExecutionAttemptId, CheckpointId),
+    /// A slot is not needed any more.
+    FreeSlot(AllocationId),
     /// The job has ended.
     Disconnect,
     /// Heartbeat, with the job's slots there: asks for metrics, and for slots that are not there.
     Heartbeat(Vec<AllocationId>),
+    /// Nobody orders it: the TaskExecutor is known to be gone, before a heartbeat could tell.
+    Gone,
+}
+
+/// The next order; [`Order::Gone`] when there is none and the TaskExecutor is gone.
+async fn next(
+    queue: &mut mpsc::UnboundedReceiver<Order>,
+    gone: Pin<&mut impl Future<Output = ()>>,
+) -> Option<Order> {
+    tokio::select! {
+        biased;
+        order = queue.recv() => order,
+        () = gone => Some(Order::Gone),
+    }
 }
 
 /// The queue to one TaskExecutor. It has no bound of its own: each attempt is deployed once and
@@ -48,7 +67,8 @@ impl ExecutorLink {
     ) -> Self {
         let (orders, mut queue) = mpsc::unbounded_channel();
         runtimes.control.spawn(async move {
-            while let Some(order) = queue.recv().await {
+            let mut gone = pin!(gateway.peer().gone());
+            while let Some(order) = next(&mut queue, gone.as_mut()).await {
                 let done = match order {
                     Order::Deploy(deployment) => {
                         let (attempt, allocation) = (deployment.attempt, deployment.allocation);
@@ -77,6 +97,10 @@ impl ExecutorLink {
                             Ok(()) => Ok(()),
                         }
                     }
+                    Order::Gone => Err(RpcError::Unreachable {
+                        role: "TaskExecutor",
+                        reason: "it has ended, or the connection to it broke".to_owned(),
+                    }),
                     Order::Cancel(attempt) => gateway.cancel_task(attempt).await,
                     Order::Event(attempt, operator, event) => {
                         gateway.send_operator_event(attempt, operator, event).await
@@ -89,6 +113,10 @@ impl ExecutorLink {
                     }
                     Order::CheckpointAborted(attempt, checkpoint) => {
                         gateway.notify_checkpoint_aborted(attempt, checkpoint).await
+                    }
+                    Order::FreeSlot(allocation) => {
+                        let reason = "the job does not need it any more".to_owned();
+                        gateway.free_slot(allocation, reason).await
                     }
                     Order::Disconnect => {
                         let reason = "the job has ended".to_owned();

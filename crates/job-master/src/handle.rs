@@ -8,13 +8,13 @@ use std::{
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResult, JobStatus, Mailbox,
-    OccupiedSlot, PeerAddress, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
-    TaskStateUpdate,
+    CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
+    JobStatus, Mailbox, OccupiedSlot, Peer, PeerAddress, RpcError, RpcResult, SlotOffer,
+    TaskExecutorGateway, TaskStateUpdate,
 };
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind};
 use hurtig_types::{
-    AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
+    AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId, JobId,
     OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
 use tokio::{sync::watch, task::AbortHandle};
@@ -31,6 +31,8 @@ pub(crate) struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    pub(crate) job: JobId,
+    pub(crate) metrics: MetricGroup,
     pub(crate) mailbox: Mailbox<Message>,
     pub(crate) status: watch::Receiver<JobStatus>,
     pub(crate) ended: watch::Receiver<Option<Arc<JobEnd>>>,
@@ -52,6 +54,10 @@ impl JobMasterHandle {
 
 #[async_trait]
 impl JobMasterGateway for JobMasterHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn offer_slots(
         &self,
         resource: ResourceId,
@@ -149,8 +155,18 @@ impl JobMasterGateway for JobMasterHandle {
     }
 
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
-        tracing::debug!(available, "not enough slots yet");
-        Ok(())
+        self.mailbox.tell(Message::NotEnoughSlots(available)).await
+    }
+
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.mailbox.ask(Message::Requirements).await?
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
     }
 
     async fn cancel(&self) -> RpcResult<()> {
@@ -182,6 +198,12 @@ impl JobMasterGateway for JobMasterHandle {
             Some(end) => Ok(end.result.accumulators.clone()),
             None => Err(error),
         })
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let of_jobs = [ScopeKind::JobManagerJob, ScopeKind::JobManagerOperator];
+        let query = query.with("job_id", self.job).restricted_to(&of_jobs);
+        Ok(query.map(|query| self.metrics.registry().snapshot(&query)).unwrap_or_default())
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

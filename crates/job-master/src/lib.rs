@@ -10,9 +10,11 @@ mod checkpoints;
 mod cleanup;
 mod coordinators;
 mod details;
+mod elastic;
 mod executors;
 mod handle;
 mod manager;
+mod metrics;
 mod stop;
 mod takeover;
 

@@ -89,6 +89,11 @@ impl JobMaster {
         if states.is_some() {
             self.scheduler.take_over_max_parallelism(self.checkpoints.max_parallelism());
         }
+        if self.scheduler.elastic().is_some() {
+            // Its coordinators are started when its parallelism is known. Tasks of an earlier
+            // JobMaster have a parallelism that this one does not know: they are given up.
+            return Ok(Start::Beginning(None));
+        }
         let graph = &self.scheduler.graph().graph;
         self.coordinators = Coordinators::create(graph, &self.services.program)?;
         Ok(match earlier {

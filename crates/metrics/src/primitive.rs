@@ -1,11 +1,15 @@
-//! Counter, gauge and histogram.
+//! Counter, gauge and the time that is spent in a state.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 /// A number that only grows.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +19,11 @@ impl Counter {
     /// Adds `n`; call it once per batch.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Relaxed);
+    }
+
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
     }
 
     /// The value.
@@ -39,70 +48,98 @@ impl Gauge {
     }
 }
 
-/// Most samples a histogram keeps: the newest ones.
-pub const HISTOGRAM_WINDOW: usize = 1024;
+/// What a gauge may show.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum GaugeValue {
+    /// A whole number.
+    Long(i64),
+    /// Any number.
+    Double(f64),
+    /// Something else; only people can read it.
+    Text(String),
+}
 
-/// Distribution of the newest [`HISTOGRAM_WINDOW`] samples.
+impl GaugeValue {
+    /// As a number, if it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Long(value) => Some(*value as f64),
+            Self::Double(value) => Some(*value),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl From<i64> for GaugeValue {
+    fn from(value: i64) -> Self {
+        Self::Long(value)
+    }
+}
+
+impl From<f64> for GaugeValue {
+    fn from(value: f64) -> Self {
+        Self::Double(value)
+    }
+}
+
+impl From<usize> for GaugeValue {
+    fn from(value: usize) -> Self {
+        Self::Long(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<u64> for GaugeValue {
+    fn from(value: u64) -> Self {
+        Self::Long(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<bool> for GaugeValue {
+    fn from(value: bool) -> Self {
+        Self::Long(value.into())
+    }
+}
+
+impl From<String> for GaugeValue {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+/// Time spent in a state that is entered and left again, such as waiting. Who reads it while the
+/// state lasts sees that time too: a task that has waited for an hour is idle now.
 #[derive(Clone, Debug, Default)]
-pub struct Histogram(Arc<Mutex<Window>>);
+pub struct TimeCounter(Arc<Mutex<Spent>>);
 
 #[derive(Debug, Default)]
-struct Window {
-    samples: Vec<i64>,
-    next: usize,
-    count: u64,
+struct Spent {
+    total: Duration,
+    since: Option<Duration>,
 }
 
-/// A histogram at one moment. All zero if there are no samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HistogramSnapshot {
-    /// Samples ever added.
-    pub count: u64,
-    /// Smallest of the window.
-    pub min: i64,
-    /// Largest of the window.
-    pub max: i64,
-    /// Median of the window.
-    pub p50: i64,
-    /// 95th percentile of the window.
-    pub p95: i64,
-    /// 99th percentile of the window.
-    pub p99: i64,
-}
+impl TimeCounter {
+    /// The state is entered at a reading of the monotonic clock.
+    pub fn begin(&self, now: Duration) {
+        self.0.lock().since = Some(now);
+    }
 
-impl Histogram {
-    /// Adds a sample.
-    pub fn update(&self, sample: i64) {
-        let mut window = self.0.lock();
-        window.count += 1;
-        if window.samples.len() < HISTOGRAM_WINDOW {
-            window.samples.push(sample);
-        } else {
-            let next = window.next;
-            window.samples[next] = sample;
-            window.next = (next + 1) % HISTOGRAM_WINDOW;
+    /// The state is left.
+    pub fn end(&self, now: Duration) {
+        let mut spent = self.0.lock();
+        if let Some(since) = spent.since.take() {
+            spent.total += now.saturating_sub(since);
         }
     }
 
-    /// The distribution now.
-    pub fn snapshot(&self) -> HistogramSnapshot {
-        let (mut samples, count) = {
-            let window = self.0.lock();
-            (window.samples.clone(), window.count)
-        };
-        samples.sort_unstable();
-        let at = |share: f64| {
-            let index = (share * samples.len() as f64).ceil() as usize;
-            samples.get(index.saturating_sub(1)).copied().unwrap_or(0)
-        };
-        HistogramSnapshot {
-            count,
-            min: at(0.0),
-            max: at(1.0),
-            p50: at(0.5),
-            p95: at(0.95),
-            p99: at(0.99),
-        }
+    /// What was spent in states that have been left.
+    pub fn total(&self) -> Duration {
+        self.0.lock().total
+    }
+
+    /// The same, and what has been spent in a state that lasts.
+    pub fn total_at(&self, now: Duration) -> Duration {
+        let spent = self.0.lock();
+        spent.total + spent.since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 }
 
@@ -111,12 +148,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_keeps_the_newest_samples() {
-        let histogram = Histogram::default();
-        assert_eq!(histogram.snapshot(), HistogramSnapshot::default());
-        (1..=2000).for_each(|n| histogram.update(n));
-        let seen = histogram.snapshot();
-        assert_eq!((seen.count, seen.min, seen.max), (2000, 977, 2000));
-        assert_eq!(seen.p50, 976 + 512);
+    fn time_in_a_state_that_lasts_can_be_read() {
+        let idle = TimeCounter::default();
+        let at = Duration::from_secs;
+        idle.begin(at(1));
+        idle.end(at(3));
+        idle.begin(at(10));
+        assert_eq!((idle.total(), idle.total_at(at(14))), (at(2), at(6)));
+        idle.end(at(14));
+        idle.end(at(20));
+        assert_eq!((idle.total(), idle.total_at(at(30))), (at(6), at(6)));
     }
 }

@@ -11,8 +11,12 @@ use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices};
 use hurtig_high_availability::{
     HighAvailabilityServices, LeaderContender, LeaderElection, LeaderScope,
 };
+use hurtig_metrics::MetricGroup;
 use hurtig_operator_api::ProgramStore;
-use hurtig_resource_manager::{ResourceManager, ResourceManagerHandle};
+use hurtig_resource_manager::{
+    ResourceManager, ResourceManagerConfig, ResourceManagerHandle, SlotManagerConfig,
+    StandaloneDriver,
+};
 use hurtig_types::JobId;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -30,6 +34,9 @@ pub(crate) struct JobManagerContext {
     pub(crate) seed: u64,
     pub(crate) heartbeat_interval: Duration,
     pub(crate) heartbeat_timeout: Duration,
+    pub(crate) slots: SlotManagerConfig,
+    /// The group of the JobManager; of several in one process each takes the place of the last.
+    pub(crate) metrics: MetricGroup,
     /// Those that have led, by address: what a name service is to processes.
     pub(crate) directory: Directory,
 }
@@ -54,13 +61,18 @@ impl Roles {
         let surroundings = &context.surroundings;
         // Grants must differ from those of other leaders.
         let seed = context.seed.wrapping_add((token.0 - 1) << 32);
-        let handle = ResourceManager::start(
+        let handle = ResourceManager::start_with(
+            ResourceManagerConfig {
+                seed,
+                heartbeat_interval: context.heartbeat_interval,
+                heartbeat_timeout: context.heartbeat_timeout,
+                slots: context.slots.clone(),
+            },
+            Arc::new(StandaloneDriver),
             &surroundings.runtimes,
             surroundings.clock,
-            seed,
-            context.heartbeat_interval,
-            context.heartbeat_timeout,
         );
+        handle.register_metrics(&context.metrics);
         let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(handle.clone());
         let launcher = Arc::new(Launcher {
             programs: context.programs.clone(),
@@ -69,6 +81,7 @@ impl Roles {
             seed: context.seed,
             heartbeat_interval: context.heartbeat_interval,
             heartbeat_timeout: context.heartbeat_timeout,
+            metrics: context.metrics.clone(),
             running: Mutex::default(),
             closed: false.into(),
         });
@@ -83,7 +96,8 @@ impl Roles {
                 heartbeat_timeout: context.heartbeat_timeout,
             },
             surroundings.links.resource_manager(Caller::Dispatcher, resource_manager),
-        );
+        )
+        .with_metrics(context.metrics.clone());
         Self { dispatcher, resource_manager: handle, launcher }
     }
 

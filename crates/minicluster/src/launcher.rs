@@ -19,6 +19,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_graph::JobGraph;
 use hurtig_job_master::{JobMaster, JobMasterHandle, JobMasterServices, clean_up};
+use hurtig_metrics::MetricGroup;
 use hurtig_operator_api::ProgramStore;
 use hurtig_types::JobId;
 use parking_lot::Mutex;
@@ -36,6 +37,7 @@ pub(crate) struct Launcher {
     pub(crate) seed: u64,
     pub(crate) heartbeat_interval: Duration,
     pub(crate) heartbeat_timeout: Duration,
+    pub(crate) metrics: MetricGroup,
     pub(crate) running: Mutex<BTreeMap<JobId, JobMasterHandle>>,
     /// The JobManager leads no more: nothing is started.
     pub(crate) closed: AtomicBool,
@@ -89,6 +91,7 @@ impl JobMasterLauncher for Launcher {
             seed: self.seed.wrapping_add(token.0),
             heartbeat_interval: self.heartbeat_interval,
             stores: self.surroundings.stores.clone(),
+            metrics: self.metrics.clone(),
             register,
             takeover_timeout: self.heartbeat_timeout / TAKEOVER_PART,
         };

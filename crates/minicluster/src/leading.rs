@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResult, JobStatus,
-    LeaderReceiver, RpcError, RpcResult, TaskExecutorOverview,
+    CheckpointStatsSnapshot, DispatcherGateway, JobDetails, JobOverview, JobResourceRequirements,
+    JobResult, JobStatus, LeaderReceiver, RpcError, RpcResult, TaskExecutorOverview,
 };
 use hurtig_dispatcher::DispatcherHandle;
 use hurtig_graph::JobGraph;
-use hurtig_metrics::AccumulatorValue;
+use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 use crate::job_manager::Roles;
@@ -129,6 +129,22 @@ impl DispatcherGateway for LeadingDispatcher {
         request: Vec<u8>,
     ) -> RpcResult<Vec<u8>> {
         self.leader().await?.coordination_request(job, operator, request).await
+    }
+
+    async fn resource_requirements(&self, job: JobId) -> RpcResult<JobResourceRequirements> {
+        self.leader().await?.resource_requirements(job).await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        job: JobId,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.leader().await?.update_resource_requirements(job, requirements).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.leader().await?.query_metrics(query).await
     }
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {

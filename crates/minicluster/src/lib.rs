@@ -10,7 +10,7 @@ mod job_manager;
 mod launcher;
 mod leading;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hurtig_cluster_api::{
     DispatcherGateway, FencingToken, JobResult, LeaderReceiver, ResourceManagerGateway, RpcResult,
@@ -23,11 +23,14 @@ use hurtig_high_availability::{
     RetryOptions, options::BackendOptions, store::memory::MemoryBackend,
 };
 use hurtig_metrics::MetricRegistry;
+pub use hurtig_metrics_reporters::MetricsSettings;
+use hurtig_metrics_reporters::{MetricsService, ReporterError, process};
 use hurtig_network::{
     MemoryTransport, NetworkConfig, NetworkEnvironment, NetworkError, NetworkUsage, TcpTransport,
     Transport,
 };
 use hurtig_operator_api::{Program, ProgramStore};
+pub use hurtig_resource_manager::SlotManagerConfig;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -58,8 +61,13 @@ pub struct MiniClusterConfig {
     pub job_managers: u32,
     /// `high-availability.*`: what survives a JobManager; `None` for none.
     pub high_availability: Option<HighAvailabilityOptions>,
+    /// How slots are given to jobs.
+    pub slots: SlotManagerConfig,
     /// Copies of state on the local disk, for local recovery; `None` for none.
     pub local_state: Option<LocalStateOptions>,
+    /// `metrics.*`: scopes, latencies, reporters. There is one registry, and one of each reporter,
+    /// for all roles.
+    pub metrics: MetricsSettings,
     /// Makes ids of this cluster differ from those of another.
     pub seed: u64,
 }
@@ -75,7 +83,9 @@ impl Default for MiniClusterConfig {
             heartbeat_timeout: Duration::from_secs(50),
             job_managers: 1,
             high_availability: None,
+            slots: SlotManagerConfig::default(),
             local_state: None,
+            metrics: MetricsSettings::default(),
             seed: 1,
         }
     }
@@ -93,6 +103,9 @@ pub enum MiniClusterError {
     /// No high availability.
     #[error("cannot start a JobManager")]
     HighAvailability(#[source] HighAvailabilityError),
+    /// No socket for a reporter.
+    #[error(transparent)]
+    Reporter(ReporterError),
     /// No place for copies of state.
     #[error("cannot start a TaskExecutor")]
     LocalState(#[source] LocalStateError),
@@ -165,6 +178,7 @@ pub struct MiniCluster {
     executors: Mutex<Vec<Option<(TaskExecutorHandle, NetworkEnvironment)>>>,
     config: MiniClusterConfig,
     metrics: MetricRegistry,
+    reporters: MetricsService,
     _owned: Option<OwnedRuntimes>,
 }
 
@@ -201,6 +215,19 @@ impl MiniCluster {
         config: MiniClusterConfig,
         surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
+        let clock = surroundings.clock;
+        let metrics =
+            MetricRegistry::new(config.metrics.options.clone(), move || clock.monotonic());
+        let reporters = MetricsService::start(
+            &metrics,
+            Arc::new(metrics.clone()),
+            &config.metrics.reporters,
+            &surroundings.runtimes.control,
+            Arc::new(move || clock.now_ms() / 1000),
+        );
+        let reporters = reporters.await.map_err(MiniClusterError::Reporter)?;
+        let job_manager = metrics.job_manager("localhost");
+        process::register(&job_manager);
         let context = JobManagerContext {
             surroundings,
             programs: ProgramStore::default(),
@@ -208,6 +235,8 @@ impl MiniCluster {
             heartbeat_interval: config.heartbeat_interval,
             heartbeat_timeout: config.heartbeat_timeout,
             directory: Arc::default(),
+            slots: config.slots.clone(),
+            metrics: job_manager,
         };
         let leaders: LeaderReceiver<Roles> = match &context.surroundings.high_availability {
             Some(open) => {
@@ -226,7 +255,8 @@ impl MiniCluster {
             context,
             job_managers: Mutex::default(),
             executors: Mutex::default(),
-            metrics: MetricRegistry::default(),
+            metrics,
+            reporters,
             config,
             _owned: None,
         };
@@ -279,6 +309,7 @@ impl MiniCluster {
             &surroundings.runtimes,
             surroundings.clock,
         );
+        process::register(handle.metric_group());
         self.executors.lock()[number] = Some((handle, network));
         Ok(number)
     }
@@ -353,6 +384,11 @@ impl MiniCluster {
     /// All metrics of the process.
     pub fn metrics(&self) -> &MetricRegistry {
         &self.metrics
+    }
+
+    /// Where reporters that are asked (Prometheus) can be asked, by their names.
+    pub fn reporter_addresses(&self) -> &[(String, SocketAddr)] {
+        self.reporters.addresses()
     }
 
     /// Memory in use by each TaskExecutor's network stack.

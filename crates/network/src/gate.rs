@@ -30,6 +30,7 @@ use crate::{
     credit::{ReceiverCredits, cost_bytes},
     in_flight,
     partition::PartitionShared,
+    probe::GateProbe,
     registry::Registry,
     subpartition::Item,
 };
@@ -68,7 +69,7 @@ pub(crate) struct GateShared {
     /// The gate was dropped; held while a channel learns its partition.
     closed: Mutex<bool>,
     /// The partition of each local channel, once it is known.
-    local: Vec<OnceLock<Arc<PartitionShared>>>,
+    pub(crate) local: Vec<OnceLock<Arc<PartitionShared>>>,
 }
 
 impl GateShared {
@@ -180,6 +181,16 @@ impl RemoteQueue {
         self.0.lock().holds_end()
     }
 
+    /// Batches that are queued, and what they cost in bytes.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        let state = self.0.lock();
+        let costs = state.queue.iter().filter_map(|item| match item {
+            RemoteItem::Data(payload) => Some(cost_bytes(payload.len())),
+            RemoteItem::Control(_) => None,
+        });
+        costs.fold((0, 0), |(batches, bytes), cost| (batches + 1, bytes + cost))
+    }
+
     fn take(&self) -> Option<(RemoteItem, bool)> {
         let mut state = self.0.lock();
         let item = state.queue.pop_front();
@@ -215,7 +226,7 @@ impl Floating {
 /// needed.
 pub struct InputGate {
     shared: Arc<GateShared>,
-    channels: Vec<Channel>,
+    channels: Arc<[Channel]>,
     ended: Vec<bool>,
     open: usize,
     blocked: Vec<bool>,
@@ -223,7 +234,7 @@ pub struct InputGate {
     parked: Vec<bool>,
     credits: Arc<Mutex<ReceiverCredits>>,
     floating: Floating,
-    share: BudgetShare,
+    share: Arc<BudgetShare>,
     registry: Arc<Registry>,
     decoder: Arc<dyn EdgeFactory>,
 }
@@ -241,17 +252,22 @@ impl InputGate {
         let count = channels.len();
         Self {
             shared,
-            channels,
+            channels: channels.into(),
             ended: vec![false; count],
             open: count,
             blocked: vec![false; count],
             parked: vec![false; count],
             credits,
             floating,
-            share,
+            share: Arc::new(share),
             registry,
             decoder,
         }
+    }
+
+    /// A view of how full it is, for others than its task.
+    pub fn probe(&self) -> GateProbe {
+        GateProbe::new(&self.shared, &self.channels, &self.share)
     }
 
     /// Number of channels.

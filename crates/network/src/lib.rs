@@ -30,6 +30,7 @@ mod handshake;
 pub mod in_flight;
 mod manager;
 pub mod partition;
+pub mod probe;
 mod registry;
 mod subpartition;
 pub mod transport;
@@ -38,4 +39,7 @@ pub use config::NetworkConfig;
 pub use environment::{NetworkEnvironment, NetworkError, NetworkUsage};
 pub use gate::{Announced, ChannelSpec, InputGate};
 pub use partition::ResultPartition;
-pub use transport::{BoxedStream, Listener, MemoryTransport, TcpTransport, Transport};
+pub use probe::{GateProbe, PartitionProbe};
+pub use transport::{
+    BoxedStream, Listener, MemoryTransport, TcpTransport, TlsTransport, Transport,
+};

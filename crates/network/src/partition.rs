@@ -23,6 +23,7 @@ use crate::{
     budget::{BudgetShare, Waiter},
     credit::cost_bytes,
     in_flight::InFlightElement,
+    probe::PartitionProbe,
     registry::Registry,
     subpartition::{Consumer, Item, Subpartition, Taken},
 };
@@ -68,6 +69,16 @@ impl PartitionShared {
             self.waiter.stop_waiting();
         }
         available
+    }
+
+    /// Elements that are queued.
+    pub(crate) fn queue_length(&self) -> usize {
+        self.subpartitions.iter().map(Subpartition::queue_length).sum()
+    }
+
+    /// The share of its limit that is in use.
+    pub(crate) fn usage(&self) -> f64 {
+        self.queued_bytes.load(Relaxed) as f64 / self.share.limit_bytes().max(1) as f64
     }
 
     fn is_half_free(&self) -> bool {
@@ -284,6 +295,16 @@ impl ResultPartition {
     /// is free again. The signal is posted when it becomes true.
     pub fn is_available(&self) -> bool {
         self.shared.is_available()
+    }
+
+    /// Number of its queues.
+    pub fn subpartitions(&self) -> usize {
+        self.shared.subpartitions.len()
+    }
+
+    /// A view of how full it is, for others than its task.
+    pub fn probe(&self) -> PartitionProbe {
+        PartitionProbe::new(&self.shared)
     }
 
     /// Bytes that are queued.

@@ -149,6 +149,11 @@ impl Subpartition {
         matches!(self.state.lock().consumer, Consumer::Remote { .. })
     }
 
+    /// Elements that are queued.
+    pub(crate) fn queue_length(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
     /// Adds an element; false if nobody will take it.
     pub(crate) fn push(&self, item: Item) -> bool {
         let mut state = self.state.lock();

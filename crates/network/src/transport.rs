@@ -1,4 +1,4 @@
-//! Where the bytes of connections go: TCP, or memory for tests and simulation.
+//! Where the bytes of connections go: TCP, with TLS or without, or memory for tests and simulation.
 
 use std::{collections::HashMap, io, sync::Arc};
 
@@ -9,6 +9,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
+
+mod tls;
+
+pub use tls::TlsTransport;
 
 /// A stream of bytes in both directions.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -52,9 +52,27 @@ impl RuntimeContext {
         self.context.clock
     }
 
-    /// A group for metrics of the user's own.
-    pub fn metrics(&self) -> MetricGroup {
-        self.context.metrics.group("user")
+    /// The operator's group, for metrics of the user's own; Flink's `getMetricGroup`. They are
+    /// forgotten when the subtask ends.
+    ///
+    /// ```
+    /// use hurtig_metrics::{Counter, Histogram};
+    /// use hurtig_operators::RuntimeContext;
+    ///
+    /// struct Parse {
+    ///     malformed: Counter,
+    ///     lengths: Histogram,
+    /// }
+    ///
+    /// impl Parse {
+    ///     fn open(context: &RuntimeContext) -> Self {
+    ///         let group = context.metric_group().group("parser");
+    ///         Self { malformed: group.counter("malformed"), lengths: group.histogram("lengths") }
+    ///     }
+    /// }
+    /// ```
+    pub fn metric_group(&self) -> &MetricGroup {
+        &self.context.metrics
     }
 
     /// The accumulators of this subtask.

@@ -2,33 +2,68 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    FencingToken, Inbox, JobMasterGateway, Mailbox, Peer, ResourceManagerGateway, RpcError,
+    RpcResult, SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview,
+    TaskExecutorRegistration, gather_metrics,
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::{
+    Gauge, MetricGroup, MetricsQuery, MetricsSnapshot,
+    names::{NUM_REGISTERED_TASK_MANAGERS, TASK_SLOTS_AVAILABLE, TASK_SLOTS_TOTAL},
+};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 use tokio::sync::oneshot;
 
-use crate::slot_manager::{Decision, SlotManager};
+use crate::{
+    driver::{ResourceDriver, StandaloneDriver, WorkerEnded, WorkerListener},
+    slot_manager::{SlotCommand, SlotManager, SlotManagerConfig},
+};
+
+/// Settings of a ResourceManager.
+#[derive(Clone, Debug)]
+pub struct ResourceManagerConfig {
+    /// Makes its grants and workers differ from those of another leader.
+    pub seed: u64,
+    /// `heartbeat.interval`: how often TaskExecutors are asked whether they live, and time-outs are
+    /// looked for.
+    pub heartbeat_interval: Duration,
+    /// `heartbeat.timeout`: a TaskExecutor that is silent for longer is lost.
+    pub heartbeat_timeout: Duration,
+    /// Slots and workers.
+    pub slots: SlotManagerConfig,
+}
+
+type Reply<T> = oneshot::Sender<RpcResult<T>>;
 
 enum Message {
-    Register(TaskExecutorRegistration, Arc<dyn TaskExecutorGateway>),
+    Register(TaskExecutorRegistration, Arc<dyn TaskExecutorGateway>, Reply<()>),
     Heartbeat(ResourceId, SlotReport, oneshot::Sender<bool>),
     Disconnect(ResourceId, String),
     SlotAvailable(SlotId, AllocationId),
-    RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>, oneshot::Sender<RpcResult<()>>),
-    DisconnectJob(JobId, FencingToken, oneshot::Sender<RpcResult<()>>),
-    Required(JobId, FencingToken, u32, oneshot::Sender<RpcResult<()>>),
+    RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
+    DisconnectJob(JobId, FencingToken, Reply<()>),
+    Required(JobId, FencingToken, u32, Reply<()>),
     /// A TaskExecutor follows that JobMaster.
     Follows(ResourceId, JobId, FencingToken),
-    Answer(SlotId, AllocationId, bool),
+    Answer(SlotId, JobId, AllocationId, bool),
+    WorkerEnded(WorkerEnded),
     Overview(oneshot::Sender<Vec<TaskExecutorOverview>>),
+    Gateways(oneshot::Sender<Vec<Arc<dyn TaskExecutorGateway>>>),
+}
+
+/// What the cluster has.
+#[derive(Clone, Debug, Default)]
+struct ClusterMetrics {
+    task_managers: Gauge,
+    slots: Gauge,
+    free_slots: Gauge,
 }
 
 struct Executor {
@@ -55,14 +90,17 @@ pub struct ResourceManager {
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
     clock: Clock,
+    driver: Arc<dyn ResourceDriver>,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    metrics: ClusterMetrics,
 }
 
 /// The way to the ResourceManager.
 #[derive(Clone)]
 pub struct ResourceManagerHandle {
     mailbox: Mailbox<Message>,
+    metrics: ClusterMetrics,
     actor: tokio::task::AbortHandle,
 }
 
@@ -71,11 +109,21 @@ impl ResourceManagerHandle {
     pub fn stop(&self) {
         self.actor.abort();
     }
+
+    /// Shows what the cluster has in the group of a JobManager.
+    pub fn register_metrics(&self, group: &MetricGroup) {
+        let show = |name: &'static str, gauge: &Gauge| {
+            let gauge = gauge.clone();
+            group.computed(name, move || gauge.get());
+        };
+        show(NUM_REGISTERED_TASK_MANAGERS, &self.metrics.task_managers);
+        show(TASK_SLOTS_TOTAL, &self.metrics.slots);
+        show(TASK_SLOTS_AVAILABLE, &self.metrics.free_slots);
+    }
 }
 
 impl ResourceManager {
-    /// Starts the actor. A TaskExecutor that is silent for `heartbeat_timeout` is lost, and so is
-    /// one that cannot be reached any more when it is asked, every `heartbeat_interval`.
+    /// Starts the actor of a cluster that starts no TaskManagers by itself, with default slots.
     pub fn start(
         runtimes: &Runtimes,
         clock: Clock,
@@ -83,9 +131,25 @@ impl ResourceManager {
         heartbeat_interval: Duration,
         heartbeat_timeout: Duration,
     ) -> ResourceManagerHandle {
+        let slots = SlotManagerConfig::default();
+        let config = ResourceManagerConfig { seed, heartbeat_interval, heartbeat_timeout, slots };
+        Self::start_with(config, Arc::new(StandaloneDriver), runtimes, clock)
+    }
+
+    /// Starts the actor. A TaskExecutor that is silent for `heartbeat_timeout` is lost, and so is
+    /// one that cannot be reached any more when it is asked, every `heartbeat_interval`.
+    pub fn start_with(
+        config: ResourceManagerConfig,
+        driver: Arc<dyn ResourceDriver>,
+        runtimes: &Runtimes,
+        clock: Clock,
+    ) -> ResourceManagerHandle {
         let (mailbox, inbox) = Mailbox::new("ResourceManager");
+        let ResourceManagerConfig { seed, heartbeat_interval, heartbeat_timeout, slots } = config;
+        let can_start = driver.can_start_workers();
         let manager = Self {
-            slots: SlotManager::new(seed),
+            slots: SlotManager::new(slots, seed, can_start, clock.now_ms()),
+            driver,
             executors: BTreeMap::new(),
             jobs: BTreeMap::new(),
             mailbox: mailbox.clone(),
@@ -93,13 +157,16 @@ impl ResourceManager {
             clock,
             heartbeat_interval,
             heartbeat_timeout,
+            metrics: ClusterMetrics::default(),
         };
+        let metrics = manager.metrics.clone();
         let actor = runtimes.control.spawn(manager.run(inbox)).abort_handle();
-        ResourceManagerHandle { mailbox, actor }
+        ResourceManagerHandle { mailbox, metrics, actor }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
         let mut check = tokio::time::interval(self.heartbeat_timeout / 2);
+        let mut look = tokio::time::interval(self.heartbeat_interval);
         loop {
             tokio::select! {
                 biased;
@@ -108,73 +175,71 @@ impl ResourceManager {
                     None => return,
                 },
                 _ = check.tick() => self.expire_silent(),
+                _ = look.tick() => {
+                    let commands = self.slots.on_time(self.clock.now_ms());
+                    self.carry_out_all(commands);
+                }
             }
+            self.count();
         }
     }
 
+    fn count(&self) {
+        let slots = self.executors.keys().map(|resource| self.slots.count(*resource));
+        let (slots, free) = slots.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        self.metrics.task_managers.set(self.executors.len() as i64);
+        self.metrics.slots.set(i64::from(slots));
+        self.metrics.free_slots.set(i64::from(free));
+    }
+
     fn on_message(&mut self, message: Message) {
-        let decisions = match message {
-            Message::Register(registration, gateway) => {
-                let watch = self.watch(registration.resource, gateway.clone());
-                let executor = Executor {
-                    watch,
-                    gateway,
-                    data_address: registration.data_address.address,
-                    last_heartbeat_ms: self.clock.now_ms(),
-                    follows: BTreeMap::new(),
+        let now = self.clock.now_ms();
+        let commands = match message {
+            // Who asked may have gone, here and below.
+            Message::Register(registration, gateway, reply) => {
+                let registered = self.register(registration, gateway);
+                let (answer, commands) = match registered {
+                    Ok(commands) => (Ok(()), commands),
+                    Err(reason) => (Err(RpcError::Rejected(reason)), Vec::new()),
                 };
-                self.executors.insert(registration.resource, executor);
-                tracing::info!(resource = %registration.resource, "TaskExecutor registered");
-                self.tell_of_job_masters(registration.resource, &registration.slots);
-                self.slots.on_report(registration.resource, &registration.slots)
+                let _ = reply.send(answer);
+                commands
             }
             Message::Heartbeat(resource, report, known) => {
-                // Who asked may have gone.
                 let _ = known.send(self.executors.contains_key(&resource));
                 match self.executors.get_mut(&resource) {
                     Some(executor) => {
-                        executor.last_heartbeat_ms = self.clock.now_ms();
+                        executor.last_heartbeat_ms = now;
                         self.tell_of_job_masters(resource, &report);
-                        self.slots.on_report(resource, &report)
+                        self.slots.on_report(resource, &report, now)
                     }
                     None => Vec::new(),
                 }
             }
             Message::Disconnect(resource, reason) => self.lose(resource, &reason),
-            Message::SlotAvailable(slot, allocation) => self.slots.on_free(slot, allocation),
+            Message::SlotAvailable(slot, allocation) => self.slots.on_free(slot, allocation, now),
             Message::RegisterJob(job, token, gateway, reply) => {
-                let fenced = self.superseded(job, token);
-                if fenced.is_none() {
+                let current = self.check_token(job, token);
+                if current.is_ok() {
                     self.jobs.insert(job, (token, gateway));
                     let all: Vec<ResourceId> = self.executors.keys().copied().collect();
                     for resource in all {
                         self.tell_of_job_master(resource, job);
                     }
                 }
-                // Who asked may have gone.
-                let _ = reply.send(fenced.map_or(Ok(()), Err));
+                let _ = reply.send(current);
                 Vec::new()
             }
             Message::DisconnectJob(job, token, reply) => {
-                let fenced = self.superseded(job, token);
-                let decisions = match fenced {
-                    Some(_) => Vec::new(),
-                    None => {
-                        self.jobs.remove(&job);
-                        self.slots.on_required(job, 0)
-                    }
-                };
-                let _ = reply.send(fenced.map_or(Ok(()), Err));
-                decisions
-            }
-            Message::Required(job, token, slots, reply) => {
-                let fenced = self.superseded(job, token);
-                let decisions = match fenced {
-                    Some(_) => Vec::new(),
-                    None => self.slots.on_required(job, slots),
-                };
-                let _ = reply.send(fenced.map_or(Ok(()), Err));
-                decisions
+                let current = self.check_token(job, token);
+                let is_current = current.is_ok();
+                let _ = reply.send(current);
+                if is_current {
+                    self.jobs.remove(&job);
+                    self.slots.on_required(job, 0, now)
+                } else {
+                    Vec::new()
+                }
             }
             Message::Follows(resource, job, token) => {
                 if let Some(executor) = self.executors.get_mut(&resource) {
@@ -182,8 +247,20 @@ impl ResourceManager {
                 }
                 Vec::new()
             }
-            Message::Answer(slot, allocation, accepted) => {
-                self.slots.on_answer(slot, allocation, accepted)
+            Message::Required(job, token, slots, reply) => {
+                let current = self.check_token(job, token);
+                let is_current = current.is_ok();
+                let _ = reply.send(current);
+                if is_current { self.slots.on_required(job, slots, now) } else { Vec::new() }
+            }
+            Message::Answer(slot, job, allocation, accepted) => {
+                self.slots.on_answer(slot, job, allocation, accepted, now)
+            }
+            Message::WorkerEnded(WorkerEnded { worker, reason }) => {
+                tracing::info!(resource = %worker, reason, "worker ended");
+                let mut commands = self.lose(worker, &reason);
+                commands.extend(self.slots.on_worker_ended(worker, now));
+                commands
             }
             Message::Overview(reply) => {
                 let overview = self.executors.iter().map(|(resource, executor)| {
@@ -200,16 +277,43 @@ impl ResourceManager {
                 let _ = reply.send(overview.collect());
                 Vec::new()
             }
+            Message::Gateways(reply) => {
+                let gateways = self.executors.values().map(|e| e.gateway.clone());
+                let _ = reply.send(gateways.collect());
+                Vec::new()
+            }
         };
-        for decision in decisions {
-            self.carry_out(decision);
-        }
+        self.carry_out_all(commands);
     }
 
-    /// An error if a later JobMaster of the job has registered.
-    fn superseded(&self, job: JobId, got: FencingToken) -> Option<RpcError> {
-        let (current, _) = self.jobs.get(&job)?;
-        (got < *current).then_some(RpcError::Fenced { got, current: *current })
+    fn register(
+        &mut self,
+        registration: TaskExecutorRegistration,
+        gateway: Arc<dyn TaskExecutorGateway>,
+    ) -> Result<Vec<SlotCommand>, String> {
+        let (resource, now) = (registration.resource, self.clock.now_ms());
+        let commands = self.slots.on_registered(resource, &registration.slots, now)?;
+        let executor = Executor {
+            watch: self.watch(resource, gateway.clone()),
+            gateway,
+            data_address: registration.data_address.address,
+            last_heartbeat_ms: now,
+            follows: BTreeMap::new(),
+        };
+        self.executors.insert(resource, executor);
+        self.tell_of_job_masters(resource, &registration.slots);
+        tracing::info!(%resource, "TaskExecutor registered");
+        Ok(commands)
+    }
+
+    /// A JobMaster that was superseded is not listened to.
+    fn check_token(&self, job: JobId, got: FencingToken) -> RpcResult<()> {
+        match self.jobs.get(&job) {
+            Some((current, _)) if got < *current => {
+                Err(RpcError::Fenced { got, current: *current })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells a TaskExecutor of the JobMasters of the jobs that it has slots of.
@@ -242,7 +346,8 @@ impl ResourceManager {
         });
     }
 
-    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone.
+    /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone; at once,
+    /// if its connection breaks.
     fn watch(
         &self,
         resource: ResourceId,
@@ -250,8 +355,17 @@ impl ResourceManager {
     ) -> tokio::task::AbortHandle {
         let (mailbox, interval) = (self.mailbox.clone(), self.heartbeat_interval);
         let watching = self.runtimes.control.spawn(async move {
+            let mut gone = pin!(gateway.peer().gone());
             loop {
-                tokio::time::sleep(interval).await;
+                tokio::select! {
+                    () = tokio::time::sleep(interval) => {}
+                    () = gone.as_mut() => {
+                        let reason = "it has ended, or the connection to it broke".to_owned();
+                        // Without the actor nobody needs to know.
+                        let _ = mailbox.tell(Message::Disconnect(resource, reason)).await;
+                        return;
+                    }
+                }
                 // Other answers say at least that somebody is there.
                 let answer = gateway.heartbeat_from_resource_manager().await;
                 if let Err(error @ RpcError::Unreachable { .. }) = answer {
@@ -265,7 +379,7 @@ impl ResourceManager {
         watching.abort_handle()
     }
 
-    fn lose(&mut self, resource: ResourceId, reason: &str) -> Vec<Decision> {
+    fn lose(&mut self, resource: ResourceId, reason: &str) -> Vec<SlotCommand> {
         if self.executors.remove(&resource).is_none() {
             return Vec::new();
         }
@@ -278,7 +392,7 @@ impl ResourceManager {
                 let _ = job_master.disconnect_task_executor(resource, reason).await;
             });
         }
-        self.slots.on_lost(resource)
+        self.slots.on_lost(resource, self.clock.now_ms())
     }
 
     fn expire_silent(&mut self) {
@@ -288,15 +402,39 @@ impl ResourceManager {
         let silent: Vec<ResourceId> = silent.map(|(resource, _)| *resource).collect();
         for resource in silent {
             let reason = format!("no heartbeat for {timeout_ms} ms");
-            for decision in self.lose(resource, &reason) {
-                self.carry_out(decision);
-            }
+            let commands = self.lose(resource, &reason);
+            self.carry_out_all(commands);
         }
     }
 
-    fn carry_out(&self, decision: Decision) {
-        match decision {
-            Decision::Allocate { slot, job, allocation } => {
+    fn carry_out_all(&mut self, commands: Vec<SlotCommand>) {
+        commands.into_iter().for_each(|command| self.carry_out(command));
+    }
+
+    /// Where drivers tell of ends.
+    fn worker_listener(&self) -> WorkerListener {
+        let (mailbox, control) = (self.mailbox.clone(), self.runtimes.control.clone());
+        Arc::new(move |ended| {
+            let mailbox = mailbox.clone();
+            control.spawn(async move {
+                // Without the actor nobody needs to know.
+                let _ = mailbox.tell(Message::WorkerEnded(ended)).await;
+            });
+        })
+    }
+
+    fn carry_out(&mut self, command: SlotCommand) {
+        match command {
+            SlotCommand::StartWorker(worker) => {
+                tracing::info!(resource = %worker, "worker started");
+                self.driver.start_worker(worker, self.worker_listener());
+            }
+            SlotCommand::StopWorker { worker, reason } => {
+                tracing::info!(resource = %worker, reason, "worker stopped");
+                self.executors.remove(&worker);
+                self.driver.stop_worker(worker);
+            }
+            SlotCommand::Allocate { slot, job, allocation } => {
                 let executor = self.executors.get(&slot.resource).map(|e| e.gateway.clone());
                 let job_master = self.jobs.get(&job).cloned();
                 let mailbox = self.mailbox.clone();
@@ -310,10 +448,10 @@ impl ResourceManager {
                         _ => false,
                     };
                     // If this actor has ended, nobody waits for the answer.
-                    let _ = mailbox.tell(Message::Answer(slot, allocation, accepted)).await;
+                    let _ = mailbox.tell(Message::Answer(slot, job, allocation, accepted)).await;
                 });
             }
-            Decision::NotEnough { job, available } => {
+            SlotCommand::NotEnough { job, available } => {
                 let Some((_, job_master)) = self.jobs.get(&job).cloned() else {
                     return;
                 };
@@ -327,12 +465,16 @@ impl ResourceManager {
 
 #[async_trait]
 impl ResourceManagerGateway for ResourceManagerHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn register_task_executor(
         &self,
         registration: TaskExecutorRegistration,
         gateway: Arc<dyn TaskExecutorGateway>,
     ) -> RpcResult<()> {
-        self.mailbox.tell(Message::Register(registration, gateway)).await
+        self.mailbox.ask(|reply| Message::Register(registration, gateway, reply)).await?
     }
 
     async fn heartbeat_from_task_executor(
@@ -383,5 +525,14 @@ impl ResourceManagerGateway for ResourceManagerHandle {
 
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.mailbox.ask(Message::Overview).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        let gateways = self.mailbox.ask(Message::Gateways).await?;
+        let questions = gateways.into_iter().map(|gateway| {
+            let query = query.clone();
+            async move { gateway.query_metrics(query).await }
+        });
+        Ok(gather_metrics(questions).await)
     }
 }

@@ -1,25 +1,111 @@
-//! The SlotManager: which slot goes to which job. Pure.
+//! The SlotManager: which slot goes to which job, and how many TaskManagers there should be. Pure:
+//! events in, commands out, the time is given.
 //!
 //! Jobs declare how many slots they need in all; the manager gives them free slots until they have
-//! that many, those of one TaskExecutor after the other. A slot is *pending* from the decision
-//! until the TaskExecutor has answered.
+//! that many ([`allocation`]). What is still missing is asked of new workers, if there is a driver
+//! that can start some ([`workers`]).
+//!
+//! # Life of a slot
+//!
+//! ```text
+//! Free --allocate--> Pending --accepted--> Allocated --freed--> Free
+//!                       |                     ^
+//!                       +-- refused: Free, but not tried again before the next report
+//!                       +-- no answer in time: likewise
+//! ```
+//!
+//! # What contradicts itself
+//!
+//! Messages about a slot take different ways, so they may arrive in any order:
+//! - A report that calls a *pending* slot free may have been sent before the request arrived: it
+//!   changes nothing.
+//! - The first report behind an answer that calls the slot free may have been sent before that: it
+//!   changes nothing either, but the second one does.
+//! - A report that names another owner is right: the TaskExecutor knows. The request that is pending
+//!   will be refused.
+//! - An answer that comes after its time-out is believed if nothing else is known of the slot.
+//! - Whatever concerns a TaskExecutor that is lost, or a grant that is not the slot's, is dropped.
+//!
+//! Invariant: a grant is given once, and a slot has one at most.
+
+pub mod allocation;
+pub mod workers;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{SlotId, SlotReport};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SlotState {
-    Free,
-    Pending(AllocationId, JobId),
-    Allocated(AllocationId, JobId),
+use workers::Workers;
+
+/// How slots are chosen; `taskmanager.load-balance.mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadBalance {
+    /// One TaskExecutor after the other is filled.
+    #[default]
+    None,
+    /// The TaskExecutor with the smallest share of slots in use comes first:
+    /// `cluster.evenly-spread-out-slots`.
+    Slots,
 }
 
-/// A decision to be carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Ask the slot's TaskExecutor to give it to the job.
+/// Settings of a [`SlotManager`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotManagerConfig {
+    /// How slots are chosen.
+    pub load_balance: LoadBalance,
+    /// A TaskExecutor that does not answer a request for so long may be asked again.
+    pub request_timeout_ms: u64,
+    /// `resourcemanager.standalone.start-up-time`: for so long nobody is told that there are not
+    /// enough slots, since TaskManagers are still starting.
+    pub start_up_time_ms: u64,
+    /// `slotmanager.number-of-slots.max`: with more, TaskManagers are refused and none is started.
+    pub max_slots: u32,
+    /// `slotmanager.number-of-slots.min`: so many are there also when nobody needs them.
+    pub min_slots: u32,
+    /// `resourcemanager.taskmanager-timeout`: a TaskManager that the driver has started and nobody
+    /// has needed for so long is stopped.
+    pub task_manager_timeout_ms: u64,
+    /// `slotmanager.redundant-taskmanager-num`: so many more are kept, to take the place of lost
+    /// ones at once.
+    pub redundant_task_managers: u32,
+    /// `taskmanager.numberOfTaskSlots` of TaskManagers that the driver starts.
+    pub slots_per_worker: u32,
+    /// `resourcemanager.taskmanager-registration.timeout`: one that was started and does not
+    /// register for so long is given up.
+    pub registration_timeout_ms: u64,
+    /// `resourcemanager.start-worker.max-failure-rate`: with more failures within a minute, the next
+    /// start waits for `start_worker_retry_ms`.
+    pub start_worker_max_failures: u32,
+    /// `resourcemanager.start-worker.retry-interval`.
+    pub start_worker_retry_ms: u64,
+}
+
+impl Default for SlotManagerConfig {
+    fn default() -> Self {
+        Self {
+            load_balance: LoadBalance::None,
+            request_timeout_ms: 10_000,
+            start_up_time_ms: 0,
+            max_slots: i32::MAX as u32,
+            min_slots: 0,
+            task_manager_timeout_ms: 30_000,
+            redundant_task_managers: 0,
+            slots_per_worker: 1,
+            registration_timeout_ms: 300_000,
+            start_worker_max_failures: 10,
+            start_worker_retry_ms: 3_000,
+        }
+    }
+}
+
+/// What a SlotManager wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotCommand {
+    /// Ask the slot's TaskExecutor to give it to the job; answer with `on_answer`.
     Allocate {
         /// The slot.
         slot: SlotId,
@@ -28,187 +114,334 @@ pub enum Decision {
         /// The grant.
         allocation: AllocationId,
     },
-    /// The job cannot have all the slots that it needs.
+    /// Tell the job that it cannot have all the slots that it needs.
     NotEnough {
         /// The job.
         job: JobId,
         /// How many it has or is getting.
         available: u32,
     },
+    /// Start a TaskManager with that id.
+    StartWorker(ResourceId),
+    /// Stop a TaskManager that the driver has started.
+    StopWorker {
+        /// Which.
+        worker: ResourceId,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SlotState {
+    /// Refused ones wait for the next report: no busy loop.
+    Free {
+        refused: bool,
+    },
+    Pending {
+        allocation: AllocationId,
+        job: JobId,
+        since_ms: i64,
+    },
+    /// `reported`: a report may contradict.
+    Allocated {
+        allocation: AllocationId,
+        job: JobId,
+        reported: bool,
+    },
+}
+
+impl SlotState {
+    const FREE: Self = Self::Free { refused: false };
+
+    fn owner(self) -> Option<(AllocationId, JobId)> {
+        match self {
+            Self::Free { .. } => None,
+            Self::Pending { allocation, job, .. } | Self::Allocated { allocation, job, .. } => {
+                Some((allocation, job))
+            }
+        }
+    }
+}
+
+/// One TaskExecutor.
+#[derive(Debug)]
+struct Resource {
+    slots: Vec<SlotState>,
+    /// Place in the order of registrations.
+    order: u64,
+    /// Slots that are pending or allocated.
+    used: u32,
+    /// Slots that could be given at once.
+    available: u32,
+    /// Since when nobody needs it.
+    idle_since_ms: i64,
+}
+
+/// What a job has declared.
+#[derive(Debug)]
+struct Requirement {
+    job: JobId,
+    slots: u32,
+    /// What it was told last.
+    told: Option<u32>,
 }
 
 /// All slots of the cluster.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SlotManager {
-    slots: BTreeMap<SlotId, SlotState>,
-    /// In the order in which they registered.
-    resources: Vec<ResourceId>,
-    required: BTreeMap<JobId, u32>,
+    config: SlotManagerConfig,
+    resources: BTreeMap<ResourceId, Resource>,
+    registered: u64,
+    /// In the order in which jobs came.
+    required: Vec<Requirement>,
+    /// Slots that jobs have or are getting.
+    given: BTreeMap<JobId, u32>,
+    workers: Workers,
     seed: u64,
     grants: u64,
+    /// When "not enough" may be told.
+    started_ms: i64,
+    commands: Vec<SlotCommand>,
 }
 
 impl SlotManager {
-    /// A manager without slots; `seed` makes its grants differ from those of another leader.
-    pub fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+    /// A manager without slots; `seed` makes its grants and workers differ from those of another
+    /// leader. `can_start`: there is a driver that can start TaskManagers.
+    pub fn new(config: SlotManagerConfig, seed: u64, can_start: bool, now_ms: i64) -> Self {
+        Self {
+            started_ms: now_ms.saturating_add_unsigned(config.start_up_time_ms),
+            config,
+            resources: BTreeMap::new(),
+            registered: 0,
+            required: Vec::new(),
+            given: BTreeMap::new(),
+            workers: Workers::new(can_start),
+            seed,
+            grants: 0,
+            commands: Vec::new(),
+        }
     }
 
-    /// A TaskExecutor has registered, or reports its slots.
-    pub fn on_report(&mut self, resource: ResourceId, report: &SlotReport) -> Vec<Decision> {
-        if !self.resources.contains(&resource) {
-            self.resources.push(resource);
+    /// A TaskExecutor registers, perhaps again.
+    ///
+    /// # Errors
+    /// If there are too many slots, with the reason.
+    pub fn on_registered(
+        &mut self,
+        resource: ResourceId,
+        report: &SlotReport,
+        now_ms: i64,
+    ) -> Result<Vec<SlotCommand>, String> {
+        let slots = report.slots.len() as u32;
+        let max = self.config.max_slots;
+        if !self.resources.contains_key(&resource) {
+            let all = self.count_all();
+            if all.saturating_add(slots) > max {
+                return Err(format!(
+                    "there are {all} slots: with {slots} more there would be more than {max} \
+                     (slotmanager.number-of-slots.max)"
+                ));
+            }
+            self.registered += 1;
+            let order = self.registered;
+            let new =
+                Resource { slots: Vec::new(), order, used: 0, available: 0, idle_since_ms: now_ms };
+            self.resources.insert(resource, new);
         }
-        for status in &report.slots {
-            let known = self.slots.get(&status.slot).copied();
+        self.workers.on_registered(resource);
+        Ok(self.on_report(resource, report, now_ms))
+    }
+
+    /// A TaskExecutor reports its slots.
+    pub fn on_report(
+        &mut self,
+        resource: ResourceId,
+        report: &SlotReport,
+        now_ms: i64,
+    ) -> Vec<SlotCommand> {
+        let Some(known) = self.resources.get(&resource) else { return Vec::new() };
+        let before = known.slots.len();
+        for index in report.slots.len()..before {
+            // It has fewer than it had.
+            self.set(SlotId { resource, index: index as u32 }, SlotState::FREE, now_ms);
+        }
+        if let Some(known) = self.resources.get_mut(&resource) {
+            known.slots.resize(report.slots.len(), SlotState::FREE);
+        }
+        self.recount(resource);
+        for (index, status) in report.slots.iter().enumerate() {
+            let slot = SlotId { resource, index: index as u32 };
+            let Some(known) = self.state(slot) else { continue };
             let state = match (status.allocated, known) {
-                // The report was sent before the request has arrived.
-                (None, Some(pending @ SlotState::Pending(..))) => pending,
-                (None, _) => SlotState::Free,
-                (Some((allocation, job)), _) => SlotState::Allocated(allocation, job),
+                (None, SlotState::Pending { .. }) => known,
+                (None, SlotState::Allocated { allocation, job, reported: false }) => {
+                    SlotState::Allocated { allocation, job, reported: true }
+                }
+                (None, _) => SlotState::FREE,
+                (Some((allocation, job)), _) => {
+                    SlotState::Allocated { allocation, job, reported: true }
+                }
             };
-            self.slots.insert(status.slot, state);
+            self.set(slot, state, now_ms);
         }
-        self.decide()
+        self.decide(now_ms)
     }
 
     /// A TaskExecutor is gone.
-    pub fn on_lost(&mut self, resource: ResourceId) -> Vec<Decision> {
-        self.resources.retain(|known| *known != resource);
-        self.slots.retain(|slot, _| slot.resource != resource);
-        self.decide()
+    pub fn on_lost(&mut self, resource: ResourceId, now_ms: i64) -> Vec<SlotCommand> {
+        self.forget(resource);
+        self.decide(now_ms)
+    }
+
+    fn forget(&mut self, resource: ResourceId) {
+        let lost = self.resources.remove(&resource).into_iter().flat_map(|lost| lost.slots);
+        for (_, job) in lost.filter_map(SlotState::owner) {
+            self.take_from(job);
+        }
     }
 
     /// A job declares how many slots it needs; 0 ends its claims.
-    pub fn on_required(&mut self, job: JobId, slots: u32) -> Vec<Decision> {
-        if slots == 0 {
-            self.required.remove(&job);
-        } else {
-            self.required.insert(job, slots);
+    pub fn on_required(&mut self, job: JobId, slots: u32, now_ms: i64) -> Vec<SlotCommand> {
+        let known = self.required.iter().position(|required| required.job == job);
+        match known {
+            Some(index) if slots == 0 => {
+                self.required.remove(index);
+            }
+            // It is told again what it cannot have.
+            Some(index) => self.required[index] = Requirement { job, slots, told: None },
+            None if slots == 0 => {}
+            None => self.required.push(Requirement { job, slots, told: None }),
         }
-        self.decide()
+        self.decide(now_ms)
     }
 
     /// The TaskExecutor has accepted or refused a request.
     pub fn on_answer(
         &mut self,
         slot: SlotId,
+        job: JobId,
         allocation: AllocationId,
         accepted: bool,
-    ) -> Vec<Decision> {
-        if let Some(state) = self.slots.get_mut(&slot)
-            && let SlotState::Pending(pending, job) = *state
-            && pending == allocation
-        {
-            *state = if accepted { SlotState::Allocated(allocation, job) } else { SlotState::Free };
+        now_ms: i64,
+    ) -> Vec<SlotCommand> {
+        let Some(known) = self.state(slot) else { return Vec::new() };
+        let allocated = SlotState::Allocated { allocation, job, reported: false };
+        match known {
+            SlotState::Pending { allocation: pending, .. } if pending == allocation => {
+                let state = if accepted { allocated } else { SlotState::Free { refused: true } };
+                self.set(slot, state, now_ms);
+            }
+            // Behind its time-out.
+            SlotState::Free { .. } if accepted => self.set(slot, allocated, now_ms),
+            _ => {}
         }
-        // A refused slot is tried again with the next report, not at once: no busy loop.
-        if accepted { self.decide() } else { Vec::new() }
+        self.decide(now_ms)
     }
 
     /// A slot was freed.
-    pub fn on_free(&mut self, slot: SlotId, allocation: AllocationId) -> Vec<Decision> {
-        if let Some(state) = self.slots.get_mut(&slot)
-            && let SlotState::Allocated(known, _) | SlotState::Pending(known, _) = *state
-            && known == allocation
-        {
-            *state = SlotState::Free;
+    pub fn on_free(
+        &mut self,
+        slot: SlotId,
+        allocation: AllocationId,
+        now_ms: i64,
+    ) -> Vec<SlotCommand> {
+        let owner = self.state(slot).and_then(SlotState::owner);
+        if owner.is_some_and(|(known, _)| known == allocation) {
+            self.set(slot, SlotState::FREE, now_ms);
         }
-        self.decide()
+        self.decide(now_ms)
+    }
+
+    /// Time has passed. To be called now and then: time-outs are as exact as that.
+    pub fn on_time(&mut self, now_ms: i64) -> Vec<SlotCommand> {
+        let before = now_ms.saturating_sub_unsigned(self.config.request_timeout_ms);
+        let is_late = |state: &SlotState| matches!(state, SlotState::Pending { since_ms, .. } if *since_ms <= before);
+        let mut late = Vec::new();
+        for (resource, known) in &self.resources {
+            let slots = known.slots.iter().enumerate().filter(|(_, state)| is_late(state));
+            late.extend(
+                slots.map(|(index, _)| SlotId { resource: *resource, index: index as u32 }),
+            );
+        }
+        for slot in late {
+            self.set(slot, SlotState::Free { refused: true }, now_ms);
+        }
+        self.decide(now_ms)
     }
 
     /// All slots and the free ones of a TaskExecutor.
     pub fn count(&self, resource: ResourceId) -> (u32, u32) {
-        let slots = self.slots.iter().filter(|(slot, _)| slot.resource == resource);
-        let free = slots.clone().filter(|(_, state)| **state == SlotState::Free).count();
-        (slots.count() as u32, free as u32)
+        let known = self.resources.get(&resource);
+        known.map_or((0, 0), |known| {
+            let all = known.slots.len() as u32;
+            (all, all - known.used)
+        })
     }
 
-    fn decide(&mut self) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        for (job, required) in &self.required {
-            let is_of_job = |state: &&SlotState| matches!(state, SlotState::Pending(_, j) | SlotState::Allocated(_, j) if j == job);
-            let mut has = self.slots.values().filter(is_of_job).count() as u32;
-            for resource in &self.resources {
-                if has >= *required {
-                    break;
-                }
-                let first = SlotId { resource: *resource, index: 0 };
-                let last = SlotId { resource: *resource, index: u32::MAX };
-                for (slot, state) in self.slots.range_mut(first..=last) {
-                    if has >= *required {
-                        break;
-                    }
-                    if *state == SlotState::Free {
-                        self.grants += 1;
-                        let allocation =
-                            AllocationId((u128::from(self.seed) << 64) | u128::from(self.grants));
-                        *state = SlotState::Pending(allocation, *job);
-                        has += 1;
-                        decisions.push(Decision::Allocate { slot: *slot, job: *job, allocation });
-                    }
-                }
-            }
-            if has < *required {
-                decisions.push(Decision::NotEnough { job: *job, available: has });
+    fn count_all(&self) -> u32 {
+        self.resources.values().map(|resource| resource.slots.len() as u32).sum()
+    }
+
+    fn state(&self, slot: SlotId) -> Option<SlotState> {
+        self.resources.get(&slot.resource)?.slots.get(slot.index as usize).copied()
+    }
+
+    fn take_from(&mut self, job: JobId) {
+        if let Some(given) = self.given.get_mut(&job) {
+            *given -= 1;
+            if *given == 0 {
+                self.given.remove(&job);
             }
         }
-        decisions
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hurtig_cluster_api::SlotStatus;
-
-    use super::*;
-
-    fn report(resource: ResourceId, slots: u32) -> SlotReport {
-        let status = |index| SlotStatus { slot: SlotId { resource, index }, allocated: None };
-        SlotReport { slots: (0..slots).map(status).collect() }
     }
 
-    fn allocated(decisions: &[Decision]) -> Vec<(SlotId, AllocationId)> {
-        let allocate = |decision: &Decision| match decision {
-            Decision::Allocate { slot, allocation, .. } => Some((*slot, *allocation)),
-            Decision::NotEnough { .. } => None,
-        };
-        decisions.iter().filter_map(allocate).collect()
+    fn set(&mut self, slot: SlotId, state: SlotState, now_ms: i64) {
+        let Some(resource) = self.resources.get_mut(&slot.resource) else { return };
+        let Some(known) = resource.slots.get_mut(slot.index as usize) else { return };
+        let before = std::mem::replace(known, state);
+        resource.available -= u32::from(before == SlotState::FREE);
+        resource.available += u32::from(state == SlotState::FREE);
+        resource.used -= u32::from(before.owner().is_some());
+        resource.used += u32::from(state.owner().is_some());
+        if before.owner().is_some() && resource.used == 0 {
+            resource.idle_since_ms = now_ms;
+        }
+        if let Some((_, job)) = state.owner() {
+            *self.given.entry(job).or_default() += 1;
+        }
+        if let Some((_, job)) = before.owner() {
+            self.take_from(job);
+        }
     }
 
-    #[test]
-    fn jobs_get_what_they_declared_as_slots_appear() {
-        let (one, two, job) = (ResourceId(1), ResourceId(2), JobId(7));
-        let mut manager = SlotManager::new(1);
-        let not_enough = [Decision::NotEnough { job, available: 0 }];
-        assert_eq!(manager.on_required(job, 3), not_enough);
-        assert_eq!(allocated(&manager.on_report(one, &report(one, 2))).len(), 2);
-        assert_eq!(allocated(&manager.on_report(two, &report(two, 2))).len(), 1);
-        assert_eq!(manager.count(two), (2, 1));
-        assert_eq!(allocated(&manager.on_lost(one)).len(), 1, "lost slots are replaced");
+    fn recount(&mut self, resource: ResourceId) {
+        if let Some(known) = self.resources.get_mut(&resource) {
+            let available = known.slots.iter().filter(|state| **state == SlotState::FREE).count();
+            known.available = available as u32;
+        }
     }
 
-    #[test]
-    fn a_report_does_not_undo_a_pending_request() {
-        let (one, job) = (ResourceId(1), JobId(7));
-        let mut manager = SlotManager::new(1);
-        manager.on_report(one, &report(one, 1));
-        let (slot, allocation) = allocated(&manager.on_required(job, 1))[0];
-        assert!(manager.on_report(one, &report(one, 1)).is_empty());
-        assert!(manager.on_answer(slot, allocation, true).is_empty());
-        manager.on_required(job, 0);
-        assert_eq!(manager.count(one), (1, 0));
-        manager.on_free(slot, allocation);
-        assert_eq!(manager.count(one), (1, 1));
+    fn decide(&mut self, now_ms: i64) -> Vec<SlotCommand> {
+        self.allocate(now_ms);
+        self.manage_workers(now_ms);
+        self.tell_not_enough(now_ms);
+        std::mem::take(&mut self.commands)
     }
 
-    #[test]
-    fn a_refused_slot_waits_for_the_next_report() {
-        let (one, job) = (ResourceId(1), JobId(7));
-        let mut manager = SlotManager::new(1);
-        manager.on_report(one, &report(one, 1));
-        let (slot, allocation) = allocated(&manager.on_required(job, 1))[0];
-        assert!(manager.on_answer(slot, allocation, false).is_empty());
-        assert_eq!(allocated(&manager.on_report(one, &report(one, 1))).len(), 1);
+    fn tell_not_enough(&mut self, now_ms: i64) {
+        // What is on its way may be enough.
+        if now_ms < self.started_ms || self.pending_workers() > 0 {
+            return;
+        }
+        for required in &mut self.required {
+            let available = self.given.get(&required.job).copied().unwrap_or(0);
+            let told = (available < required.slots).then_some(available);
+            if told != std::mem::replace(&mut required.told, told)
+                && let Some(available) = told
+            {
+                self.commands.push(SlotCommand::NotEnough { job: required.job, available });
+            }
+        }
     }
 }

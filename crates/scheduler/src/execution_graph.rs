@@ -59,8 +59,7 @@ impl Execution {
         }
     }
 
-    /// Enters a state.
-    pub fn transition(&mut self, to: ExecutionState, now_ms: i64) -> Result<(), IllegalTransition> {
+    fn transition(&mut self, to: ExecutionState, now_ms: i64) -> Result<(), IllegalTransition> {
         if !self.state.may_become(to) {
             return Err(IllegalTransition { from: self.state, to });
         }
@@ -69,15 +68,13 @@ impl Execution {
         Ok(())
     }
 
-    /// Replaces the attempt by the next one, whose number is at least `first`.
-    pub fn start_over(&mut self, first: u32, now_ms: i64) {
+    fn start_over(&mut self, first: u32, now_ms: i64) {
         let attempt = self.attempt.attempt.saturating_add(1).max(first);
         let attempt = ExecutionAttemptId { attempt, ..self.attempt };
         *self = Self::new(attempt, self.region, now_ms);
     }
 
-    /// Takes over an attempt of an earlier JobMaster as it was found.
-    pub fn take_over(
+    fn take_over(
         &mut self,
         attempt: u32,
         state: ExecutionState,
@@ -98,28 +95,32 @@ pub struct ExecutionGraph {
     /// The job.
     pub graph: JobGraph,
     executions: Vec<Execution>,
-    first: HashMap<JobVertexId, usize>,
+    /// Position of the vertex, and of its first subtask.
+    first: HashMap<JobVertexId, (usize, usize)>,
     regions: Vec<Vec<usize>>,
+    /// Attempts in a terminal state, and those of them that have finished.
+    terminal: usize,
+    finished: usize,
 }
 
 impl ExecutionGraph {
-    /// All subtasks of a graph, created. Their attempts are counted from `first_attempt`.
-    pub fn new(graph: JobGraph, first_attempt: u32, now_ms: i64) -> Self {
+    /// All subtasks of a graph, created.
+    pub fn new(graph: JobGraph, now_ms: i64) -> Self {
+        Self::in_attempt(graph, 0, now_ms)
+    }
+
+    /// All subtasks of a graph, created, in attempts of that number.
+    pub fn in_attempt(graph: JobGraph, attempt: u32, now_ms: i64) -> Self {
         let mut first = HashMap::new();
         let mut count = 0;
-        for vertex in &graph.vertices {
-            first.insert(vertex.id, count);
+        for (position, vertex) in graph.vertices.iter().enumerate() {
+            first.insert(vertex.id, (position, count));
             count += vertex.parallelism as usize;
         }
-        let regions: Vec<Vec<usize>> = pipelined_regions(&graph)
-            .into_iter()
-            .map(|region| {
-                region
-                    .into_iter()
-                    .map(|(vertex, subtask)| first[&vertex] + subtask as usize)
-                    .collect()
-            })
-            .collect();
+        let index = |(vertex, subtask): (JobVertexId, u32)| first[&vertex].1 + subtask as usize;
+        let regions = pipelined_regions(&graph).into_iter();
+        let regions: Vec<Vec<usize>> =
+            regions.map(|region| region.into_iter().map(index).collect()).collect();
         let mut region_of = vec![0; count];
         for (region, members) in regions.iter().enumerate() {
             for member in members {
@@ -129,22 +130,58 @@ impl ExecutionGraph {
         let mut executions = Vec::with_capacity(count);
         for vertex in &graph.vertices {
             for subtask in 0..vertex.parallelism {
-                let attempt = ExecutionAttemptId {
-                    job: graph.job_id,
-                    vertex: vertex.id,
-                    subtask,
-                    attempt: first_attempt,
-                };
+                let (job, vertex) = (graph.job_id, vertex.id);
+                let attempt = ExecutionAttemptId { job, vertex, subtask, attempt };
                 executions.push(Execution::new(attempt, region_of[executions.len()], now_ms));
             }
         }
-        Self { graph, executions, first, regions }
+        Self { graph, executions, first, regions, terminal: 0, finished: 0 }
+    }
+
+    /// An attempt enters a state.
+    pub fn transition(
+        &mut self,
+        index: usize,
+        to: ExecutionState,
+        now_ms: i64,
+    ) -> Result<(), IllegalTransition> {
+        self.executions[index].transition(to, now_ms)?;
+        self.terminal += usize::from(to.is_terminal());
+        self.finished += usize::from(to == ExecutionState::Finished);
+        Ok(())
+    }
+
+    /// Takes over an attempt of an earlier JobMaster as it was found.
+    pub fn take_over(
+        &mut self,
+        index: usize,
+        attempt: u32,
+        state: ExecutionState,
+        allocation: AllocationId,
+        now_ms: i64,
+    ) {
+        self.executions[index].take_over(attempt, state, allocation, now_ms);
+        self.terminal += usize::from(state.is_terminal());
+        self.finished += usize::from(state == ExecutionState::Finished);
+    }
+
+    /// Replaces an attempt by the next one, whose number is at least `first`.
+    pub fn start_over(&mut self, index: usize, first: u32, now_ms: i64) {
+        let execution = &mut self.executions[index];
+        self.terminal -= usize::from(execution.state.is_terminal());
+        self.finished -= usize::from(execution.state == ExecutionState::Finished);
+        execution.start_over(first, now_ms);
+    }
+
+    /// A number that no attempt of any subtask has had.
+    pub fn next_attempt(&self) -> u32 {
+        self.executions.iter().map(|e| e.attempt.attempt + 1).max().unwrap_or(0)
     }
 
     /// Position of a subtask.
     pub fn index_of(&self, vertex: JobVertexId, subtask: u32) -> Option<usize> {
-        let parallelism = self.graph.vertex(vertex)?.parallelism;
-        let first = self.first.get(&vertex)?;
+        let (position, first) = self.first.get(&vertex)?;
+        let parallelism = self.graph.vertices[*position].parallelism;
         (subtask < parallelism).then(|| first + subtask as usize)
     }
 
@@ -164,8 +201,8 @@ impl ExecutionGraph {
         &self.executions[index]
     }
 
-    /// One current attempt, to change.
-    pub fn execution_mut(&mut self, index: usize) -> &mut Execution {
+    /// One current attempt, to change; its state changes by [`ExecutionGraph::transition`].
+    pub(crate) fn execution_mut(&mut self, index: usize) -> &mut Execution {
         &mut self.executions[index]
     }
 
@@ -176,7 +213,7 @@ impl ExecutionGraph {
 
     /// The vertex of a subtask.
     pub fn vertex_of(&self, index: usize) -> Option<&JobVertex> {
-        self.graph.vertex(self.executions[index].attempt.vertex)
+        Some(&self.graph.vertices[self.position_of(self.executions[index].attempt.vertex)?])
     }
 
     /// `name (2/4)#0`, as Flink names a task.
@@ -187,8 +224,18 @@ impl ExecutionGraph {
         format!("{name} ({}/{parallelism})#{}", attempt.subtask + 1, attempt.attempt)
     }
 
+    /// Position of a vertex among those of the graph.
+    pub fn position_of(&self, vertex: JobVertexId) -> Option<usize> {
+        self.first.get(&vertex).map(|(position, _)| *position)
+    }
+
     /// True if no attempt will change its state any more.
     pub fn all_terminal(&self) -> bool {
-        self.executions.iter().all(|execution| execution.state.is_terminal())
+        self.terminal == self.executions.len()
+    }
+
+    /// Number of subtasks that have finished.
+    pub fn finished(&self) -> usize {
+        self.finished
     }
 }

@@ -13,23 +13,30 @@
 //! A lost input may be told before the failure that it follows from; the latter, when it comes,
 //! becomes the job's reason. Messages of old attempts are ignored. Slots that do not come in time fail the subtasks that
 //! wait for them.
+//!
+//! An elastic job ([`Elastic`]) collects slots before anything is scheduled, and is scheduled anew,
+//! as a whole, after every failure and for every change of its parallelism.
+
+mod elastic;
+mod failover;
+pub(crate) mod readiness;
+mod slots;
 
 use std::collections::BTreeSet;
 
 use hurtig_cluster_api::{
-    ExecutionState, FailureClass, FailureInfo, JobStatus, PeerAddress, SlotOffer,
-    TaskDeploymentDescriptor, TaskStateUpdate,
+    ExecutionState, FailureClass, FailureInfo, JobStatus, SlotOffer, TaskDeploymentDescriptor,
+    TaskStateUpdate,
 };
 use hurtig_graph::JobGraph;
 use hurtig_metrics::Accumulators;
-use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId, ResourceId, TerminateKind};
+use hurtig_types::{AllocationId, ExecutionAttemptId, JobVertexId, TerminateKind};
 
 use crate::{
-    deployment::describe,
-    execution_graph::ExecutionGraph,
-    restart::RestartBackoff,
-    slot_pool::{PhysicalSlot, SlotPool},
+    adaptive::Elastic, execution_graph::ExecutionGraph, restart::RestartBackoff,
+    slot_pool::SlotPool,
 };
+use readiness::Readiness;
 
 /// Most failures that a job remembers.
 const REMEMBERED_FAILURES: usize = 16;
@@ -44,6 +51,13 @@ pub enum SchedulerTimer {
         /// Which wait: a later one supersedes it.
         round: u32,
     },
+    /// Look for slots that nobody has needed for long.
+    IdleSlots,
+    /// An elastic job may take its next step.
+    Elastic {
+        /// Which wait: a later one supersedes it.
+        round: u32,
+    },
 }
 
 /// What the JobMaster is to do.
@@ -51,6 +65,11 @@ pub enum SchedulerTimer {
 pub enum Command {
     /// Tell the ResourceManager how many slots the job needs in all.
     DeclareSlots(u32),
+    /// Give a slot back: it is no longer the job's.
+    ReturnSlot(SlotOffer),
+    /// The parallelism was decided: all subtasks are new and start from the latest checkpoint, and
+    /// so do their coordinators. Their deployments follow.
+    Rescaled,
     /// Deploy an attempt.
     Deploy(Box<TaskDeploymentDescriptor>),
     /// Cancel an attempt.
@@ -95,6 +114,13 @@ pub struct JobScheduler {
     waiting_for_slots: bool,
     /// The number that attempts of this JobMaster begin with.
     first_attempt: u32,
+    pub(crate) readiness: Readiness,
+    /// What the ResourceManager has said last of slots that it cannot give: how many there are.
+    available_slots: Option<u32>,
+    idle_timer: bool,
+    elastic: Option<Elastic>,
+    rescales: u32,
+    hold_parallelism: bool,
 }
 
 impl JobScheduler {
@@ -107,8 +133,16 @@ impl JobScheduler {
     pub fn counting_from(first_attempt: u32, graph: JobGraph, seed: u64, now_ms: i64) -> Self {
         let pool = SlotPool::new(&graph);
         let backoff = RestartBackoff::new(graph.config.restart_strategy.clone(), seed);
+        let elastic = Elastic::of(&graph);
+        let graph = ExecutionGraph::in_attempt(graph, first_attempt, now_ms);
         Self {
-            graph: ExecutionGraph::new(graph, first_attempt, now_ms),
+            readiness: Readiness::new(&graph, &pool),
+            graph,
+            available_slots: None,
+            idle_timer: false,
+            elastic,
+            rescales: 0,
+            hold_parallelism: false,
             pool,
             backoff,
             status: JobStatus::Created,
@@ -160,9 +194,19 @@ impl JobScheduler {
         self.root_failure.as_ref()
     }
 
-    /// Number of restarts.
+    /// Number of restarts after failures.
     pub fn restarts(&self) -> u32 {
         self.restarts
+    }
+
+    /// How often the parallelism was changed without a failure.
+    pub fn rescales(&self) -> u32 {
+        self.rescales
+    }
+
+    /// The elastic side, if the job has one.
+    pub fn elastic(&self) -> Option<&Elastic> {
+        self.elastic.as_ref()
     }
 
     /// The accumulators of all subtasks, merged; those of different kinds under one name keep the
@@ -207,75 +251,15 @@ impl JobScheduler {
     /// Starts the job.
     pub fn start(&mut self, now_ms: i64) -> Vec<Command> {
         let mut commands = Vec::new();
+        if self.elastic.is_some() {
+            self.start_elastic(now_ms, &mut commands);
+            return commands;
+        }
         self.set_status(JobStatus::Running, now_ms, &mut commands);
         commands.push(Command::DeclareSlots(self.pool.required() as u32));
         let all: Vec<usize> = (0..self.graph.executions().len()).collect();
         self.schedule(&all, now_ms, &mut commands);
         commands
-    }
-
-    fn schedule(&mut self, indices: &[usize], now_ms: i64, commands: &mut Vec<Command>) {
-        for index in indices {
-            // Created attempts can always be scheduled.
-            let _ = self.graph.execution_mut(*index).transition(ExecutionState::Scheduled, now_ms);
-        }
-        self.deploy_ready(now_ms, commands);
-    }
-
-    /// Deploys the regions that wait and whose slots are all there.
-    fn deploy_ready(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
-        let mut left_waiting = false;
-        for region in 0..self.graph.regions().len() {
-            let members = self.graph.regions()[region].clone();
-            let scheduled = |i: &usize| self.graph.execution(*i).state == ExecutionState::Scheduled;
-            let waiting: Vec<usize> = members.iter().copied().filter(scheduled).collect();
-            if waiting.is_empty() {
-                continue;
-            }
-            let described: Option<Vec<_>> =
-                waiting.iter().map(|i| describe(&self.graph, &self.pool, *i)).collect();
-            let Some(described) = described else {
-                left_waiting = true;
-                continue;
-            };
-            for (index, deployment) in waiting.iter().zip(described) {
-                let execution = self.graph.execution_mut(*index);
-                let _ = execution.transition(ExecutionState::Deploying, now_ms);
-                execution.allocation = Some(deployment.allocation);
-                commands.push(Command::Deploy(Box::new(deployment)));
-            }
-        }
-        if left_waiting && !self.waiting_for_slots {
-            self.slot_round += 1;
-            let timer = SchedulerTimer::SlotTimeout { round: self.slot_round };
-            commands
-                .push(Command::SetTimer(timer, self.graph.graph.config.slot_request_timeout_ms));
-        }
-        self.waiting_for_slots = left_waiting;
-        if !left_waiting && self.status == JobStatus::Restarting && self.restarting.is_empty() {
-            self.set_status(JobStatus::Running, now_ms, commands);
-        }
-    }
-
-    /// Slots are offered; returns the grants that are accepted.
-    pub fn on_slots_offered(
-        &mut self,
-        offers: &[SlotOffer],
-        data_address: &PeerAddress,
-        now_ms: i64,
-    ) -> (Vec<AllocationId>, Vec<Command>) {
-        let mut commands = Vec::new();
-        if self.status.is_globally_terminal() {
-            return (Vec::new(), commands);
-        }
-        let accepted = offers.iter().filter(|offer| {
-            self.pool.offer(PhysicalSlot { offer: **offer, data_address: data_address.clone() })
-        });
-        let accepted = accepted.map(|offer| offer.allocation).collect();
-        if matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
-            self.deploy_ready(now_ms, &mut commands);
-        }
-        (accepted, commands)
     }
 
     /// An attempt has changed its state.
@@ -290,7 +274,7 @@ impl JobScheduler {
             execution.accumulators = Accumulators(update.accumulators);
         }
         // Repeated and overtaken messages are of no use; nothing else is illegal from a task.
-        if execution.transition(update.state, now_ms).is_err() {
+        if self.graph.transition(index, update.state, now_ms).is_err() {
             return commands;
         }
         match update.state {
@@ -303,6 +287,7 @@ impl JobScheduler {
                 });
                 self.handle_failure(index, failure, now_ms, &mut commands);
             }
+            ExecutionState::Finished => self.after_finish(index, now_ms, &mut commands),
             // Nobody asked for it: its TaskExecutor did, because it lost this JobMaster.
             ExecutionState::Canceled
                 if self.status == JobStatus::Running || self.status == JobStatus::Restarting =>
@@ -324,96 +309,11 @@ impl JobScheduler {
         commands
     }
 
-    fn remember(&mut self, failure: FailureInfo) {
-        if self.failures.len() == REMEMBERED_FAILURES {
-            self.failures.remove(0);
-        }
-        self.failures.push(failure);
-    }
-
-    /// A subtask has failed: restart its region, or fail the job.
-    fn handle_failure(
-        &mut self,
-        index: usize,
-        failure: FailureInfo,
-        now_ms: i64,
-        commands: &mut Vec<Command>,
-    ) {
-        let region = self.graph.execution(index).region;
-        let restarting = self.restarting.contains(&region);
-        if restarting || !matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
-            self.handle_further_failure(restarting, failure, now_ms, commands);
-            return;
-        }
-        self.remember(failure.clone());
-        let stopping = self.stopping.take();
-        let delay = match failure.class {
-            FailureClass::Fatal => None,
-            // Its windows have fired with what there was: going on would make them fire again.
-            _ if stopping == Some(TerminateKind::Drain) => None,
-            _ => self.backoff.on_failure(now_ms),
-        };
-        let Some(delay_ms) = delay else {
-            self.fail_job(failure, now_ms, commands);
-            return;
-        };
-        self.restarts += 1;
-        self.set_status(JobStatus::Restarting, now_ms, commands);
-        let all = 0..self.graph.regions().len();
-        let regions = if stopping.is_some() { all } else { region..region + 1 };
-        for region in regions {
-            self.restarting.insert(region);
-            self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
-        }
-        let at_ms = now_ms.saturating_add_unsigned(delay_ms);
-        self.restart_at_ms = self.restart_at_ms.max(at_ms);
-        commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
-    }
-
-    /// A subtask has failed whose region is being cancelled for a failure that was told before: a
-    /// consequence, or, if that one was only that an input was lost, the cause.
-    fn handle_further_failure(
-        &mut self,
-        restarting: bool,
-        failure: FailureInfo,
-        now_ms: i64,
-        commands: &mut Vec<Command>,
-    ) {
-        if failure.class == FailureClass::InputLost {
-            return;
-        }
-        if restarting {
-            if failure.class == FailureClass::Fatal {
-                self.remember(failure.clone());
-                self.fail_job(failure, now_ms, commands);
-            } else if self.failures.last().is_some_and(|f| f.class == FailureClass::InputLost) {
-                self.remember(failure);
-            }
-        } else if let Some(root) = &mut self.root_failure
-            && self.status == JobStatus::Failing
-            && root.class == FailureClass::InputLost
-        {
-            *root = failure.clone();
-            self.remember(failure);
-        }
-    }
-
     /// The savepoint that stops the job is complete: tasks finish where they stand. If one fails
     /// instead, all start over with it, since those that have finished are not at their end; a job
     /// that was drained fails.
     pub fn on_stopping(&mut self, kind: TerminateKind) {
         self.stopping = Some(kind);
-    }
-
-    /// Fails the job; the first reason is kept, unless it is that an input was lost and the reason
-    /// for that comes before the end.
-    pub fn fail_job(&mut self, failure: FailureInfo, now_ms: i64, commands: &mut Vec<Command>) {
-        if self.status.is_globally_terminal() || self.status == JobStatus::Failing {
-            return;
-        }
-        self.root_failure.get_or_insert(failure);
-        self.set_status(JobStatus::Failing, now_ms, commands);
-        self.end_all(now_ms, commands);
     }
 
     /// Cancels the job.
@@ -433,28 +333,6 @@ impl JobScheduler {
         self.after_change(now_ms, commands);
     }
 
-    pub(crate) fn cancel_all(
-        &mut self,
-        indices: &[usize],
-        now_ms: i64,
-        commands: &mut Vec<Command>,
-    ) {
-        use ExecutionState::*;
-        for index in indices {
-            let execution = self.graph.execution_mut(*index);
-            match (execution.state, execution.allocation) {
-                (Created | Scheduled, _) | (_, None) => {
-                    let _ = execution.transition(Canceled, now_ms);
-                }
-                (Deploying | Initializing | Running, Some(allocation)) => {
-                    let _ = execution.transition(Canceling, now_ms);
-                    commands.push(Command::Cancel { attempt: execution.attempt, allocation });
-                }
-                (Canceling | Finished | Canceled | Failed, _) => {}
-            }
-        }
-    }
-
     /// Looks whether the job, or a region that waits for its end, can go on.
     pub(crate) fn after_change(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
         match self.status {
@@ -465,36 +343,15 @@ impl JobScheduler {
                 self.set_status(JobStatus::Canceled, now_ms, commands);
             }
             JobStatus::Running | JobStatus::Restarting => {
-                let executions = self.graph.executions();
-                if executions.iter().all(|e| e.state == ExecutionState::Finished) {
+                if self.graph.finished() == self.graph.executions().len() {
                     self.set_status(JobStatus::Finished, now_ms, commands);
+                } else if self.elastic.is_some() {
+                    self.restart_elastic(now_ms, commands);
                 } else {
                     self.restart_ended_regions(now_ms, commands);
                 }
             }
             _ => {}
-        }
-    }
-
-    fn restart_ended_regions(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
-        if now_ms < self.restart_at_ms {
-            return;
-        }
-        let ended = |region: &usize| {
-            let members = &self.graph.regions()[*region];
-            members.iter().all(|index| self.graph.execution(*index).state.is_terminal())
-        };
-        let ready: Vec<usize> = self.restarting.iter().copied().filter(ended).collect();
-        for region in ready {
-            self.restarting.remove(&region);
-            let members = self.graph.regions()[region].clone();
-            for index in &members {
-                let execution = self.graph.execution_mut(*index);
-                execution.start_over(self.first_attempt, now_ms);
-                let ExecutionAttemptId { vertex, subtask, .. } = execution.attempt;
-                commands.push(Command::ResetSubtask { vertex, subtask });
-            }
-            self.schedule(&members, now_ms, commands);
         }
     }
 
@@ -513,75 +370,12 @@ impl JobScheduler {
                     self.on_slot_timeout(now_ms, &mut commands);
                 }
             }
-        }
-        commands
-    }
-
-    fn on_slot_timeout(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
-        let executions = self.graph.executions();
-        let waiting = executions.iter().position(|e| e.state == ExecutionState::Scheduled);
-        let Some(index) = waiting else { return };
-        let timeout_ms = self.graph.graph.config.slot_request_timeout_ms;
-        let failure = FailureInfo {
-            class: FailureClass::External,
-            message: format!(
-                "{} of {} slots are missing after {timeout_ms} ms (slot.request.timeout): \
-                 start more TaskManagers, give them more slots (taskmanager.numberOfTaskSlots), \
-                 or lower the parallelism",
-                self.pool.missing(),
-                self.pool.required(),
-            ),
-            task: None,
-            timestamp_ms: now_ms,
-        };
-        self.handle_failure(index, failure, now_ms, commands);
-        self.after_change(now_ms, commands);
-    }
-
-    /// A slot is lost: what ran in it has failed.
-    pub fn on_slot_lost(
-        &mut self,
-        allocation: AllocationId,
-        reason: &str,
-        now_ms: i64,
-    ) -> Vec<Command> {
-        let mut commands = Vec::new();
-        if !self.pool.lose(allocation) {
-            return commands;
-        }
-        let in_slot =
-            |e: &crate::Execution| e.allocation == Some(allocation) && !e.state.is_terminal();
-        let executions = self.graph.executions().iter().enumerate();
-        let affected: Vec<usize> = executions.filter(|(_, e)| in_slot(e)).map(|(i, _)| i).collect();
-        for index in affected {
-            let task = Some(self.graph.task_name(index));
-            let was_cancelling = self.graph.execution(index).state == ExecutionState::Canceling;
-            let end =
-                if was_cancelling { ExecutionState::Canceled } else { ExecutionState::Failed };
-            let _ = self.graph.execution_mut(index).transition(end, now_ms);
-            if !was_cancelling {
-                let failure = FailureInfo {
-                    class: FailureClass::External,
-                    message: format!("its slot was lost: {reason}"),
-                    task,
-                    timestamp_ms: now_ms,
-                };
-                self.handle_failure(index, failure, now_ms, &mut commands);
+            SchedulerTimer::IdleSlots => self.return_idle_slots(now_ms, &mut commands),
+            SchedulerTimer::Elastic { round } => {
+                self.on_elastic_timer(round, now_ms, &mut commands);
             }
         }
-        self.after_change(now_ms, &mut commands);
         commands
-    }
-
-    /// A TaskExecutor is lost with all its slots.
-    pub fn on_resource_lost(
-        &mut self,
-        resource: ResourceId,
-        reason: &str,
-        now_ms: i64,
-    ) -> Vec<Command> {
-        let lost = self.pool.on_resource(resource);
-        lost.into_iter().flat_map(|slot| self.on_slot_lost(slot, reason, now_ms)).collect()
     }
 
     /// New readings of a running attempt.

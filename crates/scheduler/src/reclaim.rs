@@ -26,7 +26,7 @@ use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, 
 use crate::{
     execution_graph::ExecutionGraph,
     job_scheduler::{Command, JobScheduler},
-    slot_pool::{PhysicalSlot, SharedSlotId},
+    slot_pool::{Offered, PhysicalSlot},
 };
 
 /// What is to be done.
@@ -228,13 +228,12 @@ impl Reclaim {
                 return Some("a region was being restarted".to_owned());
             }
         }
-        let mut serves: BTreeMap<AllocationId, SharedSlotId> = BTreeMap::new();
-        let mut served: BTreeMap<SharedSlotId, AllocationId> = BTreeMap::new();
+        let mut serves: BTreeMap<AllocationId, (&str, u32)> = BTreeMap::new();
+        let mut served: BTreeMap<(&str, u32), AllocationId> = BTreeMap::new();
         for ((vertex, subtask), found) in &self.found {
-            let group = graph.graph.vertex(*vertex)?.slot_sharing_group.clone();
-            let id = SharedSlotId { group, index: *subtask };
-            let of_slot = serves.entry(found.allocation).or_insert_with(|| id.clone());
-            let of_id = served.entry(id.clone()).or_insert(found.allocation);
+            let id = (&*graph.graph.vertex(*vertex)?.slot_sharing_group, *subtask);
+            let of_slot = serves.entry(found.allocation).or_insert(id);
+            let of_id = served.entry(id).or_insert(found.allocation);
             if *of_slot != id || *of_id != found.allocation {
                 return Some("tasks do not share slots as they should".to_owned());
             }
@@ -249,18 +248,27 @@ impl JobScheduler {
         for found in reclaim.found() {
             let ExecutionAttemptId { vertex, subtask, attempt, .. } = found.task.attempt;
             let Some(index) = self.graph.index_of(vertex, subtask) else { continue };
-            let group = self.graph.vertex_of(index).map(|v| v.slot_sharing_group.clone());
-            if let (Some(group), Some(slot)) = (group, reclaim.slots.get(&found.allocation)) {
+            if let (Some(shared), Some(slot)) =
+                (self.shared_of(index), reclaim.slots.get(&found.allocation))
+            {
                 // Where two claim one place, the first has it; the other is offered below.
-                self.pool.adopt(SharedSlotId { group, index: subtask }, slot.clone());
+                if self.pool.adopt(shared, slot.clone()) {
+                    self.readiness.served(shared);
+                }
             }
             let attempt_id = found.task.attempt;
             let state = reclaim.reported.get(&attempt_id).copied().unwrap_or(found.task.state);
-            let execution = self.graph.execution_mut(index);
-            execution.take_over(attempt, state, found.allocation, now_ms);
+            self.graph.take_over(index, attempt, state, found.allocation, now_ms);
+            if state == ExecutionState::Finished
+                && let Some(shared) = self.shared_of(index)
+            {
+                self.pool.on_finished(shared, now_ms);
+            }
         }
         for slot in reclaim.slots.values() {
-            self.pool.offer(slot.clone());
+            if let Offered::Serves(shared) = self.pool.offer(slot.clone(), now_ms) {
+                self.readiness.served(shared);
+            }
         }
         let mut commands = Vec::new();
         self.set_status(JobStatus::Running, now_ms, &mut commands);

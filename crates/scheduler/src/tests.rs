@@ -19,6 +19,7 @@ fn vertex(id: u128, parallelism: u32) -> JobVertex {
         parallelism,
         max_parallelism: 128,
         max_parallelism_derived: true,
+        max_allowed_parallelism: None,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,
@@ -33,6 +34,13 @@ fn scheduler(
     pattern: DistributionPattern,
     restart_strategy: RestartStrategyConfig,
 ) -> JobScheduler {
+    JobScheduler::new(job(pattern, restart_strategy), 1, 0)
+}
+
+pub(crate) fn job(
+    pattern: DistributionPattern,
+    restart_strategy: RestartStrategyConfig,
+) -> JobGraph {
     let (ship, edge) = (ShipStrategy::Rebalance, EdgeId(0));
     let mut a = vertex(1, 2);
     let mut b = vertex(2, 2);
@@ -40,8 +48,7 @@ fn scheduler(
     a.outputs = vec![IntermediateDataSet { edge, consumer, ship, pattern, buffer_timeout_ms: 1 }];
     b.inputs = vec![JobEdge { edge, producer: a.id, input_index: 0, ship, pattern }];
     let config = JobConfig { restart_strategy, ..JobConfig::default() };
-    let graph = JobGraph { job_id: JobId(1), name: "job".into(), vertices: vec![a, b], config };
-    JobScheduler::new(graph, 1, 0)
+    JobGraph { job_id: JobId(1), name: "job".into(), vertices: vec![a, b], config }
 }
 
 fn offer(scheduler: &mut JobScheduler, allocations: &[u128], now_ms: i64) -> Vec<Command> {

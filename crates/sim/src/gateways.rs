@@ -12,10 +12,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway,
-    JobResult, JobStatus, OccupiedSlot, PeerAddress, ResourceManagerGateway, RpcError, RpcResult,
-    SlotId, SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway,
-    TaskExecutorOverview, TaskExecutorRegistration, TaskStateUpdate,
+    JobResourceRequirements, JobResult, JobStatus, OccupiedSlot, PeerAddress,
+    ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, SlotReport,
+    TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    TaskStateUpdate,
 };
+use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
@@ -197,6 +199,10 @@ impl ResourceManagerGateway for Wired<dyn ResourceManagerGateway> {
     async fn task_executors(&self) -> RpcResult<Vec<TaskExecutorOverview>> {
         self.inner.task_executors().await
     }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
+    }
 }
 
 #[async_trait]
@@ -301,6 +307,10 @@ impl TaskExecutorGateway for Wired<dyn TaskExecutorGateway> {
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
         self.wire.noted("disconnect job", self.inner.disconnect_job_master(job, reason)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
     }
 }
 
@@ -416,6 +426,17 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         self.wire.call(self.inner.notify_not_enough_slots(available)).await
     }
 
+    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
+        self.inner.resource_requirements().await
+    }
+
+    async fn update_resource_requirements(
+        &self,
+        requirements: JobResourceRequirements,
+    ) -> RpcResult<()> {
+        self.inner.update_resource_requirements(requirements).await
+    }
+
     async fn cancel(&self) -> RpcResult<()> {
         self.inner.cancel().await
     }
@@ -430,6 +451,10 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
 
     async fn accumulators(&self) -> RpcResult<BTreeMap<String, hurtig_metrics::AccumulatorValue>> {
         self.inner.accumulators().await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        self.inner.query_metrics(query).await
     }
 
     async fn result(&self) -> RpcResult<JobResult> {

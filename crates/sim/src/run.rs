@@ -143,6 +143,9 @@ async fn simulate(
     };
     tokio::spawn(driver.run(struck));
     schedule(scenario, world);
+    for at_ms in scenario.late_task_executors_ms.iter().copied() {
+        tokio::spawn(start_later(at_ms, cluster.clone(), alive.clone(), world.clone()));
+    }
     let mut random = Random::new(mix(scenario.seed));
     let mut input = |events| Input::draw(&mut random, scenario.splits, events, scenario.keys);
     let mut run = Run {
@@ -225,14 +228,7 @@ impl Driver {
         self.world.note(format_args!("TE{index} is killed"));
         self.cluster.stop_task_executor(index).await;
         let (cluster, alive) = (self.cluster.clone(), self.alive.clone());
-        let world = self.world.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
-            match cluster.start_task_executor().await {
-                Ok(index) => alive.lock().push(index),
-                Err(error) => world.violation(format_args!("no TaskExecutor: {error}")),
-            }
-        });
+        tokio::spawn(start_later(back_after_ms, cluster, alive, self.world.clone()));
     }
 
     fn kill_job_masters(&self) {
@@ -258,6 +254,23 @@ impl Driver {
                 world.violation(format_args!("no JobManager: {error}"));
             }
         });
+    }
+}
+
+/// Another TaskExecutor comes.
+async fn start_later(
+    after_ms: u64,
+    cluster: Arc<MiniCluster>,
+    alive: Arc<Mutex<Vec<usize>>>,
+    world: World,
+) {
+    tokio::time::sleep(Duration::from_millis(after_ms)).await;
+    match cluster.start_task_executor().await {
+        Ok(index) => {
+            world.note(format_args!("TE{index} comes"));
+            alive.lock().push(index);
+        }
+        Err(error) => world.violation(format_args!("no TaskExecutor: {error}")),
     }
 }
 
@@ -452,6 +465,9 @@ impl Run<'_> {
         env.set_parallelism(parallelism).set_max_parallelism(scenario.max_parallelism);
         env.set_auto_watermark_interval_ms(50);
         env.set_restart_strategy(scenario.restarts.clone());
+        if let Some(adaptive) = &scenario.adaptive {
+            env.set_adaptive(adaptive.clone());
+        }
         env.set_checkpoint_config(CheckpointConfig { retention, ..scenario.checkpoints.clone() });
         if scenario.directory {
             env.set_checkpoint_directory(CHECKPOINTS);

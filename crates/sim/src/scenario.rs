@@ -1,7 +1,7 @@
 //! What a seed stands for: program, cluster, checkpoints, faults. Plain data, so that a failing
 //! seed can be printed, and changed by hand to find out what matters.
 
-use hurtig_graph::RestartStrategyConfig;
+use hurtig_graph::{AdaptiveConfig, RestartStrategyConfig};
 use hurtig_types::CheckpointConfig;
 
 use crate::{
@@ -69,6 +69,10 @@ pub struct Scenario {
     pub restarts: RestartStrategyConfig,
     /// Stops in the middle.
     pub stop: Option<Stop>,
+    /// Elastic jobs have settings of their own, and may have to begin with fewer slots.
+    pub adaptive: Option<AdaptiveConfig>,
+    /// When further TaskExecutors come.
+    pub late_task_executors_ms: Vec<u64>,
     /// What goes wrong.
     pub faults: Vec<Planned>,
     /// From when on nothing goes wrong any more.
@@ -126,7 +130,7 @@ impl Scenario {
             ]),
             then_parallelism,
         });
-        Self {
+        let mut scenario = Self {
             seed,
             program: *random.pick(PROGRAMS),
             extra_stage: random.permille(500),
@@ -147,7 +151,32 @@ impl Scenario {
             faults: (0..faults).map(|_| Planned::draw(random, calm_ms)).collect(),
             calm_ms,
             broken_sink: false,
+            adaptive: None,
+            late_task_executors_ms: Vec::new(),
+        };
+        scenario.draw_elastic(random);
+        scenario
+    }
+
+    fn draw_elastic(&mut self, random: &mut Random) {
+        if random.permille(300) {
+            self.adaptive = Some(AdaptiveConfig {
+                reactive: random.permille(200),
+                // Slots come in the end, however late.
+                resource_wait_timeout_ms: None,
+                submission_stabilization_ms: random.between(0, 800),
+                cooldown_ms: random.between(0, 1_500),
+                executing_stabilization_ms: random.between(0, 800),
+                max_trigger_delay_ms: random.permille(500).then(|| random.between(0, 2_000)),
+                max_checkpoint_failures: random.between(1, 3) as u32,
+                min_parallelism_increase: random.between(1, 3) as u32,
+                prefer_minimal_task_managers: random.permille(500),
+            });
+            self.slots = random.between(1, u64::from(self.slots)) as u32;
         }
+        let late = if self.adaptive.is_some() { random.between(0, 3) } else { 0 };
+        self.late_task_executors_ms =
+            (0..late).map(|_| random.between(1, self.calm_ms + 2_000)).collect();
     }
 
     /// The same without faults.

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     ExecutionState, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Leader,
-    LeaderReceiver, Mailbox, OccupiedSlot, ResourceManagerGateway, RpcError, RpcResult, SlotId,
-    SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
+    LeaderReceiver, Mailbox, OccupiedSlot, Peer, ResourceManagerGateway, RpcError, RpcResult,
+    SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_metrics::MetricRegistry;
+use hurtig_metrics::{MetricGroup, MetricRegistry, MetricsQuery, MetricsSnapshot};
 use hurtig_network::NetworkEnvironment;
 use hurtig_operator_api::ProgramStore;
 use hurtig_storage::{LocalStateStores, Stores};
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     ledger::TaskLedger,
+    metrics,
     reports::{JobMasters, News, Reports},
     slot_table::TaskSlotTable,
 };
@@ -114,7 +115,7 @@ pub struct TaskExecutor {
     registering: Option<tokio::task::AbortHandle>,
     network: NetworkEnvironment,
     programs: ProgramStore,
-    metrics: MetricRegistry,
+    metrics: MetricGroup,
     stores: Arc<Stores>,
     local_state: Option<Arc<LocalStateStores>>,
     reports: Reports,
@@ -129,6 +130,7 @@ pub struct TaskExecutorHandle {
     resource: ResourceId,
     mailbox: Mailbox<Envelope>,
     speaker: Speaker,
+    metrics: MetricGroup,
 }
 
 impl TaskExecutor {
@@ -143,6 +145,7 @@ impl TaskExecutor {
     ) -> TaskExecutorHandle {
         let TaskExecutorServices { network, programs, metrics, stores, local_state } = services;
         let resource = network.address().resource;
+        let metrics = metrics::register(&metrics, &network);
         let (mailbox, inbox) = Mailbox::<Envelope>::new("TaskExecutor");
         let job_masters = JobMasters::default();
         let told = mailbox.clone();
@@ -181,13 +184,19 @@ impl TaskExecutor {
             runtimes: runtimes.clone(),
             clock,
         };
+        let handle = executor.handle(Speaker::Own);
         runtimes.control.spawn(executor.run(inbox));
-        TaskExecutorHandle { resource, mailbox, speaker: Speaker::Own }
+        handle
     }
 
     /// The way here for one speaker.
     fn handle(&self, speaker: Speaker) -> TaskExecutorHandle {
-        TaskExecutorHandle { resource: self.resource, mailbox: self.mailbox.clone(), speaker }
+        TaskExecutorHandle {
+            resource: self.resource,
+            mailbox: self.mailbox.clone(),
+            speaker,
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// Registers with the ResourceManager that is followed, however often that takes.
@@ -482,6 +491,9 @@ impl TaskExecutor {
             self.job_masters.forget(job);
             self.accepted_by.remove(&job);
             self.heard_ms.remove(&job);
+            if self.tasks.keys().all(|attempt| attempt.job != job) {
+                metrics::job_group(&self.metrics, job, "").close();
+            }
         }
     }
 
@@ -604,7 +616,7 @@ impl TaskExecutor {
             runtimes: self.runtimes.clone(),
             clock: self.clock,
             listener: Arc::new(self.reports.clone()),
-            metrics: self.metrics.group(&self.resource.to_string()).group(&deployment.job_name),
+            metrics: metrics::job_group(&self.metrics, attempt.job, &deployment.job_name),
             stores: self.stores.clone(),
             local_state: self.local_state.as_ref().map(|local| {
                 let ExecutionAttemptId { job, vertex, subtask, .. } = attempt;
@@ -624,6 +636,7 @@ impl TaskExecutor {
             task.cancel();
         }
         self.network.shutdown();
+        self.metrics.close();
         let _ = done.send(());
     }
 }
@@ -656,6 +669,11 @@ impl TaskExecutorHandle {
         self.resource
     }
 
+    /// Its group of metrics.
+    pub fn metric_group(&self) -> &MetricGroup {
+        &self.metrics
+    }
+
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
     pub async fn shutdown(&self) {
         // One that has ended already needs no more.
@@ -665,6 +683,10 @@ impl TaskExecutorHandle {
 
 #[async_trait]
 impl TaskExecutorGateway for TaskExecutorHandle {
+    fn peer(&self) -> Peer {
+        self.mailbox.peer()
+    }
+
     async fn request_slot(
         &self,
         slot: SlotId,
@@ -752,5 +774,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
         self.tell(Message::DisconnectJob(job, reason)).await
+    }
+
+    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
+        // The registry may be shared with others of this process.
+        let own = query.with("tm_id", self.resource);
+        Ok(self.metrics.registry().snapshot(&own))
     }
 }

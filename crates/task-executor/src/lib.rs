@@ -5,6 +5,7 @@
 
 pub mod actor;
 mod ledger;
+pub mod metrics;
 mod reports;
 pub mod slot_table;
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use hurtig_graph::{JobVertex, OperatorKind, OutputTarget};
+use hurtig_metrics::MetricGroup;
 use hurtig_network::in_flight::InFlightElement;
 use hurtig_operator_api::{
     Captured, Operator, OperatorContext, OperatorRestore, Output, Program, Progress, SourcePoll,
@@ -26,7 +27,11 @@ use hurtig_types::{
 };
 
 use crate::{
-    edge_check::EdgeCheck, in_flight::OutputsInFlight, metrics::TaskMetrics, panics::caught,
+    edge_check::EdgeCheck,
+    in_flight::OutputsInFlight,
+    latency::{LatencyMarks, LatencyStats},
+    metrics::{OperatorMetrics, TaskMetrics},
+    panics::caught,
     writer::RecordWriter,
 };
 
@@ -40,6 +45,13 @@ struct Node {
     has_more: bool,
     opened: bool,
     check: EdgeCheck,
+    latencies: LatencyStats,
+}
+
+impl Node {
+    fn note_latency(&mut self, marker: LatencyMarker) {
+        self.latencies.note(marker, self.context.clock.now_ms());
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +79,18 @@ pub struct OperatorChain {
     outputs: Vec<Outputs>,
     writers: Vec<RecordWriter>,
     metrics: Arc<TaskMetrics>,
+    /// What each operator counts.
+    counts: Vec<OperatorMetrics>,
+    /// The markers of the source at the head, if it emits any.
+    marks: Option<LatencyMarks>,
+}
+
+/// How a chain measures latencies.
+pub struct LatencyTracking {
+    /// The job's group in this TaskManager.
+    pub group: MetricGroup,
+    /// Milliseconds between two markers of a source; 0 for none.
+    pub interval_ms: u64,
 }
 
 impl OperatorChain {
@@ -77,8 +101,10 @@ impl OperatorChain {
         contexts: impl Fn(&hurtig_graph::ChainedOperator) -> OperatorContext,
         writers: Vec<RecordWriter>,
         metrics: Arc<TaskMetrics>,
+        latency: LatencyTracking,
     ) -> FlowResult<Self> {
-        let mut nodes = Vec::with_capacity(vertex.operators.len());
+        let mut nodes: Vec<Node> = Vec::with_capacity(vertex.operators.len());
+        let mut counts = Vec::with_capacity(vertex.operators.len());
         let mut outputs = Vec::with_capacity(vertex.operators.len());
         for chained in &vertex.operators {
             let factory = program.operators.get(&chained.id).ok_or_else(|| {
@@ -90,8 +116,10 @@ impl OperatorChain {
             let context = contexts(chained);
             let operator = caught(|| factory.create(&context));
             let operator = operator.map_err(|e| e.at_operator(&chained.name))?;
+            counts.push(OperatorMetrics::register(&context.metrics));
             nodes.push(Node {
                 operator,
+                latencies: LatencyStats::new(latency.group.clone(), chained.id, context.subtask),
                 context,
                 kind: chained.kind,
                 has_more: false,
@@ -113,7 +141,10 @@ impl OperatorChain {
             }
             outputs.push(of_operator);
         }
-        Ok(Self { nodes, outputs, writers, metrics })
+        let source = nodes.first().filter(|_| metrics.headed_by_source);
+        let marks = source
+            .and_then(|node| LatencyMarks::every(latency.interval_ms, node.context.clock.now_ms()));
+        Ok(Self { nodes, outputs, writers, metrics, counts, marks })
     }
 
     /// Opens all operators, the last first.
@@ -174,6 +205,7 @@ impl OperatorChain {
             outputs: &self.outputs,
             writers: &mut self.writers,
             metrics: &self.metrics,
+            counts: &self.counts,
         };
         self.metrics.current_operator.store(index, Relaxed);
         f(&mut *node.operator, &mut out).map_err(|e| e.at_operator(&node.context.operator_name))
@@ -191,7 +223,13 @@ impl OperatorChain {
 
     /// Delivers records to the head.
     pub fn process(&mut self, input: usize, batch: BoxedPayload) -> FlowResult {
-        self.metrics.records_in.fetch_add(batch.len() as u64, Relaxed);
+        let records = batch.len() as u64;
+        self.metrics.records_in.add(records);
+        self.counts[0].records_in.add(records);
+        if self.nodes[0].kind == OperatorKind::Sink {
+            self.metrics.records_out.add(records);
+            self.counts[0].records_out.add(records);
+        }
         self.nodes[0].check.on_batch()?;
         self.call(0, |operator, out| operator.process(input, batch, out))
     }
@@ -204,6 +242,7 @@ impl OperatorChain {
     /// Delivers a watermark to the head.
     pub fn on_watermark(&mut self, watermark: Watermark) -> FlowResult {
         self.metrics.set_watermark(watermark.0);
+        self.counts[0].input_watermark.set(watermark.0);
         self.nodes[0].check.on_watermark(watermark)?;
         self.call_progress(0, |operator, out| operator.on_watermark(watermark, out))
     }
@@ -215,16 +254,23 @@ impl OperatorChain {
 
     /// Delivers a latency marker to the head.
     pub fn on_latency(&mut self, marker: LatencyMarker) -> FlowResult {
+        self.nodes[0].note_latency(marker);
         self.call(0, |operator, out| operator.on_latency(marker, out))
     }
 
     /// The earliest time for which an operator waits, in milliseconds of wall time.
     pub fn next_processing_timer_ms(&self) -> Option<i64> {
-        self.nodes.iter().filter_map(|node| node.operator.next_processing_timer_ms()).min()
+        let timers = self.nodes.iter().filter_map(|node| node.operator.next_processing_timer_ms());
+        timers.chain(self.marks.as_ref().map(LatencyMarks::next_ms)).min()
     }
 
     /// Tells every operator whose time has come.
     pub fn on_processing_time(&mut self, now_ms: i64) -> FlowResult {
+        if self.marks.as_mut().is_some_and(|marks| marks.is_due(now_ms)) {
+            let OperatorContext { subtask, operator, .. } = self.nodes[0].context;
+            let marker = LatencyMarker { marked_time: now_ms, subtask, operator };
+            self.call(0, |_, out| out.emit_latency(marker))?;
+        }
         for index in 0..self.nodes.len() {
             let due = self.nodes[index].operator.next_processing_timer_ms();
             if due.is_some_and(|due| due <= now_ms) && !self.nodes[index].has_more {
@@ -422,6 +468,7 @@ impl OperatorChain {
 
     /// Tells all consumers that nothing will follow.
     pub fn send_end_of_input(&mut self) -> FlowResult {
+        self.marks = None;
         let mut writers = self.writers.iter_mut();
         writers.try_for_each(|writer| writer.broadcast(ControlElement::EndOfInput))
     }
@@ -444,6 +491,7 @@ struct ChainOutput<'a> {
     outputs: &'a [Outputs],
     writers: &'a mut [RecordWriter],
     metrics: &'a TaskMetrics,
+    counts: &'a [OperatorMetrics],
 }
 
 impl ChainOutput<'_> {
@@ -461,6 +509,7 @@ impl ChainOutput<'_> {
             outputs: self.outputs,
             writers: self.writers,
             metrics: self.metrics,
+            counts: self.counts,
         };
         self.metrics.current_operator.store(index, Relaxed);
         while node.has_more {
@@ -477,11 +526,14 @@ impl ChainOutput<'_> {
         match target {
             Target::Writer(index) => self.writers[index].write(batch),
             Target::Chained { operator, input } => {
-                let metrics = self.metrics;
+                let (metrics, counts) = (self.metrics, &self.counts[operator]);
+                let records = batch.len() as u64;
+                counts.records_in.add(records);
                 self.call(operator, |node, out| {
                     node.check.on_batch()?;
                     if node.kind == OperatorKind::Sink {
-                        metrics.records_out.fetch_add(batch.len() as u64, Relaxed);
+                        metrics.records_out.add(records);
+                        counts.records_out.add(records);
                     }
                     node.operator.process(input, batch, out)
                 })
@@ -520,8 +572,12 @@ impl Output for ChainOutput<'_> {
         if batch.is_empty() {
             return Ok(());
         }
+        let records = batch.len() as u64;
+        let counts = &self.counts[self.current];
+        counts.records_out.add(records);
         if self.current == 0 && self.metrics.headed_by_source {
-            self.metrics.records_in.fetch_add(batch.len() as u64, Relaxed);
+            self.metrics.records_in.add(records);
+            counts.records_in.add(records);
         }
         let outputs = self.outputs;
         self.send_to_all(&outputs[self.current].main, batch)
@@ -531,6 +587,7 @@ impl Output for ChainOutput<'_> {
         if batch.is_empty() {
             return Ok(());
         }
+        self.counts[self.current].records_out.add(batch.len() as u64);
         let side = &self.outputs[self.current].side;
         let targets: Vec<Target> =
             side.iter().filter(|(known, _)| known == tag).map(|(_, target)| *target).collect();
@@ -541,7 +598,9 @@ impl Output for ChainOutput<'_> {
         if self.current == 0 && self.metrics.headed_by_source {
             self.metrics.set_watermark(watermark.0);
         }
+        self.counts[self.current].output_watermark.set(watermark.0);
         self.control(ControlElement::Watermark(watermark), |node, out| {
+            out.counts[out.current].input_watermark.set(watermark.0);
             node.check.on_watermark(watermark)?;
             node.has_more = node.operator.on_watermark(watermark, out)? == Progress::More;
             Ok(())
@@ -555,9 +614,17 @@ impl Output for ChainOutput<'_> {
     }
 
     fn emit_latency(&mut self, marker: LatencyMarker) -> FlowResult {
-        self.control(ControlElement::Latency(marker), |node, out| {
-            node.operator.on_latency(marker, out)
-        })
+        let outputs = self.outputs;
+        for target in outputs[self.current].all() {
+            match target {
+                Target::Writer(index) => self.writers[index].send_latency(marker)?,
+                Target::Chained { operator, .. } => self.call(operator, |node, out| {
+                    node.note_latency(marker);
+                    node.operator.on_latency(marker, out)
+                })?,
+            }
+        }
+        Ok(())
     }
 
     fn is_blocked(&self) -> bool {

@@ -13,7 +13,7 @@
 //!   result of the step.
 //! - **After a restore** the elements that were in flight come before anything of the gates.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
 use hurtig_env::{Clock, Pace};
 use hurtig_network::{Announced, InputGate, in_flight::put_batch};
@@ -350,7 +350,7 @@ impl InputProcessor {
         let valve_channel = self.gates[gate].first_channel + channel;
         match element {
             StreamElement::Batch(batch) => {
-                self.metrics.bytes_in.fetch_add(batch.size_bytes() as u64, Relaxed);
+                self.metrics.bytes_in.add(batch.size_bytes() as u64);
                 self.accept_batch(gate, batch, chain)
             }
             StreamElement::Watermark(watermark) => {

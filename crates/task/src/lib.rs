@@ -17,6 +17,7 @@ mod checkpoint;
 pub mod edge_check;
 mod in_flight;
 pub mod input;
+mod latency;
 mod local;
 pub mod metrics;
 mod orphans;

@@ -19,7 +19,10 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Acquire},
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed},
+        },
     },
     time::Duration,
 };
@@ -102,6 +105,15 @@ pub struct StreamTask {
     pub metrics: Arc<TaskMetrics>,
 }
 
+/// What a task waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WaitsFor {
+    /// Input, mail, a timer.
+    Input,
+    /// Room in the outputs.
+    Room,
+}
+
 enum Turn {
     /// Something was done: go on.
     Worked,
@@ -118,6 +130,7 @@ impl StreamTask {
     /// neither opened nor closed here.
     pub async fn run(&mut self) -> FlowResult {
         let started = self.clock.monotonic();
+        self.metrics.begin(started);
         let mut last_flush = started;
         let mut last_yield = started;
         let mut turns = 0;
@@ -147,12 +160,12 @@ impl StreamTask {
                 }
                 Turn::Idle(until_ms) => {
                     self.chain.flush()?;
-                    self.wait(until_ms, &self.metrics.clone().idle_us).await;
+                    self.wait(until_ms, WaitsFor::Input).await;
                     last_flush = self.clock.monotonic();
                     self.note_elapsed(started);
                 }
                 Turn::Blocked => {
-                    self.wait(None, &self.metrics.clone().back_pressured_us).await;
+                    self.wait(None, WaitsFor::Room).await;
                     self.note_elapsed(started);
                 }
                 Turn::Ended => break,
@@ -166,7 +179,7 @@ impl StreamTask {
     fn note_elapsed(&self, started: Duration) {
         let elapsed = self.clock.monotonic() - started;
         let elapsed_us = elapsed.as_micros() as u64;
-        self.metrics.elapsed_us.store(elapsed_us, std::sync::atomic::Ordering::Relaxed);
+        self.metrics.elapsed_us.store(elapsed_us, Relaxed);
     }
 
     pub(crate) fn check_cancelled(&self) -> FlowResult {
@@ -177,6 +190,7 @@ impl StreamTask {
     fn housekeeping(&mut self) -> FlowResult<bool> {
         let mut worked = false;
         while let Ok(mail) = self.mailbox.try_recv() {
+            self.metrics.mails.inc();
             self.on_mail(mail)?;
             worked = true;
         }
@@ -255,6 +269,11 @@ impl StreamTask {
             self.check_cancelled()?;
             self.signal.wait().await;
         }
+        // Whole milliseconds are what is measured.
+        let nanos = |ms: i64| ms.max(0).saturating_mul(1_000_000);
+        let start_delay_ms = self.clock.now_ms() - due.alignment_ms - due.barrier.timestamp_ms;
+        self.metrics.alignment_ns.set(nanos(due.alignment_ms));
+        self.metrics.start_delay_ns.set(nanos(start_delay_ms));
         if let Some(report) = self.checkpoints.take(due, &mut self.chain)? {
             (self.report)(report);
         }
@@ -361,8 +380,12 @@ impl StreamTask {
     }
 
     /// Waits for the signal, the next timer, or `until_ms`.
-    async fn wait(&mut self, until_ms: Option<i64>, counter: &std::sync::atomic::AtomicU64) {
-        let began = self.clock.monotonic();
+    async fn wait(&mut self, until_ms: Option<i64>, what: WaitsFor) {
+        let metrics = self.metrics.clone();
+        let blocked = what == WaitsFor::Room;
+        let counter = if blocked { &metrics.back_pressured } else { &metrics.idle };
+        metrics.is_back_pressured.store(blocked, Relaxed);
+        counter.begin(self.clock.monotonic());
         let alignment = match &self.input {
             TaskInput::Gates(input) => input.deadline_ms(),
             TaskInput::Source => None,
@@ -380,7 +403,8 @@ impl StreamTask {
                 let _ = tokio::time::timeout_at(deadline, self.signal.wait()).await;
             }
         }
-        TaskMetrics::add_time(counter, self.clock.monotonic() - began);
+        counter.end(self.clock.monotonic());
+        metrics.is_back_pressured.store(false, Relaxed);
     }
 
     /// Instead of [`StreamTask::run`]: the task had finished when its checkpoint was taken.
@@ -441,7 +465,7 @@ impl StreamTask {
                 return Ok(());
             }
             if !worked {
-                self.wait(None, &self.metrics.clone().idle_us).await;
+                self.wait(None, WaitsFor::Input).await;
             }
         }
     }
@@ -466,7 +490,7 @@ impl StreamTask {
                 self.chain.resume()?;
                 tokio::task::yield_now().await;
             } else if !worked {
-                self.wait(None, &self.metrics.clone().back_pressured_us).await;
+                self.wait(None, WaitsFor::Room).await;
             }
         }
     }

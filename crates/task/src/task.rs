@@ -28,7 +28,7 @@ use hurtig_cluster_api::{
 };
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_graph::{ChainedOperator, OperatorKind};
-use hurtig_metrics::{Accumulators, MetricGroup, SharedAccumulators};
+use hurtig_metrics::{Accumulators, MetricGroup, ScopeKind, SharedAccumulators};
 use hurtig_network::{ChannelSpec, NetworkEnvironment};
 use hurtig_operator_api::{EventGateway, OperatorContext, PartitionContext, Program};
 use hurtig_storage::{StorageOptions, Stores, TaskLocalState};
@@ -41,12 +41,12 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
-    chain::OperatorChain,
+    chain::{LatencyTracking, OperatorChain},
     checkpoint::{CheckpointReport, CheckpointServices, TaskCheckpoints},
     in_flight::{self, KeyGroupFilter, ReplayedGate},
     input::{InputProcessor, TaskGate},
     local::StateFiles,
-    metrics::TaskMetrics,
+    metrics::{self, TaskMetrics},
     panics::{caught, panicked},
     restore,
     stopping::Stopping,
@@ -182,6 +182,9 @@ impl TaskHandle {
 struct Reporter {
     handle: TaskHandle,
     name: String,
+    /// The task's metrics; they are forgotten with its end.
+    group: MetricGroup,
+    began_ms: i64,
     listener: Arc<dyn TaskListener>,
     clock: Clock,
 }
@@ -190,6 +193,13 @@ impl Reporter {
     fn report(&self, state: ExecutionState, failure: Option<&FlowError>) {
         *self.handle.state.lock() = state;
         let now_ms = self.clock.now_ms();
+        match state {
+            ExecutionState::Running => {
+                self.handle.metrics.initialization_ms.set(now_ms - self.began_ms);
+            }
+            _ if state.is_terminal() => self.group.close(),
+            _ => {}
+        }
         let accumulators =
             if state.is_terminal() { self.handle.accumulators().0 } else { Default::default() };
         self.listener.on_state(TaskStateUpdate {
@@ -236,15 +246,22 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         deployment.vertex.parallelism,
         attempt.attempt
     );
+    let group = group_of(&deployment, &services.metrics);
+    let queued = handle.mailbox.downgrade();
+    handle.metrics.register(&group, services.clock, move || {
+        queued.upgrade().map_or(0, |mailbox| mailbox.max_capacity() - mailbox.capacity())
+    });
     let reporter = Reporter {
         handle: handle.clone(),
         name: name.clone(),
+        group: group.clone(),
+        began_ms: services.clock.now_ms(),
         listener: services.listener.clone(),
         clock: services.clock,
     };
     reporter.report(ExecutionState::Initializing, None);
     // Building creates user code's operators: a panic in there must be caught as well.
-    let built = caught(|| build(&deployment, &services, &handle, mailbox));
+    let built = caught(|| build(&deployment, &services, &handle, &group, mailbox));
     let blocking = deployment.vertex.blocking;
     let operators: Vec<String> =
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
@@ -255,7 +272,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
             let inputs = deployment.vertex.inputs.iter().zip(&deployment.gates);
             let gates = inputs.map(|(input, gate)| {
                 let edge = services.program.edges.get(&input.edge).cloned()?;
-                Some(ReplayedGate { edge, channels: gate.channels.len() })
+                Some(ReplayedGate { edge, channels: gate.producers.len() })
             });
             // Without the code of an edge there is no task either.
             let gates = gates.collect::<Option<_>>().unwrap_or_default();
@@ -279,6 +296,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
                 // From here on consumers see that the task is gone, and their failures have it
                 // cancelled: what it failed of before that is told all the same.
                 cancelled = reporter.handle.cancelled.load(Acquire);
+                reporter.handle.metrics.end(reporter.clock.monotonic());
                 let closed = task.chain.close();
                 let dropped = caught(|| {
                     drop(task);
@@ -306,6 +324,8 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
             let reporter = Reporter {
                 handle: handle.clone(),
                 name,
+                group,
+                began_ms: services.clock.now_ms(),
                 listener: services.listener,
                 clock: services.clock,
             };
@@ -315,6 +335,20 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         services.runtimes.compute.spawn(future);
     }
     handle
+}
+
+/// The group of a task in that of its job.
+fn group_of(deployment: &TaskDeploymentDescriptor, job: &MetricGroup) -> MetricGroup {
+    let (attempt, vertex) = (deployment.attempt, &deployment.vertex);
+    let id = attempt.to_string();
+    let values = [
+        ("task_id", &*attempt.vertex.to_string()),
+        ("task_name", &*vertex.name),
+        ("task_attempt_id", &*id),
+        ("task_attempt_num", &*attempt.attempt.to_string()),
+        ("subtask_index", &*attempt.subtask.to_string()),
+    ];
+    job.scoped(ScopeKind::Task, &id, &values)
 }
 
 /// What a task starts from, and what it takes to read it.
@@ -351,6 +385,7 @@ fn build(
     deployment: &TaskDeploymentDescriptor,
     services: &TaskServices,
     handle: &TaskHandle,
+    group: &MetricGroup,
     mailbox: mpsc::Receiver<Mail>,
 ) -> FlowResult<StreamTask> {
     let vertex = &deployment.vertex;
@@ -390,9 +425,9 @@ fn build(
     }
     let mut gates = Vec::with_capacity(vertex.inputs.len());
     for (input, descriptor) in vertex.inputs.iter().zip(&deployment.gates) {
-        let channels = descriptor.channels.iter().map(|channel| ChannelSpec {
+        let channels = descriptor.producers.iter().map(|channel| ChannelSpec {
             partition: channel.partition,
-            subpartition: channel.subpartition as usize,
+            subpartition: descriptor.subpartition as usize,
             producer: channel.producer.clone(),
         });
         let gate = services
@@ -422,18 +457,28 @@ fn build(
             listener: services.listener.clone(),
         }),
         runtimes: services.runtimes.clone(),
-        metrics: services
-            .metrics
-            .group(&vertex.name)
-            .group(&attempt.subtask.to_string())
-            .group(&operator.name),
+        metrics: {
+            let id = operator.id.to_string();
+            let values = [("operator_id", &*id), ("operator_name", &*operator.name)];
+            group.scoped(ScopeKind::Operator, &id, &values)
+        },
         accumulators: handle.accumulators.clone(),
         auto_watermark_interval_ms: deployment.config.auto_watermark_interval_ms,
         checkpoints: deployment.config.checkpoints.interval_ms.is_some(),
         restored: None,
     };
+    metrics::register_buffers(
+        group,
+        gates.iter().map(|gate| gate.gate.probe()).collect(),
+        writers.iter().map(RecordWriter::probe).collect(),
+    );
     let metrics = handle.metrics.clone();
-    let chain = OperatorChain::build(vertex, &services.program, context, writers, metrics)?;
+    let latency = LatencyTracking {
+        group: services.metrics.clone(),
+        interval_ms: deployment.config.latency_interval_ms,
+    };
+    let chain =
+        OperatorChain::build(vertex, &services.program, context, writers, metrics, latency)?;
     let input = if vertex.inputs.is_empty() {
         TaskInput::Source
     } else {

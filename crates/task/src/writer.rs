@@ -3,12 +3,13 @@
 //! Invariant: whatever the partitioner still buffers is flushed before a control element follows
 //! it, so that elements keep their order on every channel.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 
-use hurtig_network::{ResultPartition, in_flight::InFlightElement};
+use hurtig_network::{PartitionProbe, ResultPartition, in_flight::InFlightElement};
 use hurtig_operator_api::{ChannelSink, Partitioner};
 use hurtig_types::{
-    Alignment, BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, element::ControlElement,
+    Alignment, BoxedPayload, CheckpointBarrier, CheckpointId, FlowResult, LatencyMarker,
+    element::ControlElement,
 };
 
 use crate::metrics::TaskMetrics;
@@ -19,6 +20,8 @@ pub struct RecordWriter {
     partition: ResultPartition,
     /// Barriers may overtake records.
     may_overtake: bool,
+    /// The channel of the next latency marker.
+    next_marked: usize,
     metrics: Arc<TaskMetrics>,
 }
 
@@ -29,8 +32,9 @@ struct PartitionSink<'a> {
 
 impl ChannelSink for PartitionSink<'_> {
     fn push(&mut self, channel: usize, batch: BoxedPayload) -> FlowResult {
-        self.metrics.records_out.fetch_add(batch.len() as u64, Relaxed);
-        self.metrics.bytes_out.fetch_add(batch.size_bytes() as u64, Relaxed);
+        self.metrics.records_out.add(batch.len() as u64);
+        self.metrics.bytes_out.add(batch.size_bytes() as u64);
+        self.metrics.buffers_out.inc();
         self.partition.push(channel, batch)
     }
 }
@@ -43,7 +47,7 @@ impl RecordWriter {
         may_overtake: bool,
         metrics: Arc<TaskMetrics>,
     ) -> Self {
-        Self { partitioner, partition, may_overtake, metrics }
+        Self { partitioner, partition, may_overtake, next_marked: 0, metrics }
     }
 
     /// Writes records; they may stay in the partitioner's buffers for now.
@@ -65,6 +69,19 @@ impl RecordWriter {
     pub fn broadcast(&mut self, element: ControlElement) -> FlowResult {
         self.flush()?;
         self.partition.broadcast_control(element)
+    }
+
+    /// Sends a latency marker to one channel, the next in turn, after all records before it.
+    pub fn send_latency(&mut self, marker: LatencyMarker) -> FlowResult {
+        self.flush()?;
+        let channel = self.next_marked;
+        self.next_marked = (channel + 1) % self.partition.subpartitions().max(1);
+        self.partition.send_control(channel, ControlElement::Latency(marker))
+    }
+
+    /// A view of how full the partition is.
+    pub fn probe(&self) -> PartitionProbe {
+        self.partition.probe()
     }
 
     /// Sends a barrier to all channels, after all records written before it; or before everything

@@ -24,10 +24,15 @@ pub struct TaskTable {
 impl TaskTable {
     /// All created, in attempt 0.
     pub fn new(topology: &Topology) -> Self {
+        Self::in_attempt(topology, 0)
+    }
+
+    /// All created, in attempts of that number; earlier ones are superseded.
+    fn in_attempt(topology: &Topology, attempt: u32) -> Self {
         let job = topology.job;
         let vertices = topology.vertices.iter().map(|info| {
             let attempts = (0..info.parallelism).map(|subtask| {
-                let attempt = ExecutionAttemptId { job, vertex: info.id, subtask, attempt: 0 };
+                let attempt = ExecutionAttemptId { job, vertex: info.id, subtask, attempt };
                 (attempt, ExecutionState::Created)
             });
             attempts.collect()
@@ -107,6 +112,14 @@ impl CheckpointCoordinator {
         self.stopping = false;
         self.periodic.stop();
         self.take_commands()
+    }
+
+    /// After [`CheckpointCoordinator::on_restarting`], when no metadata is being written any more:
+    /// the parallelism has changed, and all tasks are new, in attempts of that number.
+    pub fn on_rescaled(&mut self, topology: Topology, attempt: u32) {
+        debug_assert!(self.pending.is_empty(), "what is pending is of the old parallelism");
+        self.tasks = TaskTable::in_attempt(&topology, attempt);
+        self.topology = topology;
     }
 
     fn abort_waiting_for(&mut self, attempt: ExecutionAttemptId, why: String, now_ms: i64) {

@@ -19,15 +19,16 @@ options! {
     Effective SLOT_REQUEST_TIMEOUT: Duration = "slot.request.timeout", default "5 min";
 
     /// A job returns slots that it has not used for this long.
-    Planned SLOT_IDLE_TIMEOUT: Duration = "slot.idle.timeout", default "50 s",
+    Effective SLOT_IDLE_TIMEOUT: Duration = "slot.idle.timeout", default "50 s",
         else ["heartbeat.timeout"];
 
     /// Number of TaskManagers of the embedded cluster.
     Effective MINI_CLUSTER_TASK_MANAGERS: NonZeroU32 = "minicluster.number-of-taskmanagers",
         default "1", was ["local.number-taskmanager"];
 
-    /// Jobs are spread over all TaskManagers instead of filling one after the other.
-    Planned EVENLY_SPREAD_OUT_SLOTS: bool = "cluster.evenly-spread-out-slots", default "false";
+    /// Jobs are spread over all TaskManagers instead of filling one after the other: as
+    /// `taskmanager.load-balance.mode: SLOTS`, unless that is set.
+    Effective EVENLY_SPREAD_OUT_SLOTS: bool = "cluster.evenly-spread-out-slots", default "false";
 
     /// What a process does with an error that nobody caught: LOG or FAIL.
     Planned UNCAUGHT_EXCEPTION_HANDLING: String = "cluster.uncaught-exception-handling",

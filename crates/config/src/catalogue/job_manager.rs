@@ -6,16 +6,16 @@ use crate::{option::options, value::HighAvailabilityType};
 
 options! {
     /// Address under which the JobManager is reached.
-    Planned ADDRESS: Option<String> = "jobmanager.rpc.address";
+    Effective ADDRESS: Option<String> = "jobmanager.rpc.address";
 
     /// Port under which the JobManager is reached.
-    Planned RPC_PORT: u16 = "jobmanager.rpc.port", default "6123";
+    Effective RPC_PORT: u16 = "jobmanager.rpc.port", default "6123";
 
     /// Address on which the JobManager listens.
-    Planned BIND_HOST: Option<String> = "jobmanager.bind-host";
+    Effective BIND_HOST: Option<String> = "jobmanager.bind-host";
 
     /// Port on which the JobManager listens.
-    Planned RPC_BIND_PORT: Option<u16> = "jobmanager.rpc.bind-port";
+    Effective RPC_BIND_PORT: Option<u16> = "jobmanager.rpc.bind-port";
 
     /// Name of the JobManager among the processes of the cluster.
     Planned RESOURCE_ID: Option<String> = "jobmanager.resource-id";
@@ -23,9 +23,6 @@ options! {
     /// Failures that a job remembers.
     Planned MAX_EXCEPTION_HISTORY_SIZE: u32 = "web.exception-history-size", default "16",
         was ["jobmanager.execution.attempts-history-size"];
-
-    /// How jobs are scheduled: Default or Adaptive.
-    Planned SCHEDULER: String = "jobmanager.scheduler", default "Default";
 
     /// Jobs that have ended and are still shown.
     Planned JOB_STORE_MAX_CAPACITY: Option<NonZeroU32> = "jobstore.max-capacity";

@@ -2,7 +2,7 @@
 
 use crate::option::{
     OptionPrefix,
-    OptionStatus::{self, Inapplicable, Planned},
+    OptionStatus::{self, Effective, Inapplicable, Planned},
 };
 
 const fn prefix(
@@ -14,8 +14,7 @@ const fn prefix(
 }
 
 pub(super) static PREFIXES: &[OptionPrefix] = &[
-    prefix(Planned, "metrics.reporter.", "Settings of a metrics reporter, by its name."),
-    prefix(Planned, "metrics.scope.", "Form of the names of metrics."),
+    prefix(Effective, "metrics.reporter.", "Settings of a metrics reporter, by its name."),
     prefix(Planned, "fs.", "Settings of a file system, by its scheme."),
     prefix(Planned, "s3.", "Settings of S3."),
     prefix(Planned, "table.", "Settings of SQL."),

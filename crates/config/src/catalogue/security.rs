@@ -3,8 +3,9 @@
 use crate::option::options;
 
 options! {
-    /// Processes of the cluster talk over TLS, and each proves who it is.
-    Planned SSL_INTERNAL_ENABLED: bool = "security.ssl.internal.enabled", default "false";
+    /// Processes of the cluster talk over TLS, and each proves who it is by a certificate that the
+    /// trusted ones have signed. Host names are not compared.
+    Effective SSL_INTERNAL_ENABLED: bool = "security.ssl.internal.enabled", default "false";
 
     /// The REST server talks TLS.
     Planned SSL_REST_ENABLED: bool = "security.ssl.rest.enabled", default "false";
@@ -16,35 +17,38 @@ options! {
     /// Clients check that the server's certificate bears its name.
     Planned SSL_VERIFY_HOSTNAME: bool = "security.ssl.verify-hostname", default "true";
 
-    /// Version of TLS.
-    Planned SSL_PROTOCOL: String = "security.ssl.protocol", default "TLSv1.2";
+    /// Oldest version of TLS that is spoken: TLSv1.2 or TLSv1.3.
+    Effective SSL_PROTOCOL: String = "security.ssl.protocol", default "TLSv1.2";
 
-    /// File of keys of all purposes that have none of their own.
-    Planned SSL_KEYSTORE: Option<String> = "security.ssl.keystore";
-
-    /// Password of that file.
-    Planned SSL_KEYSTORE_PASSWORD: Option<String> = "security.ssl.keystore-password";
-
-    /// File of trusted certificates of all purposes that have none of their own.
-    Planned SSL_TRUSTSTORE: Option<String> = "security.ssl.truststore";
+    /// File of keys of all purposes that have none of their own: PEM, with the private key (not
+    /// encrypted) and the chain of certificates.
+    Effective SSL_KEYSTORE: Option<String> = "security.ssl.keystore";
 
     /// Password of that file.
-    Planned SSL_TRUSTSTORE_PASSWORD: Option<String> = "security.ssl.truststore-password";
+    Inapplicable SSL_KEYSTORE_PASSWORD: Option<String> = "security.ssl.keystore-password";
 
-    /// File of keys for the cluster's own connections.
-    Planned SSL_INTERNAL_KEYSTORE: Option<String> = "security.ssl.internal.keystore",
+    /// File of trusted certificates of all purposes that have none of their own, in PEM.
+    Effective SSL_TRUSTSTORE: Option<String> = "security.ssl.truststore";
+
+    /// Password of that file.
+    Inapplicable SSL_TRUSTSTORE_PASSWORD: Option<String> = "security.ssl.truststore-password";
+
+    /// File of keys for the cluster's own connections: PEM, with the private key (not encrypted)
+    /// and the chain of certificates.
+    Effective SSL_INTERNAL_KEYSTORE: Option<String> = "security.ssl.internal.keystore",
         else ["security.ssl.keystore"];
 
     /// Password of that file.
-    Planned SSL_INTERNAL_KEYSTORE_PASSWORD: Option<String> =
+    Inapplicable SSL_INTERNAL_KEYSTORE_PASSWORD: Option<String> =
         "security.ssl.internal.keystore-password", else ["security.ssl.keystore-password"];
 
-    /// File of trusted certificates for the cluster's own connections.
-    Planned SSL_INTERNAL_TRUSTSTORE: Option<String> = "security.ssl.internal.truststore",
+    /// File of trusted certificates for the cluster's own connections, in PEM. Whoever they sign
+    /// is of the cluster, so they should be an authority of its own.
+    Effective SSL_INTERNAL_TRUSTSTORE: Option<String> = "security.ssl.internal.truststore",
         else ["security.ssl.truststore"];
 
     /// Password of that file.
-    Planned SSL_INTERNAL_TRUSTSTORE_PASSWORD: Option<String> =
+    Inapplicable SSL_INTERNAL_TRUSTSTORE_PASSWORD: Option<String> =
         "security.ssl.internal.truststore-password", else ["security.ssl.truststore-password"];
 
     /// File of keys of the REST server.
@@ -64,7 +68,7 @@ options! {
         "security.ssl.rest.truststore-password", else ["security.ssl.truststore-password"];
 
     /// Records between TaskManagers travel over TLS where the cluster's connections do.
-    Planned DATA_SSL_ENABLED: bool = "taskmanager.data.ssl.enabled", default "true";
+    Effective DATA_SSL_ENABLED: bool = "taskmanager.data.ssl.enabled", default "true";
 
     /// Programs are handed out over TLS where the cluster's connections are.
     Planned BLOB_SSL_ENABLED: bool = "blob.service.ssl.enabled", default "true";

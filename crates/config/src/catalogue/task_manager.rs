@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     option::options,
-    value::{Fraction, MemorySize},
+    value::{Fraction, MemorySize, PortRange},
 };
 
 options! {
@@ -12,16 +12,16 @@ options! {
     Effective NUM_TASK_SLOTS: NonZeroU32 = "taskmanager.numberOfTaskSlots", default "1";
 
     /// Address by which other processes reach a TaskManager.
-    Planned HOST: Option<String> = "taskmanager.host", was ["taskmanager.hostname"];
+    Effective HOST: Option<String> = "taskmanager.host", was ["taskmanager.hostname"];
 
     /// Address on which a TaskManager listens.
-    Planned BIND_HOST: Option<String> = "taskmanager.bind-host";
+    Effective BIND_HOST: Option<String> = "taskmanager.bind-host";
 
     /// Port of a TaskManager for the JobManager; a number, a list or a range.
-    Planned RPC_PORT: String = "taskmanager.rpc.port", default "0";
+    Effective RPC_PORT: PortRange = "taskmanager.rpc.port", default "0";
 
     /// Port on which a TaskManager listens for the JobManager.
-    Planned RPC_BIND_PORT: Option<u16> = "taskmanager.rpc.bind-port";
+    Effective RPC_BIND_PORT: Option<u16> = "taskmanager.rpc.bind-port";
 
     /// Port of a TaskManager for the records of other TaskManagers. 0 takes any.
     Planned DATA_PORT: u16 = "taskmanager.data.port", default "0";

@@ -51,6 +51,35 @@ pub enum HighAvailabilityType {
     Kubernetes,
 }
 
+/// How jobs are scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SchedulerType {
+    /// With the parallelism that the program says.
+    Default,
+    /// With the parallelism that the slots allow.
+    Adaptive,
+}
+
+/// A mode of all jobs of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SchedulerExecutionMode {
+    /// Jobs take every slot that there is.
+    Reactive,
+}
+
+/// Which TaskManager a slot is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TaskManagerLoadBalanceMode {
+    /// One after the other.
+    None,
+    /// The one with the smallest share of slots in use.
+    Slots,
+    /// As few as can be.
+    MinResources,
+    /// The one with the smallest share of slots in use, since each holds a slice of the job.
+    Tasks,
+}
+
 /// Finds a word in a table of values with their words.
 fn find<T: Copy>(table: &[(T, &[&str])], text: &str) -> Result<T, ValueError> {
     let same = |known: &str| {
@@ -109,6 +138,19 @@ words! {
         ObjectStore: "OBJECT_STORE";
         Directory: "DIRECTORY";
         Kubernetes: "KUBERNETES";
+    }
+    SchedulerType {
+        Default: "Default" | "Ng";
+        Adaptive: "Adaptive";
+    }
+    SchedulerExecutionMode {
+        Reactive: "REACTIVE";
+    }
+    TaskManagerLoadBalanceMode {
+        None: "NONE";
+        Slots: "SLOTS";
+        MinResources: "MIN_RESOURCES";
+        Tasks: "TASKS";
     }
     CheckpointingMode {
         ExactlyOnce: "EXACTLY_ONCE";

@@ -95,14 +95,52 @@ fn the_options_that_change_something_are_known() {
         restart-strategy.failure-rate.max-failures-per-interval
         restart-strategy.failure-rate.failure-rate-interval
         restart-strategy.failure-rate.delay
+        s3.endpoint
+        s3.endpoint.region
+        s3.access-key
+        s3.secret-key
+        s3.path.style.access
         heartbeat.interval
         heartbeat.timeout
         slot.request.timeout
+        slot.idle.timeout
         minicluster.number-of-taskmanagers
+        cluster.evenly-spread-out-slots
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        jobmanager.rpc.address
+        jobmanager.rpc.port
+        jobmanager.bind-host
+        jobmanager.rpc.bind-port
+        pekko.ask.timeout
+        pekko.tcp.timeout
+        pekko.framesize
+        pekko.retry-gate-closed-for
+        jobmanager.scheduler
+        scheduler-mode
+        jobmanager.adaptive-scheduler.submission.resource-wait-timeout
+        jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling
+        jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout
+        jobmanager.adaptive-scheduler.rescale-trigger.max-delay
+        jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures
+        jobmanager.adaptive-scheduler.min-parallelism-increase
+        jobmanager.adaptive-scheduler.prefer-minimal-taskmanagers
+        taskmanager.load-balance.mode
+        slotmanager.number-of-slots.min
+        slotmanager.number-of-slots.max
+        slotmanager.redundant-taskmanager-num
+        resourcemanager.taskmanager-timeout
+        resourcemanager.taskmanager-registration.timeout
+        resourcemanager.standalone.start-up-time
+        resourcemanager.start-worker.max-failure-rate
+        resourcemanager.start-worker.retry-interval
         taskmanager.numberOfTaskSlots
+        taskmanager.host
+        taskmanager.bind-host
+        taskmanager.rpc.port
+        taskmanager.rpc.bind-port
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction
@@ -113,6 +151,25 @@ fn the_options_that_change_something_are_known() {
         taskmanager.network.memory.floating-buffers-per-gate
         taskmanager.network.partition-request-timeout
         taskmanager.network.retries
+        security.ssl.internal.enabled
+        security.ssl.protocol
+        security.ssl.keystore
+        security.ssl.truststore
+        security.ssl.internal.keystore
+        security.ssl.internal.truststore
+        taskmanager.data.ssl.enabled
+        metrics.reporters
+        metrics.latency.interval
+        metrics.latency.granularity
+        metrics.latency.history-size
+        metrics.scope.jm
+        metrics.scope.jm-job
+        metrics.scope.jm-operator
+        metrics.scope.tm
+        metrics.scope.tm-job
+        metrics.scope.task
+        metrics.scope.operator
+        metrics.scope.delimiter
     "#]]
     .assert_eq(&keys);
 }

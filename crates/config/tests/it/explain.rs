@@ -51,7 +51,7 @@ fn a_key_is_explained() {
           set by      default
           default     (none)
           type        String: a text
-          status      accepted, without effect yet
+          status      effective
                       Settings of a metrics reporter, by its name.
     "#]]
     .assert_eq(&explain("metrics.reporter.prom.class"));

@@ -64,6 +64,61 @@ fn programs() {
 }
 
 #[test]
+fn elastic_jobs() {
+    check("jobmanager.scheduler: default", expect![""]);
+    check(
+        "jobmanager: {scheduler: adaptive, adaptive-scheduler: {scaling-interval.min: 3 s, \
+         executing.resource-stabilization-timeout: 4 s, resource-wait-timeout: 5 s, \
+         rescale-trigger: {max-delay: 6 s, max-checkpoint-failures: 7}, \
+         min-parallelism-increase: 8, prefer-minimal-taskmanagers: false, \
+         submission.resource-stabilization-timeout: 9 s}}",
+        expect![[r#"
+            adaptive: Some(
+            AdaptiveConfig {
+            reactive: false,
+            resource_wait_timeout_ms: Some(
+            5000,
+            ),
+            submission_stabilization_ms: 9000,
+            cooldown_ms: 3000,
+            executing_stabilization_ms: 4000,
+            max_trigger_delay_ms: Some(
+            6000,
+            ),
+            max_checkpoint_failures: 7,
+            min_parallelism_increase: 8,
+            prefer_minimal_task_managers: false,
+            },
+            ),
+        "#]],
+    );
+    check(
+        "scheduler-mode: reactive",
+        expect![[r#"
+        adaptive: Some(
+        AdaptiveConfig {
+        reactive: true,
+        resource_wait_timeout_ms: None,
+        submission_stabilization_ms: 0,
+        cooldown_ms: 30000,
+        executing_stabilization_ms: 0,
+        max_trigger_delay_ms: None,
+        max_checkpoint_failures: 2,
+        min_parallelism_increase: 1,
+        prefer_minimal_task_managers: true,
+        },
+        ),
+    "#]],
+    );
+    check(
+        "slot.idle.timeout: 7 s",
+        expect![[r#"
+        slot_idle_timeout_ms: 7000,
+    "#]],
+    );
+}
+
+#[test]
 fn what_a_job_starts_from() {
     check(
         "execution.state-recovery: {path: 'file:///s', claim-mode: claim, \
@@ -74,7 +129,6 @@ fn what_a_job_starts_from() {
             pointer: "file:///s",
             allow_non_restored_state: true,
             claim_mode: Claim,
-            },
             ),
         "#]],
     );
@@ -120,12 +174,14 @@ fn clusters() {
         "minicluster.number-of-taskmanagers: 2\ntaskmanager.numberOfTaskSlots: 4\n\
          heartbeat: {interval: 3 s, timeout: 30 s}\n",
         expect![[r#"
+            slot_idle_timeout_ms: 30000,
             task_executors: 2,
             slots: Some(
             4,
             ),
             heartbeat_interval: 3s,
             heartbeat_timeout: 30s,
+            slots_per_worker: 4,
         "#]],
     );
     check(
@@ -175,6 +231,46 @@ fn network_memory_is_a_share_or_a_bound() {
     assert_eq!(mebibytes("taskmanager.memory: {flink.size: 2000m, network.max: 150m}"), 150);
     assert_eq!(mebibytes("taskmanager.memory.flink.size: 100m"), 64, "not below the minimum");
     assert_eq!(mebibytes("taskmanager.network.memory.max: 90m"), 90, "the old key");
+}
+
+#[test]
+fn metrics() {
+    check(
+        "metrics:\n  latency: {interval: 2 s, granularity: subtask, history-size: 9}\n  \
+         scope.tm: <host>.tm\n  reporter.prom: {type: prometheus, port: 9250-9252}\n",
+        expect![[r#"
+            latency_interval_ms: 2000,
+            "tm",
+            granularity: Subtask,
+            history_size: 9,
+            reporters: [
+            ReporterSettings {
+            name: "prom",
+            kind: Prometheus,
+            interval: 10s,
+            host: None,
+            ports: 9250..=9252,
+            delimiter: '.',
+            filter: MetricFilter {
+            includes: [],
+            excludes: [],
+            },
+            excluded_variables: [],
+            additional_variables: [],
+            prefix: None,
+            filter_label_values: true,
+            ],
+        "#]],
+    );
+}
+
+#[test]
+fn a_reporter_that_is_not_one_is_an_error() {
+    let mut configuration = Configuration::new();
+    configuration.add_dynamic("metrics.reporter.x.type=carrier pigeon").unwrap();
+    let error = StreamExecutionEnvironment::from_configuration(configuration).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("metrics.reporter.x.type: \"carrier pigeon\" is none of"), "{error}");
 }
 
 /// Options whose default in Flink is not what the embedded cluster does; their texts say so.

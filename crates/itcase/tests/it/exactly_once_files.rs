@@ -166,7 +166,7 @@ fn run(run: &Run, directory: &Path, sink_to: impl FnOnce(&DataStream<String>)) {
 /// Lines of sums by windows, and of counts by timers. Operators have uids.
 pub fn program(
     env: &StreamExecutionEnvironment,
-    behind_source: impl MapFunction<i64, i64> + Clone + Send + Sync + 'static,
+    behind_source: impl MapFunction<i64, i64> + Clone + Sync + 'static,
 ) -> DataStream<String> {
     let source = DataGeneratorSource::new(|n| n as i64, Some(RECORDS as u64), Some(60_000.0));
     let strategy =

@@ -4,10 +4,12 @@
 
 mod cancellation;
 mod connector_failures;
+mod elastic;
 mod exactly_once_files;
 mod failover;
 mod failures;
 mod leaders;
+mod metrics;
 mod partitioners;
 mod restarts;
 #[cfg(feature = "s3")]

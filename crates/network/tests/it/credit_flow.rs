@@ -4,10 +4,10 @@ use hurtig_types::{StreamElement, element::ControlElement};
 
 use crate::{
     harness::{Blob, Cluster, Kind, blob, small},
-    over_both_transports,
+    over_all_transports,
 };
 
-over_both_transports![
+over_all_transports![
     a_slow_consumer_holds_memory_flat_and_slows_only_its_own_channel,
     control_elements_need_no_credit,
     a_slow_channel_of_a_gate_leaves_the_others_their_credit,

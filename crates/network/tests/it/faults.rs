@@ -4,10 +4,10 @@ use hurtig_types::ErrorClass;
 
 use crate::{
     harness::{Blob, Cluster, Kind, blob, small, until},
-    over_both_transports,
+    over_all_transports,
 };
 
-over_both_transports![
+over_all_transports![
     a_lost_connection_fails_consumers_and_releases_producers,
     a_new_connection_is_made_after_a_loss,
     a_peer_that_cannot_be_reached_fails_the_gate,

@@ -18,10 +18,11 @@ use hurtig_cluster_api::PeerAddress;
 use hurtig_env::{Runtimes, Signal};
 use hurtig_network::{
     ChannelSpec, InputGate, MemoryTransport, NetworkConfig, NetworkEnvironment, ResultPartition,
-    TcpTransport, Transport,
+    TcpTransport, TlsTransport, Transport,
     transport::{BoxedStream, Listener},
 };
 use hurtig_operator_api::{EdgeFactory, PartitionContext, Partitioner};
+use hurtig_tls::{InternalTls, Protocol};
 use hurtig_types::{
     BoxedPayload, CodecError, EdgeId, ExecutionAttemptId, FlowError, FlowResult, JobId,
     JobVertexId, Payload, ResourceId, ResultPartitionId, StreamElement,
@@ -31,6 +32,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::Barrier,
 };
+
+use crate::authority::Authority;
 
 /// A payload that is its own encoding.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -92,6 +95,7 @@ pub fn blob(element: StreamElement) -> Blob {
 pub enum Kind {
     Tcp,
     Memory,
+    Tls,
 }
 
 /// Small sizes, so that limits are reached quickly.
@@ -256,6 +260,7 @@ impl Cluster {
         let inner: Arc<dyn Transport> = match kind {
             Kind::Tcp => Arc::new(TcpTransport::loopback()),
             Kind::Memory => Arc::new(MemoryTransport::default()),
+            Kind::Tls => Arc::new(TlsTransport::new(Arc::new(TcpTransport::loopback()), tls())),
         };
         let probe = Arc::new(Probe::default());
         let transport: Arc<dyn Transport> =
@@ -391,9 +396,16 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
     .await;
 }
 
-/// Runs each listed test over TCP and over memory.
+/// TLS with a certificate of its own, for all stacks of a test.
+fn tls() -> InternalTls {
+    let authority = Authority::new();
+    let config = authority.configured("stack");
+    InternalTls::from_configuration(&config, Protocol::Data).unwrap().unwrap()
+}
+
+/// Runs each listed test over TCP, over memory and over TLS.
 #[macro_export]
-macro_rules! over_both_transports {
+macro_rules! over_all_transports {
     ($($name:ident),* $(,)?) => {
         mod tcp {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -402,6 +414,10 @@ macro_rules! over_both_transports {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name($crate::harness::Kind::Memory).await })*
+        }
+        mod tls {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::harness::Kind::Tls).await })*
         }
     };
 }

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     harness::{Blob, Cluster, Kind, blob, partition_id, small, within},
-    over_both_transports,
+    over_all_transports,
 };
 
-over_both_transports![
+over_all_transports![
     bytes_that_are_no_handshake_end_the_connection,
     frames_that_break_the_protocol_end_the_connection,
     a_dialler_that_vanishes_does_not_occupy_its_place,

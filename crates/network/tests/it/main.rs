@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // every function here belongs to a test
 
+#[path = "../../../tls/tests/it/authority.rs"]
+mod authority;
 mod credit_flow;
 mod faults;
 mod harness;

@@ -10,10 +10,10 @@ use tokio::sync::Barrier;
 
 use crate::{
     harness::{Blob, Cluster, Kind, blob, small, until, within},
-    over_both_transports,
+    over_all_transports,
 };
 
-over_both_transports![
+over_all_transports![
     elements_arrive_in_order_and_the_producer_learns_that_all_is_consumed,
     what_was_produced_before_the_consumer_came_arrives,
     a_request_waits_for_its_partition,

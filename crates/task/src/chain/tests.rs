@@ -54,6 +54,7 @@ fn vertex(names: &[&str]) -> JobVertex {
         parallelism: 1,
         max_parallelism: 128,
         max_parallelism_derived: true,
+        max_allowed_parallelism: None,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,
@@ -95,7 +96,9 @@ async fn a_panic_in_close_is_an_error_of_its_operator_and_the_others_are_closed_
     }
     let vertex = vertex(&["First", "Second", "Third"]);
     let metrics = TaskMetrics::shared(false);
-    let mut chain = OperatorChain::build(&vertex, &program, context, Vec::new(), metrics).unwrap();
+    let latency = LatencyTracking { group: MetricGroup::detached(), interval_ms: 0 };
+    let mut chain =
+        OperatorChain::build(&vertex, &program, context, Vec::new(), metrics, latency).unwrap();
     chain.open().unwrap();
     let error = chain.close().unwrap_err();
     assert_eq!(error.to_string(), "operator \"Second\": panicked: stuck");

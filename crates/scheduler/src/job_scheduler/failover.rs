@@ -1,0 +1,152 @@
+//! Failures: a region restarts, or the job fails.
+
+use hurtig_cluster_api::{ExecutionState, FailureClass, FailureInfo, JobStatus};
+use hurtig_types::{ExecutionAttemptId, TerminateKind};
+
+use super::{Command, JobScheduler, REMEMBERED_FAILURES, SchedulerTimer};
+use crate::adaptive::ElasticState;
+
+impl JobScheduler {
+    pub(super) fn remember(&mut self, failure: FailureInfo) {
+        if self.failures.len() == REMEMBERED_FAILURES {
+            self.failures.remove(0);
+        }
+        self.failures.push(failure);
+    }
+
+    /// A subtask has failed: restart its region, or fail the job.
+    pub(super) fn handle_failure(
+        &mut self,
+        index: usize,
+        failure: FailureInfo,
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
+        let region = self.graph.execution(index).region;
+        let restarting = self.restarting.contains(&region);
+        if restarting || !matches!(self.status, JobStatus::Running | JobStatus::Restarting) {
+            self.handle_further_failure(restarting, failure, now_ms, commands);
+            return;
+        }
+        self.remember(failure.clone());
+        let stopping = self.stopping.take();
+        let delay = match failure.class {
+            FailureClass::Fatal => None,
+            // Its windows have fired with what there was: going on would make them fire again.
+            _ if stopping == Some(TerminateKind::Drain) => None,
+            _ => self.backoff.on_failure(now_ms),
+        };
+        let Some(delay_ms) = delay else {
+            self.fail_job(failure, now_ms, commands);
+            return;
+        };
+        self.restarts += 1;
+        if self.elastic.is_some() {
+            self.cancel_elastic(ElasticState::Restarting, now_ms, commands);
+        } else {
+            self.set_status(JobStatus::Restarting, now_ms, commands);
+            let all = 0..self.graph.regions().len();
+            let regions = if stopping.is_some() { all } else { region..region + 1 };
+            for region in regions {
+                self.restarting.insert(region);
+                self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
+            }
+        }
+        let at_ms = now_ms.saturating_add_unsigned(delay_ms);
+        self.restart_at_ms = self.restart_at_ms.max(at_ms);
+        commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
+    }
+
+    /// A subtask has failed whose region is being cancelled for a failure that was told before: a
+    /// consequence, or, if that one was only that an input was lost, the cause.
+    fn handle_further_failure(
+        &mut self,
+        restarting: bool,
+        failure: FailureInfo,
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
+        if failure.class == FailureClass::InputLost {
+            return;
+        }
+        if restarting {
+            if failure.class == FailureClass::Fatal {
+                self.remember(failure.clone());
+                self.fail_job(failure, now_ms, commands);
+            } else if self.failures.last().is_some_and(|f| f.class == FailureClass::InputLost) {
+                self.remember(failure);
+            }
+        } else if let Some(root) = &mut self.root_failure
+            && self.status == JobStatus::Failing
+            && root.class == FailureClass::InputLost
+        {
+            *root = failure.clone();
+            self.remember(failure);
+        }
+    }
+
+    /// Fails the job; the first reason is kept, unless it is that an input was lost and the reason
+    /// for that comes before the end.
+    pub fn fail_job(&mut self, failure: FailureInfo, now_ms: i64, commands: &mut Vec<Command>) {
+        if self.status.is_globally_terminal() || self.status == JobStatus::Failing {
+            return;
+        }
+        self.root_failure.get_or_insert(failure);
+        self.set_status(JobStatus::Failing, now_ms, commands);
+        self.end_all(now_ms, commands);
+    }
+
+    pub(crate) fn cancel_all(
+        &mut self,
+        indices: &[usize],
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
+        use ExecutionState::*;
+        for index in indices {
+            let execution = self.graph.execution(*index);
+            let attempt = execution.attempt;
+            match (execution.state, execution.allocation) {
+                (Created | Scheduled, _) | (_, None) => {
+                    let _ = self.graph.transition(*index, Canceled, now_ms);
+                }
+                (Deploying | Initializing | Running, Some(allocation)) => {
+                    let _ = self.graph.transition(*index, Canceling, now_ms);
+                    commands.push(Command::Cancel { attempt, allocation });
+                }
+                (Canceling | Finished | Canceled | Failed, _) => {}
+            }
+        }
+    }
+
+    pub(super) fn restart_ended_regions(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
+        if now_ms < self.restart_at_ms {
+            return;
+        }
+        let ended = |region: &usize| {
+            let members = &self.graph.regions()[*region];
+            members.iter().all(|index| self.graph.execution(*index).state.is_terminal())
+        };
+        let ready: Vec<usize> = self.restarting.iter().copied().filter(ended).collect();
+        for region in ready {
+            self.restarting.remove(&region);
+            let members = self.graph.regions()[region].clone();
+            let mut more_slots = false;
+            for index in &members {
+                if self.graph.execution(*index).state == ExecutionState::Finished
+                    && let Some(shared) = self.shared_of(*index)
+                {
+                    more_slots |= self.pool.on_started_over(shared);
+                }
+                self.graph.start_over(*index, self.first_attempt, now_ms);
+                let attempt = self.graph.execution(*index).attempt;
+                let ExecutionAttemptId { vertex, subtask, .. } = attempt;
+                commands.push(Command::ResetSubtask { vertex, subtask });
+            }
+            if more_slots {
+                commands.push(Command::DeclareSlots(self.pool.required() as u32));
+            }
+            self.schedule(&members, now_ms, commands);
+        }
+    }
+}
