@@ -29,6 +29,7 @@ fn vertex(id: u128, has_coordinator: bool) -> JobVertex {
         parallelism: 2,
         max_parallelism: 128,
         max_parallelism_derived: true,
+        max_allowed_parallelism: None,
         slot_sharing_group: "default".to_owned(),
         co_location_key: None,
         blocking: false,
