@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use hurtig_blob::{BlobStore, BlobStoreOptions};
 use hurtig_cluster_api::{
     BlobService, BlobSource, DispatcherGateway, FencingToken, HostParentGateway, LogSource,
-    NOT_FENCED,
-    ProgramRunner, ResourceManagerGateway,
+    NOT_FENCED, ProgramRunner, ResourceManagerGateway,
 };
 use hurtig_config::{
     Configuration,
@@ -175,15 +174,14 @@ impl JobManagerProcess {
             takeover_timeout: heartbeat_timeout / TAKEOVER_PART,
             seed,
         };
-        let launcher =
-            ProcessJobMasters::new(
-                starter.clone(),
-                blobs.clone(),
-                options,
-                runtimes.clone(),
-                service.clone(),
-                Arc::new(memory_stores()),
-            );
+        let launcher = ProcessJobMasters::new(
+            starter.clone(),
+            blobs.clone(),
+            options,
+            runtimes.clone(),
+            service.clone(),
+            Arc::new(memory_stores()),
+        );
         let dispatcher = Dispatcher::start(
             DispatcherServices {
                 launcher: Arc::new(launcher),

@@ -8,9 +8,7 @@
 //!    to launch again. The one that follows finds its checkpoints in the same register, which this
 //!    process keeps.
 
-use std::{
-    collections::BTreeMap, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_blob::BlobStore;

@@ -554,7 +554,8 @@ impl TaskExecutor {
                 let entry = self.jobs.get_mut(&job).filter(|entry| entry.number == number);
                 let Some(entry) = entry else { return };
                 entry.data_address = Some(address);
-                let (to_offer, accepted_by) = (std::mem::take(&mut entry.to_offer), entry.accepted_by);
+                let (to_offer, accepted_by) =
+                    (std::mem::take(&mut entry.to_offer), entry.accepted_by);
                 match self.job_masters.get(job) {
                     // It has taken over meanwhile.
                     Some(leader) if accepted_by != Some(leader.token) => {

@@ -14,8 +14,7 @@ pub mod slot_table;
 
 pub use actor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
 pub use host::{
-    HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider,
-    TaskStates,
+    HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider, TaskStates,
 };
 pub use local_host::{LocalTaskHosts, TaskExecutorServices};
 pub use slot_table::TaskSlotTable;

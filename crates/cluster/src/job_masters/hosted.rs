@@ -12,11 +12,11 @@ use hurtig_cluster_api::{
 use hurtig_env::{Runtimes, Signal};
 use hurtig_graph::ProgramReference;
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
+use hurtig_rpc::Export;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
     OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
 };
-use hurtig_rpc::Export;
 use tokio::sync::{Semaphore, watch};
 
 use crate::host_start::{END_GRACE, Host, describe};
