@@ -45,6 +45,8 @@ enum ReaderEvent {
 enum SplitEvent<S> {
     Assign(Vec<S>),
     NoMoreSplits,
+    /// The enumerator is another, and has not got the reader's last request.
+    RequestAgain,
 }
 
 /// Creates source operators and their coordinator.
@@ -231,6 +233,11 @@ impl<S: Source> Operator for SourceOperator<S> {
                 self.no_more_splits = true;
                 Ok(())
             }
+            SplitEvent::RequestAgain => {
+                // If it still has nothing to read, the next read finds out and asks.
+                self.waiting_for_split = false;
+                Ok(())
+            }
         }
     }
 
@@ -339,6 +346,23 @@ impl<S: Source> OperatorCoordinator for SourceCoordinator<S> {
     ) -> FlowResult {
         let restored = self.source.restore_enumerator(self.parallelism, state);
         self.begin(restored.map_err(FlowError::external)?, actions)
+    }
+
+    fn can_resume(&self) -> bool {
+        true
+    }
+
+    fn resume(
+        &mut self,
+        checkpoint: CheckpointId,
+        state: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        let event = codec::encode(&SplitEvent::<S::Split>::RequestAgain)?;
+        for subtask in 0..self.parallelism {
+            actions.push(CoordinatorAction::SendToSubtask { subtask, event: event.clone() });
+        }
+        self.restore(checkpoint, state, actions)
     }
 
     fn on_event(
