@@ -58,7 +58,7 @@ fn programs_that_cannot_be() {
 fn too_few_slots_are_counted() {
     error_of(
         expect![[
-            r#"job "bad" failed: 1 of 5 slots are missing after 100 ms (slot.request.timeout): start more TaskManagers, give them more slots (taskmanager.numberOfTaskSlots), or lower the parallelism"#
+            r#"job "bad" failed: 1 of 5 slots are missing after 100 ms (slot.request.timeout): needed: 5, offered: 4, the ResourceManager has 4 for this job and no more. Start more TaskManagers, give them more slots (taskmanager.numberOfTaskSlots), or lower the parallelism"#
         ]],
         |env| {
             env.set_parallelism(5).set_task_executors(2).set_task_slots(2);
