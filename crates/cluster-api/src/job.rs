@@ -134,7 +134,16 @@ pub struct ExceptionHistoryEntry {
     /// The TaskExecutor of the task that failed, if one did and was deployed.
     pub location: Option<PeerAddress>,
     /// Failures of other tasks that were told while the job reacted to this one; bounded.
-    pub concurrent: Vec<ExceptionHistoryEntry>,
+    pub concurrent: Vec<LocatedFailure>,
+}
+
+/// A failure and where it happened. Not an entry of its own, so that what travels nests no deeper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocatedFailure {
+    /// What happened.
+    pub failure: FailureInfo,
+    /// The TaskExecutor of the task that failed, if one did and was deployed.
+    pub location: Option<PeerAddress>,
 }
 
 /// A job in detail.

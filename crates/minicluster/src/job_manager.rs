@@ -279,6 +279,12 @@ pub(crate) fn resource_manager_of(
                 },
                 () = sender.closed() => return,
             }
+            // One after the other: who waits on one channel is woken in any order, and a simulation
+            // must run the same twice.
+            if let Caller::TaskExecutor(resource) = caller {
+                let turn_ms = (resource.0 & u128::from(u8::MAX)) as u64;
+                tokio::time::sleep(Duration::from_millis(turn_ms)).await;
+            }
             let leader = leaders.borrow_and_update().as_ref().map(&of);
             sender.send_replace(leader);
         }

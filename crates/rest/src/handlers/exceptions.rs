@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hurtig_cluster_api::{ExceptionHistoryEntry, FailureClass, FailureInfo};
+use hurtig_cluster_api::{ExceptionHistoryEntry, FailureClass, FailureInfo, PeerAddress};
 
 use super::job_details;
 use crate::{
@@ -49,8 +49,12 @@ fn history(
     labels: &[(String, String)],
 ) -> JobExceptionHistory {
     let newest_first = entries.iter().rev().map(|entry| RootExceptionInfo {
-        exception: info(entry),
-        concurrent_exceptions: entry.concurrent.iter().map(info).collect(),
+        exception: info(&entry.failure, entry.location.as_ref()),
+        concurrent_exceptions: entry
+            .concurrent
+            .iter()
+            .map(|one| info(&one.failure, one.location.as_ref()))
+            .collect(),
     });
     let wanted = newest_first.filter(|entry| {
         let has = |(key, value): &(String, String)| {
@@ -75,8 +79,7 @@ fn class_name(class: FailureClass) -> &'static str {
     }
 }
 
-fn info(entry: &ExceptionHistoryEntry) -> ExceptionInfo {
-    let ExceptionHistoryEntry { failure, location, .. } = entry;
+fn info(failure: &FailureInfo, location: Option<&PeerAddress>) -> ExceptionInfo {
     // Flink's labels come from plug-ins; this one is what its own of the same key tells.
     let kind = if failure.class == FailureClass::User { "USER" } else { "SYSTEM" };
     ExceptionInfo {
@@ -85,8 +88,8 @@ fn info(entry: &ExceptionHistoryEntry) -> ExceptionInfo {
         timestamp: failure.timestamp_ms,
         failure_labels: BTreeMap::from([("type".to_owned(), kind.to_owned())]),
         task_name: failure.task.clone(),
-        endpoint: location.as_ref().map(|location| location.address.clone()),
-        task_manager_id: location.as_ref().map(|location| location.resource.to_string()),
+        endpoint: location.map(|location| location.address.clone()),
+        task_manager_id: location.map(|location| location.resource.to_string()),
     }
 }
 

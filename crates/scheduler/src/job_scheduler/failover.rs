@@ -1,7 +1,7 @@
 //! Failures: a region restarts, or the job fails.
 
 use hurtig_cluster_api::{
-    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus,
+    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, LocatedFailure,
 };
 use hurtig_types::{ExecutionAttemptId, TerminateKind};
 
@@ -30,7 +30,8 @@ impl JobScheduler {
         if let Some(last) = self.exceptions.last_mut()
             && last.concurrent.len() < REMEMBERED_FAILURES
         {
-            last.concurrent.push(entry);
+            last.concurrent
+                .push(LocatedFailure { failure: entry.failure, location: entry.location });
         }
     }
 
