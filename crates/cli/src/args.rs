@@ -38,6 +38,36 @@ pub(crate) enum Topic {
     Completion(remote::CompletionCommand),
     /// Explain the configuration: all options, or one.
     Config(ConfigCommand),
+    /// Run a JobManager, until SIGTERM or SIGINT.
+    #[command(name = "jobmanager")]
+    JobManager(ProcessCommand),
+    /// Run a TaskManager, until SIGTERM or SIGINT; then it leaves the cluster in order.
+    #[command(name = "taskmanager")]
+    TaskManager(ProcessCommand),
+    /// Run a JobManager and TaskManagers on this machine, for trying out.
+    Cluster(ClusterCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProcessCommand {
+    /// The directory of config.yaml.
+    #[arg(long, env = "HURTIG_CONF_DIR", value_name = "DIR")]
+    pub(crate) conf_dir: Option<PathBuf>,
+    /// A property over those of the file.
+    #[arg(short = 'D', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterCommand {
+    #[command(flatten)]
+    pub(crate) process: ProcessCommand,
+    /// Number of TaskManagers.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) taskmanagers: u32,
+    /// Where the TaskManagers' logs go; not set, a new directory among the temporary ones.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) logs: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@
 mod args;
 mod checkpoint;
 mod config;
+mod processes;
 mod remote;
 mod savepoint;
 
@@ -83,6 +84,9 @@ fn run(arguments: Arguments) -> CommandResult {
         Topic::Logs(command) => remote::logs(&command),
         Topic::Completion(command) => Ok(completion(command.shell)),
         Topic::Config(command) => config::run(&command),
+        Topic::JobManager(command) => processes::job_manager(&command),
+        Topic::TaskManager(command) => processes::task_manager(&command),
+        Topic::Cluster(command) => processes::cluster(&command),
     }
 }
 
@@ -109,6 +113,10 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = processes::launch(std::env::args_os().skip(1)) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     match run(Arguments::parse()) {
         Ok(outcome) if outcome.text.is_empty() => ExitCode::from(outcome.code),
         Ok(outcome) => match print(&outcome.text) {

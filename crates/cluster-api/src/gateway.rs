@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use hurtig_graph::JobGraph;
+use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointException, CheckpointId, CheckpointMetrics,
@@ -297,8 +297,12 @@ pub trait JobMasterGateway: Send + Sync {
     /// A TaskExecutor was lost.
     async fn disconnect_task_executor(&self, resource: ResourceId, reason: String)
     -> RpcResult<()>;
+    /// The job's task host on a TaskExecutor could not be started: the restart strategy decides.
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()>;
     /// Fewer slots can be had than were declared.
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()>;
+    /// The binary that has the job's code; `None` if processes have the code themselves.
+    async fn program(&self) -> RpcResult<Option<ProgramReference>>;
     /// What an elastic job asks for.
     async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements>;
     /// An elastic job asks for something else from now on; refused if it cannot have that.

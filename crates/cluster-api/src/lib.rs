@@ -10,6 +10,7 @@ pub mod actor;
 pub mod back_pressure;
 pub mod checkpoints;
 pub mod gateway;
+pub mod hosts;
 pub mod job;
 pub mod metrics;
 pub mod peer;
@@ -28,6 +29,7 @@ pub use gateway::{
     DispatcherGateway, JobMasterGateway, JobMasterLauncher, ResourceManagerGateway, RpcError,
     RpcResult, TaskExecutorGateway,
 };
+pub use hosts::{CheckpointNews, HostId, HostParentGateway, TaskHostGateway};
 pub use job::{
     ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails,
     TaskExecutorOverview, VertexDetails,

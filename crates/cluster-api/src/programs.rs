@@ -13,7 +13,10 @@ use hurtig_graph::{JobGraph, RestoreFrom};
 use hurtig_types::{BlobId, JobId};
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::{RpcError, RpcResult};
+use crate::{
+    gateway::{RpcError, RpcResult},
+    peer::Peer,
+};
 
 /// What is known of a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +91,10 @@ pub trait BlobUpload: Send {
 /// Where a process gets blobs from, chunk by chunk. Who reads checks the whole by its hash.
 #[async_trait]
 pub trait BlobSource: Send + Sync {
+    /// Who is behind this gateway.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// The size of a blob in bytes.
     async fn blob_size(&self, id: BlobId) -> RpcResult<u64>;
     /// Bytes from `offset` on, at most `length` of them (and of the server's own limit); none at
@@ -171,6 +178,10 @@ pub struct LogFile {
 /// The logs of one process and its hosts.
 #[async_trait]
 pub trait LogSource: Send + Sync {
+    /// Who is behind this gateway.
+    fn peer(&self) -> Peer {
+        Peer::unknown()
+    }
     /// All of them (bounded: rolled files are counted, and hosts that ended are forgotten).
     async fn list_logs(&self) -> RpcResult<Vec<LogFile>>;
     /// Bytes of one from `offset` on, at most `length` of them (and of the server's own limit);

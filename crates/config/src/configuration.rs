@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     catalogue::{self, Known},
-    error::{ConfigError, ConfigErrors, ConfigOrigin, shown},
+    error::{ConfigError, ConfigErrors, ConfigOrigin, is_sensitive, shown},
     option::{ConfigOption, OptionSpec},
     value::ConfigValue,
     yaml,
@@ -137,6 +137,13 @@ impl Configuration {
             }
         }
         values
+    }
+
+    /// All values that are set, by key, without those of secret keys: for processes that run
+    /// somebody else's code.
+    pub fn without_secrets(&self) -> BTreeMap<String, String> {
+        let settings = self.settings().into_iter().filter(|(key, _)| !is_sensitive(key));
+        settings.map(|(key, setting)| (key.to_owned(), setting.value.clone())).collect()
     }
 
     fn put(

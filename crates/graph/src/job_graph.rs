@@ -205,6 +205,8 @@ pub struct ProgramReference {
     /// What the one who submitted it has configured, by key; the program sees it over the
     /// cluster's configuration.
     pub configuration: BTreeMap<String, String>,
+    /// The files of the distributed cache, by name; their content is known.
+    pub files: BTreeMap<String, CachedFile>,
     /// [`JobGraph::fingerprint`] of the graph that was submitted: a process in which the program
     /// builds another one must not run it.
     pub fingerprint: GraphFingerprint,

@@ -31,6 +31,8 @@ impl JobClient {
         env: &StreamExecutionEnvironment,
         job_name: &str,
     ) -> Result<Self, ExecuteError> {
+        #[cfg(feature = "cluster")]
+        crate::host::become_host(env, job_name)?;
         let (graph, program) = env.build(job_name)?;
         let settings = env.settings.lock().clone();
         let cluster = Arc::new(start_cluster(&settings, &graph)?);

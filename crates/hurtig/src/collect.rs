@@ -259,6 +259,12 @@ impl<T: Record> DataStream<T> {
         let position = sink.upstream[0].source.0 as usize;
         let stream_graph = self.env.stream_graph(job_name)?;
         let operator = stream_graph.nodes[position].operator_id;
+        #[cfg(feature = "cluster")]
+        if crate::host::is_host() {
+            let text = "records can be collected by a program that runs alone, and not by one that \
+                        was submitted to a cluster: use a sink";
+            return Err(ExecuteError::Collect(text.to_owned()));
+        }
         let (graph, program) = self.env.build(job_name)?;
         let settings = self.env.settings.lock().clone();
         let cluster = start_cluster(&settings, &graph)?;

@@ -6,8 +6,8 @@ use hurtig_config::Configuration;
 use hurtig_connector_api::{Boundedness, Source};
 use hurtig_connectors::{collection::CollectionSource, sequence::SequenceSource};
 use hurtig_graph::{
-    AdaptiveConfig, JobConfig, JobGraph, OperatorKind, RestartStrategyConfig, RestoreFrom,
-    StreamGraph, StreamGraphSettings, build_job_graph, build_stream_graph,
+    AdaptiveConfig, CachedFile, JobConfig, JobGraph, OperatorKind, RestartStrategyConfig,
+    RestoreFrom, StreamGraph, StreamGraphSettings, build_job_graph, build_stream_graph,
 };
 use hurtig_minicluster::MiniClusterConfig;
 use hurtig_operator_api::Program;
@@ -51,10 +51,14 @@ impl Default for StreamExecutionEnvironment {
 }
 
 impl StreamExecutionEnvironment {
-    /// An environment whose jobs run in an embedded cluster, with parallelism 1 unless set.
+    /// An environment whose jobs run in an embedded cluster, with parallelism 1 unless set. In a
+    /// program that was submitted to a cluster, they run there, as it is configured.
     pub fn new() -> Self {
         let settings = Settings { task_executors: 1, ..Settings::default() };
-        Self { builder: Arc::default(), settings: Arc::new(Mutex::new(settings)) }
+        let env = Self { builder: Arc::default(), settings: Arc::new(Mutex::new(settings)) };
+        #[cfg(feature = "cluster")]
+        crate::host::configure(&env);
+        env
     }
 
     /// Parallelism of all operators that set none.
@@ -141,6 +145,29 @@ impl StreamExecutionEnvironment {
     /// How long to wait for slots, in milliseconds.
     pub fn set_slot_request_timeout_ms(&self, timeout_ms: u64) -> &Self {
         self.settings.lock().job.slot_request_timeout_ms = timeout_ms;
+        self
+    }
+
+    /// Registers a file in the distributed cache: every task finds a copy of it on its own machine
+    /// under `name`, by `cached_file` of its runtime context.
+    /// Where the program is planned, the file must be at `path`. An embedded cluster reads it
+    /// there.
+    pub fn register_cached_file(&self, path: &str, name: &str) -> &Self {
+        self.cached_file(path, name, false)
+    }
+
+    /// As [`StreamExecutionEnvironment::register_cached_file`], for a file that tasks execute.
+    pub fn register_cached_executable(&self, path: &str, name: &str) -> &Self {
+        self.cached_file(path, name, true)
+    }
+
+    fn cached_file(&self, path: &str, name: &str, executable: bool) -> &Self {
+        let file = CachedFile { path: path.to_owned(), executable, blob: None };
+        let earlier = self.settings.lock().job.cached_files.insert(name.to_owned(), file);
+        if earlier.is_some() {
+            let mistake = format!("two cached files are registered as {name:?}");
+            self.builder.lock().mistakes.push(mistake);
+        }
         self
     }
 
@@ -262,6 +289,9 @@ impl StreamExecutionEnvironment {
     }
 
     /// Executes the program in an embedded cluster and waits for its end.
+    ///
+    /// In a program that was submitted to a cluster, the job runs there, and the process ends when
+    /// it has done its part: this does not return, so nothing that follows it happens.
     ///
     /// # Errors
     /// If the program is wrong, the cluster cannot start, or the job fails or is cancelled.

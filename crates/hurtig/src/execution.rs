@@ -47,6 +47,9 @@ pub enum ExecuteError {
         /// The job's name.
         name: String,
     },
+    /// The process is a host of a cluster, and cannot do what it was started for.
+    #[error("{0}")]
+    Host(String),
     /// Collected records cannot be read.
     #[error("cannot read the collected records: {0}")]
     Collect(String),

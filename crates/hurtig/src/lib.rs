@@ -33,6 +33,8 @@ mod configuration;
 mod connected;
 mod environment;
 mod execution;
+#[cfg(feature = "cluster")]
+mod host;
 mod keyed;
 pub mod parameters;
 pub mod prelude;

@@ -14,7 +14,7 @@ use hurtig_cluster_api::{
     TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_graph::JobGraph;
+use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::{
     AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
 };
@@ -74,6 +74,7 @@ pub(crate) enum Message {
     DeployFailed(ExecutionAttemptId, RpcError),
     ExecutorLost(ResourceId, String),
     SlotFailed(AllocationId, String),
+    HostFailed(ResourceId, String),
     Metrics(Vec<(ExecutionAttemptId, TaskIoMetrics)>),
     CoordinatorEvent {
         vertex: JobVertexId,
@@ -115,6 +116,8 @@ pub struct JobMaster {
     pub(crate) executors: BTreeMap<ResourceId, ExecutorLink>,
     manager: ManagerLink,
     stop: Option<StopRequest>,
+    /// Tasks are about to start over, whatever the scheduler says already.
+    pub(crate) restoring: bool,
     pub(crate) services: JobMasterServices,
     pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
@@ -131,6 +134,7 @@ struct JobEnd {
 /// The way to a JobMaster; it answers for the job's result also after the actor has ended.
 #[derive(Clone)]
 pub struct JobMasterHandle {
+    program: Option<Arc<ProgramReference>>,
     job: JobId,
     metrics: MetricGroup,
     mailbox: Mailbox<Message>,
@@ -152,10 +156,12 @@ impl JobMaster {
             runtimes.clone(),
             mailbox.clone(),
         );
+        let program = graph.config.program.clone().map(Arc::new);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
         let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
         let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
         let handle = JobMasterHandle {
+            program,
             job,
             metrics: services.metrics.clone(),
             mailbox: mailbox.clone(),
@@ -176,6 +182,7 @@ impl JobMaster {
             checkpoints,
             executors: BTreeMap::new(),
             stop: None,
+            restoring: false,
             services,
             mailbox,
             status,
@@ -400,6 +407,10 @@ impl JobMaster {
             Message::SlotFailed(allocation, reason) => {
                 self.scheduler.on_slot_lost(allocation, &reason, now)
             }
+            Message::HostFailed(resource, reason) => {
+                tracing::warn!(%resource, reason, "a task host cannot be started");
+                self.fail_running(&reason, None)
+            }
             Message::Metrics(metrics) => {
                 for (attempt, reading) in metrics {
                     self.scheduler.on_metrics(attempt, reading);
@@ -515,11 +526,18 @@ impl JobMaster {
                     Ok(())
                 }
                 Effect::StopSavepoint(taken) => {
-                    let stop = self.stop.take();
-                    if let (Some(stop), Ok(_)) = (&stop, &taken) {
-                        self.scheduler.on_stopping(stop.kind);
-                    }
+                    let (stop, is_taken) = (self.stop.take(), taken.is_ok());
+                    let kind = stop.as_ref().map(|stop| stop.kind).filter(|_| is_taken);
                     self.stop = stop.and_then(|stop| stop.on_savepoint(taken));
+                    match kind {
+                        // A task has failed while the savepoint was being completed.
+                        Some(kind) if self.is_restarting() => {
+                            self.stop = self.stop.take().and_then(StopRequest::on_restart);
+                            commands.extend(self.restart_from_stop(kind));
+                        }
+                        Some(kind) => self.scheduler.on_stopping(kind),
+                        None => {}
+                    }
                     Ok(())
                 }
                 Effect::FailJob(cause, task) => {
@@ -596,11 +614,13 @@ impl JobMaster {
         commands: &mut Vec<Command>,
     ) -> Result<Option<CheckpointId>, FlowError> {
         let now = self.now();
+        self.restoring = true;
         let effects = self.checkpoints.on(|coordinator| coordinator.on_restarting(now));
         self.take_effect(effects, commands);
         let mut effects = Vec::new();
         let restored = self.checkpoints.restore_point(now, &mut effects).await;
         self.take_effect(effects, commands);
+        self.restoring = false;
         restored
     }
 
@@ -769,6 +789,10 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.tell(Message::ExecutorLost(resource, reason)).await
     }
 
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
+        self.mailbox.tell(Message::HostFailed(resource, reason)).await
+    }
+
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
         self.mailbox.tell(Message::NotEnoughSlots(available)).await
     }
@@ -782,6 +806,10 @@ impl JobMasterGateway for JobMasterHandle {
         requirements: JobResourceRequirements,
     ) -> RpcResult<()> {
         self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
+    }
+
+    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
+        Ok(self.program.as_deref().cloned())
     }
 
     async fn cancel(&self) -> RpcResult<()> {

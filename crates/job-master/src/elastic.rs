@@ -1,11 +1,11 @@
 //! What the JobMaster does when the parallelism of an elastic job was decided, and deployments.
 
 use hurtig_cluster_api::{
-    ExecutionState, JobResourceRequirements, RpcError, RpcResult, TaskDeploymentDescriptor,
-    TaskIoMetrics, TaskStateUpdate,
+    ExecutionState, JobResourceRequirements, JobStatus, RpcError, RpcResult,
+    TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,
 };
-use hurtig_scheduler::JobScheduler;
-use hurtig_types::FlowResult;
+use hurtig_scheduler::{Command, JobScheduler};
+use hurtig_types::{FlowError, FlowResult, TerminateKind};
 
 use crate::{actor::JobMaster, executors::Order};
 
@@ -29,17 +29,16 @@ impl JobMaster {
         self.carry_out(commands).await
     }
 
-    async fn restore_rescaled(
-        &mut self,
-        commands: &mut Vec<hurtig_scheduler::Command>,
-    ) -> FlowResult {
+    async fn restore_rescaled(&mut self, commands: &mut Vec<Command>) -> FlowResult {
         let now = self.now();
+        self.restoring = true;
         let mut effects = self.checkpoints.on(|coordinator| coordinator.on_restarting(now));
         let graph = self.scheduler.graph();
         let attempt = graph.executions().first().map_or(0, |e| e.attempt.attempt);
         self.checkpoints.on_rescaled(&graph.graph, attempt, now, &mut effects).await;
         let restored = self.checkpoints.restore_point(now, &mut effects).await;
         self.take_effect(effects, commands);
+        self.restoring = false;
         let restored = restored?.and_then(|_| self.checkpoints.coordinators());
         let (program, runtimes) = (&self.services.program, &self.services.runtimes);
         let coordinators = std::mem::take(&mut self.coordinators);
@@ -48,6 +47,22 @@ impl JobMaster {
         self.coordinators =
             coordinators.start_anew(graph, program, runtimes, master, restored.as_ref())?;
         Ok(())
+    }
+
+    /// True if tasks are to start over, or are about to.
+    pub(crate) fn is_restarting(&self) -> bool {
+        self.restoring || self.scheduler.status() == JobStatus::Restarting
+    }
+
+    /// The savepoint that was to stop the job is what it starts over from.
+    pub(crate) fn restart_from_stop(&mut self, kind: TerminateKind) -> Vec<Command> {
+        match kind {
+            TerminateKind::Suspend => Vec::new(),
+            // Its windows have fired with what there was: going on would make them fire again.
+            TerminateKind::Drain => self.fail(FlowError::fatal(
+                "a task has failed while the job was drained, and it cannot go on from there",
+            )),
+        }
     }
 
     /// Sends an attempt to its TaskExecutor. True if the job is over.

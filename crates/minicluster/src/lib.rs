@@ -325,6 +325,7 @@ impl MiniCluster {
                 metrics: self.metrics.clone(),
                 stores: surroundings.stores.clone(),
                 local_state: local_state.map(Arc::new),
+                cached_files: Arc::default(),
             },
             &surroundings.runtimes,
             surroundings.clock,

@@ -42,12 +42,14 @@ pub trait Transport: Send + Sync {
 pub struct TcpTransport {
     /// `host:port` to listen on; port 0 for any.
     pub bind: String,
+    /// Name or address that peers dial; not set, the one that is listened on.
+    pub host: Option<String>,
 }
 
 impl TcpTransport {
     /// TCP on the loopback interface, any port.
     pub fn loopback() -> Self {
-        Self { bind: "127.0.0.1:0".to_owned() }
+        Self { bind: "127.0.0.1:0".to_owned(), host: None }
     }
 }
 
@@ -71,7 +73,15 @@ impl Transport for TcpTransport {
     fn listen(&self) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async {
             let listener = TcpListener::bind(&self.bind).await?;
-            let address = listener.local_addr()?.to_string();
+            let bound = listener.local_addr()?;
+            let address = match &self.host {
+                // An address of IPv6 stands in brackets where a port follows.
+                Some(host) if host.contains(':') && !host.starts_with('[') => {
+                    format!("[{host}]:{}", bound.port())
+                }
+                Some(host) => format!("{host}:{}", bound.port()),
+                None => bound.to_string(),
+            };
             Ok(Box::new(TcpAccept(listener, address)) as Box<dyn Listener>)
         })
     }

@@ -1,6 +1,6 @@
 //! What an operator may know of its surroundings.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use crate::OperatorRestore;
 use hurtig_env::{Clock, Runtimes, Signal};
@@ -48,6 +48,8 @@ pub struct OperatorContext {
     pub auto_watermark_interval_ms: u64,
     /// The job takes checkpoints from time to time.
     pub checkpoints: bool,
+    /// The distributed cache: where files are on this machine, by the name that the program gave.
+    pub cached_files: Arc<BTreeMap<String, PathBuf>>,
     /// The state to start from, if the operator is restored.
     pub restored: Option<Arc<OperatorRestore>>,
 }

@@ -1,5 +1,7 @@
 //! What user functions may know of their surroundings.
 
+use std::path::{Path, PathBuf};
+
 use hurtig_env::Clock;
 use hurtig_metrics::{AccumulatorValue, MetricGroup, SharedAccumulators};
 use hurtig_operator_api::OperatorContext;
@@ -73,6 +75,15 @@ impl RuntimeContext {
     /// ```
     pub fn metric_group(&self) -> &MetricGroup {
         &self.context.metrics
+    }
+
+    /// A file of the distributed cache: where it is on this machine. It must not be changed.
+    ///
+    /// # Errors
+    /// If the program has registered no file of that name.
+    pub fn cached_file(&self, name: &str) -> Result<&Path, BoxError> {
+        let file = self.context.cached_files.get(name).map(PathBuf::as_path);
+        file.ok_or_else(|| format!("no cached file is registered as {name:?}").into())
     }
 
     /// The accumulators of this subtask.

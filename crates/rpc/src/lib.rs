@@ -49,3 +49,9 @@ pub const RESOURCE_MANAGER: &str = "resourcemanager";
 pub const TASK_EXECUTOR: &str = "taskmanager";
 /// The JobMaster's well-known name, in its host's process.
 pub const JOB_MASTER: &str = "jobmanager";
+/// The well-known name of what hosts tell the process that has started them.
+pub const HOST_PARENT: &str = "host-parent";
+/// The blob server's well-known name.
+pub const BLOB_SERVER: &str = "blob-server";
+/// The well-known name of a process's logs.
+pub const LOG_SERVER: &str = "logs";

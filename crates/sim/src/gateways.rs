@@ -16,6 +16,7 @@ use hurtig_cluster_api::{
     RpcResult, SlotId, SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway,
     TaskExecutorOverview, TaskExecutorRegistration, TaskStateUpdate,
 };
+use hurtig_graph::ProgramReference;
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_minicluster::{Caller, Links};
 use hurtig_types::{
@@ -393,8 +394,16 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         self.wire.noted(what, self.inner.disconnect_task_executor(resource, reason)).await
     }
 
+    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
+        self.wire.noted("task host failed", self.inner.task_host_failed(resource, reason)).await
+    }
+
     async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
         self.wire.call(self.inner.notify_not_enough_slots(available)).await
+    }
+
+    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
+        self.inner.program().await
     }
 
     async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {

@@ -4,16 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, Peer,
-    ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor,
-    TaskExecutorGateway, TaskExecutorRegistration,
+    CheckpointNews, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, Peer,
+    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer,
+    TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_metrics::{MetricGroup, MetricRegistry, MetricsQuery, MetricsSnapshot};
-use hurtig_network::NetworkEnvironment;
-use hurtig_operator_api::ProgramStore;
-use hurtig_storage::{LocalStateStores, Stores};
-use hurtig_task::{TaskHandle, TaskServices, spawn_task};
+use hurtig_metrics::{MetricGroup, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
     ResourceId,
@@ -21,8 +17,9 @@ use hurtig_types::{
 use tokio::sync::oneshot;
 
 use crate::{
+    host::{HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider},
+    local_host::{LocalTaskHosts, TaskExecutorServices},
     metrics,
-    reports::{JobMasters, News, Reports},
     slot_table::TaskSlotTable,
 };
 
@@ -42,8 +39,6 @@ pub struct TaskExecutorConfig {
 /// Pause before a slot is offered again.
 const OFFER_RETRY: Duration = Duration::from_millis(200);
 
-type Reply<T> = oneshot::Sender<RpcResult<T>>;
-
 enum Message {
     RequestSlot(SlotId, JobId, AllocationId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
     OfferAnswered(AllocationId, RpcResult<Vec<AllocationId>>),
@@ -52,7 +47,7 @@ enum Message {
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
     Checkpoint(ExecutionAttemptId, CheckpointNews),
-    TaskEnded(ExecutionAttemptId),
+    Host(HostNews),
     Ping(oneshot::Sender<()>),
     Heartbeat(JobId, Vec<AllocationId>, oneshot::Sender<JobHeartbeatAnswer>),
     /// The ResourceManager does not know this TaskExecutor.
@@ -61,44 +56,34 @@ enum Message {
     Shutdown(oneshot::Sender<()>),
 }
 
-/// What a task is told of checkpoints.
-enum CheckpointNews {
-    Trigger(CheckpointBarrier),
-    Complete(CheckpointId),
-    Aborted(CheckpointId),
-}
-
-/// What a TaskExecutor hands on to its tasks.
-pub struct TaskExecutorServices {
-    /// The data plane.
-    pub network: NetworkEnvironment,
-    /// The programs this process can run.
-    pub programs: ProgramStore,
-    /// Where tasks register metrics.
-    pub metrics: MetricRegistry,
-    /// The stores of checkpoints.
-    pub stores: Arc<Stores>,
-    /// Where copies of state are kept on this TaskExecutor, if they are.
-    pub local_state: Option<Arc<LocalStateStores>>,
+/// What one job has here.
+struct JobEntry {
+    /// The JobMaster.
+    gateway: Arc<dyn JobMasterGateway>,
+    token: FencingToken,
+    /// When the JobMaster was heard of last, in milliseconds.
+    heard_ms: i64,
+    host: Box<dyn TaskHost>,
+    number: HostNumber,
+    /// Where the host's data plane is; nothing is offered before it is known.
+    data_address: Option<PeerAddress>,
+    /// Slots that wait for the host.
+    to_offer: Vec<SlotOffer>,
 }
 
 /// The actor.
 pub struct TaskExecutor {
     resource: ResourceId,
     config: TaskExecutorConfig,
+    data_address: PeerAddress,
     slots: TaskSlotTable,
-    tasks: BTreeMap<ExecutionAttemptId, TaskHandle>,
-    job_masters: JobMasters,
-    tokens: BTreeMap<JobId, FencingToken>,
-    /// When a JobMaster was heard of last, in milliseconds.
-    heard_ms: BTreeMap<JobId, i64>,
+    /// The jobs that have slots here.
+    jobs: BTreeMap<JobId, JobEntry>,
+    hosts: Arc<dyn TaskHostProvider>,
+    hosts_started: HostNumber,
+    listener: HostListener,
     resource_manager: Arc<dyn ResourceManagerGateway>,
-    network: NetworkEnvironment,
-    programs: ProgramStore,
     metrics: MetricGroup,
-    stores: Arc<Stores>,
-    local_state: Option<Arc<LocalStateStores>>,
-    reports: Reports,
     mailbox: Mailbox<Message>,
     runtimes: Runtimes,
     clock: Clock,
@@ -110,10 +95,11 @@ pub struct TaskExecutorHandle {
     resource: ResourceId,
     mailbox: Mailbox<Message>,
     metrics: MetricGroup,
+    hosts: Arc<dyn TaskHostProvider>,
 }
 
 impl TaskExecutor {
-    /// Starts the actor; it registers with the ResourceManager.
+    /// Starts the actor, with tasks in this process; it registers with the ResourceManager.
     pub fn start(
         config: TaskExecutorConfig,
         resource_manager: Arc<dyn ResourceManagerGateway>,
@@ -121,40 +107,47 @@ impl TaskExecutor {
         runtimes: &Runtimes,
         clock: Clock,
     ) -> TaskExecutorHandle {
-        let TaskExecutorServices { network, programs, metrics, stores, local_state } = services;
-        let resource = network.address().resource;
-        let metrics = metrics::register(&metrics, &network);
+        let address = services.network.address().clone();
+        let group = metrics::register(&services.metrics, &services.network);
+        let metrics = group.clone();
+        Self::start_with(config, resource_manager, address, group, runtimes, clock, |listener| {
+            Arc::new(LocalTaskHosts::new(metrics, services, listener, runtimes, clock))
+        })
+    }
+
+    /// Starts the actor, with tasks wherever the provider's hosts run them. `address` is what
+    /// people are told of the data plane, `metrics` the TaskExecutor's group.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that surrounds it")]
+    pub fn start_with(
+        config: TaskExecutorConfig,
+        resource_manager: Arc<dyn ResourceManagerGateway>,
+        address: PeerAddress,
+        metrics: MetricGroup,
+        runtimes: &Runtimes,
+        clock: Clock,
+        hosts: impl FnOnce(HostListener) -> Arc<dyn TaskHostProvider>,
+    ) -> TaskExecutorHandle {
+        let resource = address.resource;
         let (mailbox, inbox) = Mailbox::new("TaskExecutor");
-        let job_masters = JobMasters::default();
-        let told = mailbox.clone();
-        let control = runtimes.control.clone();
-        let (reports, forward) = Reports::new(job_masters.clone(), move |news| {
+        let (told, control) = (mailbox.clone(), runtimes.control.clone());
+        let listener: HostListener = Arc::new(move |news| {
             let told = told.clone();
-            let message = match news {
-                News::Ended(attempt) => Message::TaskEnded(attempt),
-                News::JobMasterLost(job, reason) => Message::DisconnectJob(job, reason),
-            };
             control.spawn(async move {
                 // Without the actor there is nothing to clean up.
-                let _ = told.tell(message).await;
+                let _ = told.tell(Message::Host(news)).await;
             });
         });
-        runtimes.control.spawn(forward);
         let executor = Self {
             resource,
+            data_address: address,
             slots: TaskSlotTable::new(resource, config.slots),
             config,
-            tasks: BTreeMap::new(),
-            job_masters,
-            tokens: BTreeMap::new(),
-            heard_ms: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            hosts: hosts(listener.clone()),
+            hosts_started: 0,
+            listener,
             resource_manager,
-            network,
-            programs,
             metrics,
-            stores,
-            local_state,
-            reports,
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
             clock,
@@ -169,6 +162,7 @@ impl TaskExecutor {
             resource: self.resource,
             mailbox: self.mailbox.clone(),
             metrics: self.metrics.clone(),
+            hosts: self.hosts.clone(),
         }
     }
 
@@ -177,7 +171,7 @@ impl TaskExecutor {
         let registration = TaskExecutorRegistration {
             resource: self.resource,
             rpc_address: format!("TaskExecutor {}", self.resource),
-            data_address: self.network.address().clone(),
+            data_address: self.data_address.clone(),
             slots: self.slots.report(),
         };
         let gateway = Arc::new(self.handle());
@@ -223,6 +217,7 @@ impl TaskExecutor {
         for (slot, allocation) in self.slots.expire(self.clock.now_ms()) {
             self.announce_free(slot, allocation);
         }
+        self.forget_jobs_without_slots();
         self.give_up_silent_job_masters();
         let (resource, report) = (self.resource, self.slots.report());
         let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
@@ -243,12 +238,8 @@ impl TaskExecutor {
     fn give_up_silent_job_masters(&mut self) {
         let timeout_ms = self.config.heartbeat_timeout.as_millis() as i64;
         let since = self.clock.now_ms() - timeout_ms;
-        let silent: Vec<JobId> = self
-            .heard_ms
-            .iter()
-            .filter(|(_, heard)| **heard < since)
-            .map(|(job, _)| *job)
-            .collect();
+        let silent = self.jobs.iter().filter(|(_, entry)| entry.heard_ms < since);
+        let silent: Vec<JobId> = silent.map(|(job, _)| *job).collect();
         for job in silent {
             let reason = format!("no heartbeat of the JobMaster for {timeout_ms} ms");
             self.disconnect_job(job, &reason);
@@ -260,17 +251,17 @@ impl TaskExecutor {
         for allocation in self.slots.allocations_of(job) {
             self.free_slot(allocation);
         }
-        self.forget_job_without_slots(job);
+        self.forget_jobs_without_slots();
     }
 
-    /// What a slot has kept on the disk goes with its grant.
-    fn release_local_state(&self, allocation: AllocationId) {
-        if let Some(local) = self.local_state.clone() {
-            self.runtimes.control.spawn_blocking(move || local.release(allocation));
+    /// What a slot has kept on the disk goes with its grant. Hosts of other jobs have nothing.
+    fn release_local_state(&mut self, allocation: AllocationId) {
+        for entry in self.jobs.values_mut() {
+            entry.host.release_slot(allocation);
         }
     }
 
-    fn announce_free(&self, slot: SlotId, allocation: AllocationId) {
+    fn announce_free(&mut self, slot: SlotId, allocation: AllocationId) {
         self.release_local_state(allocation);
         let manager = self.resource_manager.clone();
         self.runtimes.control.spawn(async move {
@@ -285,10 +276,8 @@ impl TaskExecutor {
                 let until_ms = self.clock.now_ms() + self.config.slot_timeout.as_millis() as i64;
                 let allocated = self.slots.allocate(slot, job, allocation, until_ms);
                 if allocated.is_ok() {
-                    self.tokens.insert(job, token);
-                    self.heard_ms.insert(job, self.clock.now_ms());
-                    self.job_masters.lock().insert(job, gateway.clone());
-                    self.offer(SlotOffer { allocation, slot }, gateway);
+                    self.admit(job, token, gateway);
+                    self.offer_when_ready(job, SlotOffer { allocation, slot });
                 }
                 let answer = allocated.map_err(|e| RpcError::Rejected(e.to_string()));
                 // Who asked may have gone; the slot's time-out cleans up.
@@ -302,62 +291,44 @@ impl TaskExecutor {
                     if let Some((_, allocation)) = self.free_quietly(allocation) {
                         self.release_local_state(allocation);
                     }
+                    self.forget_jobs_without_slots();
                 }
             }
             Message::FreeSlot(allocation, reason) => {
                 tracing::debug!(%allocation, reason, "slot freed");
                 self.free_slot(allocation);
             }
-            Message::Submit(deployment, token, reply) => {
-                let _ = reply.send(self.submit(*deployment, token));
-            }
+            Message::Submit(deployment, token, reply) => self.submit(deployment, token, reply),
             Message::Cancel(attempt) => {
-                if let Some(task) = self.tasks.get(&attempt) {
-                    task.cancel();
+                if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                    entry.host.cancel(attempt);
                 }
             }
             Message::Event(attempt, operator, event) => {
-                if let Some(task) = self.tasks.get(&attempt)
-                    && let Err(error) = task.deliver_event(operator, event)
-                {
-                    tracing::warn!(%attempt, %error, "event lost: the task is cancelled");
-                    task.cancel();
+                if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                    entry.host.deliver_event(attempt, operator, event);
                 }
             }
             Message::Checkpoint(attempt, news) => {
-                // One that has ended needs no news.
-                let Some(task) = self.tasks.get(&attempt) else { return };
-                let told = match news {
-                    CheckpointNews::Trigger(barrier) => task.trigger_checkpoint(barrier),
-                    CheckpointNews::Complete(id) => task.checkpoint_complete(id),
-                    CheckpointNews::Aborted(id) => task.checkpoint_aborted(id),
-                };
-                if let Err(error) = told {
-                    tracing::warn!(%attempt, %error, "news lost: the task is cancelled");
-                    task.cancel();
+                if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                    entry.host.notify_checkpoint(attempt, news);
                 }
             }
-            Message::TaskEnded(attempt) => {
-                self.tasks.remove(&attempt);
-                if let Some((slot, allocation)) = self.slots.remove_task(attempt) {
-                    self.announce_free(slot, allocation);
-                }
-                self.forget_job_without_slots(attempt.job);
-            }
+            Message::Host(news) => self.on_host(news),
             Message::Ping(reply) => {
                 // Who asked may have gone.
                 let _ = reply.send(());
             }
             Message::Unregistered => self.register(),
             Message::Heartbeat(job, named, reply) => {
-                if let Some(heard) = self.heard_ms.get_mut(&job) {
-                    *heard = self.clock.now_ms();
+                let mut metrics = Vec::new();
+                if let Some(entry) = self.jobs.get_mut(&job) {
+                    entry.heard_ms = self.clock.now_ms();
+                    metrics = entry.host.io_metrics();
                 }
                 let (missing, superfluous) = self.slots.compare(job, &named);
-                let of_job = self.tasks.iter().filter(|(attempt, _)| attempt.job == job);
-                let metrics = of_job.map(|(attempt, task)| (*attempt, task.io_metrics()));
                 // Who asked may have gone.
-                let _ = reply.send(JobHeartbeatAnswer { metrics: metrics.collect(), missing });
+                let _ = reply.send(JobHeartbeatAnswer { metrics, missing });
                 superfluous.into_iter().for_each(|allocation| self.free_slot(allocation));
             }
             Message::DisconnectJob(job, reason) => self.disconnect_job(job, &reason),
@@ -365,20 +336,112 @@ impl TaskExecutor {
         }
     }
 
-    fn forget_job_without_slots(&mut self, job: JobId) {
-        if self.slots.allocations_of(job).is_empty() {
-            self.job_masters.lock().remove(&job);
-            self.tokens.remove(&job);
-            self.heard_ms.remove(&job);
-            if self.tasks.keys().all(|attempt| attempt.job != job) {
-                metrics::job_group(&self.metrics, job, "").close();
+    /// A job has been given a slot: its host is started if this is its first.
+    fn admit(&mut self, job: JobId, token: FencingToken, gateway: Arc<dyn JobMasterGateway>) {
+        let heard_ms = self.clock.now_ms();
+        if let Some(entry) = self.jobs.get_mut(&job) {
+            (entry.token, entry.heard_ms, entry.gateway) = (token, heard_ms, gateway.clone());
+            entry.host.set_job_master(gateway);
+            return;
+        }
+        self.hosts_started += 1;
+        let number = self.hosts_started;
+        let started = self.hosts.start(job, number, gateway.clone(), self.listener.clone());
+        let StartedHost { host, data_address } = started;
+        let to_offer = Vec::new();
+        let entry = JobEntry { gateway, token, heard_ms, host, number, data_address, to_offer };
+        self.jobs.insert(job, entry);
+    }
+
+    fn on_host(&mut self, news: HostNews) {
+        match news {
+            HostNews::Ready(job, number, address) => {
+                let entry = self.jobs.get_mut(&job).filter(|entry| entry.number == number);
+                let Some(entry) = entry else { return };
+                entry.data_address = Some(address);
+                for offer in std::mem::take(&mut entry.to_offer) {
+                    self.offer_when_ready(job, offer);
+                }
+            }
+            HostNews::Lost(job, number, reason) => self.lose_host(job, number, &reason),
+            HostNews::TaskEnded(attempt) => {
+                if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                    entry.host.forget(attempt);
+                }
+                if let Some((slot, allocation)) = self.slots.remove_task(attempt) {
+                    self.announce_free(slot, allocation);
+                }
+                self.forget_jobs_without_slots();
+            }
+            HostNews::JobMasterLost(job, reason) => self.disconnect_job(job, &reason),
+        }
+    }
+
+    /// A host is gone, and all tasks of its job here with it. The job gets new slots, and they a
+    /// new host: what the JobMaster knows of these slots, their data address, is no longer true.
+    fn lose_host(&mut self, job: JobId, number: HostNumber, reason: &str) {
+        if self.jobs.get(&job).is_none_or(|entry| entry.number != number) {
+            return;
+        }
+        let Some(entry) = self.jobs.remove(&job) else { return };
+        tracing::warn!(job_id = %job, reason, "task host lost");
+        let allocations = self.slots.allocations_of(job);
+        let gateway = entry.gateway.clone();
+        let told = allocations.clone();
+        let resource = self.resource;
+        let reason = format!("the task host on TaskExecutor {resource} is gone: {reason}");
+        let was_ready = entry.data_address.is_some();
+        self.runtimes.control.spawn(async move {
+            if !was_ready {
+                // The JobMaster knows nothing of these slots, and would wait for them.
+                let _ = gateway.task_host_failed(resource, reason).await;
+                return;
+            }
+            for allocation in told {
+                // The JobMaster's next heartbeat finds out too.
+                let _ = gateway.fail_slot(allocation, reason.clone()).await;
+            }
+        });
+        for allocation in allocations {
+            let (tasks, mut freed) = self.slots.free(allocation);
+            for attempt in tasks {
+                freed = self.slots.remove_task(attempt).or(freed);
+            }
+            // If it could not be started, the next heartbeat tells of the slots: told at once, they
+            // would be given to the job again at once.
+            if let Some((slot, allocation)) = freed.filter(|_| was_ready) {
+                self.announce_free(slot, allocation);
+            }
+        }
+        entry.host.abandon();
+    }
+
+    fn forget_jobs_without_slots(&mut self) {
+        let without = self.jobs.keys().filter(|job| self.slots.allocations_of(**job).is_empty());
+        let without: Vec<JobId> = without.copied().collect();
+        for job in without {
+            if let Some(entry) = self.jobs.remove(&job) {
+                entry.host.end();
             }
         }
     }
 
-    fn offer(&self, offer: SlotOffer, job_master: Arc<dyn JobMasterGateway>) {
+    /// Offers a slot, now or when the host of its job is ready.
+    fn offer_when_ready(&mut self, job: JobId, offer: SlotOffer) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        match entry.data_address.clone() {
+            Some(address) => {
+                let gateway = entry.gateway.clone();
+                self.offer(offer, address, gateway);
+            }
+            None if entry.to_offer.contains(&offer) => {}
+            None => entry.to_offer.push(offer),
+        }
+    }
+
+    fn offer(&self, offer: SlotOffer, address: PeerAddress, job_master: Arc<dyn JobMasterGateway>) {
         let gateway = Arc::new(self.handle());
-        let (resource, address) = (self.resource, self.network.address().clone());
+        let resource = self.resource;
         let mailbox = self.mailbox.clone();
         let tries = self.config.slot_timeout.as_millis() / OFFER_RETRY.as_millis();
         self.runtimes.control.spawn(async move {
@@ -409,8 +472,8 @@ impl TaskExecutor {
     fn free_quietly(&mut self, allocation: AllocationId) -> Option<(SlotId, AllocationId)> {
         let (tasks, freed) = self.slots.free(allocation);
         for attempt in tasks {
-            if let Some(task) = self.tasks.get(&attempt) {
-                task.cancel();
+            if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                entry.host.cancel(attempt);
             }
         }
         freed
@@ -418,51 +481,39 @@ impl TaskExecutor {
 
     fn submit(
         &mut self,
-        deployment: TaskDeploymentDescriptor,
+        deployment: Box<TaskDeploymentDescriptor>,
         token: FencingToken,
-    ) -> RpcResult<()> {
+        reply: Reply<()>,
+    ) {
         let attempt = deployment.attempt;
-        if let Some(current) = self.tokens.get(&attempt.job)
-            && *current != token
-        {
-            return Err(RpcError::Fenced { got: token, current: *current });
-        }
-        if self.tasks.contains_key(&attempt) {
-            return Ok(());
-        }
-        let Some(program) = self.programs.get(attempt.job) else {
-            let job = attempt.job;
-            return Err(RpcError::NotFound(format!("the code of job {job} is not known here")));
+        let entry = self.jobs.get_mut(&attempt.job);
+        let refused = match &entry {
+            Some(entry) if entry.token != token => {
+                Some(RpcError::Fenced { got: token, current: entry.token })
+            }
+            _ => {
+                let added = self.slots.add_task(deployment.allocation, attempt).err();
+                added.map(|e| RpcError::Rejected(format!("cannot run task {attempt}: {e}")))
+            }
         };
-        self.slots
-            .add_task(deployment.allocation, attempt)
-            .map_err(|e| RpcError::Rejected(format!("cannot run task {attempt}: {e}")))?;
-        let services = TaskServices {
-            program,
-            network: self.network.clone(),
-            runtimes: self.runtimes.clone(),
-            clock: self.clock,
-            listener: Arc::new(self.reports.clone()),
-            metrics: metrics::job_group(&self.metrics, attempt.job, &deployment.job_name),
-            stores: self.stores.clone(),
-            local_state: self.local_state.as_ref().map(|local| {
-                let ExecutionAttemptId { job, vertex, subtask, .. } = attempt;
-                local.subtask(deployment.allocation, job, vertex, subtask)
-            }),
-        };
-        self.tasks.insert(attempt, spawn_task(deployment, services));
-        Ok(())
+        match (refused, entry) {
+            (None, Some(entry)) => entry.host.submit(deployment, reply),
+            (refused, _) => {
+                let unknown =
+                    || RpcError::NotFound(format!("job {} has no slot here", attempt.job));
+                // Who asked may have gone: nothing has happened.
+                let _ = reply.send(Err(refused.unwrap_or_else(unknown)));
+            }
+        }
     }
 
     fn shut_down(&mut self, done: oneshot::Sender<()>) {
-        // Without a farewell, as when a process has gone: the end of a task that is cancelled here
-        // would look like that of one that goes on elsewhere.
-        self.job_masters.lock().clear();
-        for task in self.tasks.values() {
-            task.cancel();
+        for (_, entry) in std::mem::take(&mut self.jobs) {
+            entry.host.abandon();
         }
-        self.network.shutdown();
+        self.hosts.shut_down();
         self.metrics.close();
+        // Who asked may not wait for it.
         let _ = done.send(());
     }
 }
@@ -575,6 +626,8 @@ impl TaskExecutorGateway for TaskExecutorHandle {
     async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
         // The registry may be shared with others of this process.
         let own = query.with("tm_id", self.resource);
-        Ok(self.metrics.registry().snapshot(&own))
+        let mut snapshot = self.metrics.registry().snapshot(&own);
+        snapshot.merge(self.hosts.query_metrics(own).await);
+        Ok(snapshot)
     }
 }

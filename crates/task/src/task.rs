@@ -11,7 +11,9 @@
 //! `catch_unwind`, and everything it owns is dropped with it.
 
 use std::{
+    collections::BTreeMap,
     panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{
@@ -104,6 +106,8 @@ pub struct TaskServices {
     pub stores: Arc<Stores>,
     /// Where copies of its state are kept on this TaskExecutor.
     pub local_state: Option<TaskLocalState>,
+    /// The distributed cache: where files are on this machine, by name.
+    pub cached_files: Arc<BTreeMap<String, PathBuf>>,
 }
 
 /// The outside's view of a task. Cloning is cheap.
@@ -465,6 +469,7 @@ fn build(
         accumulators: handle.accumulators.clone(),
         auto_watermark_interval_ms: deployment.config.auto_watermark_interval_ms,
         checkpoints: deployment.config.checkpoints.interval_ms.is_some(),
+        cached_files: services.cached_files.clone(),
         restored: None,
     };
     metrics::register_buffers(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::id::ParseIdError;
 
-/// SHA-256 of a blob's bytes. Prints, and is serialised, as 64 lower-case hexadecimal digits.
+/// SHA-256 of a blob's bytes. Prints, also in JSON, as 64 lower-case hexadecimal digits.
 ///
 /// Whoever has an id can check what he is given under it, so it does not matter whom he asked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,12 +46,19 @@ impl FromStr for BlobId {
 
 impl Serialize for BlobId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for BlobId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Ok(Self(Deserialize::deserialize(deserializer)?));
+        }
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use crate::option::options;
+use crate::{option::options, value::MemorySize};
 
 options! {
     /// Time between two heartbeats. Not set, the embedded cluster takes 1 s.
@@ -59,14 +59,38 @@ options! {
     Effective TASK_MANAGER_PROCESS_WORKING_DIR_BASE: Option<String> =
         "process.taskmanager.working-dir", else ["process.working-dir"];
 
-    /// Port of the server that hands out programs; a number, a list or a range.
+    /// Working directory of the JobManager.
+    Effective JOB_MANAGER_PROCESS_WORKING_DIR_BASE: Option<String> =
+        "process.jobmanager.working-dir", else ["process.working-dir"];
+
+    /// Directory of what the hosts of jobs write to standard output and standard error. Not set,
+    /// a part of the working directory of the process that has started them.
+    Effective LOG_DIR: Option<String> = "env.log.dir";
+
+    /// Full files that are kept of each output of a host.
+    Effective LOG_MAX: u32 = "env.log.max", default "10";
+
+    /// Port of the server that hands out programs. Blobs are read through the JobManager's port, so
+    /// none is needed.
     Planned BLOB_SERVER_PORT: String = "blob.server.port", default "0";
 
-    /// Directory of programs and other blobs.
-    Planned BLOB_STORAGE_DIRECTORY: Option<String> = "blob.storage.directory";
+    /// Directory of programs and other blobs; the JobManager finds those of an earlier process
+    /// there. Not set, a part of the working directory, which goes with the process.
+    Effective BLOB_STORAGE_DIRECTORY: Option<String> = "blob.storage.directory";
 
     /// Times that fetching a blob is tried again.
-    Planned BLOB_FETCH_RETRIES: u32 = "blob.fetch.retries", default "5";
+    Effective BLOB_FETCH_RETRIES: u32 = "blob.fetch.retries", default "5";
+
+    /// Largest program or other blob.
+    Effective BLOB_MAX_SIZE: MemorySize = "blob.max-size", default "2 gb";
+
+    /// Most bytes of all blobs of the JobManager. Beyond it, those that no job uses are deleted,
+    /// the oldest first; if that is not enough, uploads are refused.
+    Effective BLOB_STORAGE_MAX_SIZE: MemorySize = "blob.storage.max-size", default "20 gb";
+
+    /// Bytes of blobs on a TaskManager beyond which those that no host uses are deleted, the least
+    /// recently used first.
+    Effective BLOB_CACHE_MAX_SIZE: MemorySize = "blob.cache.max-size", default "10 gb";
 
     /// Scheme of paths that have none.
     Planned DEFAULT_FILESYSTEM_SCHEME: Option<String> = "fs.default-scheme";

@@ -31,14 +31,14 @@ options! {
         else ["taskmanager.data.port"];
 
     /// Name of a TaskManager among the processes of the cluster.
-    Planned TASK_MANAGER_RESOURCE_ID: Option<String> = "taskmanager.resource-id";
+    Effective TASK_MANAGER_RESOURCE_ID: Option<String> = "taskmanager.resource-id";
 
     /// A TaskManager that finds no ResourceManager for this long ends.
     Planned REGISTRATION_TIMEOUT: Duration = "taskmanager.registration.timeout",
         default "5 min", was ["taskmanager.maxRegistrationDuration"];
 
     /// A slot that no JobMaster accepts for this long is free again.
-    Planned SLOT_TIMEOUT: Duration = "taskmanager.slot.timeout", default "10 s",
+    Effective SLOT_TIMEOUT: Duration = "taskmanager.slot.timeout", default "10 s",
         else ["pekko.ask.timeout"];
 
     /// Time between two requests to a task that does not end though it is cancelled.

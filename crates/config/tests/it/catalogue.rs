@@ -110,6 +110,14 @@ fn the_options_that_change_something_are_known() {
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
+        process.jobmanager.working-dir
+        env.log.dir
+        env.log.max
+        blob.storage.directory
+        blob.fetch.retries
+        blob.max-size
+        blob.storage.max-size
+        blob.cache.max-size
         jobmanager.rpc.address
         jobmanager.rpc.port
         jobmanager.bind-host
@@ -157,6 +165,8 @@ fn the_options_that_change_something_are_known() {
         taskmanager.bind-host
         taskmanager.rpc.port
         taskmanager.rpc.bind-port
+        taskmanager.resource-id
+        taskmanager.slot.timeout
         taskmanager.memory.process.size
         taskmanager.memory.flink.size
         taskmanager.memory.network.fraction

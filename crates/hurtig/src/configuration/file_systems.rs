@@ -27,9 +27,8 @@ pub(super) fn options(configuration: &Configuration) -> Result<Vec<(String, Stri
     if let Some(secret) = configuration.get(&S3_SECRET_KEY)? {
         add("aws_secret_access_key", secret);
     }
-    if configuration.is_set(&S3_PATH_STYLE_ACCESS) {
-        let in_host = !configuration.get(&S3_PATH_STYLE_ACCESS)?;
-        add("aws_virtual_hosted_style_request", in_host.to_string());
+    if configuration.get(&S3_PATH_STYLE_ACCESS)? {
+        add("aws_virtual_hosted_style_request", "false".to_owned());
     }
     Ok(options)
 }

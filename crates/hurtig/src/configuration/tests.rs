@@ -78,37 +78,33 @@ fn elastic_jobs() {
             reactive: false,
             resource_wait_timeout_ms: Some(
             5000,
-            ),
             submission_stabilization_ms: 9000,
             cooldown_ms: 3000,
             executing_stabilization_ms: 4000,
             max_trigger_delay_ms: Some(
             6000,
-            ),
             max_checkpoint_failures: 7,
             min_parallelism_increase: 8,
             prefer_minimal_task_managers: false,
-            },
             ),
         "#]],
     );
     check(
         "scheduler-mode: reactive",
         expect![[r#"
-        adaptive: Some(
-        AdaptiveConfig {
-        reactive: true,
-        resource_wait_timeout_ms: None,
-        submission_stabilization_ms: 0,
-        cooldown_ms: 30000,
-        executing_stabilization_ms: 0,
-        max_trigger_delay_ms: None,
-        max_checkpoint_failures: 2,
-        min_parallelism_increase: 1,
-        prefer_minimal_task_managers: true,
-        },
-        ),
-    "#]],
+            adaptive: Some(
+            AdaptiveConfig {
+            reactive: true,
+            resource_wait_timeout_ms: None,
+            submission_stabilization_ms: 0,
+            cooldown_ms: 30000,
+            executing_stabilization_ms: 0,
+            max_trigger_delay_ms: None,
+            max_checkpoint_failures: 2,
+            min_parallelism_increase: 1,
+            prefer_minimal_task_managers: true,
+            ),
+        "#]],
     );
     check(
         "slot.idle.timeout: 7 s",

@@ -145,6 +145,7 @@ impl<Op: Operator> Harness<Op> {
             accumulators: SharedAccumulators::default(),
             auto_watermark_interval_ms: 200,
             checkpoints: false,
+            cached_files: Arc::default(),
             restored: restored.map(Arc::new),
         };
         operator.open(&context)?;

@@ -6,6 +6,7 @@ use hurtig_cluster_api::{
     CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
     JobStatus, PeerAddress, SlotOffer, TaskExecutorGateway, TaskStateUpdate,
 };
+use hurtig_graph::ProgramReference;
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
@@ -48,6 +49,8 @@ gateway! { JobMasterGateway, "JobMaster":
     ask checkpoint_stats() -> CheckpointStatsSnapshot;
     ask fail_slot(allocation: AllocationId, reason: String) -> ();
     ask disconnect_task_executor(resource: ResourceId, reason: String) -> ();
+    ask task_host_failed(resource: ResourceId, reason: String) -> ();
+    ask program() -> Option<ProgramReference>;
     ask notify_not_enough_slots(available: u32) -> ();
     ask resource_requirements() -> JobResourceRequirements;
     ask update_resource_requirements(requirements: JobResourceRequirements) -> ();
@@ -64,6 +67,7 @@ plain_arguments!(
     CheckpointException,
     CheckpointMetrics,
     PeerAddress,
+    ProgramReference,
     TaskStateSnapshot,
     TaskStateUpdate,
     Vec<SlotOffer>,

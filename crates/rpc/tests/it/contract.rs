@@ -50,5 +50,20 @@ contract!(
     JobMasterGateway,
     RecordingJobMaster,
     exercise_job_master,
-    18
+    20
 );
+contract!(
+    task_host_calls_survive_the_way,
+    TaskHostGateway,
+    RecordingTaskHost,
+    exercise_task_host,
+    9
+);
+contract!(
+    host_parent_calls_survive_the_way,
+    HostParentGateway,
+    RecordingHostParent,
+    exercise_host_parent,
+    5
+);
+contract!(log_source_calls_survive_the_way, LogSource, RecordingLogSource, exercise_log_source, 2);

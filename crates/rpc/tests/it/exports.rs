@@ -204,6 +204,8 @@ handle! {
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(AllocationId, String) -> ();
     disconnect_task_executor(ResourceId, String) -> ();
+    task_host_failed(ResourceId, String) -> ();
+    program() -> Option<hurtig_graph::ProgramReference>;
     notify_not_enough_slots(u32) -> ();
     resource_requirements() -> hurtig_cluster_api::JobResourceRequirements;
     update_resource_requirements(hurtig_cluster_api::JobResourceRequirements) -> ();

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use hurtig_cluster_api::*;
-use hurtig_graph::JobGraph;
+use hurtig_graph::{JobGraph, ProgramReference};
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
 use hurtig_types::*;
 use tokio::sync::Semaphore;
@@ -90,6 +90,17 @@ impl Sample for Arc<dyn TaskExecutorGateway> {
     async fn describe(&self) -> String {
         let answer = self.heartbeat_from_job_master(JobId(1), vec![AllocationId(2)]).await;
         format!("a TaskExecutor that answers {answer:?}")
+    }
+}
+
+#[async_trait]
+impl Sample for Arc<dyn TaskHostGateway> {
+    fn sample() -> Self {
+        Arc::new(RecordingTaskHost::new(Log::default()))
+    }
+
+    async fn describe(&self) -> String {
+        format!("a task host that answers {:?}", self.io_metrics().await)
     }
 }
 
@@ -249,6 +260,8 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
     checkpoint_stats() -> CheckpointStatsSnapshot;
     fail_slot(allocation: AllocationId, reason: String) -> ();
     disconnect_task_executor(resource: ResourceId, reason: String) -> ();
+    task_host_failed(resource: ResourceId, reason: String) -> ();
+    program() -> Option<ProgramReference>;
     notify_not_enough_slots(available: u32) -> ();
     resource_requirements() -> JobResourceRequirements;
     update_resource_requirements(requirements: JobResourceRequirements) -> ();
@@ -259,4 +272,33 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
     query_metrics(query: MetricsQuery) -> MetricsSnapshot;
     result() -> JobResult;
     coordination_request(operator: OperatorId, request: Vec<u8>) -> Vec<u8>;
+}
+
+recorder! { RecordingTaskHost, TaskHostGateway, exercise_task_host:
+    set_job_master(gateway: Arc<dyn JobMasterGateway> as gateway) -> ();
+    submit_task(deployment: TaskDeploymentDescriptor) -> ();
+    cancel_task(attempt: ExecutionAttemptId) -> ();
+    send_operator_event(attempt: ExecutionAttemptId, operator: OperatorId, event: Vec<u8>) -> ();
+    notify_checkpoint(attempt: ExecutionAttemptId, news: CheckpointNews) -> ();
+    release_slot(allocation: AllocationId) -> ();
+    io_metrics() -> Vec<(ExecutionAttemptId, TaskIoMetrics)>;
+    query_metrics(query: MetricsQuery) -> MetricsSnapshot;
+    shut_down() -> ();
+}
+
+recorder! { RecordingHostParent, HostParentGateway, exercise_host_parent:
+    task_host_ready(
+        host: HostId,
+        data_address: PeerAddress,
+        gateway: Arc<dyn TaskHostGateway> as gateway,
+    ) -> ();
+    task_ended(host: HostId, attempt: ExecutionAttemptId) -> ();
+    job_master_lost(host: HostId, reason: String) -> ();
+    job_master_ready(host: HostId, gateway: Arc<dyn JobMasterGateway> as gateway) -> ();
+    host_failed(host: HostId, reason: String) -> ();
+}
+
+recorder! { RecordingLogSource, LogSource, exercise_log_source:
+    list_logs() -> Vec<LogFile>;
+    read_log(name: String, offset: u64, length: u32) -> Vec<u8>;
 }

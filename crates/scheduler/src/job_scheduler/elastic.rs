@@ -21,12 +21,14 @@ impl JobScheduler {
         self.wait_for_resources(now_ms, commands);
     }
 
-    /// Whether the job may take its next steps at all.
+    /// Whether the job may take its next steps at all. One that runs keeps its parallelism while
+    /// it is being stopped with a savepoint.
     fn is_elastic_now(&self) -> bool {
+        let state = self.elastic.as_ref().map(|elastic| elastic.state());
         let status = self.status;
+        let held = self.hold_parallelism || self.stopping.is_some();
         matches!(status, JobStatus::Created | JobStatus::Running | JobStatus::Restarting)
-            && !self.hold_parallelism
-            && self.stopping.is_none()
+            && !(held && state == Some(ElasticState::Executing))
     }
 
     fn wait_for_resources(&mut self, now_ms: i64, commands: &mut Vec<Command>) {

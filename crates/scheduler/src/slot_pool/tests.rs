@@ -1,3 +1,5 @@
+//! The slot pool as scripts, and under random events.
+
 use hurtig_cluster_api::SlotId;
 use hurtig_graph::{JobConfig, JobVertex};
 use hurtig_types::{JobId, JobVertexId};

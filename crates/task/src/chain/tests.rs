@@ -82,6 +82,7 @@ fn context(operator: &ChainedOperator) -> OperatorContext {
         accumulators: SharedAccumulators::default(),
         auto_watermark_interval_ms: 200,
         checkpoints: false,
+        cached_files: Arc::default(),
         restored: None,
     }
 }

@@ -138,6 +138,7 @@ where
             accumulators: SharedAccumulators::default(),
             auto_watermark_interval_ms: 200,
             checkpoints: self.checkpoints,
+            cached_files: Arc::default(),
             restored: None,
         }
     }

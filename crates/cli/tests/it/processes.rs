@@ -1,0 +1,8 @@
+//! Clusters of real processes: a JobManager in the test's process, TaskManagers and hosts in their
+//! own.
+
+mod cluster;
+mod failures;
+mod jobs;
+mod programs;
+mod remote;

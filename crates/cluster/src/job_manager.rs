@@ -1,0 +1,204 @@
+//! The JobManager's process.
+
+use std::{path::Path, sync::Arc};
+
+use hurtig_blob::{BlobStore, BlobStoreOptions};
+use hurtig_cluster_api::{
+    BlobService, BlobSource, DispatcherGateway, HostParentGateway, LogSource, NOT_FENCED,
+    ProgramRunner, ResourceManagerGateway,
+};
+use hurtig_config::{
+    Configuration,
+    catalogue::cluster::{
+        BLOB_MAX_SIZE, BLOB_STORAGE_DIRECTORY, BLOB_STORAGE_MAX_SIZE, HEARTBEAT_INTERVAL,
+        HEARTBEAT_TIMEOUT,
+    },
+};
+use hurtig_dispatcher::Dispatcher;
+use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::MetricRegistry;
+use hurtig_metrics_reporters::{MetricsService, MetricsSettings, process};
+use hurtig_process_host::{ProcessSupervisor, random_bits};
+use hurtig_resource_manager::{
+    ResourceManager, ResourceManagerConfig, SlotManagerConfig, StandaloneDriver,
+};
+use hurtig_rpc::{
+    BLOB_SERVER, DISPATCHER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig,
+    RpcServer,
+};
+use hurtig_types::ResourceId;
+
+use crate::{
+    directories::WorkingDirectory,
+    host_calls::HostCalls,
+    host_start::HostStarter,
+    job_masters::{JobMasterOptions, ProcessJobMasters},
+    logs::LogDirectory,
+    processes::{HOST_LAUNCHER, ProcessError},
+    programs::ClusterPrograms,
+};
+
+/// Uploads that may be under way at once.
+const UPLOADS: usize = 16;
+
+/// A running JobManager. Dropping it ends the hosts of jobs and the server, and removes the working
+/// directory.
+pub struct JobManagerProcess {
+    dispatcher: Arc<dyn DispatcherGateway>,
+    resource_manager: Arc<dyn ResourceManagerGateway>,
+    programs: Arc<dyn ProgramRunner>,
+    blobs: BlobStore,
+    logs: LogDirectory,
+    endpoint: String,
+    _reporters: MetricsService,
+    _exports: Vec<Export>,
+    _server: RpcServer,
+    _directory: WorkingDirectory,
+}
+
+impl JobManagerProcess {
+    /// Starts the roles. `launcher` is the program that hosts are started by, the one that
+    /// understands [`HOST_LAUNCHER`].
+    ///
+    /// # Errors
+    /// If the configuration is wrong, or a port or directory cannot be had.
+    pub async fn start(
+        configuration: &Configuration,
+        launcher: &Path,
+        runtimes: &Runtimes,
+        clock: Clock,
+    ) -> Result<Self, ProcessError> {
+        let random = || random_bits().map_err(ProcessError::Random);
+        let resource = ResourceId(random()?);
+        let directory = WorkingDirectory::of_job_manager(configuration, resource)?;
+        let directory = directory.map_err(ProcessError::Directory)?;
+        let config = RpcConfig::job_manager(configuration, random()?)?;
+        let (bind_host, host_name) = (config.bind_host.clone(), config.host.clone());
+        let server = RpcServer::start(config, runtimes, clock).await?;
+        let service = server.service().clone();
+
+        let blobs = BlobStoreOptions {
+            directory: match configuration.get(&BLOB_STORAGE_DIRECTORY)? {
+                Some(directory) => directory.into(),
+                None => directory.path().join("blobs"),
+            },
+            max_blob_bytes: configuration.get(&BLOB_MAX_SIZE)?.bytes(),
+            max_total_bytes: configuration.get(&BLOB_STORAGE_MAX_SIZE)?.bytes(),
+            max_uploads: UPLOADS,
+        };
+        let blobs = BlobStore::open(blobs, move || clock.now_ms());
+        let blobs = blobs.map_err(ProcessError::Directory)?;
+
+        let heartbeat_interval = configuration.get(&HEARTBEAT_INTERVAL)?;
+        let heartbeat_timeout = configuration.get(&HEARTBEAT_TIMEOUT)?;
+        let seed = random()? as u64;
+        let metrics = MetricsSettings::from_configuration(configuration)?;
+        let registry = MetricRegistry::new(metrics.options, move || clock.monotonic());
+        let reporters = MetricsService::start(
+            &registry,
+            Arc::new(registry.clone()),
+            &metrics.reporters,
+            &runtimes.control,
+            Arc::new(move || clock.now_ms() / 1000),
+        );
+        let reporters = reporters.await?;
+        let group = registry.job_manager(host_name.as_deref().unwrap_or("localhost"));
+        process::register(&group);
+        let resource_manager = ResourceManager::start_with(
+            ResourceManagerConfig {
+                seed,
+                heartbeat_interval,
+                heartbeat_timeout,
+                slots: SlotManagerConfig::from_configuration(configuration)?,
+            },
+            Arc::new(StandaloneDriver),
+            runtimes,
+            clock,
+        );
+        resource_manager.register_metrics(&group);
+        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(resource_manager);
+        let mut exports = Vec::new();
+        let exported = service.export_as(RESOURCE_MANAGER, resource_manager.clone(), NOT_FENCED)?;
+        let resource_manager_address = exported.address();
+        exports.push(exported);
+
+        let launch = (launcher.to_owned(), vec![HOST_LAUNCHER.into()]);
+        let supervisor = ProcessSupervisor::start(Some(launch), runtimes.control.clone());
+        let supervisor = supervisor.map_err(ProcessError::Threads)?;
+        let calls = HostCalls::default();
+        let parent: Arc<dyn HostParentGateway> = Arc::new(calls.clone());
+        let parent = service.export_as(HOST_PARENT, parent, NOT_FENCED)?;
+        let logs = directory.logs(configuration)?;
+        let starter = HostStarter::new(
+            supervisor,
+            directory.path(),
+            logs.clone(),
+            calls,
+            parent.address(),
+            configuration,
+        )?;
+        exports.push(parent);
+        let options = JobMasterOptions {
+            resource_manager: resource_manager_address,
+            bind_host,
+            host_name,
+            heartbeat_interval,
+            seed,
+        };
+        let launcher =
+            ProcessJobMasters::new(starter.clone(), blobs.clone(), options, runtimes.clone());
+        let dispatcher = Dispatcher::start(Arc::new(launcher), resource_manager.clone(), runtimes);
+        let dispatcher: Arc<dyn DispatcherGateway> = Arc::new(dispatcher.with_metrics(group));
+        exports.push(service.export_as(DISPATCHER, dispatcher.clone(), NOT_FENCED)?);
+        let source: Arc<dyn BlobSource> = Arc::new(blobs.clone());
+        exports.push(service.export_as(BLOB_SERVER, source, NOT_FENCED)?);
+        let logs = LogDirectory(logs);
+        let log_source: Arc<dyn LogSource> = Arc::new(logs.clone());
+        exports.push(service.export_as(LOG_SERVER, log_source, NOT_FENCED)?);
+        let programs = ClusterPrograms::new(blobs.clone(), starter, dispatcher.clone());
+        let endpoint = service.endpoint().to_owned();
+        tracing::info!(endpoint, "the JobManager is there");
+        Ok(Self {
+            dispatcher,
+            resource_manager,
+            programs: Arc::new(programs),
+            blobs,
+            logs,
+            endpoint,
+            _reporters: reporters,
+            _exports: exports,
+            _server: server,
+            _directory: directory,
+        })
+    }
+
+    /// `host:port` by which other processes reach it.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The Dispatcher.
+    pub fn dispatcher(&self) -> Arc<dyn DispatcherGateway> {
+        self.dispatcher.clone()
+    }
+
+    /// The ResourceManager.
+    pub fn resource_manager(&self) -> Arc<dyn ResourceManagerGateway> {
+        self.resource_manager.clone()
+    }
+
+    /// Makes jobs of uploaded programs.
+    pub fn programs(&self) -> Arc<dyn ProgramRunner> {
+        self.programs.clone()
+    }
+
+    /// Uploaded programs.
+    pub fn blobs(&self) -> Arc<dyn BlobService> {
+        Arc::new(self.blobs.clone())
+    }
+
+    /// What the hosts that it has started have written.
+    pub fn logs(&self) -> Arc<dyn LogSource> {
+        Arc::new(self.logs.clone())
+    }
+}

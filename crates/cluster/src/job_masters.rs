@@ -1,0 +1,155 @@
+//! JobMasters in processes of their own.
+//!
+//! 1. The binary and the files that the job refers to are kept until it has ended.
+//! 2. Its JobMaster host is started, builds its graph and calls back with the JobMaster's gateway.
+//! 3. When the JobMaster has a result, what clients may ask later is fetched, and the host told to
+//!    end. From then on this process answers for the job.
+//! 4. If the host ends without a result, the gateway's calls say so: the job is for the Dispatcher
+//!    to launch again.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hurtig_blob::BlobStore;
+use hurtig_cluster_api::{
+    FencingToken, GatewayAddress, Identity, JobMasterGateway, JobMasterLauncher, Peer, RpcError,
+    RpcResult,
+};
+use hurtig_env::Runtimes;
+use hurtig_graph::JobGraph;
+use hurtig_job_host::{HostRole, JobMasterRole};
+use hurtig_types::JobId;
+use parking_lot::Mutex;
+
+use crate::{
+    host_calls::HostCall,
+    host_start::{HostStarter, START_TIMEOUT, describe, new_host_id},
+};
+
+mod hosted;
+
+use hosted::HostedJobMaster;
+
+/// What JobMaster hosts are started with.
+pub(crate) struct JobMasterOptions {
+    pub(crate) resource_manager: GatewayAddress,
+    pub(crate) bind_host: String,
+    pub(crate) host_name: Option<String>,
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) seed: u64,
+}
+
+/// Starts JobMasters as processes.
+pub(crate) struct ProcessJobMasters {
+    pub(crate) starter: HostStarter,
+    pub(crate) blobs: BlobStore,
+    pub(crate) options: JobMasterOptions,
+    pub(crate) runtimes: Runtimes,
+    launched: AtomicU64,
+    /// The latest of each job that has not been retired.
+    running: Mutex<BTreeMap<JobId, Arc<HostedJobMaster>>>,
+}
+
+impl ProcessJobMasters {
+    pub(crate) fn new(
+        starter: HostStarter,
+        blobs: BlobStore,
+        options: JobMasterOptions,
+        runtimes: Runtimes,
+    ) -> Self {
+        let launched = AtomicU64::new(0);
+        Self { starter, blobs, options, runtimes, launched, running: Mutex::default() }
+    }
+
+    async fn start(&self, graph: JobGraph) -> Result<Arc<HostedJobMaster>, RpcError> {
+        let job = graph.job_id;
+        let rejected = |reason: String| RpcError::Rejected(reason);
+        let Some(program) = graph.config.program.clone() else {
+            return Err(rejected(format!("job {job} has no program that could be started")));
+        };
+        let files = program.files.values().filter_map(|file| file.blob);
+        let kept = self.blobs.reference(job, files.chain([program.binary]));
+        kept.map_err(|error| RpcError::NotFound(error.to_string()))?;
+        let binary = self.blobs.path(program.binary);
+        let binary = binary.map_err(|error| RpcError::NotFound(error.to_string()))?;
+        let number = self.launched.fetch_add(1, Relaxed) + 1;
+        let host = new_host_id().map_err(rejected)?;
+        let mut line = self.starter.calls().listen(host);
+        let options = &self.options;
+        let role = JobMasterRole {
+            host,
+            parent: self.starter.parent().clone(),
+            graph,
+            token: FencingToken(number),
+            seed: options.seed.wrapping_add(number),
+            resource_manager: options.resource_manager.clone(),
+            bind_host: options.bind_host.clone(),
+            host_name: options.host_name.clone(),
+            heartbeat_interval: options.heartbeat_interval,
+        };
+        let directory = self.starter.directory(&format!("jobmaster-{job}"));
+        let directory =
+            directory.map_err(|error| rejected(format!("no directory for a host: {error}")))?;
+        let role = HostRole::JobMaster(Box::new(role));
+        let (arguments, client) = (&program.arguments, &program.configuration);
+        let host = self.starter.start(&binary, arguments, client, role, directory).await;
+        let host = host.map_err(rejected)?;
+        let ready = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    said = line.said.recv() => match said {
+                        Some(HostCall::JobMasterReady(gateway)) => return Ok(gateway),
+                        Some(HostCall::Failed(reason)) => return Err(reason),
+                        Some(_) => {}
+                        None => return Err("nobody listens to it".to_owned()),
+                    },
+                    exit = host.process.exited() => return Err(describe(&exit)),
+                }
+            }
+        };
+        let ready = tokio::time::timeout(START_TIMEOUT, ready).await;
+        let late = |_| format!("it did not get ready within {} s", START_TIMEOUT.as_secs());
+        let gateway = ready.map_err(late).and_then(|ready| ready).map_err(|reason| {
+            rejected(format!("the JobMaster of job {job} cannot be started: {reason}"))
+        })?;
+        Ok(HostedJobMaster::new(gateway, host, &self.runtimes))
+    }
+}
+
+#[async_trait]
+impl JobMasterLauncher for ProcessJobMasters {
+    async fn launch(&self, graph: JobGraph) -> RpcResult<Arc<dyn JobMasterGateway>> {
+        let job = graph.job_id;
+        match self.start(graph).await {
+            Ok(hosted) => {
+                self.running.lock().insert(job, hosted.clone());
+                Ok(hosted)
+            }
+            Err(error) => {
+                self.blobs.release(job);
+                Err(error)
+            }
+        }
+    }
+
+    async fn retire(&self, job: JobId) {
+        let hosted = self.running.lock().remove(&job);
+        if let Some(hosted) = hosted {
+            hosted.until_ended().await;
+        }
+        self.blobs.release(job);
+    }
+}
+
+/// Identity of what is reached through this process alone.
+fn peer(gone: impl Future<Output = ()> + Send + 'static) -> Peer {
+    Peer::new(Identity::Unknown, gone)
+}

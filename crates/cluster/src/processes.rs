@@ -1,0 +1,248 @@
+//! What the commands of the processes do: start, wait for a signal, end in order.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hurtig_cluster_api::RpcError;
+use hurtig_config::{ConfigError, ConfigErrors, Configuration};
+use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
+use hurtig_metrics_reporters::{ReporterError, SettingsError};
+use hurtig_process_host::{OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
+use hurtig_rest::RestServerError;
+use hurtig_rpc::RpcServerError;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{JobManagerProcess, TaskManagerProcess, rest::Rest};
+
+/// The argument that makes a program a launcher of hosts: what follows it goes to
+/// [`hurtig_process_host::exec_as_child`].
+pub const HOST_LAUNCHER: &str = "__launch-host";
+
+/// How long a TaskManager may take to leave.
+const LEAVE_GRACE: Duration = Duration::from_secs(20);
+
+/// Why a process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// A key or value is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Keys or values are wrong.
+    #[error(transparent)]
+    Configuration(#[from] ConfigErrors),
+    /// TLS is asked for, and cannot be had; or an address is malformed.
+    #[error(transparent)]
+    Tls(#[from] hurtig_tls::TlsError),
+    /// Settings of metrics are wrong.
+    #[error(transparent)]
+    Metrics(#[from] SettingsError),
+    /// A reporter of metrics cannot start.
+    #[error(transparent)]
+    Reporter(#[from] ReporterError),
+    /// The port cannot be had.
+    #[error(transparent)]
+    Server(#[from] RpcServerError),
+    /// The REST server cannot start.
+    #[error(transparent)]
+    Rest(#[from] RestServerError),
+    /// A gateway cannot be offered or found.
+    #[error(transparent)]
+    Gateway(#[from] RpcError),
+    /// A directory cannot be used.
+    #[error("cannot use a directory for files")]
+    Directory(#[source] io::Error),
+    /// No threads.
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
+    /// No randomness.
+    #[error("the system gives no random numbers")]
+    Random(#[source] io::Error),
+    /// Signals cannot be caught.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+    /// A process that is needed did not start.
+    #[error("cannot start a TaskManager")]
+    Child(#[source] hurtig_process_host::SpawnError),
+}
+
+/// What a process was told to end by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT: the terminal's interrupt.
+    Interrupt,
+    /// A client's `DELETE /cluster`.
+    Request,
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+            Self::Request => "a client's request",
+        })
+    }
+}
+
+/// Waits for a signal to end. The next one ends the process at once.
+///
+/// # Errors
+/// If signals cannot be caught.
+pub async fn until_stopped() -> Result<Stop, ProcessError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signals)?;
+    let stop = tokio::select! {
+        biased;
+        _ = terminate.recv() => Stop::Terminate,
+        _ = interrupt.recv() => Stop::Interrupt,
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
+
+/// Waits for a signal to end, or for a client's request.
+async fn until_ended(rest: &Rest) -> Result<Stop, ProcessError> {
+    tokio::select! {
+        stop = until_stopped() => stop,
+        () = rest.until_shutdown() => Ok(Stop::Request),
+    }
+}
+
+/// Runs what a process does on threads of its own. It runs no tasks, so one of each kind suffices.
+fn on_runtimes<T>(
+    main: impl AsyncFnOnce(Runtimes) -> Result<T, ProcessError>,
+) -> Result<T, ProcessError> {
+    let owned = OwnedRuntimes::start(Some(1)).map_err(ProcessError::Threads)?;
+    let runtimes = owned.handles();
+    runtimes.control.clone().block_on(main(runtimes))
+}
+
+/// `hurtig jobmanager`: runs until a signal comes, or a client ends the cluster. `started` is called
+/// with the endpoint, and the address of the REST server.
+///
+/// Without high availability its end is the end of its JobMasters, as in Flink. TaskManagers cancel
+/// what they ran for them, and wait for the next JobManager.
+///
+/// # Errors
+/// If it cannot start.
+pub fn run_job_manager(
+    configuration: &Configuration,
+    launcher: &Path,
+    started: impl FnOnce(&str, &str),
+) -> Result<(), ProcessError> {
+    on_runtimes(async |runtimes| {
+        let clock = Clock::system();
+        let process = JobManagerProcess::start(configuration, launcher, &runtimes, clock).await?;
+        let rest = Rest::start(&process, configuration, &runtimes, clock).await?;
+        started(process.endpoint(), &rest.address());
+        let stop = until_ended(&rest).await?;
+        tracing::info!(%stop, "the JobManager ends");
+        Ok(())
+    })
+}
+
+/// `hurtig taskmanager`: runs until a signal comes. `started` is called with the endpoint.
+///
+/// # Errors
+/// If it cannot start.
+pub fn run_task_manager(
+    configuration: &Configuration,
+    launcher: &Path,
+    started: impl FnOnce(&str),
+) -> Result<(), ProcessError> {
+    on_runtimes(async |runtimes| {
+        let process =
+            TaskManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
+        started(process.endpoint());
+        let stop = until_stopped().await?;
+        tracing::info!(%stop, "the TaskManager leaves");
+        process.leave(&format!("the TaskManager was told to end ({stop})")).await;
+        Ok(())
+    })
+}
+
+/// `hurtig cluster`: a JobManager in this process, TaskManagers as its children, on this machine.
+/// `started` is called with the JobManager's endpoint, and the address of the REST server.
+///
+/// # Errors
+/// If it cannot start.
+pub fn run_local_cluster(
+    configuration: &Configuration,
+    launcher: &Path,
+    task_managers: u32,
+    logs: Option<PathBuf>,
+    started: impl FnOnce(&str, &str),
+) -> Result<(), ProcessError> {
+    on_runtimes(async |runtimes| {
+        let clock = Clock::system();
+        let process = JobManagerProcess::start(configuration, launcher, &runtimes, clock).await?;
+        let rest = Rest::start(&process, configuration, &runtimes, clock).await?;
+        let launch = (launcher.to_owned(), vec![HOST_LAUNCHER.into()]);
+        let supervisor = ProcessSupervisor::start(Some(launch), runtimes.control.clone());
+        let supervisor = supervisor.map_err(ProcessError::Threads)?;
+        let random = random_bits().map_err(ProcessError::Random)?;
+        let logs =
+            logs.unwrap_or_else(|| std::env::temp_dir().join(format!("hurtig-cluster-{random:x}")));
+        let mut children = Vec::new();
+        for number in 0..task_managers {
+            let child = task_manager(configuration, launcher, process.endpoint(), &logs, number);
+            let child = supervisor.spawn(child).await.map_err(ProcessError::Child)?;
+            let exited = child.exited();
+            runtimes.control.spawn(async move {
+                let exit = exited.await;
+                let (reason, words) = (exit.reason, exit.last_words);
+                tracing::error!(number, %reason, words, "a TaskManager has ended");
+            });
+            children.push(child);
+        }
+        started(process.endpoint(), &rest.address());
+        let stop = until_ended(&rest).await?;
+        tracing::info!(%stop, "the cluster ends");
+        children.iter().for_each(|child| child.terminate(LEAVE_GRACE));
+        for child in &children {
+            child.exited().await;
+        }
+        Ok(())
+    })
+}
+
+/// A TaskManager as a child process, with this process's configuration.
+fn task_manager(
+    configuration: &Configuration,
+    launcher: &Path,
+    job_manager: &str,
+    logs: &Path,
+    number: u32,
+) -> ProcessSpec {
+    let (host, port) = job_manager.rsplit_once(':').unwrap_or((job_manager, "6123"));
+    let mut settings = configuration.without_secrets();
+    settings.insert("jobmanager.rpc.address".to_owned(), host.to_owned());
+    settings.insert("jobmanager.rpc.port".to_owned(), port.to_owned());
+    let properties = settings.iter().flat_map(|(key, value)| {
+        ["-D".to_owned().into(), std::ffi::OsString::from(format!("{key}={value}"))]
+    });
+    ProcessSpec {
+        program: launcher.to_owned(),
+        arguments: std::iter::once("taskmanager".into()).chain(properties).collect(),
+        environment: vec![("HURTIG_CONF_DIR".into(), None)],
+        directory: std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir()),
+        output: OutputOptions {
+            directory: logs.to_owned(),
+            name: format!("taskmanager-{number}"),
+            file_bytes: 10 << 20,
+            full_files: 10,
+        },
+    }
+}

@@ -1,0 +1,216 @@
+//! The TaskManager's process.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hurtig_blob::{BlobCache, BlobCacheOptions};
+use hurtig_cluster_api::{
+    BlobSource, HostParentGateway, LogSource, NOT_FENCED, PeerAddress, ResourceManagerGateway,
+    TaskExecutorGateway,
+};
+use hurtig_config::{
+    Configuration,
+    catalogue::{
+        cluster::{
+            BLOB_CACHE_MAX_SIZE, BLOB_FETCH_RETRIES, BLOB_MAX_SIZE, HEARTBEAT_INTERVAL,
+            HEARTBEAT_TIMEOUT,
+        },
+        job_manager,
+        task_manager::{NUM_TASK_SLOTS, SLOT_TIMEOUT, TASK_MANAGER_RESOURCE_ID},
+    },
+};
+use hurtig_env::{Clock, Runtimes};
+use hurtig_metrics::{MetricRegistry, MetricsQuery, MetricsSnapshot};
+use hurtig_metrics_reporters::{MetricsService, MetricsSettings, MetricsSource, process};
+use hurtig_process_host::{ProcessSupervisor, random_bits};
+use hurtig_rpc::{
+    BLOB_SERVER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig, RpcServer,
+};
+use hurtig_task_executor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
+use hurtig_types::ResourceId;
+
+use crate::{
+    directories::WorkingDirectory,
+    host_calls::HostCalls,
+    host_start::HostStarter,
+    logs::LogDirectory,
+    processes::{HOST_LAUNCHER, ProcessError},
+    task_hosts::{ProcessTaskHosts, TaskHostOptions},
+};
+
+/// How long the ResourceManager is waited for when this process leaves.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A running TaskManager. Dropping it ends the hosts and the server, and removes the working
+/// directory.
+pub struct TaskManagerProcess {
+    resource: ResourceId,
+    executor: TaskExecutorHandle,
+    resource_manager: Arc<dyn ResourceManagerGateway>,
+    endpoint: String,
+    supervisor: ProcessSupervisor,
+    _reporters: MetricsService,
+    _exports: Vec<Export>,
+    _server: RpcServer,
+    _directory: WorkingDirectory,
+}
+
+/// The JobManager's endpoint.
+fn job_manager_endpoint(configuration: &Configuration) -> Result<String, ProcessError> {
+    let host = configuration.get(&job_manager::ADDRESS)?;
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let port = configuration.get(&job_manager::RPC_PORT)?;
+    // An address of IPv6 stands in brackets where a port follows.
+    Ok(match host.contains(':') && !host.starts_with('[') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    })
+}
+
+impl TaskManagerProcess {
+    /// Starts the TaskExecutor, which registers as soon as there is a ResourceManager. `launcher`
+    /// is the program that hosts are started by, the one that understands [`HOST_LAUNCHER`].
+    ///
+    /// # Errors
+    /// If the configuration is wrong, or a port or directory cannot be had.
+    pub async fn start(
+        configuration: &Configuration,
+        launcher: &Path,
+        runtimes: &Runtimes,
+        clock: Clock,
+    ) -> Result<Self, ProcessError> {
+        let random = || random_bits().map_err(ProcessError::Random);
+        let resource = match configuration.get(&TASK_MANAGER_RESOURCE_ID)? {
+            // A name of the user's: one process of that name at a time.
+            Some(name) => ResourceId::from_bytes_hash(name.as_bytes()),
+            None => ResourceId(random()?),
+        };
+        let directory = WorkingDirectory::of_task_manager(configuration, resource)?;
+        let directory = directory.map_err(ProcessError::Directory)?;
+        let config = RpcConfig::task_manager(configuration, random()?)?;
+        let (bind_host, host_name) = (config.bind_host.clone(), config.host.clone());
+        let server = RpcServer::start(config, runtimes, clock).await?;
+        let service = server.service().clone();
+        let job_manager = job_manager_endpoint(configuration)?;
+        let resource_manager: Arc<dyn ResourceManagerGateway> =
+            service.connect_to(&job_manager, RESOURCE_MANAGER, NOT_FENCED)?;
+        let blobs: Arc<dyn BlobSource> =
+            service.connect_to(&job_manager, BLOB_SERVER, NOT_FENCED)?;
+        let cache = BlobCache::open(BlobCacheOptions {
+            directory: directory.path().join("blobs"),
+            max_bytes: configuration.get(&BLOB_CACHE_MAX_SIZE)?.bytes(),
+            max_blob_bytes: configuration.get(&BLOB_MAX_SIZE)?.bytes(),
+            retries: configuration.get(&BLOB_FETCH_RETRIES)?,
+        });
+        let cache = cache.map_err(ProcessError::Directory)?;
+
+        let launch = (launcher.to_owned(), vec![HOST_LAUNCHER.into()]);
+        let supervisor = ProcessSupervisor::start(Some(launch), runtimes.control.clone());
+        let supervisor = supervisor.map_err(ProcessError::Threads)?;
+        let calls = HostCalls::default();
+        let parent: Arc<dyn HostParentGateway> = Arc::new(calls.clone());
+        let parent = service.export_as(HOST_PARENT, parent, NOT_FENCED)?;
+        let logs = directory.logs(configuration)?;
+        let starter = HostStarter::new(
+            supervisor.clone(),
+            directory.path(),
+            logs.clone(),
+            calls,
+            parent.address(),
+            configuration,
+        )?;
+        let log_source: Arc<dyn LogSource> = Arc::new(LogDirectory(logs));
+        let exports = vec![parent, service.export_as(LOG_SERVER, log_source, NOT_FENCED)?];
+
+        let heartbeat_interval = configuration.get(&HEARTBEAT_INTERVAL)?;
+        let endpoint = service.endpoint().to_owned();
+        let hosts = ProcessTaskHosts {
+            starter,
+            cache,
+            blobs,
+            options: Arc::new(TaskHostOptions {
+                resource,
+                bind_host,
+                host_name,
+                readings: heartbeat_interval,
+            }),
+            runtimes: runtimes.clone(),
+            ready: Default::default(),
+        };
+        let metrics = MetricsSettings::from_configuration(configuration)?;
+        let registry = MetricRegistry::new(metrics.options, move || clock.monotonic());
+        let host = endpoint.rsplit_once(':').map_or("localhost", |(host, _)| host);
+        let group = registry.task_manager(host, &resource.to_string());
+        process::register(&group);
+        let executor = TaskExecutor::start_with(
+            TaskExecutorConfig {
+                slots: configuration.get(&NUM_TASK_SLOTS)?.get(),
+                slot_timeout: configuration.get(&SLOT_TIMEOUT)?,
+                heartbeat_interval,
+                heartbeat_timeout: configuration.get(&HEARTBEAT_TIMEOUT)?,
+            },
+            resource_manager.clone(),
+            // Hosts have data planes of their own.
+            PeerAddress { resource, address: endpoint.clone() },
+            group,
+            runtimes,
+            clock,
+            |_| Arc::new(hosts),
+        );
+        let reporters = MetricsService::start(
+            &registry,
+            Arc::new(OfExecutor(executor.clone())),
+            &metrics.reporters,
+            &runtimes.control,
+            Arc::new(move || clock.now_ms() / 1000),
+        );
+        let reporters = reporters.await?;
+        tracing::info!(%resource, endpoint, job_manager, "the TaskManager is there");
+        Ok(Self {
+            resource,
+            executor,
+            resource_manager,
+            endpoint,
+            supervisor,
+            _reporters: reporters,
+            _exports: exports,
+            _server: server,
+            _directory: directory,
+        })
+    }
+
+    /// Its id.
+    pub fn resource(&self) -> ResourceId {
+        self.resource
+    }
+
+    /// `host:port` by which other processes reach it.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Leaves the cluster: the ResourceManager is told, and tells JobMasters, which restart what
+    /// ran here elsewhere at once, as with Flink's TaskManagers. Then hosts end.
+    pub async fn leave(self, reason: &str) {
+        let told = self.resource_manager.disconnect_task_executor(self.resource, reason.to_owned());
+        match tokio::time::timeout(FAREWELL, told).await {
+            Ok(Ok(())) => {}
+            // It will find out.
+            Ok(Err(error)) => tracing::info!(%error, "the ResourceManager was not told"),
+            Err(_) => tracing::info!("the ResourceManager was not told in time"),
+        }
+        self.executor.shutdown().await;
+        self.supervisor.until_idle().await;
+    }
+}
+
+/// The metrics of a TaskManager and of its hosts.
+struct OfExecutor(TaskExecutorHandle);
+
+#[async_trait]
+impl MetricsSource for OfExecutor {
+    async fn metrics(&self) -> MetricsSnapshot {
+        // It answers without the actor, for as long as this process lives.
+        self.0.query_metrics(MetricsQuery::all()).await.unwrap_or_default()
+    }
+}
