@@ -49,8 +49,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-connectors", 6),
     ("hurtig-state-processor", 6),
     ("hurtig", 6),
-    ("hurtig-rest", 7),
     ("hurtig-cluster", 7),
+    ("hurtig-rest", 7),
     ("hurtig-cli", 7),
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
@@ -74,11 +74,11 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-state-processor", "hurtig-connectors", "a queue of splits"),
     ("hurtig-cluster", "hurtig-job-host", "what hosts are told"),
     ("hurtig-cli", "hurtig-cluster", "the processes are commands"),
+    ("hurtig-cluster", "hurtig-rest", "the JobManager answers REST"),
     ("hurtig", "hurtig-job-host", "a job that is submitted runs in hosts of its own"),
     ("hurtig", "hurtig-minicluster", "a job that runs alone brings its cluster"),
     ("hurtig", "hurtig-connectors", "the facade offers the built-in connectors"),
     ("hurtig-cli", "hurtig-rest", "commands for a cluster are REST requests"),
-    ("hurtig-cluster", "hurtig-rest", "the JobManager serves it"),
 ];
 
 /// Heavy dependencies and the one crate that may have them.

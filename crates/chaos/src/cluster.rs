@@ -98,8 +98,8 @@ impl Drop for Process {
 
 /// All of them.
 pub struct Cluster {
-    /// ZooKeeper.
-    pub zookeeper: ZooKeeper,
+    /// ZooKeeper, if there is high availability.
+    pub zookeeper: Option<ZooKeeper>,
     /// They compete for leadership.
     pub job_managers: Vec<Process>,
     /// Where the JobManagers answer REST, as `host:port`.
@@ -113,12 +113,9 @@ fn free_port() -> u16 {
 }
 
 /// The configuration of a process, with what differs between them.
-fn configuration(directory: &Path, zookeeper: &str, own: &[(&str, String)]) -> String {
+fn configuration(directory: &Path, own: &[(&str, String)]) -> String {
     let at = |name: &str| format!("file://{}", directory.join(name).display());
     let common = [
-        ("high-availability.type", "zookeeper".to_owned()),
-        ("high-availability.zookeeper.quorum", zookeeper.to_owned()),
-        ("high-availability.storageDir", at("ha")),
         ("heartbeat.interval", "500 ms".to_owned()),
         ("heartbeat.timeout", "4 s".to_owned()),
         ("jobmanager.scheduler", "adaptive".to_owned()),
@@ -135,35 +132,52 @@ fn configuration(directory: &Path, zookeeper: &str, own: &[(&str, String)]) -> S
 }
 
 impl Cluster {
-    /// Starts everything below a directory; `None`, with a loud word, where there is no ZooKeeper.
-    pub fn start(programs: &Programs, directory: &Path, task_managers: usize) -> Option<Self> {
-        let zookeeper = ZooKeeper::start()?;
+    /// Starts everything below a directory: two JobManagers under ZooKeeper, or one alone. `None`,
+    /// with a loud word, where there is no ZooKeeper.
+    pub fn start(
+        programs: &Programs,
+        directory: &Path,
+        task_managers: usize,
+        high_availability: bool,
+    ) -> Option<Self> {
+        let zookeeper = if high_availability { Some(ZooKeeper::start()?) } else { None };
         let logs = directory.join("logs");
         fs::create_dir_all(&logs).unwrap();
-        let start = |name: String, command: &str, own: &[(&str, String)]| {
+        let mut common = Vec::new();
+        if let Some(zookeeper) = &zookeeper {
+            let storage = format!("file://{}", directory.join("ha").display());
+            common = vec![
+                ("high-availability.type", "zookeeper".to_owned()),
+                ("high-availability.zookeeper.quorum", zookeeper.address().to_owned()),
+                ("high-availability.storageDir", storage),
+            ];
+        }
+        let start = |name: String, command: &str, own: Vec<(&'static str, String)>| {
             let conf = directory.join("conf").join(&name);
             fs::create_dir_all(&conf).unwrap();
-            let text = configuration(directory, zookeeper.address(), own);
-            fs::write(conf.join("config.yaml"), text).unwrap();
+            let own: Vec<_> = common.iter().cloned().chain(own).collect();
+            fs::write(conf.join("config.yaml"), configuration(directory, &own)).unwrap();
             let conf = conf.display().to_string();
             let arguments = vec![command.to_owned(), "--conf-dir".to_owned(), conf];
             Process::start(name, &programs.hurtig, arguments, &logs)
         };
-        let mut rest = Vec::new();
-        let job_managers = (0..2).map(|index| {
+        let (mut rest, mut job_managers) = (Vec::new(), Vec::new());
+        let mut leader = Vec::new();
+        for index in 0..if high_availability { 2 } else { 1 } {
             let port = free_port();
             rest.push(format!("127.0.0.1:{port}"));
-            let own = [
+            let rpc = vec![
                 ("jobmanager.rpc.address", "127.0.0.1".to_owned()),
                 ("jobmanager.rpc.port", free_port().to_string()),
-                ("rest.port", port.to_string()),
             ];
-            start(format!("jobmanager-{index}"), "jobmanager", &own)
-        });
-        let job_managers = job_managers.collect();
+            // With high availability TaskManagers find the leader by themselves.
+            leader = if high_availability { Vec::new() } else { rpc.clone() };
+            let own = rpc.into_iter().chain([("rest.port", port.to_string())]).collect();
+            job_managers.push(start(format!("jobmanager-{index}"), "jobmanager", own));
+        }
         let task_managers = (0..task_managers)
-            .map(|index| start(format!("taskmanager-{index}"), "taskmanager", &[]));
-        let task_managers = task_managers.collect();
+            .map(|index| start(format!("taskmanager-{index}"), "taskmanager", leader.clone()))
+            .collect();
         Some(Self { zookeeper, job_managers, rest, task_managers })
     }
 

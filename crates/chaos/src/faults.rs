@@ -63,7 +63,8 @@ impl Random {
     }
 }
 
-/// Draws a plan of `count` faults for that many processes.
+/// Draws a plan of `count` faults for that many processes. Without JobManagers that may be hit,
+/// ZooKeeper is not hit either.
 pub fn plan(
     seed: u64,
     count: usize,
@@ -73,6 +74,9 @@ pub fn plan(
     let mut random = Random(seed);
     let mut one = || {
         let victim = match random.below(10) {
+            _ if job_managers == 0 => {
+                Victim::TaskManager(random.below(task_managers as u64) as usize)
+            }
             0..3 => Victim::JobManager(random.below(job_managers as u64) as usize),
             3..9 => Victim::TaskManager(random.below(task_managers as u64) as usize),
             _ => Victim::ZooKeeper,

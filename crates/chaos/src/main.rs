@@ -22,6 +22,9 @@ struct Arguments {
     /// TaskManagers.
     #[arg(long, default_value_t = 3)]
     taskmanagers: usize,
+    /// One JobManager that nobody hits, and no ZooKeeper.
+    #[arg(long)]
+    taskmanagers_alone: bool,
     /// Lines of each of the two input files.
     #[arg(long, default_value_t = 300_000)]
     lines: u32,
@@ -60,7 +63,13 @@ fn main() -> ExitCode {
         input: InputFiles { files: 2, lines: arguments.lines, keys: 97 },
         rate: arguments.rate,
         task_managers: arguments.taskmanagers,
-        plan: plan(arguments.seed, arguments.faults, 2, arguments.taskmanagers),
+        high_availability: !arguments.taskmanagers_alone,
+        plan: plan(
+            arguments.seed,
+            arguments.faults,
+            if arguments.taskmanagers_alone { 0 } else { 2 },
+            arguments.taskmanagers,
+        ),
         patience: Duration::from_secs(3_600),
         verbose: true,
     };

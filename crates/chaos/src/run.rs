@@ -32,6 +32,8 @@ pub struct Options {
     pub rate: u64,
     /// TaskManagers.
     pub task_managers: usize,
+    /// Two JobManagers compete under ZooKeeper; otherwise there is one, which nobody hits.
+    pub high_availability: bool,
     /// What happens.
     pub plan: Vec<PlannedStrike>,
     /// How long the job may take from its submission to its end.
@@ -142,14 +144,13 @@ impl Run<'_> {
 
     fn strike(&mut self, PlannedStrike { victim, fault, .. }: PlannedStrike) {
         self.say(&format!("{victim:?}: {fault:?}"));
-        let zookeeper = &mut self.cluster.zookeeper;
-        match (victim, fault) {
-            (Victim::ZooKeeper, Strike::Kill { back_after }) => {
+        match (&mut self.cluster.zookeeper, victim, fault) {
+            (Some(zookeeper), Victim::ZooKeeper, Strike::Kill { back_after }) => {
                 zookeeper.kill();
                 pause(back_after);
                 zookeeper.restart();
             }
-            (Victim::ZooKeeper, Strike::Stop { for_ }) => {
+            (Some(zookeeper), Victim::ZooKeeper, Strike::Stop { for_ }) => {
                 zookeeper.signal("STOP");
                 pause(for_);
                 zookeeper.signal("CONT");
@@ -227,7 +228,12 @@ pub fn run(options: &Options) -> Result<Option<Outcome>, String> {
     let input = options.directory.join("input");
     fs::create_dir_all(&input).map_err(|error| error.to_string())?;
     options.input.write(&input).map_err(|error| error.to_string())?;
-    let started = Cluster::start(&options.programs, &options.directory, options.task_managers);
+    let started = Cluster::start(
+        &options.programs,
+        &options.directory,
+        options.task_managers,
+        options.high_availability,
+    );
     let Some(cluster) = started else { return Ok(None) };
     let clock = Clock::system();
     let mut run = Run { options, cluster, clock, began: clock.monotonic() };

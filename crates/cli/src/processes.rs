@@ -9,7 +9,9 @@ use std::{
     path::PathBuf,
 };
 
-use hurtig_cluster::{HOST_LAUNCHER, run_job_manager, run_local_cluster, run_task_manager};
+use hurtig_cluster::{
+    HOST_LAUNCHER, JobManagerProcess, run_job_manager, run_local_cluster, run_task_manager,
+};
 use hurtig_config::{CONFIG_FILE_NAME, Configuration};
 use tracing_subscriber::EnvFilter;
 
@@ -60,8 +62,8 @@ fn announce(what: &str, endpoint: &str) {
     let _ = writeln!(io::stdout(), "{what} {endpoint}");
 }
 
-fn announce_job_manager(endpoint: &str, rest: &str) {
-    announce("JobManager", &format!("{endpoint} REST {rest}"));
+fn announce_job_manager(process: &JobManagerProcess) {
+    announce("JobManager", &format!("{} REST {}", process.endpoint(), process.rest_address()));
 }
 
 fn this_program() -> io::Result<PathBuf> {

@@ -165,6 +165,8 @@ pub struct JobDetails {
 pub struct TaskExecutorOverview {
     /// Which.
     pub resource: ResourceId,
+    /// `host:port` of its process; `None` if it is in the JobManager's own.
+    pub endpoint: Option<String>,
     /// Where its data plane listens.
     pub data_address: String,
     /// All slots.

@@ -1,7 +1,8 @@
 //! The JobManager's process.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use async_trait::async_trait;
 use hurtig_blob::{BlobStore, BlobStoreOptions};
 use hurtig_cluster_api::{
     BlobService, BlobSource, DispatcherGateway, HostParentGateway, LogSource, NOT_FENCED,
@@ -15,17 +16,19 @@ use hurtig_config::{
     },
 };
 use hurtig_dispatcher::Dispatcher;
-use hurtig_env::{Clock, Runtimes};
+use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_metrics::MetricRegistry;
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
 use hurtig_resource_manager::{
     ResourceManager, ResourceManagerConfig, SlotManagerConfig, StandaloneDriver,
 };
+use hurtig_rest::{RestServer, RestServerConfig, RestServices, TaskManagerLogs};
 use hurtig_rpc::{
     BLOB_SERVER, DISPATCHER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig,
-    RpcServer,
+    RpcServer, RpcService,
 };
+use hurtig_storage::Stores;
 use hurtig_types::ResourceId;
 
 use crate::{
@@ -50,6 +53,8 @@ pub struct JobManagerProcess {
     blobs: BlobStore,
     logs: LogDirectory,
     endpoint: String,
+    rest: RestServer,
+    shut_down: Signal,
     _reporters: MetricsService,
     _exports: Vec<Export>,
     _server: RpcServer,
@@ -156,12 +161,37 @@ impl JobManagerProcess {
         let log_source: Arc<dyn LogSource> = Arc::new(logs.clone());
         exports.push(service.export_as(LOG_SERVER, log_source, NOT_FENCED)?);
         let programs = ClusterPrograms::new(blobs.clone(), starter, dispatcher.clone());
+        let programs: Arc<dyn ProgramRunner> = Arc::new(programs);
+        let shut_down = Signal::new();
+        let asked = shut_down.clone();
+        let rest = RestServer::start(
+            RestServerConfig::of(configuration)?,
+            RestServices {
+                dispatcher: dispatcher.clone(),
+                blobs: Some(Arc::new(blobs.clone())),
+                programs: Some(programs.clone()),
+                logs: Some(Arc::new(logs.clone())),
+                task_manager_logs: Some(Arc::new(RemoteLogs {
+                    dispatcher: dispatcher.clone(),
+                    service: service.clone(),
+                })),
+                stores: Arc::new(Stores::default()),
+                configuration: configuration.clone(),
+                shutdown: Some(Arc::new(move || asked.post())),
+                clock,
+                runtimes: runtimes.clone(),
+                seed: random()? as u64,
+            },
+        );
+        let rest = rest.await?;
         let endpoint = service.endpoint().to_owned();
-        tracing::info!(endpoint, "the JobManager is there");
+        tracing::info!(endpoint, rest = %rest.address(), "the JobManager is there");
         Ok(Self {
+            rest,
+            shut_down,
             dispatcher,
             resource_manager,
-            programs: Arc::new(programs),
+            programs,
             blobs,
             logs,
             endpoint,
@@ -175,6 +205,16 @@ impl JobManagerProcess {
     /// `host:port` by which other processes reach it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Where REST is answered.
+    pub fn rest_address(&self) -> SocketAddr {
+        self.rest.address()
+    }
+
+    /// Waits until a client asks the cluster to end.
+    pub async fn asked_to_end(&self) {
+        self.shut_down.wait().await;
     }
 
     /// The Dispatcher.
@@ -200,5 +240,20 @@ impl JobManagerProcess {
     /// What the hosts that it has started have written.
     pub fn logs(&self) -> Arc<dyn LogSource> {
         Arc::new(self.logs.clone())
+    }
+}
+
+/// The logs of TaskManagers, from their processes.
+struct RemoteLogs {
+    dispatcher: Arc<dyn DispatcherGateway>,
+    service: RpcService,
+}
+
+#[async_trait]
+impl TaskManagerLogs for RemoteLogs {
+    async fn of_task_manager(&self, id: ResourceId) -> Option<Arc<dyn LogSource>> {
+        let executors = self.dispatcher.task_executors().await.ok()?;
+        let executor = executors.into_iter().find(|executor| executor.resource == id)?;
+        self.service.connect_to(&executor.endpoint?, LOG_SERVER, NOT_FENCED).ok()
     }
 }

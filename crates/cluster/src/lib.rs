@@ -16,13 +16,12 @@ mod job_masters;
 mod logs;
 mod processes;
 mod programs;
-mod rest;
 mod task_hosts;
 mod task_manager;
 
 pub use job_manager::JobManagerProcess;
 pub use processes::{
-    HOST_LAUNCHER, ProcessError, Stop, run_job_manager, run_local_cluster, run_task_manager,
+    HOST_LAUNCHER, ProcessError, StopSignal, run_job_manager, run_local_cluster, run_task_manager,
     until_stopped,
 };
 pub use task_manager::TaskManagerProcess;

@@ -15,7 +15,7 @@ use hurtig_rest::RestServerError;
 use hurtig_rpc::RpcServerError;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{JobManagerProcess, TaskManagerProcess, rest::Rest};
+use crate::{JobManagerProcess, TaskManagerProcess};
 
 /// The argument that makes a program a launcher of hosts: what follows it goes to
 /// [`hurtig_process_host::exec_as_child`].
@@ -45,7 +45,7 @@ pub enum ProcessError {
     /// The port cannot be had.
     #[error(transparent)]
     Server(#[from] RpcServerError),
-    /// The REST server cannot start.
+    /// REST cannot be answered.
     #[error(transparent)]
     Rest(#[from] RestServerError),
     /// A gateway cannot be offered or found.
@@ -70,21 +70,21 @@ pub enum ProcessError {
 
 /// What a process was told to end by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopSignal {
     /// SIGTERM.
     Terminate,
     /// SIGINT: the terminal's interrupt.
     Interrupt,
-    /// A client's `DELETE /cluster`.
-    Request,
+    /// A client has asked for it.
+    Client,
 }
 
-impl std::fmt::Display for Stop {
+impl std::fmt::Display for StopSignal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Terminate => "SIGTERM",
             Self::Interrupt => "SIGINT",
-            Self::Request => "a client's request",
+            Self::Client => "a client's request",
         })
     }
 }
@@ -93,13 +93,13 @@ impl std::fmt::Display for Stop {
 ///
 /// # Errors
 /// If signals cannot be caught.
-pub async fn until_stopped() -> Result<Stop, ProcessError> {
+pub async fn until_stopped() -> Result<StopSignal, ProcessError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signals)?;
     let stop = tokio::select! {
         biased;
-        _ = terminate.recv() => Stop::Terminate,
-        _ = interrupt.recv() => Stop::Interrupt,
+        _ = terminate.recv() => StopSignal::Terminate,
+        _ = interrupt.recv() => StopSignal::Interrupt,
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -112,11 +112,12 @@ pub async fn until_stopped() -> Result<Stop, ProcessError> {
     Ok(stop)
 }
 
-/// Waits for a signal to end, or for a client's request.
-async fn until_ended(rest: &Rest) -> Result<Stop, ProcessError> {
+/// Waits until a JobManager is told to end, by a signal or by a client.
+async fn until_told(process: &JobManagerProcess) -> Result<StopSignal, ProcessError> {
     tokio::select! {
+        biased;
         stop = until_stopped() => stop,
-        () = rest.until_shutdown() => Ok(Stop::Request),
+        () = process.asked_to_end() => Ok(StopSignal::Client),
     }
 }
 
@@ -129,8 +130,7 @@ fn on_runtimes<T>(
     runtimes.control.clone().block_on(main(runtimes))
 }
 
-/// `hurtig jobmanager`: runs until a signal comes, or a client ends the cluster. `started` is called
-/// with the endpoint, and the address of the REST server.
+/// `hurtig jobmanager`: runs until a signal comes. `started` is called when it is there.
 ///
 /// Without high availability its end is the end of its JobMasters, as in Flink. TaskManagers cancel
 /// what they ran for them, and wait for the next JobManager.
@@ -140,14 +140,13 @@ fn on_runtimes<T>(
 pub fn run_job_manager(
     configuration: &Configuration,
     launcher: &Path,
-    started: impl FnOnce(&str, &str),
+    started: impl FnOnce(&JobManagerProcess),
 ) -> Result<(), ProcessError> {
     on_runtimes(async |runtimes| {
-        let clock = Clock::system();
-        let process = JobManagerProcess::start(configuration, launcher, &runtimes, clock).await?;
-        let rest = Rest::start(&process, configuration, &runtimes, clock).await?;
-        started(process.endpoint(), &rest.address());
-        let stop = until_ended(&rest).await?;
+        let process =
+            JobManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
+        started(&process);
+        let stop = until_told(&process).await?;
         tracing::info!(%stop, "the JobManager ends");
         Ok(())
     })
@@ -174,7 +173,7 @@ pub fn run_task_manager(
 }
 
 /// `hurtig cluster`: a JobManager in this process, TaskManagers as its children, on this machine.
-/// `started` is called with the JobManager's endpoint, and the address of the REST server.
+/// `started` is called when they are there.
 ///
 /// # Errors
 /// If it cannot start.
@@ -183,12 +182,11 @@ pub fn run_local_cluster(
     launcher: &Path,
     task_managers: u32,
     logs: Option<PathBuf>,
-    started: impl FnOnce(&str, &str),
+    started: impl FnOnce(&JobManagerProcess),
 ) -> Result<(), ProcessError> {
     on_runtimes(async |runtimes| {
-        let clock = Clock::system();
-        let process = JobManagerProcess::start(configuration, launcher, &runtimes, clock).await?;
-        let rest = Rest::start(&process, configuration, &runtimes, clock).await?;
+        let process =
+            JobManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
         let launch = (launcher.to_owned(), vec![HOST_LAUNCHER.into()]);
         let supervisor = ProcessSupervisor::start(Some(launch), runtimes.control.clone());
         let supervisor = supervisor.map_err(ProcessError::Threads)?;
@@ -207,8 +205,8 @@ pub fn run_local_cluster(
             });
             children.push(child);
         }
-        started(process.endpoint(), &rest.address());
-        let stop = until_ended(&rest).await?;
+        started(&process);
+        let stop = until_told(&process).await?;
         tracing::info!(%stop, "the cluster ends");
         children.iter().for_each(|child| child.terminate(LEAVE_GRACE));
         for child in &children {

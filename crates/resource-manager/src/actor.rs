@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    FencingToken, Inbox, JobMasterGateway, Mailbox, Peer, ResourceManagerGateway, RpcError,
-    RpcResult, SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview,
+    FencingToken, Identity, Inbox, JobMasterGateway, Mailbox, Peer, ResourceManagerGateway,
+    RpcError, RpcResult, SlotId, SlotReport, TaskExecutorGateway, TaskExecutorOverview,
     TaskExecutorRegistration, gather_metrics,
 };
 use hurtig_env::{Clock, Runtimes};
@@ -234,6 +234,10 @@ impl ResourceManager {
                     let (slots, free_slots) = self.slots.count(*resource);
                     TaskExecutorOverview {
                         resource: *resource,
+                        endpoint: match executor.gateway.peer().identity() {
+                            Identity::Remote(address) => Some(address.endpoint.clone()),
+                            Identity::Actor(_) | Identity::Unknown => None,
+                        },
                         data_address: executor.data_address.clone(),
                         slots,
                         free_slots,

@@ -117,7 +117,6 @@ impl TaskExecutor {
 
     /// Starts the actor, with tasks wherever the provider's hosts run them. `address` is what
     /// people are told of the data plane, `metrics` the TaskExecutor's group.
-    #[expect(clippy::too_many_arguments, reason = "each is another thing that surrounds it")]
     pub fn start_with(
         config: TaskExecutorConfig,
         resource_manager: Arc<dyn ResourceManagerGateway>,

@@ -81,6 +81,11 @@ impl TaskSlotTable {
         allocation: AllocationId,
         until_ms: i64,
     ) -> Result<(), SlotError> {
+        // A grant is of one slot: who comes with it for another one is mistaken.
+        if let Some(index) = self.index_of(allocation).filter(|index| self.id(*index) != slot) {
+            let owner = self.slots[index].owner.map_or(job, |(_, owner)| owner);
+            return Err(SlotError::Taken(owner));
+        }
         let known = self.slots.get_mut(slot.index as usize);
         let slot = known.filter(|_| slot.resource == self.resource).ok_or(SlotError::Unknown)?;
         match (&slot.state, slot.owner) {
@@ -118,13 +123,12 @@ impl TaskSlotTable {
     ) -> Result<(), SlotError> {
         let index = self.index_of(allocation).ok_or(SlotError::NotActive)?;
         let slot = &mut self.slots[index];
-        // A JobMaster may deploy as soon as it has accepted: its answer may still be on the way.
-        if matches!(slot.state, State::Allocated { .. }) {
-            slot.state = State::Active;
-        }
-        if slot.state != State::Active || slot.owner != Some((allocation, attempt.job)) {
+        let may_run = matches!(slot.state, State::Allocated { .. } | State::Active);
+        if !may_run || slot.owner != Some((allocation, attempt.job)) {
             return Err(SlotError::NotActive);
         }
+        // A JobMaster may deploy as soon as it has accepted: its answer may still be on the way.
+        slot.state = State::Active;
         slot.tasks.insert(attempt);
         Ok(())
     }
@@ -218,73 +222,4 @@ impl TaskSlotTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use hurtig_types::JobVertexId;
-
-    use super::*;
-
-    const ME: ResourceId = ResourceId(1);
-    const JOB: JobId = JobId(7);
-
-    fn slot(index: u32) -> SlotId {
-        SlotId { resource: ME, index }
-    }
-
-    fn attempt(subtask: u32) -> ExecutionAttemptId {
-        ExecutionAttemptId { job: JOB, vertex: JobVertexId(1), subtask, attempt: 0 }
-    }
-
-    #[test]
-    fn a_slot_goes_from_free_to_active_and_back_when_its_last_task_ends() {
-        let mut table = TaskSlotTable::new(ME, 1);
-        let grant = AllocationId(1);
-        table.allocate(slot(0), JOB, grant, 100).unwrap();
-        table.allocate(slot(0), JOB, grant, 100).unwrap();
-        let other = table.allocate(slot(0), JobId(8), AllocationId(2), 100);
-        assert_eq!(other, Err(SlotError::Taken(JOB)));
-        table.activate(grant).unwrap();
-        table.add_task(grant, attempt(0)).unwrap();
-        table.add_task(grant, attempt(1)).unwrap();
-        let (tasks, freed) = table.free(grant);
-        assert_eq!((tasks.len(), freed), (2, None));
-        assert_eq!(table.add_task(grant, attempt(2)), Err(SlotError::NotActive));
-        assert_eq!(table.remove_task(attempt(0)), None);
-        assert_eq!(table.remove_task(attempt(1)), Some((slot(0), grant)));
-        assert_eq!(table.report().slots[0].allocated, None);
-    }
-
-    #[test]
-    fn an_allocation_that_nobody_accepts_expires() {
-        let mut table = TaskSlotTable::new(ME, 2);
-        table.allocate(slot(1), JOB, AllocationId(1), 100).unwrap();
-        assert!(table.expire(99).is_empty());
-        assert_eq!(table.expire(100), [(slot(1), AllocationId(1))]);
-        assert_eq!(table.activate(AllocationId(1)), Err(SlotError::NotActive));
-    }
-
-    #[test]
-    fn strangers_are_refused() {
-        let mut table = TaskSlotTable::new(ME, 1);
-        let elsewhere = SlotId { resource: ResourceId(2), index: 0 };
-        assert_eq!(table.allocate(elsewhere, JOB, AllocationId(1), 1), Err(SlotError::Unknown));
-        table.allocate(slot(0), JobId(8), AllocationId(1), 1).unwrap();
-        assert_eq!(table.add_task(AllocationId(1), attempt(0)), Err(SlotError::NotActive));
-    }
-
-    #[test]
-    fn a_heartbeat_finds_what_is_not_here_and_what_nobody_has() {
-        let mut slots = TaskSlotTable::new(ME, 2);
-        let (known, lost, other) = (AllocationId(1), AllocationId(2), AllocationId(3));
-        let slot = |index| SlotId { resource: ME, index };
-        slots.allocate(slot(0), JOB, known, 100).unwrap();
-        slots.allocate(slot(1), JOB, other, 100).unwrap();
-        // The JobMaster's answer to an offer is on its way: nothing is wrong yet.
-        assert_eq!(slots.compare(JOB, &[known, lost]), (vec![lost], vec![]));
-        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![]));
-        slots.activate(other).unwrap();
-        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![]));
-        assert_eq!(slots.compare(JOB, &[known, other]), (vec![], vec![]));
-        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![]));
-        assert_eq!(slots.compare(JOB, &[known]), (vec![], vec![other]));
-    }
-}
+mod tests;

@@ -1,3 +1,5 @@
+//! What the cache fetches, checks and gives up.
+
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Uploads, bounds, and what a store finds again.
+
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Real processes: a shell that does what each test needs.
+
 use std::path::Path;
 
 use super::*;

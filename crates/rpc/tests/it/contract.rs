@@ -29,28 +29,28 @@ contract!(
     DispatcherGateway,
     RecordingDispatcher,
     exercise_dispatcher,
-    13
+    16
 );
 contract!(
     resource_manager_calls_survive_the_way,
     ResourceManagerGateway,
     RecordingResourceManager,
     exercise_resource_manager,
-    8
+    9
 );
 contract!(
     task_executor_calls_survive_the_way,
     TaskExecutorGateway,
     RecordingTaskExecutor,
     exercise_task_executor,
-    11
+    12
 );
 contract!(
     job_master_calls_survive_the_way,
     JobMasterGateway,
     RecordingJobMaster,
     exercise_job_master,
-    20
+    23
 );
 contract!(
     task_host_calls_survive_the_way,

@@ -68,6 +68,7 @@ impl Cluster {
         let work = directory.path().display().to_string();
         for (key, value) in [
             ("jobmanager.rpc.port", "0"),
+            ("rest.port", "0"),
             ("process.working-dir", &work),
             ("heartbeat.interval", "100 ms"),
         ] {
