@@ -125,15 +125,22 @@ pub struct SubtaskDetails {
     pub accumulators: BTreeMap<String, AccumulatorValue>,
 }
 
-/// A failure that the job reacted to, and where it happened; as Flink 2.3's
-/// `RootExceptionHistoryEntry`.
+/// A failure, and where it happened; as Flink 2.3's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionHistoryEntry {
     /// What happened.
     pub failure: FailureInfo,
     /// The TaskExecutor of the task that failed, if one did and was deployed.
     pub location: Option<PeerAddress>,
-    /// Failures of other tasks that were told while the job reacted to this one; bounded.
+}
+
+/// A failure that the job reacted to. (Not one type with the other: what comes from another process
+/// must not nest.)
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootExceptionHistoryEntry {
+    /// The failure.
+    pub root: ExceptionHistoryEntry,
+    /// Failures of other tasks that were told while the job reacted to it; bounded.
     pub concurrent: Vec<ExceptionHistoryEntry>,
 }
 
@@ -149,7 +156,7 @@ pub struct JobDetails {
     /// Failures, newest last, bounded.
     pub failures: Vec<FailureInfo>,
     /// The same failures with where they happened and what came with them.
-    pub exceptions: Vec<ExceptionHistoryEntry>,
+    pub exceptions: Vec<RootExceptionHistoryEntry>,
     /// Attempts that others have replaced, by vertex, oldest first; bounded per subtask.
     pub earlier_attempts: BTreeMap<JobVertexId, Vec<SubtaskDetails>>,
     /// Number of restarts.

@@ -31,8 +31,8 @@ pub use gateway::{
 };
 pub use hosts::{CheckpointNews, HostId, HostParentGateway, TaskHostGateway};
 pub use job::{
-    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, SubtaskDetails,
-    TaskExecutorOverview, VertexDetails,
+    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus,
+    RootExceptionHistoryEntry, SubtaskDetails, TaskExecutorOverview, VertexDetails,
 };
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};

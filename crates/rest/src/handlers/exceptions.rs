@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hurtig_cluster_api::{ExceptionHistoryEntry, FailureClass, FailureInfo};
+use hurtig_cluster_api::{
+    ExceptionHistoryEntry, FailureClass, FailureInfo, RootExceptionHistoryEntry,
+};
 
 use super::job_details;
 use crate::{
@@ -44,12 +46,12 @@ pub(crate) async fn exceptions(call: Call) -> RestResult<JobExceptionsInfoWithHi
 }
 
 fn history(
-    entries: &[ExceptionHistoryEntry],
+    entries: &[RootExceptionHistoryEntry],
     most: usize,
     labels: &[(String, String)],
 ) -> JobExceptionHistory {
     let newest_first = entries.iter().rev().map(|entry| RootExceptionInfo {
-        exception: info(entry),
+        exception: info(&entry.root),
         concurrent_exceptions: entry.concurrent.iter().map(info).collect(),
     });
     let wanted = newest_first.filter(|entry| {
@@ -76,7 +78,7 @@ fn class_name(class: FailureClass) -> &'static str {
 }
 
 fn info(entry: &ExceptionHistoryEntry) -> ExceptionInfo {
-    let ExceptionHistoryEntry { failure, location, .. } = entry;
+    let ExceptionHistoryEntry { failure, location } = entry;
     // Flink's labels come from plug-ins; this one is what its own of the same key tells.
     let kind = if failure.class == FailureClass::User { "USER" } else { "SYSTEM" };
     ExceptionInfo {
@@ -103,9 +105,10 @@ pub(crate) fn throwable(failure: &FailureInfo) -> SerializedThrowable {
 mod tests {
     use super::*;
 
-    fn failure(class: FailureClass, at: i64) -> ExceptionHistoryEntry {
+    fn failure(class: FailureClass, at: i64) -> RootExceptionHistoryEntry {
         let failure = FailureInfo { class, message: "no".to_owned(), task: None, timestamp_ms: at };
-        ExceptionHistoryEntry { failure, location: None, concurrent: Vec::new() }
+        let root = ExceptionHistoryEntry { failure, location: None };
+        RootExceptionHistoryEntry { root, concurrent: Vec::new() }
     }
 
     #[test]
