@@ -48,6 +48,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-nexmark", 6),
     ("hurtig-connectors", 6),
     ("hurtig-state-processor", 6),
+    ("hurtig-sql-parser", 6),
     ("hurtig", 6),
     ("hurtig-cluster", 7),
     ("hurtig-rest", 7),
@@ -87,6 +88,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("arrow-buffer", "hurtig-nexmark"),
     ("arrow-schema", "hurtig-nexmark"),
     ("datafusion", "hurtig-sql-planner"),
+    ("sqlparser", "hurtig-sql-parser"),
     ("rocksdb", "hurtig-state-rocksdb"),
     ("rdkafka", "hurtig-connector-kafka"),
     ("tonic", "hurtig-rpc"),
@@ -100,6 +102,7 @@ const OWNERS: &[(&str, &str)] = &[
 
 /// Crates that decide without running anything: no executor may come near them.
 const PURE: &[&str] = &[
+    "hurtig-sql-parser",
     "hurtig-config",
     "hurtig-graph",
     "hurtig-scheduler",

@@ -209,7 +209,7 @@ impl ResourceManagerGateway for Listening {
         nothing_else()
     }
 
-    async fn disconnect_job_master(&self, _: JobId) -> RpcResult<()> {
+    async fn disconnect_job_master(&self, _: JobId, _: FencingToken) -> RpcResult<()> {
         nothing_else()
     }
 

@@ -108,6 +108,8 @@ pub fn build(env: &StreamExecutionEnvironment, input: &Path, output: &Path, line
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hurtig::TerminateKind;
+
     use crate::{input::InputFiles, run::compare};
 
     #[test]
@@ -121,6 +123,41 @@ mod tests {
         env.set_parallelism(2).enable_checkpointing(20);
         build(&env, &input, &output, 1_000_000);
         env.execute("undisturbed").unwrap();
+        assert_eq!(compare(&output, of), Ok(of.expected().len()));
+    }
+
+    /// Both files then belong to one reader, which reads one after the other: until it has begun
+    /// with the second, event time must stand still.
+    #[test]
+    fn it_goes_on_with_fewer_readers_than_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let (input, output) = (directory.path().join("input"), directory.path().join("output"));
+        std::fs::create_dir(&input).unwrap();
+        let of = InputFiles { files: 2, lines: 4_000, keys: 11 };
+        of.write(&input).unwrap();
+        let first = StreamExecutionEnvironment::new();
+        first.set_parallelism(2).enable_checkpointing(20);
+        build(&first, &input, &output, 200);
+        let client = first.execute_async("two readers").unwrap();
+        let savepoints = format!("file://{}/savepoints", directory.path().display());
+        let savepoint = loop {
+            assert!(!client.status().unwrap().is_globally_terminal());
+            let began = std::fs::read_dir(&output).is_ok_and(|mut files| files.next().is_some());
+            // Refused until all tasks run.
+            if began
+                && let Ok(savepoint) =
+                    client.stop_with_savepoint(&savepoints, TerminateKind::Suspend)
+            {
+                break savepoint;
+            }
+            pause(Duration::from_millis(10));
+        };
+        client.wait().unwrap();
+        let second = StreamExecutionEnvironment::new();
+        second.set_parallelism(1).enable_checkpointing(20);
+        second.restore_from(&savepoint, false);
+        build(&second, &input, &output, 1_000_000);
+        second.execute("one reader").unwrap();
         assert_eq!(compare(&output, of), Ok(of.expected().len()));
     }
 }

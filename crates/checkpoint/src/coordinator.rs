@@ -118,6 +118,8 @@ pub enum CheckpointCommand {
         /// Directory of a savepoint; otherwise it is the checkpoint's own.
         target: Option<Arc<str>>,
     },
+    /// Make the numbers up to there (exclusive) this JobMaster's; answer with `on_ids_reserved`.
+    ReserveIds(CheckpointId),
     /// Tell tasks and coordinators that a checkpoint is complete.
     NotifyComplete {
         /// The checkpoint.
@@ -177,6 +179,10 @@ pub struct CheckpointCoordinator {
     failures: CheckpointFailureManager,
     stats: CheckpointStatsTracker,
     next_id: CheckpointId,
+    /// Numbers from here on are not this JobMaster's yet.
+    id_limit: Option<CheckpointId>,
+    /// The limit that was asked for.
+    reserving: Option<CheckpointId>,
     periodic: trigger::PeriodicTrigger,
     last_completion_ms: Option<i64>,
     backlog: BTreeSet<OperatorId>,
@@ -201,6 +207,8 @@ impl CheckpointCoordinator {
             failures: CheckpointFailureManager::new(config.tolerable_failed),
             stats: CheckpointStatsTracker::new(DEFAULT_HISTORY_SIZE),
             next_id: CheckpointId(1),
+            id_limit: None,
+            reserving: None,
             periodic,
             last_completion_ms: None,
             backlog: BTreeSet::new(),
@@ -231,6 +239,11 @@ impl CheckpointCoordinator {
     /// What is known for people.
     pub fn stats(&self) -> &CheckpointStatsTracker {
         &self.stats
+    }
+
+    /// The number of the next checkpoint.
+    pub fn next_id(&self) -> CheckpointId {
+        self.next_id
     }
 
     /// Requests that wait.

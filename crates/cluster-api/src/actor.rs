@@ -38,6 +38,12 @@ impl<M: Send + 'static> Mailbox<M> {
         (Self { sender, role, identity: Arc::new(0) }, inbox)
     }
 
+    /// A way to the same actor that counts as another gateway: to those who pass gateways on, its
+    /// identity differs.
+    pub fn under_another_identity(&self) -> Self {
+        Self { identity: Arc::new(0), ..self.clone() }
+    }
+
     fn gone(&self) -> RpcError {
         RpcError::Unreachable { role: self.role, reason: "it has ended".to_owned() }
     }

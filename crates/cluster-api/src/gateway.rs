@@ -15,8 +15,9 @@ use crate::{
     checkpoints::CheckpointStatsSnapshot,
     job::{JobDetails, JobOverview, JobResult, JobStatus, TaskExecutorOverview},
     peer::Peer,
+    register::{CheckpointPointer, CheckpointRegister},
     requirements::JobResourceRequirements,
-    slot::{FencingToken, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
+    slot::{FencingToken, OccupiedSlot, SlotId, SlotOffer, SlotReport, TaskExecutorRegistration},
     task::{JobHeartbeatAnswer, TaskDeploymentDescriptor, TaskStateUpdate},
 };
 
@@ -149,8 +150,9 @@ pub trait ResourceManagerGateway: Send + Sync {
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()>;
-    /// A JobMaster leaves; its slots are freed by the TaskExecutors.
-    async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()>;
+    /// A JobMaster leaves; its slots are freed by the TaskExecutors. The farewell of one that has
+    /// been superseded is refused.
+    async fn disconnect_job_master(&self, job: JobId, token: FencingToken) -> RpcResult<()>;
     /// A JobMaster declares how many slots it needs in all (declarative resource management).
     async fn declare_required_slots(
         &self,
@@ -181,6 +183,14 @@ pub trait TaskExecutorGateway: Send + Sync {
         job: JobId,
         allocation: AllocationId,
         job_master_token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()>;
+    /// Another JobMaster has taken a job over. The TaskExecutor follows it from now on, and offers
+    /// it what the job has here, with its tasks. One that it follows already is fine.
+    async fn job_master_changed(
+        &self,
+        job: JobId,
+        token: FencingToken,
         job_master: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()>;
     /// A JobMaster returns a slot.
@@ -248,6 +258,16 @@ pub trait JobMasterGateway: Send + Sync {
         data_address: crate::PeerAddress,
         gateway: Arc<dyn TaskExecutorGateway>,
         slots: Vec<SlotOffer>,
+    ) -> RpcResult<Vec<AllocationId>>;
+    /// A TaskExecutor offers all slots that the job has there to a JobMaster that has taken it over,
+    /// with the tasks in them; returns those it accepts. What becomes of the tasks it says later,
+    /// by cancelling them or by going on with them.
+    async fn offer_occupied_slots(
+        &self,
+        resource: ResourceId,
+        data_address: crate::PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
     ) -> RpcResult<Vec<AllocationId>>;
     /// An attempt has changed its state.
     async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()>;
@@ -334,8 +354,23 @@ pub trait JobMasterGateway: Send + Sync {
 /// business, not the Dispatcher's.
 #[async_trait]
 pub trait JobMasterLauncher: Send + Sync {
-    /// Starts a JobMaster and the job with it.
-    async fn launch(&self, graph: JobGraph) -> RpcResult<Arc<dyn JobMasterGateway>>;
-    /// The job has ended: what was kept for it can go.
-    async fn retire(&self, job: JobId);
+    /// Starts a JobMaster and the job with it, or what goes on with the job after the loss of
+    /// another: which of both it is, the register of its checkpoints says.
+    async fn launch(
+        &self,
+        graph: JobGraph,
+        token: FencingToken,
+        register: Arc<dyn CheckpointRegister>,
+    ) -> RpcResult<Arc<dyn JobMasterGateway>>;
+    /// Ends the JobMaster of a job, if there is one, but not the job: its tasks run on, and another
+    /// JobMaster takes over.
+    async fn stop(&self, job: JobId);
+    /// The job has ended, and its result is stored: what was kept for it can go, with the
+    /// checkpoints that do not outlive it. Called again if the Dispatcher is lost meanwhile.
+    async fn retire(
+        &self,
+        graph: &JobGraph,
+        status: JobStatus,
+        checkpoints: Vec<CheckpointPointer>,
+    ) -> RpcResult<()>;
 }

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     gateway::{JobMasterGateway, RpcResult},
     peer::Peer,
-    task::{PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics},
+    slot::FencingToken,
+    task::{ExecutionState, PeerAddress, TaskDeploymentDescriptor, TaskIoMetrics},
 };
 
 /// One start of a host. Nobody else knows the number, so whoever names it is that host.
@@ -46,8 +47,15 @@ pub trait TaskHostGateway: Send + Sync {
     fn peer(&self) -> Peer {
         Peer::unknown()
     }
-    /// To whom tasks report from now on.
-    async fn set_job_master(&self, gateway: Arc<dyn JobMasterGateway>) -> RpcResult<()>;
+    /// To whom tasks report from now on; answers with the state that each has then. May be
+    /// repeated.
+    async fn set_job_master(
+        &self,
+        token: FencingToken,
+        gateway: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<Vec<(ExecutionAttemptId, ExecutionState)>>;
+    /// The JobMaster is given up: what tasks report is dropped.
+    async fn forget_job_master(&self) -> RpcResult<()>;
     /// Runs an attempt; returns once it is accepted.
     async fn submit_task(&self, deployment: TaskDeploymentDescriptor) -> RpcResult<()>;
     /// Cancels an attempt. Unknown attempts are fine.
@@ -91,7 +99,7 @@ pub trait HostParentGateway: Send + Sync {
     ) -> RpcResult<()>;
     /// An attempt has ended, and its JobMaster knows.
     async fn task_ended(&self, host: HostId, attempt: ExecutionAttemptId) -> RpcResult<()>;
-    /// Reports do not reach the JobMaster.
+    /// A report that may not be repeated has not reached the JobMaster.
     async fn job_master_lost(&self, host: HostId, reason: String) -> RpcResult<()>;
     /// A JobMaster host has built its graph, and its JobMaster runs.
     async fn job_master_ready(

@@ -12,9 +12,11 @@ pub mod checkpoints;
 pub mod gateway;
 pub mod hosts;
 pub mod job;
+pub mod leader;
 pub mod metrics;
 pub mod peer;
 pub mod programs;
+pub mod register;
 pub mod requirements;
 pub mod slot;
 pub mod task;
@@ -34,14 +36,19 @@ pub use job::{
     ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus,
     RootExceptionHistoryEntry, SubtaskDetails, TaskExecutorOverview, VertexDetails,
 };
+pub use leader::{Leader, LeaderReceiver};
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
 pub use programs::{
     BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
     ProgramRequest, ProgramRunner,
 };
+pub use register::{CheckpointPointer, CheckpointRegister, RecoveredCheckpoints};
 pub use requirements::{JobResourceRequirements, ParallelismBounds};
-pub use slot::{FencingToken, SlotId, SlotOffer, SlotReport, SlotStatus, TaskExecutorRegistration};
+pub use slot::{
+    FencingToken, OccupiedSlot, SlotId, SlotOffer, SlotReport, SlotStatus, SurvivingTask,
+    TaskExecutorRegistration,
+};
 pub use task::{
     ExecutionState, FailureClass, FailureInfo, GateDescriptor, JobHeartbeatAnswer, PeerAddress,
     ProducerDescriptor, TaskDeploymentDescriptor, TaskIoMetrics, TaskStateUpdate,

@@ -1,9 +1,9 @@
 //! Slots as they are requested, offered and reported.
 
-use hurtig_types::{AllocationId, JobId, ResourceId};
+use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobId, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use crate::task::PeerAddress;
+use crate::task::{ExecutionState, PeerAddress};
 
 /// Proof of leadership: the number of a leader's session. A higher one supersedes a lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +25,29 @@ pub struct SlotOffer {
     pub allocation: AllocationId,
     /// The slot.
     pub slot: SlotId,
+}
+
+/// A task in a slot that is offered to a JobMaster which has taken its job over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurvivingTask {
+    /// The attempt.
+    pub attempt: ExecutionAttemptId,
+    /// Its state.
+    pub state: ExecutionState,
+    /// Checkpoints that began here, or that it was restored from, since a coordinator's event was
+    /// delivered to it last: what coordinators have told it is part of each of them.
+    pub quiet_since: Vec<CheckpointId>,
+    /// Checkpoints that began here and of whose end nothing is known.
+    pub under_way: Vec<CheckpointId>,
+}
+
+/// A slot with its tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OccupiedSlot {
+    /// The slot.
+    pub offer: SlotOffer,
+    /// What runs in it.
+    pub tasks: Vec<SurvivingTask>,
 }
 
 /// One slot in a report.

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use async_trait::async_trait;
 use hurtig_blob::{BlobStore, BlobStoreOptions};
 use hurtig_cluster_api::{
-    BlobService, BlobSource, DispatcherGateway, HostParentGateway, LogSource, NOT_FENCED,
-    ProgramRunner, ResourceManagerGateway,
+    BlobService, BlobSource, DispatcherGateway, FencingToken, HostParentGateway, LogSource,
+    NOT_FENCED, ProgramRunner, ResourceManagerGateway,
 };
 use hurtig_config::{
     Configuration,
@@ -15,8 +15,12 @@ use hurtig_config::{
         HEARTBEAT_TIMEOUT,
     },
 };
-use hurtig_dispatcher::Dispatcher;
+use hurtig_dispatcher::{Dispatcher, DispatcherServices};
 use hurtig_env::{Clock, Runtimes, Signal};
+use hurtig_high_availability::{
+    ContenderId, ElectionOptions, HighAvailabilityOptions, HighAvailabilityServices, RetryOptions,
+    options::BackendOptions, store::memory::MemoryBackend,
+};
 use hurtig_metrics::MetricRegistry;
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
@@ -28,7 +32,7 @@ use hurtig_rpc::{
     BLOB_SERVER, DISPATCHER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig,
     RpcServer, RpcService,
 };
-use hurtig_storage::Stores;
+use hurtig_storage::{Stores, checkpoints::memory_stores};
 use hurtig_types::ResourceId;
 
 use crate::{
@@ -43,6 +47,25 @@ use crate::{
 
 /// Uploads that may be under way at once.
 const UPLOADS: usize = 16;
+
+/// The token of the JobManager, which leads from the start.
+pub(crate) const LEADER: FencingToken = FencingToken(1);
+/// A JobMaster waits for this part of the heartbeat's time-out for tasks of an earlier one.
+const TAKEOVER_PART: u32 = 5;
+
+/// The services of a JobManager without high availability: in memory, for as long as it lasts.
+fn alone(runtimes: &Runtimes, clock: Clock) -> HighAvailabilityServices {
+    let options = HighAvailabilityOptions {
+        backend: BackendOptions::Memory,
+        cluster_id: "standalone".to_owned(),
+        election: ElectionOptions::default(),
+        retry: RetryOptions::default(),
+        // The Dispatcher remembers the last ones; more would be memory for ever.
+        delete_results: true,
+    };
+    let backend = Arc::new(MemoryBackend::default());
+    HighAvailabilityServices::over(backend, ContenderId(1), &options, clock, &runtimes.control)
+}
 
 /// A running JobManager. Dropping it ends the hosts of jobs and the server, and removes the working
 /// directory.
@@ -148,11 +171,29 @@ impl JobManagerProcess {
             bind_host,
             host_name,
             heartbeat_interval,
+            takeover_timeout: heartbeat_timeout / TAKEOVER_PART,
             seed,
         };
-        let launcher =
-            ProcessJobMasters::new(starter.clone(), blobs.clone(), options, runtimes.clone());
-        let dispatcher = Dispatcher::start(Arc::new(launcher), resource_manager.clone(), runtimes);
+        let launcher = ProcessJobMasters::new(
+            starter.clone(),
+            blobs.clone(),
+            options,
+            runtimes.clone(),
+            service.clone(),
+            Arc::new(memory_stores()),
+        );
+        let dispatcher = Dispatcher::start(
+            DispatcherServices {
+                launcher: Arc::new(launcher),
+                high_availability: alone(runtimes, clock),
+                token: LEADER,
+                runtimes: runtimes.clone(),
+                clock,
+                heartbeat_interval,
+                heartbeat_timeout,
+            },
+            resource_manager.clone(),
+        );
         let dispatcher: Arc<dyn DispatcherGateway> = Arc::new(dispatcher.with_metrics(group));
         exports.push(service.export_as(DISPATCHER, dispatcher.clone(), NOT_FENCED)?);
         let source: Arc<dyn BlobSource> = Arc::new(blobs.clone());

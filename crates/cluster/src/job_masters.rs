@@ -5,27 +5,24 @@
 //! 3. When the JobMaster has a result, what clients may ask later is fetched, and the host told to
 //!    end. From then on this process answers for the job.
 //! 4. If the host ends without a result, the gateway's calls say so: the job is for the Dispatcher
-//!    to launch again.
+//!    to launch again. The one that follows finds its checkpoints in the same register, which this
+//!    process keeps.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_blob::BlobStore;
 use hurtig_cluster_api::{
-    FencingToken, GatewayAddress, Identity, JobMasterGateway, JobMasterLauncher, Peer, RpcError,
-    RpcResult,
+    CheckpointPointer, CheckpointRegister, FencingToken, GatewayAddress, Identity,
+    JobMasterGateway, JobMasterLauncher, JobStatus, NOT_FENCED, Peer, RpcError, RpcResult,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
 use hurtig_job_host::{HostRole, JobMasterRole};
-use hurtig_types::JobId;
+use hurtig_job_master::clean_up;
+use hurtig_rpc::RpcService;
+use hurtig_storage::Stores;
+use hurtig_types::{JobId, error::chain_text};
 use parking_lot::Mutex;
 
 use crate::{
@@ -43,6 +40,7 @@ pub(crate) struct JobMasterOptions {
     pub(crate) bind_host: String,
     pub(crate) host_name: Option<String>,
     pub(crate) heartbeat_interval: Duration,
+    pub(crate) takeover_timeout: Duration,
     pub(crate) seed: u64,
 }
 
@@ -52,7 +50,10 @@ pub(crate) struct ProcessJobMasters {
     pub(crate) blobs: BlobStore,
     pub(crate) options: JobMasterOptions,
     pub(crate) runtimes: Runtimes,
-    launched: AtomicU64,
+    /// Where registers of checkpoints are exported.
+    service: RpcService,
+    /// The stores of checkpoints.
+    stores: Arc<Stores>,
     /// The latest of each job that has not been retired.
     running: Mutex<BTreeMap<JobId, Arc<HostedJobMaster>>>,
 }
@@ -63,12 +64,18 @@ impl ProcessJobMasters {
         blobs: BlobStore,
         options: JobMasterOptions,
         runtimes: Runtimes,
+        service: RpcService,
+        stores: Arc<Stores>,
     ) -> Self {
-        let launched = AtomicU64::new(0);
-        Self { starter, blobs, options, runtimes, launched, running: Mutex::default() }
+        Self { starter, blobs, options, runtimes, service, stores, running: Mutex::default() }
     }
 
-    async fn start(&self, graph: JobGraph) -> Result<Arc<HostedJobMaster>, RpcError> {
+    async fn start(
+        &self,
+        graph: JobGraph,
+        token: FencingToken,
+        register: Arc<dyn CheckpointRegister>,
+    ) -> Result<Arc<HostedJobMaster>, RpcError> {
         let job = graph.job_id;
         let rejected = |reason: String| RpcError::Rejected(reason);
         let Some(program) = graph.config.program.clone() else {
@@ -79,7 +86,8 @@ impl ProcessJobMasters {
         kept.map_err(|error| RpcError::NotFound(error.to_string()))?;
         let binary = self.blobs.path(program.binary);
         let binary = binary.map_err(|error| RpcError::NotFound(error.to_string()))?;
-        let number = self.launched.fetch_add(1, Relaxed) + 1;
+        // It ends with the host, whose JobMaster has no use for it after that.
+        let register = self.service.export(register, NOT_FENCED)?;
         let host = new_host_id().map_err(rejected)?;
         let mut line = self.starter.calls().listen(host);
         let options = &self.options;
@@ -87,12 +95,14 @@ impl ProcessJobMasters {
             host,
             parent: self.starter.parent().clone(),
             graph,
-            token: FencingToken(number),
-            seed: options.seed.wrapping_add(number),
+            token,
+            seed: options.seed.wrapping_add(token.0),
             resource_manager: options.resource_manager.clone(),
             bind_host: options.bind_host.clone(),
             host_name: options.host_name.clone(),
             heartbeat_interval: options.heartbeat_interval,
+            register: register.address(),
+            takeover_timeout: options.takeover_timeout,
         };
         let directory = self.starter.directory(&format!("jobmaster-{job}"));
         let directory =
@@ -101,51 +111,71 @@ impl ProcessJobMasters {
         let (arguments, client) = (&program.arguments, &program.configuration);
         let host = self.starter.start(&binary, arguments, client, role, directory).await;
         let host = host.map_err(rejected)?;
+        let cannot =
+            |reason: String| format!("the JobMaster of job {job} cannot be started: {reason}");
+        // The program was able to build its graph before: it may be again.
+        let lost = |reason: String| RpcError::Unreachable { role: "JobMaster", reason };
         let ready = async {
             loop {
                 tokio::select! {
                     biased;
                     said = line.said.recv() => match said {
                         Some(HostCall::JobMasterReady(gateway)) => return Ok(gateway),
-                        Some(HostCall::Failed(reason)) => return Err(reason),
+                        Some(HostCall::Failed(reason)) => return Err(rejected(cannot(reason))),
                         Some(_) => {}
-                        None => return Err("nobody listens to it".to_owned()),
+                        None => return Err(lost("nobody listens to it".to_owned())),
                     },
-                    exit = host.process.exited() => return Err(describe(&exit)),
+                    exit = host.process.exited() => return Err(lost(cannot(describe(&exit)))),
                 }
             }
         };
         let ready = tokio::time::timeout(START_TIMEOUT, ready).await;
-        let late = |_| format!("it did not get ready within {} s", START_TIMEOUT.as_secs());
-        let gateway = ready.map_err(late).and_then(|ready| ready).map_err(|reason| {
-            rejected(format!("the JobMaster of job {job} cannot be started: {reason}"))
-        })?;
-        Ok(HostedJobMaster::new(gateway, host, &self.runtimes))
+        let late = |_| {
+            let reason = format!("it did not get ready within {} s", START_TIMEOUT.as_secs());
+            rejected(cannot(reason))
+        };
+        let gateway = ready.map_err(late)??;
+        Ok(HostedJobMaster::new(gateway, (host, register), &self.runtimes))
     }
 }
 
 #[async_trait]
 impl JobMasterLauncher for ProcessJobMasters {
-    async fn launch(&self, graph: JobGraph) -> RpcResult<Arc<dyn JobMasterGateway>> {
+    async fn launch(
+        &self,
+        graph: JobGraph,
+        token: FencingToken,
+        register: Arc<dyn CheckpointRegister>,
+    ) -> RpcResult<Arc<dyn JobMasterGateway>> {
         let job = graph.job_id;
-        match self.start(graph).await {
-            Ok(hosted) => {
-                self.running.lock().insert(job, hosted.clone());
-                Ok(hosted)
-            }
-            Err(error) => {
-                self.blobs.release(job);
-                Err(error)
-            }
+        // What cannot be started now may be tried again: its files are kept until it is retired.
+        let hosted = self.start(graph, token, register).await?;
+        self.running.lock().insert(job, hosted.clone());
+        Ok(hosted)
+    }
+
+    async fn stop(&self, job: JobId) {
+        let hosted = self.running.lock().remove(&job);
+        if let Some(hosted) = hosted {
+            hosted.kill();
+            hosted.until_ended().await;
         }
     }
 
-    async fn retire(&self, job: JobId) {
+    async fn retire(
+        &self,
+        graph: &JobGraph,
+        status: JobStatus,
+        checkpoints: Vec<CheckpointPointer>,
+    ) -> RpcResult<()> {
+        let job = graph.job_id;
         let hosted = self.running.lock().remove(&job);
         if let Some(hosted) = hosted {
             hosted.until_ended().await;
         }
         self.blobs.release(job);
+        let cleaned = clean_up(graph, status, &checkpoints, self.stores.clone()).await;
+        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))
     }
 }
 

@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use hurtig_blob::{BlobCache, CachedBlob};
 use hurtig_cluster_api::{
-    BlobSource, CheckpointNews, HostId, JobMasterGateway, METRICS_TIMEOUT, PeerAddress, RpcError,
-    TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
+    BlobSource, CheckpointNews, HostId, JobMasterGateway, Leader, METRICS_TIMEOUT, PeerAddress,
+    RpcError, RpcResult, TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::ProgramReference;
@@ -21,7 +21,7 @@ use hurtig_job_host::{HostRole, TaskRole};
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_process_host::random_bits;
 use hurtig_task_executor::{
-    HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider,
+    HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider, TaskStates,
 };
 use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
 use parking_lot::Mutex;
@@ -31,6 +31,9 @@ use crate::{
     host_calls::{HostCall, HostLine},
     host_start::{END_GRACE, Host, HostStarter, START_TIMEOUT, describe, new_host_id},
 };
+
+/// How often a host is told of a JobMaster before it counts as not told.
+const JOB_MASTER_TRIES: u32 = 3;
 
 /// What hosts of one TaskManager are started with.
 pub(crate) struct TaskHostOptions {
@@ -57,7 +60,8 @@ pub(crate) type ReadyHosts = Arc<Mutex<BTreeMap<HostNumber, Arc<dyn TaskHostGate
 type Readings = Arc<Mutex<Vec<(ExecutionAttemptId, TaskIoMetrics)>>>;
 
 enum Order {
-    JobMaster(Arc<dyn JobMasterGateway>),
+    JobMaster(Leader<dyn JobMasterGateway>, Reply<TaskStates>),
+    ForgetJobMaster,
     Submit(Box<TaskDeploymentDescriptor>, Reply<()>),
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
@@ -82,8 +86,12 @@ impl ProcessTaskHost {
 }
 
 impl TaskHost for ProcessTaskHost {
-    fn set_job_master(&mut self, gateway: Arc<dyn JobMasterGateway>) {
-        self.give(Order::JobMaster(gateway));
+    fn set_job_master(&mut self, leader: Leader<dyn JobMasterGateway>, reply: Reply<TaskStates>) {
+        self.give(Order::JobMaster(leader, reply));
+    }
+
+    fn forget_job_master(&mut self) {
+        self.give(Order::ForgetJobMaster);
     }
 
     fn submit(&mut self, deployment: Box<TaskDeploymentDescriptor>, reply: Reply<()>) {
@@ -126,7 +134,7 @@ impl TaskHostProvider for ProcessTaskHosts {
         &self,
         job: JobId,
         number: HostNumber,
-        job_master: Arc<dyn JobMasterGateway>,
+        job_master: Leader<dyn JobMasterGateway>,
         listener: HostListener,
     ) -> StartedHost {
         let (orders, given) = mpsc::unbounded_channel();
@@ -187,7 +195,7 @@ struct Starting {
     cache: BlobCache,
     blobs: Arc<dyn BlobSource>,
     options: Arc<TaskHostOptions>,
-    job_master: Arc<dyn JobMasterGateway>,
+    job_master: Leader<dyn JobMasterGateway>,
 }
 
 /// A host that can run tasks. Its blobs stay as long as it does.
@@ -201,7 +209,7 @@ struct Ready {
 
 impl Starting {
     async fn program(&self) -> Result<ProgramReference, String> {
-        let asked = self.job_master.program().await;
+        let asked = self.job_master.gateway.program().await;
         let program = asked.map_err(|error| format!("the job's program is not known: {error}"))?;
         program.ok_or_else(|| "the job has no program that could be started".to_owned())
     }
@@ -286,7 +294,7 @@ impl Life {
         let late = |_| format!("it did not get ready within {} s", START_TIMEOUT.as_secs());
         let mut ready = started.map_err(late)??;
         let gateway = ready.gateway.clone();
-        let first = gateway.set_job_master(starting.job_master.clone()).await;
+        let first = set_job_master(&*gateway, starting.job_master.clone()).await;
         first.map_err(|error| format!("it does not answer: {error}"))?;
         on_ready(ready.address.clone(), gateway.clone());
         let forwarding = self.control.spawn(forward(given, gateway.clone(), self.listener.clone()));
@@ -339,6 +347,22 @@ impl Life {
     }
 }
 
+/// Has tasks report to another JobMaster; tried again, since they must not go on reporting to one
+/// that is gone.
+async fn set_job_master(
+    gateway: &dyn TaskHostGateway,
+    Leader { token, gateway: master }: Leader<dyn JobMasterGateway>,
+) -> RpcResult<TaskStates> {
+    let mut answer = gateway.set_job_master(token, master.clone()).await;
+    for _ in 1..JOB_MASTER_TRIES {
+        if !matches!(answer, Err(RpcError::Timeout(_))) {
+            break;
+        }
+        answer = gateway.set_job_master(token, master.clone()).await;
+    }
+    answer
+}
+
 /// Passes orders on, one after the other, so that a cancellation never overtakes its deployment.
 async fn forward(
     mut given: mpsc::UnboundedReceiver<Order>,
@@ -347,7 +371,12 @@ async fn forward(
 ) {
     while let Some(order) = given.recv().await {
         let (attempt, done) = match order {
-            Order::JobMaster(job_master) => (None, gateway.set_job_master(job_master).await),
+            Order::JobMaster(leader, reply) => {
+                // Who asked may have no use for it.
+                let _ = reply.send(set_job_master(&*gateway, leader).await);
+                (None, Ok(()))
+            }
+            Order::ForgetJobMaster => (None, gateway.forget_job_master().await),
             Order::Submit(deployment, reply) => {
                 let attempt = deployment.attempt;
                 let answer = gateway.submit_task(*deployment).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hurtig_blob::{BlobCache, BlobCacheOptions};
 use hurtig_cluster_api::{
     BlobSource, HostParentGateway, LogSource, NOT_FENCED, PeerAddress, ResourceManagerGateway,
-    TaskExecutorGateway,
+    TaskExecutorGateway, leader,
 };
 use hurtig_config::{
     Configuration,
@@ -33,6 +33,7 @@ use crate::{
     directories::WorkingDirectory,
     host_calls::HostCalls,
     host_start::HostStarter,
+    job_manager::LEADER,
     logs::LogDirectory,
     processes::{HOST_LAUNCHER, ProcessError},
     task_hosts::{ProcessTaskHosts, TaskHostOptions},
@@ -149,7 +150,8 @@ impl TaskManagerProcess {
                 heartbeat_interval,
                 heartbeat_timeout: configuration.get(&HEARTBEAT_TIMEOUT)?,
             },
-            resource_manager.clone(),
+            // Without high availability the leader is fixed from the start.
+            leader::fixed(LEADER, resource_manager.clone()),
             // Hosts have data planes of their own.
             PeerAddress { resource, address: endpoint.clone() },
             group,

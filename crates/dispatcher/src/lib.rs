@@ -1,52 +1,58 @@
 //! The Dispatcher: receives jobs, has their JobMasters started, and remembers how they ended.
 //!
 //! It knows jobs only through `JobMasterGateway`, and starts them through `JobMasterLauncher`.
+//! What is to be done for a job is decided in [`jobs`]; the [`actor`] carries it out, and
+//! [`storage`] keeps what must outlive it.
+//!
+//! # From a job's end to its result
+//!
+//! 1. The JobMaster says how the job has ended.
+//! 2. The result is stored: from then on the job does not run again.
+//! 3. Checkpoints that do not outlive the job are deleted, then its records.
+//! 4. Those who wait for the result get it.
+//!
+//! Whatever is lost in between, the next Dispatcher goes on where this one was.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+mod actor;
+mod jobs;
+mod storage;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, DispatcherGateway, Inbox, JobDetails, JobMasterGateway,
+    CheckpointStatsSnapshot, DispatcherGateway, FencingToken, JobDetails, JobMasterGateway,
     JobMasterLauncher, JobOverview, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
     ResourceManagerGateway, RpcError, RpcResult, TaskExecutorOverview, gather_metrics,
 };
-use hurtig_env::Runtimes;
+use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::JobGraph;
+use hurtig_high_availability::HighAvailabilityServices;
 use hurtig_metrics::{
     AccumulatorValue, Gauge, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
     names::NUM_RUNNING_JOBS,
 };
 use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
-use tokio::sync::oneshot;
 
-/// Most ended jobs that are remembered; the oldest are forgotten first.
-const REMEMBERED_JOBS: usize = 256;
+pub use actor::Dispatcher;
+use actor::{Message, View};
 
-enum Message {
-    Submit(Box<JobGraph>, oneshot::Sender<RpcResult<()>>),
-    Launched(JobId, RpcResult<Arc<dyn JobMasterGateway>>, oneshot::Sender<RpcResult<()>>),
-    Ended(JobId),
-    Job(JobId, oneshot::Sender<Option<Arc<dyn JobMasterGateway>>>),
-    All(oneshot::Sender<Vec<Arc<dyn JobMasterGateway>>>),
-    Running(oneshot::Sender<Vec<(JobId, Arc<dyn JobMasterGateway>)>>),
-}
-
-enum Job {
-    Starting,
-    Started(Arc<dyn JobMasterGateway>),
-}
-
-/// The actor.
-pub struct Dispatcher {
-    jobs: BTreeMap<JobId, Job>,
-    ended: VecDeque<JobId>,
-    launcher: Arc<dyn JobMasterLauncher>,
-    mailbox: Mailbox<Message>,
-    runtimes: Runtimes,
-    running: Gauge,
+/// What a Dispatcher works with.
+pub struct DispatcherServices {
+    /// Starts JobMasters.
+    pub launcher: Arc<dyn JobMasterLauncher>,
+    /// Where jobs and results are kept.
+    pub high_availability: HighAvailabilityServices,
+    /// Proof that it leads the cluster.
+    pub token: FencingToken,
+    /// Executors.
+    pub runtimes: Runtimes,
+    /// The clock.
+    pub clock: Clock,
+    /// How often JobMasters are asked whether they are there.
+    pub heartbeat_interval: Duration,
+    /// A JobMaster that is silent for this long is lost.
+    pub heartbeat_timeout: Duration,
 }
 
 /// The way to the Dispatcher.
@@ -57,108 +63,21 @@ pub struct DispatcherHandle {
     running: Gauge,
     metrics: Option<MetricGroup>,
     resource_manager: Arc<dyn ResourceManagerGateway>,
+    actor: tokio::task::AbortHandle,
 }
 
 impl Dispatcher {
-    /// Starts the actor.
+    /// Starts the actor. It recovers the jobs that earlier leaders have left, before it answers.
     pub fn start(
-        launcher: Arc<dyn JobMasterLauncher>,
+        services: DispatcherServices,
         resource_manager: Arc<dyn ResourceManagerGateway>,
-        runtimes: &Runtimes,
     ) -> DispatcherHandle {
         let (mailbox, inbox) = Mailbox::new("Dispatcher");
-        let dispatcher = Self {
-            jobs: BTreeMap::new(),
-            ended: VecDeque::new(),
-            launcher,
-            mailbox: mailbox.clone(),
-            runtimes: runtimes.clone(),
-            running: Gauge::default(),
-        };
+        let control = services.runtimes.control.clone();
+        let dispatcher = Self::new(services, mailbox.clone());
         let running = dispatcher.running.clone();
-        runtimes.control.spawn(dispatcher.run(inbox));
-        DispatcherHandle { mailbox, running, metrics: None, resource_manager }
-    }
-
-    async fn run(mut self, mut inbox: Inbox<Message>) {
-        while let Some(message) = inbox.recv().await {
-            match message {
-                Message::Submit(graph, reply) => self.submit(*graph, reply),
-                Message::Launched(job, launched, reply) => {
-                    let answer = launched.map(|gateway| {
-                        self.jobs.insert(job, Job::Started(gateway.clone()));
-                        self.watch(job, gateway);
-                    });
-                    if answer.is_err() {
-                        self.jobs.remove(&job);
-                    }
-                    // Who asked may have gone; the job runs all the same.
-                    let _ = reply.send(answer);
-                }
-                Message::Ended(job) => {
-                    self.ended.push_back(job);
-                    if self.ended.len() > REMEMBERED_JOBS
-                        && let Some(oldest) = self.ended.pop_front()
-                    {
-                        self.jobs.remove(&oldest);
-                    }
-                }
-                Message::Job(job, reply) => {
-                    let gateway = match self.jobs.get(&job) {
-                        Some(Job::Started(gateway)) => Some(gateway.clone()),
-                        Some(Job::Starting) | None => None,
-                    };
-                    let _ = reply.send(gateway);
-                }
-                Message::Running(reply) => {
-                    let running = self.jobs.iter().filter(|(job, _)| !self.ended.contains(job));
-                    let running = running.filter_map(|(job, known)| match known {
-                        Job::Started(gateway) => Some((*job, gateway.clone())),
-                        Job::Starting => None,
-                    });
-                    let _ = reply.send(running.collect());
-                }
-                Message::All(reply) => {
-                    let started = self.jobs.values().filter_map(|job| match job {
-                        Job::Started(gateway) => Some(gateway.clone()),
-                        Job::Starting => None,
-                    });
-                    let _ = reply.send(started.collect());
-                }
-            }
-            let running = self.jobs.len().saturating_sub(self.ended.len());
-            self.running.set(i64::try_from(running).unwrap_or(i64::MAX));
-        }
-    }
-
-    fn submit(&mut self, graph: JobGraph, reply: oneshot::Sender<RpcResult<()>>) {
-        let job = graph.job_id;
-        if self.jobs.contains_key(&job) {
-            let error = RpcError::Rejected(format!("job {job} was submitted before"));
-            let _ = reply.send(Err(error));
-            return;
-        }
-        self.jobs.insert(job, Job::Starting);
-        let launcher = self.launcher.clone();
-        let mailbox = self.mailbox.clone();
-        self.runtimes.control.spawn(async move {
-            let launched = launcher.launch(graph).await;
-            // If this actor has ended, the cluster is shutting down.
-            let _ = mailbox.tell(Message::Launched(job, launched, reply)).await;
-        });
-    }
-
-    /// Waits for the job's end.
-    fn watch(&self, job: JobId, gateway: Arc<dyn JobMasterGateway>) {
-        let launcher = self.launcher.clone();
-        let mailbox = self.mailbox.clone();
-        self.runtimes.control.spawn(async move {
-            if let Err(error) = gateway.result().await {
-                tracing::error!(job_id = %job, %error, "the job has ended without a result");
-            }
-            launcher.retire(job).await;
-            let _ = mailbox.tell(Message::Ended(job)).await;
-        });
+        let actor = control.spawn(dispatcher.run(inbox)).abort_handle();
+        DispatcherHandle { mailbox, running, metrics: None, resource_manager, actor }
     }
 }
 
@@ -172,9 +91,46 @@ impl DispatcherHandle {
         self
     }
 
+    /// Waits until the jobs of earlier leaders are recovered.
+    pub async fn ready(&self) -> RpcResult<()> {
+        self.mailbox.ask(Message::Ready).await
+    }
+
+    /// Ends the Dispatcher at once: it leads no more. Its JobMasters are the launcher's to stop.
+    pub fn stop(&self) {
+        self.actor.abort();
+    }
+
+    async fn view(&self, job: JobId) -> RpcResult<View> {
+        self.mailbox.ask(|reply| Message::Job(job, reply)).await?
+    }
+
+    /// The JobMaster of a job; waits while one is being started.
     async fn job(&self, job: JobId) -> RpcResult<Arc<dyn JobMasterGateway>> {
-        let gateway = self.mailbox.ask(|reply| Message::Job(job, reply)).await?;
-        gateway.ok_or_else(|| RpcError::NotFound(format!("there is no job {job}")))
+        match self.mailbox.ask(|reply| Message::JobMaster(job, reply)).await?? {
+            View::JobMaster(gateway) => Ok(gateway),
+            View::Waiting(_) => Err(RpcError::Unreachable {
+                role: "JobMaster",
+                reason: format!("that of job {job} is being started"),
+            }),
+            View::Result(result) => Err(RpcError::NotFound(format!(
+                "job {job} has ended as {:?}, and only its result is known",
+                result.status
+            ))),
+        }
+    }
+}
+
+/// What is known of a job without its JobMaster.
+fn overview(job: JobId, name: &str, status: JobStatus) -> JobOverview {
+    JobOverview {
+        job_id: job,
+        name: name.to_owned(),
+        status,
+        start_time_ms: 0,
+        end_time_ms: None,
+        last_modification_ms: 0,
+        tasks: BTreeMap::new(),
     }
 }
 
@@ -192,14 +148,28 @@ impl DispatcherGateway for DispatcherHandle {
         let jobs = self.mailbox.ask(Message::All).await?;
         let mut overviews = Vec::with_capacity(jobs.len());
         for job in jobs {
-            overviews.push(job.details().await?.overview);
+            overviews.push(match job {
+                View::JobMaster(gateway) => match gateway.details().await {
+                    Ok(details) => details.overview,
+                    // It has just been lost, and will be there again.
+                    Err(_) => continue,
+                },
+                View::Waiting(graph) => {
+                    overview(graph.job_id, &graph.name, JobStatus::Initializing)
+                }
+                View::Result(result) => overview(result.job_id, &result.name, result.status),
+            });
         }
         overviews.sort_by_key(|overview| (overview.start_time_ms, overview.job_id));
         Ok(overviews)
     }
 
     async fn job_status(&self, job: JobId) -> RpcResult<JobStatus> {
-        self.job(job).await?.status().await
+        match self.view(job).await? {
+            View::JobMaster(gateway) => gateway.status().await,
+            View::Waiting(_) => Ok(JobStatus::Initializing),
+            View::Result(result) => Ok(result.status),
+        }
     }
 
     async fn job_details(&self, job: JobId) -> RpcResult<JobDetails> {
@@ -207,7 +177,7 @@ impl DispatcherGateway for DispatcherHandle {
     }
 
     async fn cancel_job(&self, job: JobId) -> RpcResult<()> {
-        self.job(job).await?.cancel().await
+        self.mailbox.ask(|reply| Message::Cancel(job, reply)).await?
     }
 
     async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String> {
@@ -238,7 +208,7 @@ impl DispatcherGateway for DispatcherHandle {
     }
 
     async fn job_result(&self, job: JobId) -> RpcResult<JobResult> {
-        self.job(job).await?.result().await
+        self.mailbox.ask(|reply| Message::Result(job, reply)).await?
     }
 
     async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>> {

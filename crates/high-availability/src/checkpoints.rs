@@ -7,6 +7,11 @@
 //! If adding a pointer ends as uncertain, the checkpoint may have been completed: nothing of it may
 //! be deleted, and nobody told that it was given up.
 
+use async_trait::async_trait;
+pub use hurtig_cluster_api::CheckpointPointer;
+use hurtig_cluster_api::{
+    CheckpointRegister, FencingToken, RecoveredCheckpoints, RpcError, RpcResult,
+};
 use hurtig_types::{CheckpointId, JobId};
 use serde::{Deserialize, Serialize};
 
@@ -20,15 +25,6 @@ const FIRST_CHECKPOINT: u64 = 1;
 /// Pointers that one job may have. Retained checkpoints are few; more is a fault.
 const MOST_POINTERS: usize = 1000;
 
-/// A completed checkpoint and where its metadata is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointPointer {
-    /// Its number.
-    pub id: CheckpointId,
-    /// Its directory, a URL.
-    pub external_pointer: String,
-}
-
 /// The content of a job's record of checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobCheckpoints {
@@ -36,11 +32,18 @@ pub struct JobCheckpoints {
     pub next: CheckpointId,
     /// Completed checkpoints that are retained, oldest first.
     pub completed: Vec<CheckpointPointer>,
+    /// How many JobMasters have taken the record over.
+    #[serde(default)]
+    pub job_masters: u32,
+    /// The token of the last of them.
+    #[serde(default)]
+    pub last_token: u64,
 }
 
 impl Default for JobCheckpoints {
     fn default() -> Self {
-        Self { next: CheckpointId(FIRST_CHECKPOINT), completed: Vec::new() }
+        let next = CheckpointId(FIRST_CHECKPOINT);
+        Self { next, completed: Vec::new(), job_masters: 0, last_token: 0 }
     }
 }
 
@@ -52,14 +55,19 @@ impl JobCheckpoints {
     }
 
     /// Retains a checkpoint and lets go of those subsumed by it.
-    fn add(mut self, pointer: &CheckpointPointer, subsumed: &[CheckpointId]) -> Decision<()> {
+    fn add(
+        mut self,
+        pointer: &CheckpointPointer,
+        subsumed: &[CheckpointId],
+        reserved: CheckpointId,
+    ) -> Decision<()> {
         let before = self.clone();
         self.completed.retain(|known| !subsumed.contains(&known.id));
         if !self.completed.contains(pointer) {
             self.completed.push(pointer.clone());
             self.completed.sort_by_key(|pointer| pointer.id);
         }
-        self.next = self.next.max(CheckpointId(pointer.id.0 + 1));
+        self.next = self.next.max(CheckpointId(pointer.id.0 + 1)).max(reserved);
         let too_many = self.completed.len() > MOST_POINTERS;
         if too_many && self.completed.len() > before.completed.len() {
             return Err(HighAvailabilityError::TooLarge {
@@ -69,6 +77,16 @@ impl JobCheckpoints {
             });
         }
         Ok(if self == before { Change::None(()) } else { Change::To(self, ()) })
+    }
+
+    /// Another JobMaster takes over.
+    fn enter(mut self, token: FencingToken) -> Decision<Self> {
+        if self.last_token == token.0 {
+            return Ok(Change::None(self));
+        }
+        self.last_token = token.0;
+        self.job_masters += 1;
+        Ok(Change::To(self.clone(), self))
     }
 
     fn remove(mut self, ids: &[CheckpointId]) -> Decision<()> {
@@ -105,11 +123,11 @@ impl CompletedCheckpointRegister {
         Self { job, register }
     }
 
-    /// Makes the record this leader's and returns what earlier ones have left. Called once per
-    /// leadership, before anything else. Fails if the job has been cleaned up.
+    /// Makes the record this leader's and returns what earlier ones have left. Called before
+    /// anything else. Fails if the job has been cleaned up.
     pub async fn recover(&self) -> Result<JobCheckpoints, HighAvailabilityError> {
-        let content = self.register.claim(false).await?;
-        content.ok_or(HighAvailabilityError::JobUnknown { job: self.job })
+        let token = self.register.token();
+        self.update(|content| content.enter(token)).await
     }
 
     async fn update<R>(
@@ -136,13 +154,14 @@ impl CompletedCheckpointRegister {
     }
 
     /// Completes a checkpoint, and lets go of those that it subsumes, at one moment. Files of
-    /// those may be deleted afterwards.
+    /// those may be deleted afterwards. Sees to it that the next number is at least `reserved`.
     pub async fn add(
         &self,
         pointer: &CheckpointPointer,
         subsumed: &[CheckpointId],
+        reserved: CheckpointId,
     ) -> Result<(), HighAvailabilityError> {
-        self.update(|content| content.add(pointer, subsumed)).await
+        self.update(|content| content.add(pointer, subsumed, reserved)).await
     }
 
     /// Lets go of checkpoints.
@@ -153,5 +172,44 @@ impl CompletedCheckpointRegister {
     /// What the record says now.
     pub async fn read(&self) -> Result<JobCheckpoints, HighAvailabilityError> {
         Ok(self.register.read().await?.content)
+    }
+}
+
+fn rpc_error(error: HighAvailabilityError) -> RpcError {
+    match error {
+        HighAvailabilityError::Fenced { mine, current, .. } => {
+            RpcError::Fenced { got: mine, current }
+        }
+        error @ HighAvailabilityError::JobUnknown { .. } => RpcError::NotFound(error.to_string()),
+        error if error.is_uncertain() => RpcError::Unreachable {
+            role: "the service of high availability",
+            reason: error.to_string(),
+        },
+        error => RpcError::Rejected(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl CheckpointRegister for CompletedCheckpointRegister {
+    async fn recover(&self) -> RpcResult<RecoveredCheckpoints> {
+        let found = self.recover().await.map_err(rpc_error)?;
+        Ok(RecoveredCheckpoints {
+            job_master: found.job_masters,
+            first_id: found.next,
+            completed: found.completed,
+        })
+    }
+
+    async fn add(
+        &self,
+        pointer: CheckpointPointer,
+        subsumed: Vec<CheckpointId>,
+        reserved: CheckpointId,
+    ) -> RpcResult<()> {
+        self.add(&pointer, &subsumed, reserved).await.map_err(rpc_error)
+    }
+
+    async fn reserve(&self, below: CheckpointId) -> RpcResult<()> {
+        self.set_next_checkpoint_id(below).await.map_err(rpc_error)
     }
 }

@@ -289,12 +289,19 @@ async fn fetch_all<T: Record>(
     let mut pause = Duration::from_millis(1);
     loop {
         // Looked at first: what came before the end is fetched after it was seen.
-        let over = cluster.dispatcher().job_status(job).await?.is_globally_terminal();
+        let over = match cluster.dispatcher().job_status(job).await {
+            Ok(status) => status.is_globally_terminal(),
+            // Its JobMaster is lost, and another will be there.
+            Err(RpcError::Unreachable { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
         let answer = cluster.dispatcher().coordination_request(job, operator, Vec::new()).await;
         let batches: Vec<Vec<u8>> = match answer {
             Ok(bytes) => codec::decode(&bytes).map_err(malformed)?,
-            // The job has ended in between; a job that finished has nothing left.
-            Err(RpcError::Unreachable { .. }) => return Ok(()),
+            // A job that finished has nothing left.
+            Err(_) if over => return Ok(()),
+            // The job has ended in between, or another JobMaster will be there.
+            Err(RpcError::Unreachable { .. }) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
         if batches.is_empty() {

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use hurtig_cluster_api::{
-    HostParentGateway, JobMasterGateway, NOT_FENCED, Peer, ResourceManagerGateway,
+    CheckpointRegister, HostParentGateway, JobMasterGateway, NOT_FENCED, Peer,
+    ResourceManagerGateway,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_job_master::{JobMaster, JobMasterServices};
@@ -62,6 +63,8 @@ pub(crate) async fn run(
     let resource_manager: Arc<dyn ResourceManagerGateway> = service
         .connect(role.resource_manager.clone())
         .map_err(|e| failed("the ResourceManager", e))?;
+    let register: Arc<dyn CheckpointRegister> =
+        service.connect(role.register.clone()).map_err(|e| failed("the register", e))?;
     let metrics = MetricRegistry::new(metrics, move || clock.monotonic());
     let metrics = metrics.job_manager(role.host_name.as_deref().unwrap_or("localhost"));
     let master: Arc<dyn JobMasterGateway> = Arc::new(JobMaster::start(
@@ -76,6 +79,8 @@ pub(crate) async fn run(
             heartbeat_interval: role.heartbeat_interval,
             stores: Arc::new(memory_stores()),
             metrics,
+            register,
+            takeover_timeout: role.takeover_timeout,
         },
     ));
     // Held to the end: the result is asked for when the actor has ended.

@@ -73,6 +73,10 @@ pub struct JobMasterRole {
     pub host_name: Option<String>,
     /// `heartbeat.interval`.
     pub heartbeat_interval: Duration,
+    /// The register of the job's checkpoints.
+    pub register: GatewayAddress,
+    /// How long the tasks of an earlier JobMaster are waited for.
+    pub takeover_timeout: Duration,
 }
 
 /// A task host.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointNews, HostParentGateway, Inbox, JobMasterGateway, Mailbox, Peer, RpcResult,
-    TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
+    CheckpointNews, ExecutionState, FencingToken, HostParentGateway, Inbox, JobMasterGateway,
+    Leader, Mailbox, Peer, RpcResult, TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::{MetricOptions, MetricRegistry, MetricsQuery, MetricsSnapshot};
@@ -17,7 +17,7 @@ use hurtig_rpc::{RpcConfig, RpcServer};
 use hurtig_storage::{LocalStateOptions, LocalStateStores, checkpoints::memory_stores};
 use hurtig_task_executor::{
     HostListener, HostNews, LocalTaskHosts, Reply, StartedHost, TaskExecutorServices, TaskHost,
-    TaskHostProvider,
+    TaskHostProvider, TaskStates,
 };
 use hurtig_types::{AllocationId, ExecutionAttemptId, OperatorId};
 use tokio::sync::{mpsc, oneshot};
@@ -42,7 +42,8 @@ pub struct TaskHostSettings {
 }
 
 enum Message {
-    JobMaster(Arc<dyn JobMasterGateway>),
+    JobMaster(Leader<dyn JobMasterGateway>, Reply<TaskStates>),
+    ForgetJobMaster,
     Submit(Box<TaskDeploymentDescriptor>, Reply<()>),
     Cancel(ExecutionAttemptId),
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
@@ -62,8 +63,16 @@ impl TaskHostGateway for Handle {
         self.0.peer()
     }
 
-    async fn set_job_master(&self, gateway: Arc<dyn JobMasterGateway>) -> RpcResult<()> {
-        self.0.tell(Message::JobMaster(gateway)).await
+    async fn set_job_master(
+        &self,
+        token: FencingToken,
+        gateway: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<Vec<(ExecutionAttemptId, ExecutionState)>> {
+        self.0.ask(|reply| Message::JobMaster(Leader { token, gateway }, reply)).await?
+    }
+
+    async fn forget_job_master(&self) -> RpcResult<()> {
+        self.0.tell(Message::ForgetJobMaster).await
     }
 
     async fn submit_task(&self, deployment: TaskDeploymentDescriptor) -> RpcResult<()> {
@@ -120,10 +129,12 @@ async fn drive(
     while let Some(message) = inbox.recv().await {
         let Some(host) = &mut host else {
             match message {
-                Message::JobMaster(gateway) => {
-                    let started = hosts.start(role.job, 0, gateway, listener.clone());
+                Message::JobMaster(leader, reply) => {
+                    let started = hosts.start(role.job, 0, leader, listener.clone());
                     let StartedHost { host: started, .. } = started;
                     host = Some(started);
+                    // Who asked may have gone.
+                    let _ = reply.send(Ok(TaskStates::new()));
                 }
                 Message::Readings(reply) => drop(reply.send(Vec::new())),
                 Message::Shutdown(done) => {
@@ -136,7 +147,8 @@ async fn drive(
             continue;
         };
         match message {
-            Message::JobMaster(gateway) => host.set_job_master(gateway),
+            Message::JobMaster(leader, reply) => host.set_job_master(leader, reply),
+            Message::ForgetJobMaster => host.forget_job_master(),
             Message::Submit(deployment, reply) => host.submit(deployment, reply),
             Message::Cancel(attempt) => host.cancel(attempt),
             Message::Event(attempt, operator, event) => {

@@ -3,39 +3,42 @@
 //! One turn: take a message, tell the scheduler, carry out its commands. The actor ends when the
 //! job has ended and its slots are given back; the result stays readable through the handle.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use async_trait::async_trait;
 use hurtig_checkpoint::{coordinator::CheckpointTimer, requests::SnapshotRequest};
 use hurtig_cluster_api::{
-    CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo, FencingToken, Inbox,
-    JobDetails, JobMasterGateway, JobResourceRequirements, JobResult, JobStatus, Mailbox, Peer,
+    CheckpointRegister, CheckpointStatsSnapshot, ExecutionState, FailureClass, FailureInfo,
+    FencingToken, Inbox, JobDetails, JobResourceRequirements, JobStatus, Mailbox, OccupiedSlot,
     PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
     TaskIoMetrics, TaskStateUpdate,
 };
 use hurtig_env::{Clock, Runtimes};
-use hurtig_graph::{JobGraph, ProgramReference};
-use hurtig_metrics::{
-    AccumulatorValue, Accumulators, MetricGroup, MetricsQuery, MetricsSnapshot, ScopeKind,
-};
+use hurtig_graph::JobGraph;
+use hurtig_metrics::{Accumulators, MetricGroup};
 use hurtig_operator_api::Program;
 use hurtig_scheduler::{Command, JobScheduler, SchedulerTimer};
 use hurtig_storage::Stores;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ErrorClass,
-    ExecutionAttemptId, FlowError, FlowResult, JobId, JobVertexId, OperatorId, ResourceId,
-    SavepointFormat, TaskStateSnapshot, TerminateKind,
+    ExecutionAttemptId, FlowError, JobId, JobVertexId, OperatorId, ResourceId, SavepointFormat,
+    TaskStateSnapshot, TerminateKind,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    checkpoints::{Answer, Checkpoints, Effect, HeldEvent},
-    coordinators::Coordinators,
+    checkpoints::{Answer, Checkpoints, Effect, HeldEvent, Superseded},
+    coordinators::{Coordinators, StartFrom},
     details, elastic,
     executors::{ExecutorLink, Order},
+    handle::{JobEnd, JobMasterHandle},
     manager::ManagerLink,
     metrics::JobMetrics,
     stop::StopRequest,
+    takeover::{ATTEMPTS, Start, Takeover},
 };
 
 /// What a JobMaster works with.
@@ -57,6 +60,10 @@ pub struct JobMasterServices {
     pub heartbeat_interval: Duration,
     /// Where checkpoints are kept.
     pub stores: Arc<Stores>,
+    /// The register of completed checkpoints.
+    pub register: Arc<dyn CheckpointRegister>,
+    /// How long it waits for the tasks of an earlier JobMaster to be offered.
+    pub takeover_timeout: Duration,
     /// The group of the JobManager, in which the job's metrics are registered.
     pub metrics: MetricGroup,
 }
@@ -69,6 +76,18 @@ pub(crate) enum Message {
         slots: Vec<SlotOffer>,
         reply: oneshot::Sender<Vec<AllocationId>>,
     },
+    OfferOccupied {
+        resource: ResourceId,
+        address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
+        reply: oneshot::Sender<Vec<AllocationId>>,
+    },
+    /// Enough of waiting for tasks of an earlier JobMaster.
+    TakeoverTimeout,
+    IdsReserved(CheckpointId),
+    /// Another JobMaster has taken over.
+    Superseded,
     TaskState(TaskStateUpdate),
     OperatorEvent(ExecutionAttemptId, OperatorId, Vec<u8>),
     DeployFailed(ExecutionAttemptId, RpcError),
@@ -121,25 +140,11 @@ pub struct JobMaster {
     pub(crate) services: JobMasterServices,
     pub(crate) mailbox: Mailbox<Message>,
     status: watch::Sender<JobStatus>,
+    /// While tasks of an earlier JobMaster may be found.
+    pub(crate) takeover: Option<Takeover>,
+    /// Another JobMaster has taken over, or is to.
+    pub(crate) superseded: bool,
     metrics: JobMetrics,
-}
-
-/// What is known of a job that has ended.
-struct JobEnd {
-    result: JobResult,
-    details: JobDetails,
-    checkpoints: CheckpointStatsSnapshot,
-}
-
-/// The way to a JobMaster; it answers for the job's result also after the actor has ended.
-#[derive(Clone)]
-pub struct JobMasterHandle {
-    program: Option<Arc<ProgramReference>>,
-    job: JobId,
-    metrics: MetricGroup,
-    mailbox: Mailbox<Message>,
-    status: watch::Receiver<JobStatus>,
-    ended: watch::Receiver<Option<Arc<JobEnd>>>,
 }
 
 impl JobMaster {
@@ -152,12 +157,14 @@ impl JobMaster {
         let checkpoints = Checkpoints::new(
             &graph,
             services.stores.clone(),
+            services.register.clone(),
             services.seed,
             runtimes.clone(),
             mailbox.clone(),
         );
         let program = graph.config.program.clone().map(Arc::new);
         let scheduler = JobScheduler::new(graph, services.seed, services.clock.now_ms());
+        let actor = Arc::new(OnceLock::new());
         let (job, name) = (scheduler.graph().graph.job_id, &scheduler.graph().graph.name);
         let metrics = JobMetrics::new(&services.metrics, job, name, services.clock);
         let handle = JobMasterHandle {
@@ -167,6 +174,7 @@ impl JobMaster {
             mailbox: mailbox.clone(),
             status: status_seen,
             ended: ended_seen,
+            actor: actor.clone(),
         };
         let manager = ManagerLink::start(
             scheduler.graph().graph.job_id,
@@ -186,28 +194,43 @@ impl JobMaster {
             services,
             mailbox,
             status,
+            takeover: None,
+            superseded: false,
             metrics,
         };
-        runtimes.control.spawn(master.run(inbox, ended));
+        let running = runtimes.control.spawn(master.run(inbox, ended));
+        // Set once, here.
+        let _ = actor.set(running.abort_handle());
         handle
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>, ended: watch::Sender<Option<Arc<JobEnd>>>) {
-        let failure = self.prepare().await.err();
-        let mut over = match failure {
-            Some(error) => {
+        let mut over = match self.prepare().await {
+            Ok(Start::Superseded) => return,
+            Ok(Start::Beginning(states)) => {
+                self.start_coordinators(&StartFrom::Beginning(states));
+                let commands = self.scheduler.start(self.now());
+                self.carry_out(commands).await
+            }
+            Ok(Start::Takeover(states)) => {
+                self.begin_takeover(states);
+                false
+            }
+            // Another try may find the store well again.
+            Err(error) if error.class == ErrorClass::External && self.is_takeover() => {
+                let error = error.chain_text();
+                tracing::error!(job_id = %self.job(), error, "the job cannot be taken over yet");
+                return;
+            }
+            Err(error) => {
                 let mut commands = Vec::new();
                 let failure = self.describe(&error);
                 self.scheduler.fail_job(failure, self.now(), &mut commands);
                 self.carry_out(commands).await
             }
-            None => {
-                let commands = self.scheduler.start(self.now());
-                self.carry_out(commands).await
-            }
         };
         let mut heartbeat = tokio::time::interval(self.services.heartbeat_interval);
-        while !over {
+        while !over && !self.superseded {
             self.metrics.update(&self.scheduler, self.checkpoints.tracker());
             tokio::select! {
                 biased;
@@ -215,23 +238,27 @@ impl JobMaster {
                     Some(message) => over = self.on_message(message).await,
                     None => break,
                 },
-                _ = heartbeat.tick() => {
-                    for (resource, link) in &self.executors {
-                        let slots = self.scheduler.pool().on_resource(*resource);
-                        link.send(Order::Heartbeat(slots));
-                    }
-                }
+                _ = heartbeat.tick() => self.beat(),
+            }
+        }
+        let shut_down = match self.superseded {
+            true => Err(Superseded),
+            false => self.checkpoints.shut_down(self.now()).await,
+        };
+        let Ok(effects) = shut_down else {
+            // The job goes on with another: nothing is told, and nothing deleted.
+            tracing::info!(job_id = %self.job(), token = ?self.services.token, "superseded");
+            return;
+        };
+        for effect in effects {
+            if let Effect::StopSavepoint(taken) = effect {
+                self.stop = self.stop.take().and_then(|stop| stop.on_savepoint(taken));
             }
         }
         for link in self.executors.values() {
             link.send(Order::Disconnect);
         }
         let status = self.scheduler.status();
-        for effect in self.checkpoints.shut_down(status, self.now()).await {
-            if let Effect::StopSavepoint(taken) = effect {
-                self.stop = self.stop.take().and_then(|stop| stop.on_savepoint(taken));
-            }
-        }
         let end = JobEnd {
             result: details::result(&self.scheduler),
             details: self.details(),
@@ -246,27 +273,23 @@ impl JobMaster {
         }
     }
 
-    /// What comes before the first task: the snapshot to start from, and the coordinators.
-    async fn prepare(&mut self) -> FlowResult {
-        let config = &self.scheduler.graph().graph.config;
-        config.checkpoints.validate().map_err(FlowError::fatal)?;
-        let restored = match config.restore_from.clone() {
-            Some(from) => {
-                let restored = self.checkpoints.start_from(&from, self.now()).await?;
-                self.scheduler.take_over_max_parallelism(self.checkpoints.max_parallelism());
-                Some(restored)
-            }
-            None => None,
-        };
-        if self.scheduler.elastic().is_some() {
-            // Its coordinators are started when its parallelism is known.
-            return Ok(());
+    /// Heartbeats, with the slots that the job has on each TaskExecutor.
+    fn beat(&self) {
+        for (resource, link) in &self.executors {
+            let slots = match &self.takeover {
+                Some(takeover) => takeover.slots_on(*resource),
+                None => self.scheduler.pool().on_resource(*resource),
+            };
+            link.send(Order::Heartbeat(slots));
         }
-        let graph = &self.scheduler.graph().graph;
-        let (program, runtimes) = (&self.services.program, &self.services.runtimes);
-        self.coordinators =
-            Coordinators::start(graph, program, runtimes, &self.mailbox, restored.as_ref())?;
-        Ok(())
+    }
+
+    pub(crate) fn job(&self) -> JobId {
+        self.scheduler.graph().graph.job_id
+    }
+
+    pub(crate) fn start_coordinators(&mut self, from: &StartFrom) {
+        self.coordinators.start(from, &self.services.runtimes, &self.mailbox);
     }
 
     fn details(&self) -> JobDetails {
@@ -290,25 +313,37 @@ impl JobMaster {
 
     /// Handles a message; true if the job is over.
     async fn on_message(&mut self, message: Message) -> bool {
+        let message = match self.takeover {
+            Some(_) => match self.on_takeover_message(message).await {
+                Ok(over) => return over,
+                Err(message) => message,
+            },
+            None => message,
+        };
         let now = self.now();
         let mut commands = match message {
+            Message::OfferOccupied { resource, address, gateway, slots, reply } => {
+                let (accepted, commands) = self.scheduler.on_occupied_slots(&slots, &address, now);
+                if !accepted.is_empty() {
+                    self.link(resource, gateway);
+                }
+                // Who offered may have gone: it will be reported lost.
+                let _ = reply.send(accepted);
+                commands
+            }
+            Message::TakeoverTimeout => Vec::new(),
+            Message::IdsReserved(below) => {
+                let effects = self.checkpoints.on(|c| c.on_ids_reserved(below, now));
+                self.effects_alone(effects)
+            }
+            Message::Superseded => {
+                self.superseded = true;
+                Vec::new()
+            }
             Message::Offer { resource, address, gateway, slots, reply } => {
                 let (accepted, commands) = self.scheduler.on_slots_offered(&slots, &address, now);
                 if !accepted.is_empty() {
-                    let job = self.scheduler.graph().graph.job_id;
-                    let services = &self.services;
-                    let mailbox = &self.mailbox;
-                    self.executors.entry(resource).or_insert_with(|| {
-                        let (token, runtimes) = (services.token, &services.runtimes);
-                        ExecutorLink::start(
-                            job,
-                            resource,
-                            gateway,
-                            token,
-                            runtimes,
-                            mailbox.clone(),
-                        )
-                    });
+                    self.link(resource, gateway);
                 }
                 // Who offered may have gone: it will be reported lost.
                 let _ = reply.send(accepted);
@@ -471,6 +506,15 @@ impl JobMaster {
         self.carry_out(commands).await
     }
 
+    /// Begins to speak with a TaskExecutor, unless it does already.
+    pub(crate) fn link(&mut self, resource: ResourceId, gateway: Arc<dyn TaskExecutorGateway>) {
+        let (job, services, mailbox) = (self.job(), &self.services, &self.mailbox);
+        self.executors.entry(resource).or_insert_with(|| {
+            let (token, runtimes) = (services.token, &services.runtimes);
+            ExecutorLink::start(job, resource, gateway, token, runtimes, mailbox.clone())
+        });
+    }
+
     /// A request for a savepoint, with a directory of its own beneath `base`.
     fn savepoint(
         &self,
@@ -490,7 +534,7 @@ impl JobMaster {
         commands
     }
 
-    fn effects_alone(&mut self, effects: Vec<Effect>) -> Vec<Command> {
+    pub(crate) fn effects_alone(&mut self, effects: Vec<Effect>) -> Vec<Command> {
         let mut commands = Vec::new();
         self.take_effect(effects, &mut commands);
         commands
@@ -525,6 +569,10 @@ impl JobMaster {
                     events.into_iter().for_each(|event| self.send_to_subtask(event));
                     Ok(())
                 }
+                Effect::Superseded => {
+                    self.superseded = true;
+                    Ok(())
+                }
                 Effect::StopSavepoint(taken) => {
                     let (stop, is_taken) = (self.stop.take(), taken.is_ok());
                     let kind = stop.as_ref().map(|stop| stop.kind).filter(|_| is_taken);
@@ -552,7 +600,7 @@ impl JobMaster {
     }
 
     /// Sends an order to the TaskExecutor of an attempt, if it is there.
-    fn order(&self, attempt: ExecutionAttemptId, order: Order) {
+    pub(crate) fn order(&self, attempt: ExecutionAttemptId, order: Order) {
         let graph = self.scheduler.graph();
         let Some(index) = graph.current(attempt) else { return };
         let link = graph.execution(index).allocation.and_then(|slot| self.link_of(slot));
@@ -629,6 +677,11 @@ impl JobMaster {
         let graph = self.scheduler.graph();
         let Some(index) = graph.index_of(vertex, subtask) else { return };
         let (attempt, now) = (graph.execution(index).attempt, self.now());
+        if attempt.attempt >= self.scheduler.first_attempt().saturating_add(ATTEMPTS) {
+            // The numbers that follow are the next JobMaster's, so let it go on.
+            tracing::warn!(job_id = %attempt.job, "too many restarts for one JobMaster");
+            self.superseded = true;
+        }
         let effects =
             self.checkpoints.on(|c| c.on_task_state(attempt, ExecutionState::Created, now));
         self.take_effect(effects, commands);
@@ -696,171 +749,5 @@ impl JobMaster {
             }
         }
         over
-    }
-}
-
-#[async_trait]
-impl JobMasterGateway for JobMasterHandle {
-    fn peer(&self) -> Peer {
-        self.mailbox.peer()
-    }
-
-    async fn offer_slots(
-        &self,
-        resource: ResourceId,
-        address: PeerAddress,
-        gateway: Arc<dyn TaskExecutorGateway>,
-        slots: Vec<SlotOffer>,
-    ) -> RpcResult<Vec<AllocationId>> {
-        self.mailbox.ask(|reply| Message::Offer { resource, address, gateway, slots, reply }).await
-    }
-
-    async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()> {
-        self.mailbox.tell(Message::TaskState(update)).await
-    }
-
-    async fn send_operator_event(
-        &self,
-        attempt: ExecutionAttemptId,
-        operator: OperatorId,
-        event: Vec<u8>,
-    ) -> RpcResult<()> {
-        self.mailbox.tell(Message::OperatorEvent(attempt, operator, event)).await
-    }
-
-    async fn acknowledge_checkpoint(
-        &self,
-        attempt: ExecutionAttemptId,
-        checkpoint: CheckpointId,
-        snapshot: TaskStateSnapshot,
-        metrics: CheckpointMetrics,
-    ) -> RpcResult<()> {
-        let snapshot = Box::new(snapshot);
-        self.mailbox.tell(Message::Acknowledge(attempt, checkpoint, snapshot, metrics)).await
-    }
-
-    async fn decline_checkpoint(
-        &self,
-        attempt: ExecutionAttemptId,
-        checkpoint: CheckpointId,
-        reason: CheckpointException,
-    ) -> RpcResult<()> {
-        self.mailbox.tell(Message::Decline(attempt, checkpoint, reason)).await
-    }
-
-    async fn trigger_checkpoint(&self) -> RpcResult<String> {
-        self.mailbox.ask(Message::TriggerCheckpoint).await?
-    }
-
-    async fn stop_with_savepoint(
-        &self,
-        directory: String,
-        format: SavepointFormat,
-        kind: TerminateKind,
-    ) -> RpcResult<String> {
-        self.mailbox.ask(|reply| Message::StopWithSavepoint(directory, format, kind, reply)).await?
-    }
-
-    async fn trigger_savepoint(
-        &self,
-        directory: String,
-        format: SavepointFormat,
-    ) -> RpcResult<String> {
-        self.mailbox.ask(|reply| Message::TriggerSavepoint(directory, format, reply)).await?
-    }
-
-    async fn checkpoint_stats(&self) -> RpcResult<CheckpointStatsSnapshot> {
-        let answer = self.mailbox.ask(Message::CheckpointStats).await;
-        answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.checkpoints.clone()),
-            None => Err(error),
-        })
-    }
-
-    async fn fail_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
-        self.mailbox.tell(Message::SlotFailed(allocation, reason)).await
-    }
-
-    async fn disconnect_task_executor(
-        &self,
-        resource: ResourceId,
-        reason: String,
-    ) -> RpcResult<()> {
-        self.mailbox.tell(Message::ExecutorLost(resource, reason)).await
-    }
-
-    async fn task_host_failed(&self, resource: ResourceId, reason: String) -> RpcResult<()> {
-        self.mailbox.tell(Message::HostFailed(resource, reason)).await
-    }
-
-    async fn notify_not_enough_slots(&self, available: u32) -> RpcResult<()> {
-        self.mailbox.tell(Message::NotEnoughSlots(available)).await
-    }
-
-    async fn resource_requirements(&self) -> RpcResult<JobResourceRequirements> {
-        self.mailbox.ask(Message::Requirements).await?
-    }
-
-    async fn update_resource_requirements(
-        &self,
-        requirements: JobResourceRequirements,
-    ) -> RpcResult<()> {
-        self.mailbox.ask(|reply| Message::UpdateRequirements(requirements, reply)).await?
-    }
-
-    async fn program(&self) -> RpcResult<Option<ProgramReference>> {
-        Ok(self.program.as_deref().cloned())
-    }
-
-    async fn cancel(&self) -> RpcResult<()> {
-        match self.mailbox.tell(Message::Cancel).await {
-            // It has ended: there is nothing left to cancel.
-            Err(RpcError::Unreachable { .. }) if self.ended.borrow().is_some() => Ok(()),
-            other => other,
-        }
-    }
-
-    async fn status(&self) -> RpcResult<JobStatus> {
-        Ok(*self.status.borrow())
-    }
-
-    async fn details(&self) -> RpcResult<JobDetails> {
-        let answer = self.mailbox.ask(Message::Details).await;
-        answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.details.clone()),
-            None => Err(error),
-        })
-    }
-
-    async fn accumulators(&self) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
-        let answer = self.mailbox.ask(Message::Accumulators).await.map(|a| a.0);
-        answer.or_else(|error| match &*self.ended.borrow() {
-            Some(end) => Ok(end.result.accumulators.clone()),
-            None => Err(error),
-        })
-    }
-
-    async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {
-        let of_jobs = [ScopeKind::JobManagerJob, ScopeKind::JobManagerOperator];
-        let query = query.with("job_id", self.job).restricted_to(&of_jobs);
-        Ok(query.map(|query| self.metrics.registry().snapshot(&query)).unwrap_or_default())
-    }
-
-    async fn result(&self) -> RpcResult<JobResult> {
-        let mut ended = self.ended.clone();
-        let end = ended.wait_for(Option::is_some).await;
-        let end = end.ok().and_then(|end| end.clone());
-        end.map(|end| end.result.clone()).ok_or(RpcError::Unreachable {
-            role: "JobMaster",
-            reason: "it has ended without a result".to_owned(),
-        })
-    }
-
-    async fn coordination_request(
-        &self,
-        operator: OperatorId,
-        request: Vec<u8>,
-    ) -> RpcResult<Vec<u8>> {
-        self.mailbox.ask(|reply| Message::Request(operator, request, reply)).await?
     }
 }

@@ -11,32 +11,48 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use hurtig_checkpoint::{
     CheckpointMetadata,
     assign::{StateAssignment, assign_states},
+    completed::CompletedCheckpoint,
     coordinator::{
-        CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, RestorePoint,
+        CheckpointCommand as Command, CheckpointCoordinator, CheckpointTimer, DiscardedPending,
+        RestorePoint, trigger::RESERVED_IDS,
     },
     requests::{RequestId, SnapshotRequest},
     stats::CheckpointStatsTracker,
     topology::Topology,
 };
 use hurtig_cluster_api::{
-    CheckpointStatsCounts, CheckpointStatsSnapshot, JobStatus, Mailbox, RpcError, RpcResult,
+    CheckpointPointer, CheckpointRegister, CheckpointStatsCounts, CheckpointStatsSnapshot,
+    JobStatus, Mailbox, RpcError, RpcResult,
 };
 use hurtig_env::Runtimes;
 use hurtig_graph::{JobGraph, RestoreFrom};
-use hurtig_storage::{CheckpointStorage, StorageError, StorageOptions, Stores, location_url};
+use hurtig_storage::{
+    CheckpointStorage, StorageError, StorageOptions, StoredCheckpoint, Stores, Verification,
+    location_url,
+};
 use hurtig_types::{
-    CheckpointBarrier, CheckpointId, ExecutionAttemptId, FlowError, FlowResult, JobId,
-    JobManagerTaskRestore, JobVertexId, OperatorId, chain_text,
+    CheckpointBarrier, CheckpointId, CheckpointType, ExecutionAttemptId, FlowError, FlowResult,
+    JobId, JobManagerTaskRestore, JobVertexId, OperatorId, RecoveryClaimMode, TerminateKind,
+    chain_text,
 };
 use tokio::sync::oneshot;
 
-use crate::actor::Message;
+use crate::{actor::Message, coordinators::CoordinatorStates};
+
+mod recovery;
+
+pub(crate) use recovery::registered;
+
+/// Pause before the register or the store is asked again.
+const REGISTER_RETRY: Duration = Duration::from_millis(500);
 
 /// What the JobMaster does for a checkpoint.
 #[derive(Debug)]
@@ -51,6 +67,8 @@ pub(crate) enum Effect {
     StopSavepoint(Result<String, String>),
     /// Too many checkpoints have failed.
     FailJob(String, Option<ExecutionAttemptId>),
+    /// Another JobMaster has taken over.
+    Superseded,
 }
 
 /// An event of a coordinator for a subtask.
@@ -63,6 +81,18 @@ pub(crate) struct HeldEvent {
     pub(crate) event: Vec<u8>,
 }
 
+/// What came of completing a checkpoint.
+enum Written {
+    /// It is complete: directory, and the limit of the numbers that are ours now.
+    Complete(Arc<str>, Option<CheckpointId>),
+    /// It is not, and never will be.
+    Failed(String),
+    /// Another JobMaster has taken over.
+    Superseded,
+}
+
+type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Written)>;
+
 /// Who wants to know what has become of a request.
 pub(crate) enum Answer {
     /// A user.
@@ -71,13 +101,12 @@ pub(crate) enum Answer {
     Stop,
 }
 
-type Writing = tokio::task::JoinHandle<(Arc<CheckpointMetadata>, Result<Arc<str>, StorageError>)>;
-
 /// All that is about checkpoints in one JobMaster.
 pub(crate) struct Checkpoints {
     coordinator: CheckpointCoordinator,
     topology: Topology,
     storage: CheckpointStorage,
+    register: Arc<dyn CheckpointRegister>,
     runtimes: Runtimes,
     mailbox: Mailbox<Message>,
     allow_non_restored_state: bool,
@@ -97,6 +126,7 @@ impl Checkpoints {
     pub(crate) fn new(
         graph: &JobGraph,
         stores: Arc<Stores>,
+        register: Arc<dyn CheckpointRegister>,
         seed: u64,
         runtimes: Runtimes,
         mailbox: Mailbox<Message>,
@@ -111,6 +141,7 @@ impl Checkpoints {
             coordinator: CheckpointCoordinator::new(config, topology.clone(), seed),
             topology,
             storage: CheckpointStorage::new(stores, options, graph.job_id),
+            register,
             runtimes,
             mailbox,
             allow_non_restored_state: false,
@@ -126,35 +157,22 @@ impl Checkpoints {
         }
     }
 
-    /// The job starts from a snapshot. Returns what coordinators start from.
-    pub(crate) async fn start_from(
-        &mut self,
-        from: &RestoreFrom,
-        now_ms: i64,
-    ) -> FlowResult<(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)> {
-        let fail = |error: StorageError| FlowError::fatal(chain_text(&error));
-        let pointer = location_url(&from.pointer).map_err(|error| fail(error.into()))?;
-        let stored = self.storage.load(&pointer).await.map_err(fail)?;
-        self.allow_non_restored_state = from.allow_non_restored_state;
-        let id = stored.metadata.checkpoint_id;
-        let assignment =
-            assign_states(&stored.metadata, &self.topology, self.allow_non_restored_state)
-                .map_err(|error| FlowError::fatal(chain_text(&error)))?;
-        for lost in &assignment.left_behind {
-            tracing::warn!(checkpoint_id = %id, operator = %lost, "state is left behind");
+    /// The latest completed snapshot was to stop the job.
+    pub(crate) fn was_stopping(&self) -> Option<TerminateKind> {
+        let latest = self.coordinator.completed().latest()?;
+        // One that the job was started from has stopped another.
+        if latest.metadata.job != self.topology.job {
+            return None;
         }
-        // Where the job leaves it open, key groups are divided as they were.
-        self.topology.take_over_max_parallelism(&assignment.max_parallelism);
-        self.coordinator.take_over_max_parallelism(&assignment.max_parallelism);
-        let coordinators = assignment.coordinators.clone();
-        self.assignment = Some((id, assignment));
-        let commands =
-            self.coordinator.start_from(stored.metadata, stored.external_pointer, from.claim_mode);
-        self.coordinator.on_restored(now_ms);
-        // Nothing runs yet that could be told of anything.
-        let effects = self.carry_out(commands);
-        debug_assert!(effects.is_empty(), "a job that has not started has no effects");
-        Ok((id, coordinators))
+        match latest.metadata.checkpoint_type {
+            CheckpointType::Savepoint { terminate, .. } => terminate,
+            _ => None,
+        }
+    }
+
+    /// The latest completed checkpoint.
+    pub(crate) fn latest(&self) -> Option<CheckpointId> {
+        self.coordinator.completed().latest().map(CompletedCheckpoint::id)
     }
 
     /// Numbers of key groups that the snapshot has brought.
@@ -284,14 +302,23 @@ impl Checkpoints {
     fn metadata_ended(
         &mut self,
         metadata: Arc<CheckpointMetadata>,
-        result: Result<Arc<str>, StorageError>,
+        written: Written,
         now_ms: i64,
     ) -> Vec<Effect> {
         let id = metadata.checkpoint_id;
-        self.on(|coordinator| match result {
-            Ok(pointer) => coordinator.on_metadata_written(metadata, pointer, now_ms),
-            Err(error) => coordinator.on_metadata_failed(id, &chain_text(&error), now_ms),
-        })
+        match written {
+            Written::Complete(pointer, limit) => self.on(|coordinator| {
+                let mut commands = coordinator.on_metadata_written(metadata, pointer, now_ms);
+                if let Some(limit) = limit {
+                    commands.extend(coordinator.on_ids_reserved(limit, now_ms));
+                }
+                commands
+            }),
+            Written::Failed(error) => {
+                self.on(|coordinator| coordinator.on_metadata_failed(id, &error, now_ms))
+            }
+            Written::Superseded => vec![Effect::Superseded],
+        }
     }
 
     /// True if the event is held until a trigger is on its way.
@@ -350,16 +377,20 @@ impl Checkpoints {
                     effects.push(Effect::Trigger(attempt, barrier));
                     triggered = Some(checkpoint_id);
                 }
-                Command::WriteMetadata { metadata, target } => {
-                    let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
-                    self.writing = Some(self.runtimes.control.spawn(async move {
-                        let written = storage.write_metadata(&metadata, target.as_deref()).await;
-                        tokio::spawn(async move {
-                            // A JobMaster that has ended has waited for the file itself.
-                            let _ = mailbox.tell(Message::MetadataWritten).await;
-                        });
-                        (metadata, written)
-                    }));
+                Command::WriteMetadata { metadata, target } => self.complete(metadata, target),
+                Command::ReserveIds(below) => {
+                    let (register, mailbox) = (self.register.clone(), self.mailbox.clone());
+                    self.runtimes.control.spawn(async move {
+                        let message = match registered(&mailbox, || register.reserve(below)).await {
+                            Ok(()) => Message::IdsReserved(below),
+                            Err(error) => {
+                                tracing::warn!(%error, "no numbers for checkpoints");
+                                Message::Superseded
+                            }
+                        };
+                        // A JobMaster that has ended needs no numbers.
+                        let _ = mailbox.tell(message).await;
+                    });
                 }
                 Command::NotifyComplete { checkpoint_id, tasks, .. } => {
                     tracing::info!(%checkpoint_id, "checkpoint complete");
@@ -404,6 +435,44 @@ impl Checkpoints {
         effects
     }
 
+    /// Writes the metadata of a checkpoint, then its pointer, which completes it.
+    fn complete(&mut self, metadata: Arc<CheckpointMetadata>, target: Option<Arc<str>>) {
+        let subsumed = self.coordinator.subsumed_by(&metadata);
+        let is_users = metadata.checkpoint_type.is_savepoint();
+        let limit = CheckpointId(self.coordinator.next_id().0 + RESERVED_IDS);
+        let (storage, register) = (self.storage.clone(), self.register.clone());
+        let mailbox = self.mailbox.clone();
+        self.writing = Some(self.runtimes.control.spawn(async move {
+            let written = match storage.write_metadata(&metadata, target.as_deref()).await {
+                // A savepoint is the user's.
+                // A savepoint is the user's; but what was committed for one that stops the job must
+                // not be repeated, so that the next JobMaster has to know it.
+                Ok(directory) if is_users && !metadata.checkpoint_type.is_synchronous() => {
+                    Written::Complete(directory, None)
+                }
+                Ok(directory) => {
+                    let pointer = CheckpointPointer {
+                        id: metadata.checkpoint_id,
+                        external_pointer: directory.to_string(),
+                        owned: !is_users,
+                    };
+                    let add = || register.add(pointer.clone(), subsumed.clone(), limit);
+                    match registered(&mailbox, add).await {
+                        Ok(()) => Written::Complete(directory, Some(limit)),
+                        Err(RpcError::Rejected(problem)) => Written::Failed(problem),
+                        Err(_) => Written::Superseded,
+                    }
+                }
+                Err(error) => Written::Failed(chain_text(&error)),
+            };
+            tokio::spawn(async move {
+                // A JobMaster that has ended has waited for the file itself.
+                let _ = mailbox.tell(Message::MetadataWritten).await;
+            });
+            (metadata, written)
+        }));
+    }
+
     fn set_timer(&self, timer: CheckpointTimer, delay_ms: u64) {
         let mailbox = self.mailbox.clone();
         self.runtimes.control.spawn(async move {
@@ -439,20 +508,24 @@ impl Checkpoints {
         while self.discards.try_join_next().is_some() {}
     }
 
-    /// The job has ended: what does not outlive it is deleted. Returns what has become of the last
-    /// snapshots; there are no tasks any more that could be told.
-    pub(crate) async fn shut_down(&mut self, status: JobStatus, now_ms: i64) -> Vec<Effect> {
-        let mut effects = self.on(|coordinator| coordinator.shut_down(status, now_ms));
+    /// The job has ended: checkpoints under way come to their end. Returns what has become of the
+    /// last snapshots; there are no tasks any more that could be told. Completed ones stay until the
+    /// job's result is stored (see [`crate::clean_up`]): else the loss of this process meanwhile
+    /// would leave a job that has neither result nor checkpoint.
+    pub(crate) async fn shut_down(&mut self, now_ms: i64) -> Result<Vec<Effect>, Superseded> {
+        let mut effects =
+            self.on(|coordinator| coordinator.shut_down(JobStatus::Suspended, now_ms));
         while !self.shut_down && self.writing.is_some() {
             effects.extend(self.on_metadata(now_ms).await);
         }
-        let storage = self.storage.clone();
-        let retained: Vec<_> = self.coordinator.completed().iter().cloned().collect();
-        self.discard(|_| async move {
-            let named = retained.iter().map(|c| (&*c.external_pointer, &*c.metadata));
-            storage.sweep_job(named).await
-        });
+        if effects.iter().any(|effect| matches!(effect, Effect::Superseded)) {
+            return Err(Superseded);
+        }
         while self.discards.join_next().await.is_some() {}
-        effects
+        Ok(effects)
     }
 }
+
+/// Another JobMaster has taken over.
+#[derive(Debug)]
+pub(crate) struct Superseded;

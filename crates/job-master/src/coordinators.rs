@@ -40,6 +40,7 @@ struct Link {
 /// All coordinators of a job.
 #[derive(Default)]
 pub(crate) struct Coordinators {
+    created: Vec<(JobVertexId, CoordinatorContext, Box<dyn OperatorCoordinator>)>,
     links: BTreeMap<OperatorId, Link>,
     /// Where resets are counted from: each start of the coordinators counts from higher up, so
     /// that what those of a former start have sent is recognised.
@@ -49,29 +50,21 @@ pub(crate) struct Coordinators {
 /// Most resets of a subtask between two starts of the coordinators, by far.
 const RESETS_PER_START: u64 = 1 << 32;
 
-impl Coordinators {
-    /// Creates and starts the coordinators of all operators that have one.
-    pub(crate) fn start(
-        graph: &JobGraph,
-        program: &Arc<Program>,
-        runtimes: &Runtimes,
-        master: &Mailbox<Message>,
-        restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
-    ) -> FlowResult<Self> {
-        Self::default().start_anew(graph, program, runtimes, master, restored)
-    }
+/// A checkpoint and the coordinators' states in it.
+pub(crate) type CoordinatorStates = (CheckpointId, BTreeMap<OperatorId, Vec<u8>>);
 
-    /// The same in place of those that there are, which end: the parallelism has changed.
-    pub(crate) fn start_anew(
-        self,
-        graph: &JobGraph,
-        program: &Arc<Program>,
-        runtimes: &Runtimes,
-        master: &Mailbox<Message>,
-        restored: Option<&(CheckpointId, BTreeMap<OperatorId, Vec<u8>>)>,
-    ) -> FlowResult<Self> {
-        let first_reset = self.first_reset + RESETS_PER_START;
-        let mut links = BTreeMap::new();
+/// What coordinators start from.
+pub(crate) enum StartFrom {
+    /// From a checkpoint, as the tasks will, or from nothing.
+    Beginning(Option<CoordinatorStates>),
+    /// From a checkpoint, beside tasks that run on.
+    Running(Option<CoordinatorStates>),
+}
+
+impl Coordinators {
+    /// Creates the coordinators of all operators that have one.
+    pub(crate) fn create(graph: &JobGraph, program: &Arc<Program>) -> FlowResult<Self> {
+        let mut all = Vec::new();
         for vertex in &graph.vertices {
             for operator in vertex.operators.iter().filter(|operator| operator.has_coordinator) {
                 let context = CoordinatorContext {
@@ -87,30 +80,67 @@ impl Coordinators {
                 let Some(coordinator) = created.map_err(|e| e.at_operator(&operator.name))? else {
                     continue;
                 };
-                let (queue, messages) = mpsc::channel(QUEUED_MESSAGES);
-                let restored = restored.and_then(|(checkpoint, states)| {
-                    Some((*checkpoint, states.get(&operator.id)?.clone()))
-                });
-                let actor = Actor {
-                    restored,
-                    coordinator,
-                    context,
-                    vertex: vertex.id,
-                    queue: queue.downgrade(),
-                    resets: BTreeMap::new(),
-                    first_reset,
-                    master: master.clone(),
-                };
-                // Coordinators run user code that may take its time (listing a directory), so
-                // each has a place of its own among the blocking threads while it works.
-                runtimes.control.spawn(actor.run(messages));
-                links.insert(
-                    operator.id,
-                    Link { vertex: vertex.id, queue, resets: BTreeMap::new() },
-                );
+                all.push((vertex.id, context, coordinator));
             }
         }
-        Ok(Self { links, first_reset })
+        Ok(Self { created: all, links: BTreeMap::new(), first_reset: RESETS_PER_START })
+    }
+
+    /// Others in place of these, which end: the parallelism has changed.
+    pub(crate) fn start_anew(
+        self,
+        graph: &JobGraph,
+        program: &Arc<Program>,
+        runtimes: &Runtimes,
+        master: &Mailbox<Message>,
+        restored: Option<CoordinatorStates>,
+    ) -> FlowResult<Self> {
+        let mut others = Self::create(graph, program)?;
+        others.first_reset = self.first_reset + RESETS_PER_START;
+        others.start(&StartFrom::Beginning(restored), runtimes, master);
+        Ok(others)
+    }
+
+    /// True if all can go on from these states beside running tasks.
+    pub(crate) fn can_resume(&self, from: Option<&CoordinatorStates>) -> bool {
+        self.created.iter().all(|(_, context, coordinator)| {
+            let state = from.and_then(|(_, states)| states.get(&context.operator));
+            state.is_some() && coordinator.can_resume()
+        })
+    }
+
+    /// Starts them.
+    pub(crate) fn start(
+        &mut self,
+        from: &StartFrom,
+        runtimes: &Runtimes,
+        master: &Mailbox<Message>,
+    ) {
+        let (StartFrom::Beginning(states) | StartFrom::Running(states)) = from;
+        for (vertex, context, coordinator) in std::mem::take(&mut self.created) {
+            let (queue, messages) = mpsc::channel(QUEUED_MESSAGES);
+            let restored = states.as_ref().and_then(|(checkpoint, states)| {
+                Some((*checkpoint, states.get(&context.operator)?.clone()))
+            });
+            self.links.insert(
+                context.operator,
+                Link { vertex, queue: queue.clone(), resets: BTreeMap::new() },
+            );
+            let actor = Actor {
+                restored,
+                beside_tasks: matches!(from, StartFrom::Running(_)),
+                coordinator,
+                context,
+                vertex,
+                queue: queue.downgrade(),
+                resets: BTreeMap::new(),
+                first_reset: self.first_reset,
+                master: master.clone(),
+            };
+            // Coordinators run user code that may take its time (listing a directory), so each
+            // has a place of its own among the blocking threads while it works.
+            runtimes.control.spawn(actor.run(messages));
+        }
     }
 
     fn post(&self, operator: OperatorId, message: ToCoordinator) -> Result<(), String> {
@@ -198,6 +228,8 @@ impl Coordinators {
 struct Actor {
     /// What it starts from, if it is restored.
     restored: Option<(CheckpointId, Vec<u8>)>,
+    /// Tasks run on meanwhile.
+    beside_tasks: bool,
     coordinator: Box<dyn OperatorCoordinator>,
     context: CoordinatorContext,
     vertex: JobVertexId,
@@ -212,6 +244,9 @@ impl Actor {
         let mut actions = Vec::new();
         let coordinator = &mut self.coordinator;
         let started = match self.restored.take() {
+            Some((checkpoint, state)) if self.beside_tasks => {
+                call(|| coordinator.resume(checkpoint, &state, &mut actions))
+            }
             Some((checkpoint, state)) => {
                 call(|| coordinator.restore(checkpoint, &state, &mut actions))
             }

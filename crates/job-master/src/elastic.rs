@@ -44,8 +44,7 @@ impl JobMaster {
         let coordinators = std::mem::take(&mut self.coordinators);
         let graph = &self.scheduler.graph().graph;
         let master = &self.mailbox;
-        self.coordinators =
-            coordinators.start_anew(graph, program, runtimes, master, restored.as_ref())?;
+        self.coordinators = coordinators.start_anew(graph, program, runtimes, master, restored)?;
         Ok(())
     }
 

@@ -74,9 +74,11 @@ impl ExecutorLink {
                         let (attempt, allocation) = (deployment.attempt, deployment.allocation);
                         match gateway.submit_task(*deployment, token).await {
                             // Whether it was deployed is not known: it may not be tried again.
-                            Err(error @ (RpcError::Unreachable { .. } | RpcError::Timeout(_))) => {
-                                Err(error)
-                            }
+                            Err(
+                                error @ (RpcError::Unreachable { .. }
+                                | RpcError::Timeout(_)
+                                | RpcError::Fenced { .. }),
+                            ) => Err(error),
                             Err(error) => {
                                 let refused = matches!(error, RpcError::Rejected(_));
                                 let reason = error.to_string();
@@ -140,6 +142,12 @@ impl ExecutorLink {
                         }
                     }
                 };
+                if let Err(RpcError::Fenced { current, .. }) = &done {
+                    tracing::info!(%job, ?current, "another JobMaster has taken over");
+                    // One that has ended knows.
+                    let _ = master.tell(Message::Superseded).await;
+                    return;
+                }
                 if let Err(error) = done {
                     // If it is there after all, it gives back what it has of the job. First, so
                     // that it cannot give back what it will be given again.

@@ -19,6 +19,7 @@ const FAREWELLS: u32 = 120;
 /// The way to the ResourceManager.
 pub(crate) struct ManagerLink {
     job: JobId,
+    token: FencingToken,
     gateway: Arc<dyn ResourceManagerGateway>,
     required: watch::Sender<u32>,
     runtimes: Runtimes,
@@ -54,7 +55,7 @@ impl ManagerLink {
                 }
             }
         });
-        Self { job, gateway, required, runtimes: runtimes.clone(), speaking }
+        Self { job, token, gateway, required, runtimes: runtimes.clone(), speaking }
     }
 
     /// The job needs that many slots in all.
@@ -64,17 +65,17 @@ impl ManagerLink {
 
     /// The job has ended. If the ResourceManager cannot be told at once, it will be.
     pub(crate) async fn end(self) {
-        let Self { job, gateway, runtimes, speaking, .. } = self;
+        let Self { job, token, gateway, runtimes, speaking, .. } = self;
         // What is still being said must not come behind the farewell.
         speaking.abort();
         let _ = speaking.await;
-        if gateway.disconnect_job_master(job).await.is_ok() {
+        if gateway.disconnect_job_master(job, token).await.is_ok() {
             return;
         }
         runtimes.control.spawn(async move {
             for _ in 0..FAREWELLS {
                 tokio::time::sleep(RETRY).await;
-                match gateway.disconnect_job_master(job).await {
+                match gateway.disconnect_job_master(job, token).await {
                     Ok(()) => return,
                     Err(error) if is_over(&error) => return,
                     Err(_) => {}
@@ -86,9 +87,13 @@ impl ManagerLink {
 
 /// True if there is nobody to speak with any more.
 fn is_over(error: &RpcError) -> bool {
-    if let RpcError::Unreachable { .. } = error {
-        tracing::warn!(%error, "the ResourceManager has gone");
-        return true;
+    match error {
+        RpcError::Unreachable { .. } => {
+            tracing::warn!(%error, "the ResourceManager has gone");
+            true
+        }
+        // Another JobMaster has taken over; TaskExecutors or the register will say so, too.
+        RpcError::Fenced { .. } => true,
+        _ => false,
     }
-    false
 }

@@ -6,26 +6,23 @@
 //! What a cluster stands on (executors, clock, transport, stores, the way to the ResourceManager)
 //! is its [`ClusterSurroundings`]: a simulation brings its own.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+mod job_manager;
+mod launcher;
+mod leading;
 
-use async_trait::async_trait;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
 use hurtig_cluster_api::{
-    DispatcherGateway, FencingToken, JobMasterGateway, JobMasterLauncher, JobResult,
-    ResourceManagerGateway, RpcError, RpcResult,
+    DispatcherGateway, FencingToken, JobResult, LeaderReceiver, ResourceManagerGateway, RpcResult,
+    leader,
 };
-use hurtig_dispatcher::{Dispatcher, DispatcherHandle};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
 use hurtig_graph::JobGraph;
-use hurtig_job_master::{JobMaster, JobMasterServices};
-use hurtig_metrics::{MetricGroup, MetricRegistry};
+use hurtig_high_availability::{
+    ContenderId, HighAvailabilityError, HighAvailabilityOptions, HighAvailabilityServices,
+    RetryOptions, options::BackendOptions, store::memory::MemoryBackend,
+};
+use hurtig_metrics::MetricRegistry;
 pub use hurtig_metrics_reporters::MetricsSettings;
 use hurtig_metrics_reporters::{MetricsService, ReporterError, process};
 use hurtig_network::{
@@ -34,7 +31,6 @@ use hurtig_network::{
 };
 use hurtig_operator_api::{Program, ProgramStore};
 pub use hurtig_resource_manager::SlotManagerConfig;
-use hurtig_resource_manager::{ResourceManager, ResourceManagerConfig, StandaloneDriver};
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -42,6 +38,9 @@ use hurtig_task_executor::{
 };
 use hurtig_types::{JobId, ResourceId};
 use parking_lot::Mutex;
+
+use job_manager::{JobManager, JobManagerContext, Roles, resource_manager_of, retrieve};
+pub use leading::LeadingDispatcher;
 
 /// Settings of an embedded cluster.
 #[derive(Clone, Debug)]
@@ -58,6 +57,10 @@ pub struct MiniClusterConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`.
     pub heartbeat_timeout: Duration,
+    /// JobManagers that compete for leadership; without high availability there is one.
+    pub job_managers: u32,
+    /// `high-availability.*`: what survives a JobManager; `None` for none.
+    pub high_availability: Option<HighAvailabilityOptions>,
     /// How slots are given to jobs.
     pub slots: SlotManagerConfig,
     /// Copies of state on the local disk, for local recovery; `None` for none.
@@ -78,6 +81,8 @@ impl Default for MiniClusterConfig {
             network: NetworkConfig::default(),
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_timeout: Duration::from_secs(50),
+            job_managers: 1,
+            high_availability: None,
             slots: SlotManagerConfig::default(),
             local_state: None,
             metrics: MetricsSettings::default(),
@@ -95,6 +100,9 @@ pub enum MiniClusterError {
     /// No data plane.
     #[error("cannot start a TaskExecutor")]
     Network(#[source] NetworkError),
+    /// No high availability.
+    #[error("cannot start a JobManager")]
+    HighAvailability(#[source] HighAvailabilityError),
     /// No socket for a reporter.
     #[error(transparent)]
     Reporter(ReporterError),
@@ -152,60 +160,26 @@ pub struct ClusterSurroundings {
     pub stores: Arc<Stores>,
     /// The control plane.
     pub links: Arc<dyn Links>,
+    /// What survives a JobManager; `None` for a cluster with one, without high availability.
+    pub high_availability: Option<OpenServices>,
 }
+
+/// Gives each process of a cluster its services of high availability.
+pub type OpenServices = Arc<
+    dyn Fn(ContenderId) -> Result<HighAvailabilityServices, HighAvailabilityError> + Send + Sync,
+>;
 
 /// A running cluster. Dropping it ends all roles and tasks.
 pub struct MiniCluster {
-    dispatcher: DispatcherHandle,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
-    executors: Mutex<Vec<(TaskExecutorHandle, NetworkEnvironment)>>,
+    dispatcher: LeadingDispatcher,
+    context: JobManagerContext,
+    job_managers: Mutex<Vec<JobManager>>,
+    /// By number; `None` while one is being started.
+    executors: Mutex<Vec<Option<(TaskExecutorHandle, NetworkEnvironment)>>>,
     config: MiniClusterConfig,
-    programs: ProgramStore,
     metrics: MetricRegistry,
     reporters: MetricsService,
-    surroundings: ClusterSurroundings,
     _owned: Option<OwnedRuntimes>,
-}
-
-struct Launcher {
-    programs: ProgramStore,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
-    surroundings: ClusterSurroundings,
-    seed: u64,
-    launched: AtomicU64,
-    heartbeat_interval: Duration,
-    metrics: MetricGroup,
-}
-
-#[async_trait]
-impl JobMasterLauncher for Launcher {
-    async fn launch(&self, graph: JobGraph) -> RpcResult<Arc<dyn JobMasterGateway>> {
-        let job = graph.job_id;
-        let program = self
-            .programs
-            .get(job)
-            .ok_or_else(|| RpcError::NotFound(format!("the code of job {job} is not known")))?;
-        let number = self.launched.fetch_add(1, Relaxed) + 1;
-        let services = JobMasterServices {
-            program,
-            resource_manager: self
-                .surroundings
-                .links
-                .resource_manager(Caller::JobMaster(job), self.resource_manager.clone()),
-            runtimes: self.surroundings.runtimes.clone(),
-            clock: self.surroundings.clock,
-            token: FencingToken(number),
-            seed: self.seed.wrapping_add(number),
-            heartbeat_interval: self.heartbeat_interval,
-            stores: self.surroundings.stores.clone(),
-            metrics: self.metrics.clone(),
-        };
-        Ok(Arc::new(JobMaster::start(graph, services)))
-    }
-
-    async fn retire(&self, job: JobId) {
-        self.programs.remove(job);
-    }
 }
 
 impl MiniCluster {
@@ -221,11 +195,14 @@ impl MiniCluster {
             // Nobody to talk to: no socket is needed.
             Arc::new(MemoryTransport::default())
         };
+        let stores = Arc::new(memory_stores());
+        let high_availability = config.high_availability.clone();
         let surroundings = ClusterSurroundings {
+            high_availability: high_availability.map(|o| open_services(o, &stores, &control)),
             runtimes,
             clock: Clock::system(),
             transport,
-            stores: Arc::new(memory_stores()),
+            stores,
             links: Arc::new(DirectLinks),
         };
         let mut cluster = control.block_on(Self::start_on(config, surroundings))?;
@@ -238,7 +215,6 @@ impl MiniCluster {
         config: MiniClusterConfig,
         surroundings: ClusterSurroundings,
     ) -> Result<Self, MiniClusterError> {
-        let programs = ProgramStore::default();
         let clock = surroundings.clock;
         let metrics =
             MetricRegistry::new(config.metrics.options.clone(), move || clock.monotonic());
@@ -252,43 +228,43 @@ impl MiniCluster {
         let reporters = reporters.await.map_err(MiniClusterError::Reporter)?;
         let job_manager = metrics.job_manager("localhost");
         process::register(&job_manager);
-        let resource_manager = ResourceManager::start_with(
-            ResourceManagerConfig {
-                seed: config.seed,
-                heartbeat_interval: config.heartbeat_interval,
-                heartbeat_timeout: config.heartbeat_timeout,
-                slots: config.slots.clone(),
-            },
-            Arc::new(StandaloneDriver),
-            &surroundings.runtimes,
-            surroundings.clock,
-        );
-        resource_manager.register_metrics(&job_manager);
-        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(resource_manager);
-        let launcher = Launcher {
-            programs: programs.clone(),
-            resource_manager: resource_manager.clone(),
-            surroundings: surroundings.clone(),
+        let context = JobManagerContext {
+            surroundings,
+            programs: ProgramStore::default(),
             seed: config.seed,
-            launched: AtomicU64::new(0),
             heartbeat_interval: config.heartbeat_interval,
-            metrics: job_manager.clone(),
+            heartbeat_timeout: config.heartbeat_timeout,
+            directory: Arc::default(),
+            slots: config.slots.clone(),
+            metrics: job_manager,
         };
-        let manager =
-            surroundings.links.resource_manager(Caller::Dispatcher, resource_manager.clone());
-        let dispatcher = Dispatcher::start(Arc::new(launcher), manager, &surroundings.runtimes)
-            .with_metrics(job_manager);
+        let leaders: LeaderReceiver<Roles> = match &context.surroundings.high_availability {
+            Some(open) => {
+                let services = open(contender(config.seed, u32::MAX as usize));
+                let services = services.map_err(MiniClusterError::HighAvailability)?;
+                retrieve(&context, &services)
+            }
+            None => {
+                let token = FencingToken(1);
+                let roles = Roles::start(&context, alone(&context.surroundings), token);
+                leader::fixed(token, Arc::new(roles))
+            }
+        };
         let cluster = Self {
-            dispatcher,
-            resource_manager,
+            dispatcher: LeadingDispatcher { leaders },
+            context,
+            job_managers: Mutex::default(),
             executors: Mutex::default(),
-            programs,
             metrics,
             reporters,
-            surroundings,
             config,
             _owned: None,
         };
+        if cluster.context.surroundings.high_availability.is_some() {
+            for _ in 0..cluster.config.job_managers {
+                cluster.start_job_manager()?;
+            }
+        }
         for _ in 0..cluster.config.task_executors {
             cluster.start_task_executor().await?;
         }
@@ -297,9 +273,13 @@ impl MiniCluster {
 
     /// Adds a TaskExecutor, which may take the place of one that has gone; returns its index.
     pub async fn start_task_executor(&self) -> Result<usize, MiniClusterError> {
-        let number = self.executors.lock().len();
+        let number = {
+            let mut executors = self.executors.lock();
+            executors.push(None);
+            executors.len() - 1
+        };
         let resource = ResourceId((u128::from(self.config.seed) << 64) | number as u128);
-        let surroundings = &self.surroundings;
+        let surroundings = &self.context.surroundings;
         let network = NetworkEnvironment::start(
             resource,
             self.config.network.clone(),
@@ -318,10 +298,10 @@ impl MiniCluster {
                 heartbeat_interval: self.config.heartbeat_interval,
                 heartbeat_timeout: self.config.heartbeat_timeout,
             },
-            surroundings.links.resource_manager(caller, self.resource_manager.clone()),
+            self.resource_manager(caller),
             TaskExecutorServices {
                 network: network.clone(),
-                programs: self.programs.clone(),
+                programs: self.context.programs.clone(),
                 metrics: self.metrics.clone(),
                 stores: surroundings.stores.clone(),
                 local_state: local_state.map(Arc::new),
@@ -331,17 +311,58 @@ impl MiniCluster {
             surroundings.clock,
         );
         process::register(handle.metric_group());
-        self.executors.lock().push((handle, network));
+        self.executors.lock()[number] = Some((handle, network));
         Ok(number)
+    }
+
+    fn resource_manager(&self, caller: Caller) -> LeaderReceiver<dyn ResourceManagerGateway> {
+        resource_manager_of(self.dispatcher.leaders.clone(), &self.context, caller)
+    }
+
+    /// Adds a JobManager that competes for leadership; returns its index. Without high availability
+    /// there can be none besides the first.
+    pub fn start_job_manager(&self) -> Result<usize, MiniClusterError> {
+        let Some(open) = &self.context.surroundings.high_availability else { return Ok(0) };
+        let mut job_managers = self.job_managers.lock();
+        let number = job_managers.len();
+        let services = open(contender(self.config.seed, number));
+        let services = services.map_err(MiniClusterError::HighAvailability)?;
+        job_managers.push(JobManager::start(number, self.context.clone(), services));
+        Ok(number)
+    }
+
+    /// The JobManager that leads, as far as it knows. For tests of failover.
+    pub fn leading_job_manager(&self) -> Option<usize> {
+        self.job_managers.lock().iter().position(JobManager::leads)
+    }
+
+    /// Ends a JobManager with its JobMasters as if its process had gone. For tests of failover.
+    pub fn kill_job_manager(&self, index: usize) {
+        if let Some(job_manager) = self.job_managers.lock().get(index) {
+            job_manager.kill();
+        }
+    }
+
+    /// The jobs that have a JobMaster under the JobManager that leads.
+    pub fn job_masters(&self) -> Vec<JobId> {
+        let leader = self.dispatcher.leaders.borrow().clone();
+        leader.map(|leader| leader.gateway.launcher.jobs()).unwrap_or_default()
+    }
+
+    /// Ends the JobMaster of a job as if its process had gone; false if there is none. For tests of
+    /// failover.
+    pub fn kill_job_master(&self, job: JobId) -> bool {
+        let leader = self.dispatcher.leaders.borrow().clone();
+        leader.is_some_and(|leader| leader.gateway.kill_job_master(job))
     }
 
     /// Submits a job with its code.
     pub async fn submit(&self, graph: JobGraph, program: Arc<Program>) -> RpcResult<()> {
         let job = graph.job_id;
-        self.programs.insert(job, program);
+        self.context.programs.insert(job, program);
         let submitted = self.dispatcher.submit_job(graph).await;
         if submitted.is_err() {
-            self.programs.remove(job);
+            self.context.programs.remove(job);
         }
         submitted
     }
@@ -351,14 +372,14 @@ impl MiniCluster {
         self.dispatcher.job_result(job).await
     }
 
-    /// The Dispatcher: everything else that a client may ask.
-    pub fn dispatcher(&self) -> &DispatcherHandle {
+    /// The Dispatcher that leads: everything else that a client may ask.
+    pub fn dispatcher(&self) -> &LeadingDispatcher {
         &self.dispatcher
     }
 
     /// The executors, for clients that run beside the cluster.
     pub fn runtimes(&self) -> &Runtimes {
-        &self.surroundings.runtimes
+        &self.context.surroundings.runtimes
     }
 
     /// All metrics of the process.
@@ -373,14 +394,71 @@ impl MiniCluster {
 
     /// Memory in use by each TaskExecutor's network stack.
     pub fn network_usage(&self) -> Vec<NetworkUsage> {
-        self.executors.lock().iter().map(|(_, network)| network.usage()).collect()
+        let executors = self.executors.lock();
+        let usage = |executor: &Option<(_, NetworkEnvironment)>| match executor {
+            Some((_, network)) => network.usage(),
+            None => NetworkUsage::default(),
+        };
+        executors.iter().map(usage).collect()
     }
 
     /// Ends one TaskExecutor as if its process had gone. For tests of failover.
     pub async fn stop_task_executor(&self, index: usize) {
-        let executor = self.executors.lock().get(index).map(|(executor, _)| executor.clone());
+        let executor = {
+            let executors = self.executors.lock();
+            executors.get(index).and_then(Option::as_ref).map(|(executor, _)| executor.clone())
+        };
         if let Some(executor) = executor {
             executor.shutdown().await;
+        }
+    }
+}
+
+/// Identifies a contender among those of its cluster.
+fn contender(seed: u64, number: usize) -> ContenderId {
+    ContenderId((u128::from(seed) << 64) | number as u128)
+}
+
+/// Opens the services of a configuration for each contender.
+fn open_services(
+    options: HighAvailabilityOptions,
+    stores: &Arc<Stores>,
+    control: &tokio::runtime::Handle,
+) -> OpenServices {
+    let (stores, control, clock) = (stores.clone(), control.clone(), Clock::system());
+    // Memory is shared by the contenders of this process, as other places are by processes.
+    let memory = Arc::new(MemoryBackend::default());
+    Arc::new(move |me| match options.backend {
+        BackendOptions::Memory => {
+            Ok(HighAvailabilityServices::over(memory.clone(), me, &options, clock, &control))
+        }
+        _ => HighAvailabilityServices::open(&options, me, &stores, clock, &control),
+    })
+}
+
+/// The services of a cluster without high availability: in memory, for as long as it lasts.
+fn alone(surroundings: &ClusterSurroundings) -> HighAvailabilityServices {
+    let options = HighAvailabilityOptions {
+        backend: BackendOptions::Memory,
+        cluster_id: "embedded".to_owned(),
+        election: hurtig_high_availability::ElectionOptions::default(),
+        retry: RetryOptions::default(),
+        // The Dispatcher remembers the last ones; more would be memory for ever.
+        delete_results: true,
+    };
+    HighAvailabilityServices::over(
+        Arc::new(MemoryBackend::default()),
+        ContenderId(1),
+        &options,
+        surroundings.clock,
+        &surroundings.runtimes.control,
+    )
+}
+
+impl Drop for MiniCluster {
+    fn drop(&mut self) {
+        for job_manager in self.job_managers.lock().iter() {
+            job_manager.kill();
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum NetworkError {
 }
 
 /// How much memory is in use for records in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NetworkUsage {
     /// Bytes in use now.
     pub used_bytes: usize,

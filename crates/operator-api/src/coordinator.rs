@@ -77,6 +77,25 @@ pub trait OperatorCoordinator: Send {
         self.start(actions)
     }
 
+    /// Whether it can [`resume`](OperatorCoordinator::resume): what its subtasks have told it since
+    /// a checkpoint can be told again.
+    fn can_resume(&self) -> bool {
+        false
+    }
+
+    /// Takes the place of a coordinator that was lost, from its snapshot, beside subtasks that run
+    /// on. No event of that one has reached a subtask since the snapshot. What subtasks have sent
+    /// since is lost, so it asks them to send it again.
+    fn resume(
+        &mut self,
+        checkpoint: CheckpointId,
+        state: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        let _ = (checkpoint, state, actions);
+        Err(FlowError::internal("this coordinator cannot go on beside running subtasks"))
+    }
+
     /// A checkpoint is complete.
     fn checkpoint_complete(&mut self, checkpoint: CheckpointId) -> FlowResult {
         let _ = checkpoint;

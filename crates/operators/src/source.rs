@@ -45,6 +45,8 @@ enum ReaderEvent {
 enum SplitEvent<S> {
     Assign(Vec<S>),
     NoMoreSplits,
+    /// The enumerator is another, and has not got the reader's last request.
+    RequestAgain,
 }
 
 /// Creates source operators and their coordinator.
@@ -68,6 +70,7 @@ impl<S: Source> OperatorFactory for SourceFactory<S> {
             reader: None,
             running: None,
             generators: HashMap::new(),
+            unread_splits: 0,
             output: SourceOutput::default(),
             pace: Pace::new(RECORDS_PER_READ),
             waiting_for_split: false,
@@ -105,6 +108,9 @@ struct SourceOperator<S: Source> {
     reader: Option<Box<dyn SourceReader<S::Record, S::Split>>>,
     running: Option<Running>,
     generators: HashMap<u32, Box<dyn WatermarkGenerator<S::Record>>>,
+    /// Splits that the reader has not begun with: event time waits for them, or their records would
+    /// be late.
+    unread_splits: usize,
     output: SourceOutput<S::Record>,
     pace: Pace,
     waiting_for_split: bool,
@@ -113,7 +119,16 @@ struct SourceOperator<S: Source> {
 
 impl<S: Source> SourceOperator<S> {
     fn watermark(&self) -> i64 {
+        if self.unread_splits > 0 {
+            return MIN_TIMESTAMP;
+        }
         self.generators.values().map(|g| g.current()).min().unwrap_or(MIN_TIMESTAMP)
+    }
+
+    fn add_splits(&mut self, splits: Vec<S::Split>) -> FlowResult {
+        self.unread_splits += splits.len();
+        let reader = self.reader.as_mut().ok_or_else(not_open)?;
+        reader.add_splits(splits).map_err(FlowError::external)
     }
 
     fn emit(&mut self, out: &mut dyn Output) -> FlowResult {
@@ -125,8 +140,10 @@ impl<S: Source> SourceOperator<S> {
             let timed = timestamps.len() == values.len();
             let mut batch = Batch::from_parts(values, timed.then_some(timestamps));
             self.strategy.assign(&mut batch);
-            let generator =
-                self.generators.entry(split).or_insert_with(|| self.strategy.create_generator());
+            let generator = self.generators.entry(split).or_insert_with(|| {
+                self.unread_splits = self.unread_splits.saturating_sub(1);
+                self.strategy.create_generator()
+            });
             let timestamps = batch.timestamps.as_deref().unwrap_or_default();
             let punctuated = generator.on_batch(&batch.values, timestamps);
             running.announcer.on_records(running.clock.now_ms(), out)?;
@@ -137,8 +154,10 @@ impl<S: Source> SourceOperator<S> {
                 running.announcer.announce(watermark, out)?;
             }
         }
-        if std::mem::take(&mut self.output.split_finished) {
-            self.generators.remove(&split);
+        let finished = std::mem::take(&mut self.output.split_finished);
+        if finished && self.generators.remove(&split).is_none() {
+            // It had no records.
+            self.unread_splits = self.unread_splits.saturating_sub(1);
         }
         Ok(())
     }
@@ -159,11 +178,11 @@ impl<S: Source> Operator for SourceOperator<S> {
                 .map_err(FlowError::external)?,
         );
         check_list::<S::Split>(context, SPLITS, RedistributionMode::SplitDistribute)?;
-        if let (Some(restored), Some(reader)) = (&context.restored, &mut self.reader) {
+        if let Some(restored) = &context.restored {
             let splits = restored.list(SPLITS).map(codec::decode::<S::Split>);
             let splits: Vec<S::Split> = splits.collect::<Result<_, _>>()?;
             if !splits.is_empty() {
-                reader.add_splits(splits).map_err(FlowError::external)?;
+                self.add_splits(splits)?;
             }
         }
         let interval = context.auto_watermark_interval_ms;
@@ -208,11 +227,15 @@ impl<S: Source> Operator for SourceOperator<S> {
         match codec::decode::<SplitEvent<S::Split>>(event)? {
             SplitEvent::Assign(splits) => {
                 self.waiting_for_split = false;
-                let reader = self.reader.as_mut().ok_or_else(not_open)?;
-                reader.add_splits(splits).map_err(FlowError::external)
+                self.add_splits(splits)
             }
             SplitEvent::NoMoreSplits => {
                 self.no_more_splits = true;
+                Ok(())
+            }
+            SplitEvent::RequestAgain => {
+                // If it still has nothing to read, the next read finds out and asks.
+                self.waiting_for_split = false;
                 Ok(())
             }
         }
@@ -323,6 +346,23 @@ impl<S: Source> OperatorCoordinator for SourceCoordinator<S> {
     ) -> FlowResult {
         let restored = self.source.restore_enumerator(self.parallelism, state);
         self.begin(restored.map_err(FlowError::external)?, actions)
+    }
+
+    fn can_resume(&self) -> bool {
+        true
+    }
+
+    fn resume(
+        &mut self,
+        checkpoint: CheckpointId,
+        state: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        let event = codec::encode(&SplitEvent::<S::Split>::RequestAgain)?;
+        for subtask in 0..self.parallelism {
+            actions.push(CoordinatorAction::SendToSubtask { subtask, event: event.clone() });
+        }
+        self.restore(checkpoint, state, actions)
     }
 
     fn on_event(

@@ -1,6 +1,11 @@
 //! The ResourceManager's actor.
 
-use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
@@ -43,8 +48,10 @@ enum Message {
     Disconnect(ResourceId, String),
     SlotAvailable(SlotId, AllocationId),
     RegisterJob(JobId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
-    DisconnectJob(JobId),
+    DisconnectJob(JobId, FencingToken, Reply<()>),
     Required(JobId, FencingToken, u32, Reply<()>),
+    /// A TaskExecutor follows that JobMaster.
+    Follows(ResourceId, JobId, FencingToken),
     Answer(SlotId, JobId, AllocationId, bool),
     WorkerEnded(WorkerEnded),
     Overview(oneshot::Sender<Vec<TaskExecutorOverview>>),
@@ -63,6 +70,8 @@ struct Executor {
     gateway: Arc<dyn TaskExecutorGateway>,
     data_address: String,
     last_heartbeat_ms: i64,
+    /// The JobMasters that it is known to follow.
+    follows: BTreeMap<JobId, FencingToken>,
     /// Asks it whether it lives; ends with this entry.
     watch: tokio::task::AbortHandle,
 }
@@ -92,9 +101,15 @@ pub struct ResourceManager {
 pub struct ResourceManagerHandle {
     mailbox: Mailbox<Message>,
     metrics: ClusterMetrics,
+    actor: tokio::task::AbortHandle,
 }
 
 impl ResourceManagerHandle {
+    /// Ends the ResourceManager at once. TaskExecutors and their tasks stay.
+    pub fn stop(&self) {
+        self.actor.abort();
+    }
+
     /// Shows what the cluster has in the group of a JobManager.
     pub fn register_metrics(&self, group: &MetricGroup) {
         let show = |name: &'static str, gauge: &Gauge| {
@@ -145,8 +160,8 @@ impl ResourceManager {
             metrics: ClusterMetrics::default(),
         };
         let metrics = manager.metrics.clone();
-        runtimes.control.spawn(manager.run(inbox));
-        ResourceManagerHandle { mailbox, metrics }
+        let actor = runtimes.control.spawn(manager.run(inbox)).abort_handle();
+        ResourceManagerHandle { mailbox, metrics, actor }
     }
 
     async fn run(mut self, mut inbox: Inbox<Message>) {
@@ -195,6 +210,7 @@ impl ResourceManager {
                 match self.executors.get_mut(&resource) {
                     Some(executor) => {
                         executor.last_heartbeat_ms = now;
+                        self.tell_of_job_masters(resource, &report);
                         self.slots.on_report(resource, &report, now)
                     }
                     None => Vec::new(),
@@ -206,13 +222,30 @@ impl ResourceManager {
                 let current = self.check_token(job, token);
                 if current.is_ok() {
                     self.jobs.insert(job, (token, gateway));
+                    let all: Vec<ResourceId> = self.executors.keys().copied().collect();
+                    for resource in all {
+                        self.tell_of_job_master(resource, job);
+                    }
                 }
                 let _ = reply.send(current);
                 Vec::new()
             }
-            Message::DisconnectJob(job) => {
-                self.jobs.remove(&job);
-                self.slots.on_required(job, 0, now)
+            Message::DisconnectJob(job, token, reply) => {
+                let current = self.check_token(job, token);
+                let is_current = current.is_ok();
+                let _ = reply.send(current);
+                if is_current {
+                    self.jobs.remove(&job);
+                    self.slots.on_required(job, 0, now)
+                } else {
+                    Vec::new()
+                }
+            }
+            Message::Follows(resource, job, token) => {
+                if let Some(executor) = self.executors.get_mut(&resource) {
+                    executor.follows.insert(job, token);
+                }
+                Vec::new()
             }
             Message::Required(job, token, slots, reply) => {
                 let current = self.check_token(job, token);
@@ -269,8 +302,10 @@ impl ResourceManager {
             gateway,
             data_address: registration.data_address.address,
             last_heartbeat_ms: now,
+            follows: BTreeMap::new(),
         };
         self.executors.insert(resource, executor);
+        self.tell_of_job_masters(resource, &registration.slots);
         tracing::info!(%resource, "TaskExecutor registered");
         Ok(commands)
     }
@@ -283,6 +318,36 @@ impl ResourceManager {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Tells a TaskExecutor of the JobMasters of the jobs that it has slots of.
+    fn tell_of_job_masters(&mut self, resource: ResourceId, report: &SlotReport) {
+        let jobs: BTreeSet<JobId> =
+            report.slots.iter().filter_map(|slot| slot.allocated).map(|(_, job)| job).collect();
+        if let Some(executor) = self.executors.get_mut(&resource) {
+            executor.follows.retain(|job, _| jobs.contains(job));
+        }
+        for job in jobs {
+            self.tell_of_job_master(resource, job);
+        }
+    }
+
+    /// Tells a TaskExecutor of the JobMaster of a job, unless it follows it already. If it cannot
+    /// be told now, its next heartbeat has it told again. One without slots of the job does not
+    /// mind.
+    fn tell_of_job_master(&self, resource: ResourceId, job: JobId) {
+        let Some(executor) = self.executors.get(&resource) else { return };
+        let Some((token, job_master)) = self.jobs.get(&job).cloned() else { return };
+        if executor.follows.get(&job) == Some(&token) {
+            return;
+        }
+        let (gateway, mailbox) = (executor.gateway.clone(), self.mailbox.clone());
+        self.runtimes.control.spawn(async move {
+            if gateway.job_master_changed(job, token, job_master).await.is_ok() {
+                // Without the actor nobody needs to know.
+                let _ = mailbox.tell(Message::Follows(resource, job, token)).await;
+            }
+        });
     }
 
     /// Asks a TaskExecutor again and again whether it lives, and reports when it is gone; at once,
@@ -449,8 +514,8 @@ impl ResourceManagerGateway for ResourceManagerHandle {
         self.mailbox.ask(|reply| Message::RegisterJob(job, token, gateway, reply)).await?
     }
 
-    async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()> {
-        self.mailbox.tell(Message::DisconnectJob(job)).await
+    async fn disconnect_job_master(&self, job: JobId, token: FencingToken) -> RpcResult<()> {
+        self.mailbox.ask(|reply| Message::DisconnectJob(job, token, reply)).await?
     }
 
     async fn declare_required_slots(

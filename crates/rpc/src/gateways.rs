@@ -4,5 +4,6 @@ mod dispatcher;
 mod hosts;
 mod job_master;
 mod programs;
+mod register;
 mod resource_manager;
 mod task_executor;

@@ -78,8 +78,9 @@ impl Execution {
         Ok(())
     }
 
-    fn start_over(&mut self, now_ms: i64) {
-        let attempt = ExecutionAttemptId { attempt: self.attempt.attempt + 1, ..self.attempt };
+    fn start_over(&mut self, first: u32, now_ms: i64) {
+        let attempt = self.attempt.attempt.saturating_add(1).max(first);
+        let attempt = ExecutionAttemptId { attempt, ..self.attempt };
         let next = Self::new(attempt, self.region, now_ms);
         let mut past = std::mem::replace(self, next);
         let mut earlier = std::mem::take(&mut past.earlier);
@@ -88,6 +89,20 @@ impl Execution {
         }
         earlier.push_back(past);
         self.earlier = earlier;
+    }
+
+    fn take_over(
+        &mut self,
+        attempt: u32,
+        state: ExecutionState,
+        allocation: AllocationId,
+        now_ms: i64,
+    ) {
+        let attempt = ExecutionAttemptId { attempt, ..self.attempt };
+        *self = Self::new(attempt, self.region, now_ms);
+        self.state = state;
+        self.timestamps.insert(state, now_ms);
+        self.allocation = Some(allocation);
     }
 }
 
@@ -153,12 +168,26 @@ impl ExecutionGraph {
         Ok(())
     }
 
-    /// Replaces an attempt by the next one.
-    pub fn start_over(&mut self, index: usize, now_ms: i64) {
+    /// Takes over an attempt of an earlier JobMaster as it was found.
+    pub fn take_over(
+        &mut self,
+        index: usize,
+        attempt: u32,
+        state: ExecutionState,
+        allocation: AllocationId,
+        now_ms: i64,
+    ) {
+        self.executions[index].take_over(attempt, state, allocation, now_ms);
+        self.terminal += usize::from(state.is_terminal());
+        self.finished += usize::from(state == ExecutionState::Finished);
+    }
+
+    /// Replaces an attempt by the next one, whose number is at least `first`.
+    pub fn start_over(&mut self, index: usize, first: u32, now_ms: i64) {
         let execution = &mut self.executions[index];
         self.terminal -= usize::from(execution.state.is_terminal());
         self.finished -= usize::from(execution.state == ExecutionState::Finished);
-        execution.start_over(now_ms);
+        execution.start_over(first, now_ms);
     }
 
     /// A number that no attempt of any subtask has had.

@@ -19,7 +19,7 @@
 
 mod elastic;
 mod failover;
-mod readiness;
+pub(crate) mod readiness;
 mod slots;
 
 use std::collections::BTreeSet;
@@ -97,8 +97,8 @@ pub enum Command {
 /// The scheduler of one job.
 #[derive(Debug)]
 pub struct JobScheduler {
-    graph: ExecutionGraph,
-    pool: SlotPool,
+    pub(crate) graph: ExecutionGraph,
+    pub(crate) pool: SlotPool,
     backoff: RestartBackoff,
     status: JobStatus,
     transitions: Vec<(JobStatus, i64)>,
@@ -107,13 +107,15 @@ pub struct JobScheduler {
     root_failure: Option<FailureInfo>,
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
-    restarting: BTreeSet<usize>,
+    pub(crate) restarting: BTreeSet<usize>,
     /// The savepoint that stops the job is complete.
     stopping: Option<TerminateKind>,
-    restart_at_ms: i64,
+    pub(crate) restart_at_ms: i64,
     slot_round: u32,
     waiting_for_slots: bool,
-    readiness: Readiness,
+    /// The number that attempts of this JobMaster begin with.
+    first_attempt: u32,
+    pub(crate) readiness: Readiness,
     /// What the ResourceManager has said last of slots that it cannot give: how many there are.
     available_slots: Option<u32>,
     idle_timer: bool,
@@ -125,10 +127,15 @@ pub struct JobScheduler {
 impl JobScheduler {
     /// The scheduler of a graph; `seed` feeds the jitter of restarts.
     pub fn new(graph: JobGraph, seed: u64, now_ms: i64) -> Self {
+        Self::counting_from(0, graph, seed, now_ms)
+    }
+
+    /// The same for a JobMaster whose attempts are counted from `first_attempt`.
+    pub fn counting_from(first_attempt: u32, graph: JobGraph, seed: u64, now_ms: i64) -> Self {
         let pool = SlotPool::new(&graph);
         let backoff = RestartBackoff::new(graph.config.restart_strategy.clone(), seed);
         let elastic = Elastic::of(&graph);
-        let graph = ExecutionGraph::new(graph, now_ms);
+        let graph = ExecutionGraph::in_attempt(graph, first_attempt, now_ms);
         Self {
             readiness: Readiness::new(&graph, &pool),
             graph,
@@ -150,7 +157,13 @@ impl JobScheduler {
             restart_at_ms: 0,
             slot_round: 0,
             waiting_for_slots: false,
+            first_attempt,
         }
+    }
+
+    /// The number that attempts of this JobMaster begin with.
+    pub fn first_attempt(&self) -> u32 {
+        self.first_attempt
     }
 
     /// State of the job.
@@ -216,7 +229,12 @@ impl JobScheduler {
         merged
     }
 
-    fn set_status(&mut self, status: JobStatus, now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn set_status(
+        &mut self,
+        status: JobStatus,
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
         if self.status != status && !self.status.is_globally_terminal() {
             self.status = status;
             self.transitions.push((status, now_ms));
@@ -323,7 +341,7 @@ impl JobScheduler {
     }
 
     /// Looks whether the job, or a region that waits for its end, can go on.
-    fn after_change(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
+    pub(crate) fn after_change(&mut self, now_ms: i64, commands: &mut Vec<Command>) {
         match self.status {
             JobStatus::Failing if self.graph.all_terminal() => {
                 self.set_status(JobStatus::Failed, now_ms, commands);

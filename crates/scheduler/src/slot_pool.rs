@@ -150,6 +150,20 @@ impl SlotPool {
         }
     }
 
+    /// A slot of an earlier JobMaster goes on serving what it did. True if it serves that now, which
+    /// nobody did before.
+    pub fn adopt(&mut self, id: SharedSlotId, slot: PhysicalSlot) -> bool {
+        let SlotOffer { allocation, slot: at } = slot.offer;
+        let is_free = self.shared(id).is_some_and(|shared| shared.slot.is_none());
+        if !is_free || self.slots.contains_key(&allocation) {
+            return false;
+        }
+        self.by_resource.entry(at.resource).or_default().insert(allocation);
+        self.slots.insert(allocation, Pooled { slot, serves: None, idle_since_ms: None });
+        self.serve(id, Served { allocation, resource: at.resource });
+        true
+    }
+
     fn serve(&mut self, id: SharedSlotId, by: Served) {
         if let Some(shared) = self.shared_mut(id) {
             let before = shared.before.replace(by);

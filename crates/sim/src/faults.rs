@@ -5,7 +5,7 @@
 //! checkpoint or a commit, whenever they happen to come.
 //!
 //! Some faults strike once ([`Fault::UserCode`], [`Fault::KillTaskExecutor`],
-//! [`Fault::CutConnections`]); others are weather: they last for a while, and change how each call,
+//! [`Fault::KillJobMasters`], [`Fault::KillJobManager`], [`Fault::CutConnections`]); others are weather: they last for a while, and change how each call,
 //! request or read fares meanwhile ([`Weather`]).
 
 use crate::random::Random;
@@ -37,6 +37,8 @@ pub enum Step {
     PutState,
     /// A metadata file is written.
     PutMetadata,
+    /// A record of high availability is written.
+    PutRecord,
     /// A file is read.
     Get,
     /// A file is deleted.
@@ -63,6 +65,7 @@ pub const STEPS: &[Step] = &[
     Step::TaskState,
     Step::PutState,
     Step::PutMetadata,
+    Step::PutRecord,
     Step::Get,
     Step::Delete,
     Step::Prepare,
@@ -127,6 +130,28 @@ pub enum Fault {
         /// When its replacement registers.
         back_after_ms: u64,
     },
+    /// The JobMasters are gone, as if their processes had been killed.
+    KillJobMasters,
+    /// The JobManager that leads is gone with its JobMasters; without high availability the
+    /// JobMasters alone.
+    KillJobManager {
+        /// When another one enters the election.
+        back_after_ms: u64,
+    },
+    /// Records of high availability cannot be read or written, or are without an answer.
+    FailingRecords {
+        /// How long.
+        for_ms: u64,
+        /// So many in a thousand.
+        permille: u32,
+    },
+    /// Some files are written in part, and the writer is told that it has failed.
+    TornWrites {
+        /// How long.
+        for_ms: u64,
+        /// So many in a thousand.
+        permille: u32,
+    },
     /// All connections of the data plane break.
     CutConnections,
     /// Bytes of the data plane are late.
@@ -188,7 +213,7 @@ impl Fault {
     /// Any fault.
     pub fn draw(random: &mut Random) -> Self {
         let for_ms = random.between(50, 4_000);
-        match random.between(0, 15) {
+        match random.between(0, 22) {
             0..=4 => Self::UserCode(*random.pick(POINTS)),
             5..=7 => Self::KillTaskExecutor {
                 which: random.number(),
@@ -199,6 +224,10 @@ impl Fault {
             10 => Self::SlowCalls { for_ms, up_to_ms: random.between(1, 400) },
             11 | 12 => Self::LostCalls { for_ms, permille: random.between(5, 200) as u32 },
             13 => Self::SlowStore { for_ms, up_to_ms: random.between(1, 1_500) },
+            16..=18 => Self::KillJobMasters,
+            19 | 20 => Self::KillJobManager { back_after_ms: random.between(0, 3_000) },
+            21 => Self::FailingRecords { for_ms, permille: random.between(50, 1_000) as u32 },
+            22 => Self::TornWrites { for_ms, permille: random.between(20, 500) as u32 },
             _ => Self::FailingStore { for_ms, permille: random.between(20, 700) as u32 },
         }
     }
@@ -224,6 +253,8 @@ pub struct Weather {
     pub(crate) lost_calls: (u64, u32),
     pub(crate) slow_store: (u64, u64),
     pub(crate) failing_store: (u64, u32),
+    pub(crate) failing_records: (u64, u32),
+    pub(crate) torn_writes: (u64, u32),
 }
 
 impl Weather {
@@ -237,9 +268,17 @@ impl Weather {
             Fault::FailingStore { for_ms, permille } => {
                 self.failing_store = (now_ms + for_ms, permille);
             }
-            Fault::UserCode(_) | Fault::KillTaskExecutor { .. } | Fault::CutConnections => {
-                return false;
+            Fault::FailingRecords { for_ms, permille } => {
+                self.failing_records = (now_ms + for_ms, permille);
             }
+            Fault::TornWrites { for_ms, permille } => {
+                self.torn_writes = (now_ms + for_ms, permille);
+            }
+            Fault::UserCode(_)
+            | Fault::KillTaskExecutor { .. }
+            | Fault::KillJobMasters
+            | Fault::KillJobManager { .. }
+            | Fault::CutConnections => return false,
         }
         true
     }

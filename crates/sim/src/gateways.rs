@@ -12,9 +12,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, FencingToken, JobDetails, JobHeartbeatAnswer, JobMasterGateway,
-    JobResourceRequirements, JobResult, JobStatus, PeerAddress, ResourceManagerGateway, RpcError,
-    RpcResult, SlotId, SlotOffer, SlotReport, TaskDeploymentDescriptor, TaskExecutorGateway,
-    TaskExecutorOverview, TaskExecutorRegistration, TaskStateUpdate,
+    JobResourceRequirements, JobResult, JobStatus, OccupiedSlot, PeerAddress,
+    ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer, SlotReport,
+    TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorOverview, TaskExecutorRegistration,
+    TaskStateUpdate,
 };
 use hurtig_graph::ProgramReference;
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
@@ -32,7 +33,7 @@ use crate::{faults::Step, world::World};
 const TIMEOUT_MS: u64 = 500;
 
 /// JobMasters as they are, without the wire that the ResourceManager has to them.
-type JobMasters = Arc<Mutex<BTreeMap<JobId, Arc<dyn JobMasterGateway>>>>;
+type JobMasters = Arc<Mutex<BTreeMap<(JobId, FencingToken), Arc<dyn JobMasterGateway>>>>;
 
 /// The control plane of a world.
 pub struct SimLinks {
@@ -176,14 +177,14 @@ impl ResourceManagerGateway for Wired<dyn ResourceManagerGateway> {
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
-        self.wire.job_masters.lock().insert(job, gateway.clone());
+        self.wire.job_masters.lock().insert((job, token), gateway.clone());
         let wire = self.wire.to("RM", "JobMaster");
         let gateway = Arc::new(Wired { wire, inner: gateway });
         self.wire.noted("register job", self.inner.register_job_master(job, token, gateway)).await
     }
 
-    async fn disconnect_job_master(&self, job: JobId) -> RpcResult<()> {
-        self.wire.noted("disconnect job", self.inner.disconnect_job_master(job)).await
+    async fn disconnect_job_master(&self, job: JobId, token: FencingToken) -> RpcResult<()> {
+        self.wire.noted("disconnect job", self.inner.disconnect_job_master(job, token)).await
     }
 
     async fn declare_required_slots(
@@ -217,11 +218,24 @@ impl TaskExecutorGateway for Wired<dyn TaskExecutorGateway> {
     ) -> RpcResult<()> {
         // From here on the TaskExecutor speaks with the JobMaster itself.
         let wire = self.wire.to(&short(slot.resource), "JobMaster");
-        let known = self.wire.job_masters.lock().get(&job).cloned();
+        let known = self.wire.job_masters.lock().get(&(job, token)).cloned();
         let job_master = Arc::new(Wired { wire, inner: known.unwrap_or(job_master) });
         let call = self.inner.request_slot(slot, job, allocation, token, job_master);
         let what = format!("request slot {}", slot.index);
         self.wire.noted(what, call).await
+    }
+
+    async fn job_master_changed(
+        &self,
+        job: JobId,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()> {
+        let wire = self.wire.to(&self.wire.to, "JobMaster");
+        let known = self.wire.job_masters.lock().get(&(job, token)).cloned();
+        let job_master = Arc::new(Wired { wire, inner: known.unwrap_or(job_master) });
+        let call = self.inner.job_master_changed(job, token, job_master);
+        self.wire.noted("job master changed", call).await
     }
 
     async fn free_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
@@ -314,6 +328,21 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         let gateway = Arc::new(Wired { wire, inner: gateway });
         let what = format!("{} slots", slots.len());
         let call = self.inner.offer_slots(resource, data_address, gateway, slots);
+        self.wire.step(Step::OfferSlot, what, call).await
+    }
+
+    async fn offer_occupied_slots(
+        &self,
+        resource: ResourceId,
+        data_address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
+    ) -> RpcResult<Vec<AllocationId>> {
+        let wire = self.wire.to("JobMaster", &short(resource));
+        let gateway = Arc::new(Wired { wire, inner: gateway });
+        let tasks: usize = slots.iter().map(|slot| slot.tasks.len()).sum();
+        let what = format!("{} slots with {tasks} tasks", slots.len());
+        let call = self.inner.offer_occupied_slots(resource, data_address, gateway, slots);
         self.wire.step(Step::OfferSlot, what, call).await
     }
 

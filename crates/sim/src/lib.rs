@@ -10,9 +10,10 @@
 //! |---|---|
 //! | calls between roles: late, lost, without an answer | [`gateways`] |
 //! | the data plane: late, cut | [`transport`] |
-//! | the store: slow, refusing, failing behind the effect | [`store`] |
+//! | the store: slow, refusing, failing behind the effect, torn writes | [`store`] |
+//! | the records of high availability: failing, without an answer | [`records`] |
 //! | user code, sources, sinks, commits: errors and panics | [`programs`], [`input`], [`external`] |
-//! | TaskExecutors: killed, replaced | [`run`](mod@run) |
+//! | TaskExecutors, JobMasters, JobManagers: killed, replaced | [`run`](mod@run) |
 //!
 //! Properties are checked at every step and at the end: see [`check`].
 //!
@@ -47,6 +48,7 @@ pub mod gateways;
 pub mod input;
 pub mod programs;
 pub mod random;
+pub mod records;
 pub mod run;
 pub mod scenario;
 pub mod store;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hurtig::{graph::RestoreFrom, prelude::*};
-use hurtig_cluster_api::{DispatcherGateway, JobResult, JobStatus};
+use hurtig_cluster_api::{DispatcherGateway, JobResult, JobStatus, RpcError, RpcResult};
 use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
@@ -24,6 +24,7 @@ use crate::{
     input::Input,
     programs::Plan,
     random::{Random, mix},
+    records::services,
     scenario::{Scenario, Stop, StopKind},
     store::{SCHEME_AND_HOST, SimStore},
     transport::SimTransport,
@@ -113,6 +114,7 @@ async fn simulate(
         transport: Arc::new(transport.clone()),
         stores: Arc::new(stores),
         links: Arc::new(SimLinks::new(world.clone())),
+        high_availability: scenario.job_managers.map(|_| services(world)),
     };
     let config = MiniClusterConfig {
         task_executors: scenario.task_executors,
@@ -120,6 +122,7 @@ async fn simulate(
         network: NetworkConfig { buffer_bytes: scenario.buffer_bytes, ..NetworkConfig::default() },
         heartbeat_interval: Duration::from_millis(500),
         heartbeat_timeout: Duration::from_secs(5),
+        job_managers: scenario.job_managers.unwrap_or(1),
         seed: scenario.seed | 1,
         ..MiniClusterConfig::default()
     };
@@ -131,7 +134,14 @@ async fn simulate(
         }
     };
     let alive = Arc::new(Mutex::new((0..scenario.task_executors as usize).collect::<Vec<_>>()));
-    tokio::spawn(drive(struck, cluster.clone(), transport, alive.clone(), world.clone()));
+    let driver = Driver {
+        cluster: cluster.clone(),
+        transport,
+        store: store.clone(),
+        alive: alive.clone(),
+        world: world.clone(),
+    };
+    tokio::spawn(driver.run(struck));
     schedule(scenario, world);
     for at_ms in scenario.late_task_executors_ms.iter().copied() {
         tokio::spawn(start_later(at_ms, cluster.clone(), alive.clone(), world.clone()));
@@ -183,32 +193,67 @@ fn schedule(scenario: &Scenario, world: &World) {
 }
 
 /// Carries out the faults that are more than a change of the weather.
-async fn drive(
-    mut struck: mpsc::UnboundedReceiver<Fault>,
+struct Driver {
     cluster: Arc<MiniCluster>,
     transport: SimTransport,
+    store: SimStore,
     alive: Arc<Mutex<Vec<usize>>>,
     world: World,
-) {
-    while let Some(fault) = struck.recv().await {
-        match fault {
-            Fault::CutConnections => transport.cut_all(),
-            Fault::KillTaskExecutor { which, back_after_ms } => {
-                let index = {
-                    let mut alive = alive.lock();
-                    if alive.is_empty() {
-                        continue;
-                    }
-                    let at = (which % alive.len() as u64) as usize;
-                    alive.swap_remove(at)
-                };
-                world.note(format_args!("TE{index} is killed"));
-                cluster.stop_task_executor(index).await;
-                let (cluster, alive, world) = (cluster.clone(), alive.clone(), world.clone());
-                tokio::spawn(start_later(back_after_ms, cluster, alive, world));
+}
+
+impl Driver {
+    async fn run(self, mut struck: mpsc::UnboundedReceiver<Fault>) {
+        while let Some(fault) = struck.recv().await {
+            match fault {
+                Fault::CutConnections => self.transport.cut_all(),
+                Fault::KillTaskExecutor { which, back_after_ms } => {
+                    self.kill_task_executor(which, back_after_ms).await;
+                }
+                Fault::KillJobMasters => self.kill_job_masters(),
+                Fault::KillJobManager { back_after_ms } => self.kill_job_manager(back_after_ms),
+                _ => self.world.violation(format_args!("{fault:?} is not for the driver")),
             }
-            _ => world.violation(format_args!("{fault:?} is not for the driver")),
         }
+    }
+
+    async fn kill_task_executor(&self, which: u64, back_after_ms: u64) {
+        let index = {
+            let mut alive = self.alive.lock();
+            if alive.is_empty() {
+                return;
+            }
+            let at = (which % alive.len() as u64) as usize;
+            alive.swap_remove(at)
+        };
+        self.world.note(format_args!("TE{index} is killed"));
+        self.cluster.stop_task_executor(index).await;
+        let (cluster, alive) = (self.cluster.clone(), self.alive.clone());
+        tokio::spawn(start_later(back_after_ms, cluster, alive, self.world.clone()));
+    }
+
+    fn kill_job_masters(&self) {
+        self.store.on_job_masters_lost();
+        for job in self.cluster.job_masters() {
+            if self.cluster.kill_job_master(job) {
+                self.world.note("a JobMaster is killed");
+            }
+        }
+    }
+
+    fn kill_job_manager(&self, back_after_ms: u64) {
+        let Some(index) = self.cluster.leading_job_manager() else {
+            return self.kill_job_masters();
+        };
+        self.store.on_job_masters_lost();
+        self.world.note(format_args!("JobManager {index} is killed"));
+        self.cluster.kill_job_manager(index);
+        let (cluster, world) = (self.cluster.clone(), self.world.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(back_after_ms)).await;
+            if let Err(error) = cluster.start_job_manager() {
+                world.violation(format_args!("no JobManager: {error}"));
+            }
+        });
     }
 }
 
@@ -259,10 +304,7 @@ impl Run<'_> {
         if stop.kind == StopKind::Savepoint {
             pointer = self.savepoint(first).await?;
         }
-        self.world.note("client cancels");
-        let cancelled = self.cluster.dispatcher().cancel_job(first).await;
-        cancelled.map_err(|error| format!("cannot cancel: {error}"))?;
-        let result = self.result(first).await?;
+        let result = self.cancel(first).await?;
         if result.status != JobStatus::Canceled {
             return finished(&result);
         }
@@ -270,6 +312,22 @@ impl Run<'_> {
             pointer = self.retained(first);
         }
         self.resume(stop.then_parallelism, pointer).await
+    }
+
+    /// Cancels a job, however often it must be asked for: a JobManager that is lost takes the wish
+    /// along.
+    async fn cancel(&mut self, job: JobId) -> Result<JobResult, String> {
+        loop {
+            self.world.note("client cancels");
+            let cancelled = self.cluster.dispatcher().cancel_job(job).await;
+            if let Err(error) = cancelled.filter_lost() {
+                return Err(format!("cannot cancel: {error}"));
+            }
+            let waited = tokio::time::timeout(Duration::from_secs(2), self.cluster.result(job));
+            if let Ok(result) = waited.await {
+                return self.ended(result.map_err(|error| error.to_string())?);
+            }
+        }
     }
 
     /// Goes on from a snapshot; a store that fails meanwhile can make that fail, too.
@@ -303,7 +361,12 @@ impl Run<'_> {
                     self.keep(&pointer);
                     return Ok(Some(pointer));
                 }
-                Err(error) => self.world.note(format_args!("no savepoint: {error}")),
+                Err(error) => {
+                    if let RpcError::Unreachable { .. } = error {
+                        self.lose_savepoint();
+                    }
+                    self.world.note(format_args!("no savepoint: {error}"));
+                }
             }
             if self.has_ended(job).await? {
                 return Ok(None);
@@ -315,6 +378,7 @@ impl Run<'_> {
     /// Stops a job with a savepoint, however often that must be asked for; `None` if it has come to
     /// its end.
     async fn suspend(&mut self, job: JobId) -> Result<Option<String>, String> {
+        let mut lost = false;
         loop {
             self.world.note("client stops the job with a savepoint");
             let (directory, kind) = (SAVEPOINTS.to_owned(), TerminateKind::Suspend);
@@ -328,6 +392,10 @@ impl Run<'_> {
                     return finished(&result).map(|()| Some(pointer));
                 }
                 Err(error) => {
+                    if let RpcError::Unreachable { .. } = error {
+                        self.lose_savepoint();
+                        lost = true;
+                    }
                     let error = error.to_string();
                     self.world.note(format_args!("not stopped: {error}"));
                     // A savepoint that the job goes on from is told of.
@@ -337,15 +405,28 @@ impl Run<'_> {
                 }
             }
             if self.has_ended(job).await? {
-                return Ok(None);
+                // Whether by itself or by a savepoint whose answer was lost: what came behind the
+                // last one is taken back and done again.
+                let last = self.store.last_metadata_beneath(SAVEPOINTS).filter(|_| lost);
+                let result = self.result(job).await?;
+                return finished(&result).map(|()| last);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
     async fn has_ended(&self, job: JobId) -> Result<bool, String> {
-        let status = self.cluster.dispatcher().job_status(job).await;
-        Ok(status.map_err(|error| error.to_string())?.is_globally_terminal())
+        match self.cluster.dispatcher().job_status(job).await {
+            Ok(status) => Ok(status.is_globally_terminal()),
+            Err(RpcError::Unreachable { .. }) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The answer to a request for a savepoint was lost with a JobMaster: nobody knows what there is
+    /// of it.
+    fn lose_savepoint(&self) {
+        self.store.excuse_directory(SAVEPOINTS.trim_start_matches(SCHEME_AND_HOST));
     }
 
     /// A savepoint is the client's: it may be there at the end.
@@ -363,8 +444,11 @@ impl Run<'_> {
             let name = parts.iter().rev().nth(1)?;
             name.as_ref().strip_prefix("chk-")?.parse::<u64>().ok()
         };
-        self.kept.extend(left.iter().cloned());
+        // One whose metadata could not be written for certain, or not be deleted, is none.
+        let left: Vec<Path> =
+            left.into_iter().filter(|path| !self.store.is_excused(path)).collect();
         let last = left.iter().max_by_key(|path| number(path))?;
+        self.kept.extend(left.iter().filter(|path| !self.store.is_uncertain(path)).cloned());
         let directory = last.as_ref().trim_end_matches("/_metadata").to_owned();
         Some(format!("{SCHEME_AND_HOST}/{directory}"))
     }
@@ -412,6 +496,10 @@ impl Run<'_> {
 
     async fn result(&mut self, job: JobId) -> Result<JobResult, String> {
         let result = self.cluster.result(job).await.map_err(|error| error.to_string())?;
+        self.ended(result)
+    }
+
+    fn ended(&mut self, result: JobResult) -> Result<JobResult, String> {
         self.world.note(format_args!("job ended: {:?}", result.status));
         self.restarts += result.restarts;
         Ok(result)
@@ -444,6 +532,20 @@ impl Run<'_> {
         let alive = alive.lock().clone();
         for problem in check::resources(&self.cluster, &alive).await {
             self.world.violation(problem);
+        }
+    }
+}
+
+/// A call that was lost with its leader is no problem of the client's.
+trait FilterLost {
+    fn filter_lost(self) -> Self;
+}
+
+impl FilterLost for RpcResult<()> {
+    fn filter_lost(self) -> Self {
+        match self {
+            Err(RpcError::Unreachable { .. }) => Ok(()),
+            other => other,
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Scenario {
     pub task_executors: u32,
     /// Slots of each.
     pub slots: u32,
+    /// JobManagers that compete for leadership; `None` for one without high availability.
+    pub job_managers: Option<u32>,
     /// Splits of each input.
     pub splits: u32,
     /// Events of each split.
@@ -136,6 +138,7 @@ impl Scenario {
             max_parallelism: *random.pick(&[4, 7, 16, 128]),
             task_executors,
             slots: widest.div_ceil(task_executors) + random.between(0, 1) as u32,
+            job_managers: random.permille(500).then(|| random.between(1, 3) as u32),
             splits: random.between(1, 5) as u32,
             events_per_split: random.between(10, 160) as u32,
             keys: random.between(1, 24) as u32,

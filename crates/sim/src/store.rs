@@ -43,6 +43,12 @@ struct Watch {
     excused: BTreeSet<Path>,
     /// Directories that could not be listed when they were to be swept.
     unswept: BTreeSet<Path>,
+    /// Metadata files of which only a JobMaster that is lost knew whether they count.
+    uncertain: BTreeSet<Path>,
+    /// Metadata files that are being written.
+    in_flight: BTreeSet<Path>,
+    /// Metadata files in the order in which they were written.
+    written: Vec<Path>,
 }
 
 /// The store. Cloning gives another handle.
@@ -117,7 +123,9 @@ impl SimStore {
                 self.world.violation(format_args!("{path} names {file}, which is not there"));
             }
         }
-        self.watch.lock().named.insert(path.clone(), named);
+        let mut watch = self.watch.lock();
+        watch.written.push(path.clone());
+        watch.named.insert(path.clone(), named);
     }
 
     async fn delete_one(&self, path: Path) -> Result<Path> {
@@ -134,7 +142,10 @@ impl SimStore {
                 let names = |(_, named): &(&Path, &BTreeSet<Path>)| named.contains(&path);
                 watch.named.iter().find(names).map(|(metadata, _)| metadata.clone())
             };
-            let excused = named_by.as_ref().is_some_and(|m| self.watch.lock().excused.contains(m));
+            let excused = named_by.as_ref().is_some_and(|metadata| {
+                let watch = self.watch.lock();
+                watch.excused.contains(metadata) || watch.uncertain.contains(metadata)
+            });
             if let Some(metadata) = named_by.filter(|_| !excused) {
                 self.world.violation(format_args!("{path} is deleted, but {metadata} names it"));
             }
@@ -161,12 +172,66 @@ impl SimStore {
                         || name.ends_with(&format!("-{number}-keyed")))
             })
         };
+        // What still counts may name files, and what does not is swept with its job at the latest.
+        let of_uncertain: BTreeSet<&Path> = watch
+            .uncertain
+            .iter()
+            .filter_map(|metadata| watch.named.get(metadata))
+            .flatten()
+            .chain(&watch.uncertain)
+            .collect();
         let excused = |path: &Path| {
             watch.excused.contains(path)
+                || of_uncertain.contains(path)
                 || of_undeletable(path)
                 || watch.unswept.iter().any(|directory| path.prefix_matches(directory))
         };
         listed.into_iter().map(|meta| meta.location).filter(|path| !excused(path)).collect()
+    }
+
+    /// JobMasters are lost: what they were writing, or had written last, may be no checkpoint.
+    pub fn on_job_masters_lost(&self) {
+        let mut watch = self.watch.lock();
+        let mut last: BTreeMap<Path, (u64, Path)> = BTreeMap::new();
+        for path in watch.named.keys() {
+            let parts: Vec<_> = path.parts().collect();
+            let [.., job, directory, _] = &parts[..] else { continue };
+            let number = directory.as_ref().strip_prefix("chk-").and_then(|n| n.parse().ok());
+            let Some(number) = number else { continue };
+            let of_job = last.entry(Path::from(job.as_ref())).or_insert((0, path.clone()));
+            if of_job.0 < number {
+                *of_job = (number, path.clone());
+            }
+        }
+        let in_flight = watch.in_flight.clone();
+        watch.uncertain.extend(in_flight);
+        watch.uncertain.extend(last.into_values().map(|(_, path)| path));
+    }
+
+    /// The snapshot that was completed last beneath a directory (a URL).
+    pub fn last_metadata_beneath(&self, directory: &str) -> Option<String> {
+        let directory = path_of(directory);
+        let watch = self.watch.lock();
+        let there =
+            |path: &&Path| path.prefix_matches(&directory) && watch.named.contains_key(*path);
+        let last = watch.written.iter().rev().find(there)?;
+        let snapshot = last.as_ref().trim_end_matches(METADATA_FILE).trim_end_matches('/');
+        Some(format!("{SCHEME_AND_HOST}/{snapshot}"))
+    }
+
+    /// True if a file may be left over, since the store itself has failed.
+    pub fn is_excused(&self, path: &Path) -> bool {
+        self.watch.lock().excused.contains(path)
+    }
+
+    /// True for the metadata of what may be no checkpoint.
+    pub fn is_uncertain(&self, path: &Path) -> bool {
+        self.watch.lock().uncertain.contains(path)
+    }
+
+    /// Whatever is beneath a directory may be left over.
+    pub fn excuse_directory(&self, directory: &str) {
+        self.watch.lock().unswept.insert(Path::from(directory));
     }
 
     /// What a metadata file in the store names.
@@ -179,6 +244,18 @@ impl SimStore {
         let directory = Path::from(directory);
         let watch = self.watch.lock();
         watch.named.keys().filter(|path| path.prefix_matches(&directory)).cloned().collect()
+    }
+}
+
+/// A write; its end is noted when this is dropped.
+struct InFlight {
+    watch: Arc<Mutex<Watch>>,
+    location: Path,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.watch.lock().in_flight.remove(&self.location);
     }
 }
 
@@ -197,6 +274,19 @@ impl ObjectStore for SimStore {
         let excuse = |watch: &mut Watch| {
             watch.excused.insert(location.clone());
         };
+        if is_metadata(location) {
+            self.watch.lock().in_flight.insert(location.clone());
+        }
+        let _done = InFlight { watch: self.watch.clone(), location: location.clone() };
+        if self.world.tears_write() {
+            excuse(&mut self.watch.lock());
+            let bytes: Vec<u8> = payload.iter().flat_map(|part| part.to_vec()).collect();
+            let part = bytes[..bytes.len() / 2].to_vec();
+            // Whether it had been there before makes no difference to the writer.
+            let _ = self.inner.put_opts(location, part.into(), options).await;
+            self.world.note(format_args!("store: has half of {location}"));
+            return Err(injected("torn"));
+        }
         self.request(excuse, async {
             let bytes: Vec<u8> = payload.iter().flat_map(|part| part.to_vec()).collect();
             let put = self.inner.put_opts(location, payload, options).await?;

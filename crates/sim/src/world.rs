@@ -147,6 +147,10 @@ impl World {
             let name = match fault {
                 Fault::UserCode(_) => "user code",
                 Fault::KillTaskExecutor { .. } => "TaskExecutor killed",
+                Fault::KillJobMasters => "JobMasters killed",
+                Fault::KillJobManager { .. } => "JobManager killed",
+                Fault::FailingRecords { .. } => "failing records",
+                Fault::TornWrites { .. } => "torn writes",
                 Fault::CutConnections => "connections cut",
                 Fault::SlowNetwork { .. } => "slow network",
                 Fault::SlowCalls { .. } => "slow calls",
@@ -219,6 +223,18 @@ impl World {
     pub fn fate_of_request(&self) -> Fate {
         let weather = self.state.lock().weather;
         self.fate(weather.slow_store, weather.failing_store)
+    }
+
+    /// What becomes of a request to the records of high availability.
+    pub fn fate_of_record(&self) -> Fate {
+        let weather = self.state.lock().weather;
+        self.fate((0, 0), weather.failing_records)
+    }
+
+    /// True if a file is written in part only.
+    pub fn tears_write(&self) -> bool {
+        let (until_ms, permille) = self.state.lock().weather.torn_writes;
+        self.now_ms() < until_ms && self.draw(|random| random.permille(permille))
     }
 
     /// How late the next bytes of a connection are.

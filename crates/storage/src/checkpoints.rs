@@ -196,10 +196,14 @@ impl CheckpointStorage {
         metadata: &CheckpointMetadata,
         verification: Verification,
     ) -> Result<(), StorageError> {
-        let checks = metadata.files().map(async |file| match verification {
-            Verification::Metadata => Ok(()),
-            Verification::Present => self.check_present(file).await,
-            Verification::Content => read_all(&self.stores, file).await.map(drop),
+        // Owned, so that the whole is a future that any thread may run.
+        let files: Vec<StateFile> = metadata.files().cloned().collect();
+        let checks = files.into_iter().map(|file| async move {
+            match verification {
+                Verification::Metadata => Ok(()),
+                Verification::Present => self.check_present(&file).await,
+                Verification::Content => read_all(&self.stores, &file).await.map(drop),
+            }
         });
         let mut checks = futures::stream::iter(checks).buffer_unordered(REQUESTS_IN_FLIGHT);
         while let Some(result) = checks.next().await {

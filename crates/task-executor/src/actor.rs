@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    CheckpointNews, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway, Mailbox, Peer,
-    PeerAddress, ResourceManagerGateway, RpcError, RpcResult, SlotId, SlotOffer,
-    TaskDeploymentDescriptor, TaskExecutorGateway, TaskExecutorRegistration,
+    CheckpointNews, ExecutionState, FencingToken, Inbox, JobHeartbeatAnswer, JobMasterGateway,
+    Leader, LeaderReceiver, Mailbox, OccupiedSlot, Peer, PeerAddress, ResourceManagerGateway,
+    RpcError, RpcResult, SlotId, SlotOffer, TaskDeploymentDescriptor, TaskExecutorGateway,
+    TaskExecutorRegistration,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::{MetricGroup, MetricsQuery, MetricsSnapshot};
@@ -14,12 +15,17 @@ use hurtig_types::{
     AllocationId, CheckpointBarrier, CheckpointId, ExecutionAttemptId, JobId, OperatorId,
     ResourceId,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
-    host::{HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider},
+    host::{
+        HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider,
+        TaskStates,
+    },
+    ledger::TaskLedger,
     local_host::{LocalTaskHosts, TaskExecutorServices},
     metrics,
+    reports::JobMasters,
     slot_table::TaskSlotTable,
 };
 
@@ -39,7 +45,21 @@ pub struct TaskExecutorConfig {
 /// Pause before a slot is offered again.
 const OFFER_RETRY: Duration = Duration::from_millis(200);
 
+/// Whose message it is. What a superseded leader says changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Speaker {
+    /// This process.
+    Own,
+    ResourceManager(FencingToken),
+    JobMaster(JobId, FencingToken),
+}
+
+type Envelope = (Speaker, Message);
+
 enum Message {
+    JobMasterChanged(JobId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
+    /// A JobMaster that has taken over has answered the offer of what the job has here.
+    OccupiedAnswered(JobId, FencingToken, Vec<AllocationId>, Vec<AllocationId>),
     RequestSlot(SlotId, JobId, AllocationId, FencingToken, Arc<dyn JobMasterGateway>, Reply<()>),
     OfferAnswered(AllocationId, RpcResult<Vec<AllocationId>>),
     FreeSlot(AllocationId, String),
@@ -48,19 +68,28 @@ enum Message {
     Event(ExecutionAttemptId, OperatorId, Vec<u8>),
     Checkpoint(ExecutionAttemptId, CheckpointNews),
     Host(HostNews),
-    Ping(oneshot::Sender<()>),
-    Heartbeat(JobId, Vec<AllocationId>, oneshot::Sender<JobHeartbeatAnswer>),
+    Ping(Reply<()>),
+    Heartbeat(JobId, Vec<AllocationId>, Reply<JobHeartbeatAnswer>),
     /// The ResourceManager does not know this TaskExecutor.
-    Unregistered,
+    Unregistered(FencingToken),
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
 }
 
+/// The way here that one leader was given. Others pass it on by its identity, so each leader has one
+/// of its own.
+struct Line {
+    mailbox: Mailbox<Envelope>,
+    /// Those who hold the way learn of its end by it.
+    open: watch::Sender<()>,
+    /// When it was used last, in milliseconds.
+    heard_ms: i64,
+}
+
 /// What one job has here.
 struct JobEntry {
-    /// The JobMaster.
-    gateway: Arc<dyn JobMasterGateway>,
-    token: FencingToken,
+    /// The JobMaster that has accepted what the job has here.
+    accepted_by: Option<FencingToken>,
     /// When the JobMaster was heard of last, in milliseconds.
     heard_ms: i64,
     host: Box<dyn TaskHost>,
@@ -79,12 +108,19 @@ pub struct TaskExecutor {
     slots: TaskSlotTable,
     /// The jobs that have slots here.
     jobs: BTreeMap<JobId, JobEntry>,
+    job_masters: JobMasters,
+    ledger: TaskLedger,
+    /// The leaders that are followed, and those that have spoken within `heartbeat.timeout`.
+    lines: BTreeMap<Speaker, Line>,
     hosts: Arc<dyn TaskHostProvider>,
     hosts_started: HostNumber,
     listener: HostListener,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
+    /// The ResourceManager as far as it is known, and the one that is followed.
+    leader: LeaderReceiver<dyn ResourceManagerGateway>,
+    manager: Option<Leader<dyn ResourceManagerGateway>>,
+    registering: Option<tokio::task::AbortHandle>,
     metrics: MetricGroup,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<Envelope>,
     runtimes: Runtimes,
     clock: Clock,
 }
@@ -93,16 +129,20 @@ pub struct TaskExecutor {
 #[derive(Clone)]
 pub struct TaskExecutorHandle {
     resource: ResourceId,
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<Envelope>,
+    speaker: Speaker,
+    /// Of a leader's way here: ends when the leader is neither followed nor heard of.
+    open: Option<watch::Receiver<()>>,
     metrics: MetricGroup,
     hosts: Arc<dyn TaskHostProvider>,
 }
 
 impl TaskExecutor {
-    /// Starts the actor, with tasks in this process; it registers with the ResourceManager.
+    /// Starts the actor, with tasks in this process; it registers with the ResourceManager that
+    /// leads, and with every one that comes after it.
     pub fn start(
         config: TaskExecutorConfig,
-        resource_manager: Arc<dyn ResourceManagerGateway>,
+        resource_manager: LeaderReceiver<dyn ResourceManagerGateway>,
         services: TaskExecutorServices,
         runtimes: &Runtimes,
         clock: Clock,
@@ -119,7 +159,7 @@ impl TaskExecutor {
     /// people are told of the data plane, `metrics` the TaskExecutor's group.
     pub fn start_with(
         config: TaskExecutorConfig,
-        resource_manager: Arc<dyn ResourceManagerGateway>,
+        resource_manager: LeaderReceiver<dyn ResourceManagerGateway>,
         address: PeerAddress,
         metrics: MetricGroup,
         runtimes: &Runtimes,
@@ -127,56 +167,91 @@ impl TaskExecutor {
         hosts: impl FnOnce(HostListener) -> Arc<dyn TaskHostProvider>,
     ) -> TaskExecutorHandle {
         let resource = address.resource;
-        let (mailbox, inbox) = Mailbox::new("TaskExecutor");
+        let (mailbox, inbox) = Mailbox::<Envelope>::new("TaskExecutor");
         let (told, control) = (mailbox.clone(), runtimes.control.clone());
         let listener: HostListener = Arc::new(move |news| {
             let told = told.clone();
             control.spawn(async move {
                 // Without the actor there is nothing to clean up.
-                let _ = told.tell(Message::Host(news)).await;
+                let _ = told.tell((Speaker::Own, Message::Host(news))).await;
             });
         });
-        let executor = Self {
+        let mut executor = Self {
             resource,
             data_address: address,
             slots: TaskSlotTable::new(resource, config.slots),
             config,
             jobs: BTreeMap::new(),
+            job_masters: JobMasters::default(),
+            ledger: TaskLedger::default(),
+            lines: BTreeMap::new(),
             hosts: hosts(listener.clone()),
             hosts_started: 0,
             listener,
-            resource_manager,
+            manager: None,
+            leader: resource_manager,
+            registering: None,
             metrics,
             mailbox: mailbox.clone(),
             runtimes: runtimes.clone(),
             clock,
         };
-        let handle = executor.handle();
+        let handle = executor.handle(Speaker::Own);
         runtimes.control.spawn(executor.run(inbox));
         handle
     }
 
-    fn handle(&self) -> TaskExecutorHandle {
+    /// The way here for one speaker.
+    fn handle(&mut self, speaker: Speaker) -> TaskExecutorHandle {
+        let line = (speaker != Speaker::Own).then(|| {
+            self.lines.entry(speaker).or_insert_with(|| Line {
+                mailbox: self.mailbox.under_another_identity(),
+                open: watch::Sender::new(()),
+                heard_ms: self.clock.now_ms(),
+            })
+        });
         TaskExecutorHandle {
             resource: self.resource,
-            mailbox: self.mailbox.clone(),
+            mailbox: line.as_ref().map_or(&self.mailbox, |line| &line.mailbox).clone(),
+            speaker,
+            open: line.map(|line| line.open.subscribe()),
             metrics: self.metrics.clone(),
             hosts: self.hosts.clone(),
         }
     }
 
-    /// Registers with the ResourceManager, however often that takes.
-    fn register(&self) {
+    /// Gives up the ways here of leaders that are neither followed nor heard of.
+    fn close_lines(&mut self) {
+        let since = self.clock.now_ms() - self.config.heartbeat_timeout.as_millis() as i64;
+        let (manager, job_masters) = (&self.manager, &self.job_masters);
+        self.lines.retain(|speaker, line| {
+            let is_followed = match speaker {
+                Speaker::Own => true,
+                Speaker::ResourceManager(token) => {
+                    manager.as_ref().is_some_and(|manager| manager.token == *token)
+                }
+                Speaker::JobMaster(job, token) => job_masters.is_followed(*job, *token),
+            };
+            is_followed || line.heard_ms >= since
+        });
+    }
+
+    /// Registers with the ResourceManager that is followed, however often that takes.
+    fn register(&mut self) {
+        if let Some(registering) = self.registering.take() {
+            registering.abort();
+        }
+        let Some(Leader { token, gateway: manager }) = self.manager.clone() else { return };
         let registration = TaskExecutorRegistration {
             resource: self.resource,
             rpc_address: format!("TaskExecutor {}", self.resource),
             data_address: self.data_address.clone(),
             slots: self.slots.report(),
         };
-        let gateway = Arc::new(self.handle());
-        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
+        let gateway = Arc::new(self.handle(Speaker::ResourceManager(token)));
+        let mailbox = self.mailbox.clone();
         let pause = self.config.heartbeat_interval;
-        self.runtimes.control.spawn(async move {
+        let registering = self.runtimes.control.spawn(async move {
             let registering = async {
                 while let Err(error) =
                     manager.register_task_executor(registration.clone(), gateway.clone()).await
@@ -191,25 +266,63 @@ impl TaskExecutor {
                 () = registering => {}
             }
         });
+        self.registering = Some(registering.abort_handle());
     }
 
-    async fn run(mut self, mut inbox: Inbox<Message>) {
-        self.register();
+    /// Follows the ResourceManager that leads now. While none is known the last one is kept: it may
+    /// only be out of sight.
+    fn follow_leader(&mut self) {
+        let leader = self.leader.borrow_and_update().clone();
+        let Some(leader) = leader else { return };
+        let known = self.manager.as_ref().map(|manager| manager.token);
+        if known.is_none_or(|known| known < leader.token) {
+            tracing::info!(resource = %self.resource, token = ?leader.token, "ResourceManager");
+            self.manager = Some(leader);
+            self.register();
+        }
+    }
+
+    async fn run(mut self, mut inbox: Inbox<Envelope>) {
+        self.follow_leader();
         let mut heartbeat = tokio::time::interval(self.config.heartbeat_interval);
+        let mut follows = true;
         loop {
             tokio::select! {
                 biased;
                 message = inbox.recv() => match message {
-                    Some(Message::Shutdown(done)) => {
+                    Some((_, Message::Shutdown(done))) => {
                         self.shut_down(done);
                         return;
                     }
-                    Some(message) => self.on_message(message),
+                    Some((speaker, message)) => {
+                        if let Some(line) = self.lines.get_mut(&speaker) {
+                            line.heard_ms = self.clock.now_ms();
+                        }
+                        match self.superseded(speaker) {
+                            Some(fenced) => refuse(message, fenced),
+                            None => self.on_message(message),
+                        }
+                    }
                     None => return,
                 },
+                changed = self.leader.changed(), if follows => {
+                    // Without anybody who tells of leaders the last one stays.
+                    follows = changed.is_ok();
+                    self.follow_leader();
+                }
                 _ = heartbeat.tick() => self.beat(),
             }
         }
+    }
+
+    /// An error if another leader has taken the speaker's place.
+    fn superseded(&self, speaker: Speaker) -> Option<RpcError> {
+        let (got, current) = match speaker {
+            Speaker::Own => return None,
+            Speaker::ResourceManager(token) => (token, self.manager.as_ref()?.token),
+            Speaker::JobMaster(job, token) => (token, self.job_masters.get(job)?.token),
+        };
+        (got < current).then_some(RpcError::Fenced { got, current })
     }
 
     fn beat(&mut self) {
@@ -218,14 +331,16 @@ impl TaskExecutor {
         }
         self.forget_jobs_without_slots();
         self.give_up_silent_job_masters();
+        self.close_lines();
+        let Some(Leader { token, gateway: manager }) = self.manager.clone() else { return };
         let (resource, report) = (self.resource, self.slots.report());
-        let (manager, mailbox) = (self.resource_manager.clone(), self.mailbox.clone());
+        let mailbox = self.mailbox.clone();
         self.runtimes.control.spawn(async move {
             match manager.heartbeat_from_task_executor(resource, report).await {
                 Ok(()) => {}
                 Err(RpcError::NotFound(_)) => {
                     // An actor that has ended need not register.
-                    let _ = mailbox.tell(Message::Unregistered).await;
+                    let _ = mailbox.tell((Speaker::Own, Message::Unregistered(token))).await;
                 }
                 Err(error) => tracing::debug!(%error, "heartbeat failed"),
             }
@@ -242,6 +357,12 @@ impl TaskExecutor {
         for job in silent {
             let reason = format!("no heartbeat of the JobMaster for {timeout_ms} ms");
             self.disconnect_job(job, &reason);
+            // Nobody needs to hear what becomes of its tasks: what they report must not hold
+            // anything up here.
+            self.job_masters.forget(job);
+            if let Some(entry) = self.jobs.get_mut(&job) {
+                entry.host.forget_job_master();
+            }
         }
     }
 
@@ -262,7 +383,7 @@ impl TaskExecutor {
 
     fn announce_free(&mut self, slot: SlotId, allocation: AllocationId) {
         self.release_local_state(allocation);
-        let manager = self.resource_manager.clone();
+        let Some(Leader { gateway: manager, .. }) = self.manager.clone() else { return };
         self.runtimes.control.spawn(async move {
             // The next heartbeat repeats it.
             let _ = manager.notify_slot_available(slot, allocation).await;
@@ -271,11 +392,51 @@ impl TaskExecutor {
 
     fn on_message(&mut self, message: Message) {
         match message {
+            Message::JobMasterChanged(job, token, gateway, reply) => {
+                let followed = self.job_masters.get(job).map(|leader| leader.token);
+                let answer = match followed.filter(|followed| *followed > token) {
+                    Some(current) => Err(RpcError::Fenced { got: token, current }),
+                    None => {
+                        if !self.slots.occupied_by(job).is_empty() {
+                            self.follow_job_master(job, Leader { token, gateway });
+                        }
+                        Ok(())
+                    }
+                };
+                // Who asked may have gone.
+                let _ = reply.send(answer);
+            }
+            Message::OccupiedAnswered(job, token, offered, accepted) => {
+                if !self.job_masters.is_followed(job, token) {
+                    return;
+                }
+                if let Some(entry) = self.jobs.get_mut(&job) {
+                    entry.accepted_by = Some(token);
+                }
+                for allocation in offered {
+                    if !accepted.contains(&allocation) {
+                        self.free_slot(allocation);
+                    } else if self.slots.activate(allocation).is_err() {
+                        tracing::debug!(%allocation, "an accepted slot is free by now");
+                    }
+                }
+            }
             Message::RequestSlot(slot, job, allocation, token, gateway, reply) => {
+                let followed = self.job_masters.get(job).map(|leader| leader.token);
+                if let Some(current) = followed.filter(|followed| *followed > token) {
+                    let _ = reply.send(Err(RpcError::Fenced { got: token, current }));
+                    return;
+                }
                 let until_ms = self.clock.now_ms() + self.config.slot_timeout.as_millis() as i64;
+                let others = !self.slots.occupied_by(job).is_empty();
                 let allocated = self.slots.allocate(slot, job, allocation, until_ms);
                 if allocated.is_ok() {
-                    self.admit(job, token, gateway);
+                    let leader = Leader { token, gateway };
+                    if others {
+                        self.follow_job_master(job, leader);
+                    } else {
+                        self.admit(job, leader);
+                    }
                     self.offer_when_ready(job, SlotOffer { allocation, slot });
                 }
                 let answer = allocated.map_err(|e| RpcError::Rejected(e.to_string()));
@@ -305,20 +466,32 @@ impl TaskExecutor {
             }
             Message::Event(attempt, operator, event) => {
                 if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                    self.ledger.on_event(attempt);
                     entry.host.deliver_event(attempt, operator, event);
                 }
             }
             Message::Checkpoint(attempt, news) => {
                 if let Some(entry) = self.jobs.get_mut(&attempt.job) {
+                    match &news {
+                        CheckpointNews::Trigger(barrier) => {
+                            self.ledger.on_trigger(attempt, barrier.checkpoint_id);
+                        }
+                        CheckpointNews::Complete(id) => self.ledger.on_complete(attempt, *id),
+                        CheckpointNews::Aborted(id) => self.ledger.on_aborted(attempt, *id),
+                    }
                     entry.host.notify_checkpoint(attempt, news);
                 }
             }
             Message::Host(news) => self.on_host(news),
             Message::Ping(reply) => {
                 // Who asked may have gone.
-                let _ = reply.send(());
+                let _ = reply.send(Ok(()));
             }
-            Message::Unregistered => self.register(),
+            Message::Unregistered(by) => {
+                if self.manager.as_ref().is_some_and(|manager| manager.token == by) {
+                    self.register();
+                }
+            }
             Message::Heartbeat(job, named, reply) => {
                 let mut metrics = Vec::new();
                 if let Some(entry) = self.jobs.get_mut(&job) {
@@ -327,7 +500,7 @@ impl TaskExecutor {
                 }
                 let (missing, superfluous) = self.slots.compare(job, &named);
                 // Who asked may have gone.
-                let _ = reply.send(JobHeartbeatAnswer { metrics, missing });
+                let _ = reply.send(Ok(JobHeartbeatAnswer { metrics, missing }));
                 superfluous.into_iter().for_each(|allocation| self.free_slot(allocation));
             }
             Message::DisconnectJob(job, reason) => self.disconnect_job(job, &reason),
@@ -336,20 +509,43 @@ impl TaskExecutor {
     }
 
     /// A job has been given a slot: its host is started if this is its first.
-    fn admit(&mut self, job: JobId, token: FencingToken, gateway: Arc<dyn JobMasterGateway>) {
-        let heard_ms = self.clock.now_ms();
+    fn admit(&mut self, job: JobId, leader: Leader<dyn JobMasterGateway>) {
+        let token = leader.token;
+        if self.jobs.contains_key(&job) {
+            // What it had here before is about to go.
+            self.set_job_master(job, leader, None);
+        } else {
+            self.job_masters.follow(job, leader.clone());
+            self.hosts_started += 1;
+            let number = self.hosts_started;
+            let started = self.hosts.start(job, number, leader, self.listener.clone());
+            let StartedHost { host, data_address } = started;
+            let (accepted_by, to_offer) = (None, Vec::new());
+            let heard_ms = self.clock.now_ms();
+            let entry = JobEntry { accepted_by, heard_ms, host, number, data_address, to_offer };
+            self.jobs.insert(job, entry);
+        }
         if let Some(entry) = self.jobs.get_mut(&job) {
-            (entry.token, entry.heard_ms, entry.gateway) = (token, heard_ms, gateway.clone());
-            entry.host.set_job_master(gateway);
+            entry.accepted_by = Some(token);
+        }
+    }
+
+    /// Has a job's tasks report to this JobMaster. Who wants to know gets the tasks' states.
+    fn set_job_master(
+        &mut self,
+        job: JobId,
+        leader: Leader<dyn JobMasterGateway>,
+        states: Option<Reply<TaskStates>>,
+    ) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        entry.heard_ms = self.clock.now_ms();
+        if states.is_none() && self.job_masters.is_followed(job, leader.token) {
             return;
         }
-        self.hosts_started += 1;
-        let number = self.hosts_started;
-        let started = self.hosts.start(job, number, gateway.clone(), self.listener.clone());
-        let StartedHost { host, data_address } = started;
-        let to_offer = Vec::new();
-        let entry = JobEntry { gateway, token, heard_ms, host, number, data_address, to_offer };
-        self.jobs.insert(job, entry);
+        self.job_masters.follow(job, leader.clone());
+        let (reply, answer) = oneshot::channel();
+        entry.host.set_job_master(leader, states.unwrap_or(reply));
+        drop(answer);
     }
 
     fn on_host(&mut self, news: HostNews) {
@@ -358,8 +554,14 @@ impl TaskExecutor {
                 let entry = self.jobs.get_mut(&job).filter(|entry| entry.number == number);
                 let Some(entry) = entry else { return };
                 entry.data_address = Some(address);
-                for offer in std::mem::take(&mut entry.to_offer) {
-                    self.offer_when_ready(job, offer);
+                let (to_offer, accepted_by) =
+                    (std::mem::take(&mut entry.to_offer), entry.accepted_by);
+                match self.job_masters.get(job) {
+                    // It has taken over meanwhile.
+                    Some(leader) if accepted_by != Some(leader.token) => {
+                        self.offer_occupied(job, leader);
+                    }
+                    _ => to_offer.into_iter().for_each(|offer| self.offer_when_ready(job, offer)),
                 }
             }
             HostNews::Lost(job, number, reason) => self.lose_host(job, number, &reason),
@@ -367,6 +569,7 @@ impl TaskExecutor {
                 if let Some(entry) = self.jobs.get_mut(&attempt.job) {
                     entry.host.forget(attempt);
                 }
+                self.ledger.on_end(attempt);
                 if let Some((slot, allocation)) = self.slots.remove_task(attempt) {
                     self.announce_free(slot, allocation);
                 }
@@ -385,12 +588,15 @@ impl TaskExecutor {
         let Some(entry) = self.jobs.remove(&job) else { return };
         tracing::warn!(job_id = %job, reason, "task host lost");
         let allocations = self.slots.allocations_of(job);
-        let gateway = entry.gateway.clone();
+        let leader = self.job_masters.get(job);
+        self.job_masters.forget(job);
         let told = allocations.clone();
         let resource = self.resource;
         let reason = format!("the task host on TaskExecutor {resource} is gone: {reason}");
         let was_ready = entry.data_address.is_some();
         self.runtimes.control.spawn(async move {
+            // One that comes later finds nothing here.
+            let Some(Leader { gateway, .. }) = leader else { return };
             if !was_ready {
                 // The JobMaster knows nothing of these slots, and would wait for them.
                 let _ = gateway.task_host_failed(resource, reason).await;
@@ -404,6 +610,7 @@ impl TaskExecutor {
         for allocation in allocations {
             let (tasks, mut freed) = self.slots.free(allocation);
             for attempt in tasks {
+                self.ledger.on_end(attempt);
                 freed = self.slots.remove_task(attempt).or(freed);
             }
             // If it could not be started, the next heartbeat tells of the slots: told at once, they
@@ -421,6 +628,7 @@ impl TaskExecutor {
         for job in without {
             if let Some(entry) = self.jobs.remove(&job) {
                 entry.host.end();
+                self.job_masters.forget(job);
             }
         }
     }
@@ -430,16 +638,95 @@ impl TaskExecutor {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         match entry.data_address.clone() {
             Some(address) => {
-                let gateway = entry.gateway.clone();
-                self.offer(offer, address, gateway);
+                let Some(leader) = self.job_masters.get(job) else { return };
+                self.offer(job, offer, address, leader);
             }
             None if entry.to_offer.contains(&offer) => {}
             None => entry.to_offer.push(offer),
         }
     }
 
-    fn offer(&self, offer: SlotOffer, address: PeerAddress, job_master: Arc<dyn JobMasterGateway>) {
-        let gateway = Arc::new(self.handle());
+    /// Follows the JobMaster of a job that has slots here, and offers it what is in them.
+    fn follow_job_master(&mut self, job: JobId, leader: Leader<dyn JobMasterGateway>) {
+        let token = leader.token;
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let is_ready = entry.data_address.is_some();
+        let is_accepted = entry.accepted_by == Some(token);
+        // In the latter case it is being offered, or will be when the host is ready.
+        if is_accepted || self.job_masters.is_followed(job, token) {
+            self.set_job_master(job, leader, None);
+        } else if is_ready {
+            self.offer_occupied(job, leader);
+        } else {
+            self.set_job_master(job, leader, None);
+        }
+    }
+
+    /// Offers a JobMaster that has taken over what its job has here, with the states that tasks
+    /// have when they begin to report to it.
+    fn offer_occupied(&mut self, job: JobId, leader: Leader<dyn JobMasterGateway>) {
+        let token = leader.token;
+        let data_address = self.jobs.get(&job).and_then(|entry| entry.data_address.clone());
+        let Some(address) = data_address else { return };
+        // One that has ended and whose end is being told is not among those with a state.
+        let surviving =
+            |attempt: &ExecutionAttemptId| self.ledger.surviving(*attempt, ExecutionState::Failed);
+        let occupied = self.slots.occupied_by(job).into_iter().map(|(offer, tasks)| OccupiedSlot {
+            offer,
+            tasks: tasks.iter().map(surviving).collect(),
+        });
+        let mut slots: Vec<OccupiedSlot> = occupied.collect();
+        let offered: Vec<AllocationId> = slots.iter().map(|slot| slot.offer.allocation).collect();
+        let gateway = Arc::new(self.handle(Speaker::JobMaster(job, token)));
+        let resource = self.resource;
+        let (told, states) = oneshot::channel();
+        self.set_job_master(job, leader.clone(), Some(told));
+        let (mailbox, job_masters) = (self.mailbox.clone(), self.job_masters.clone());
+        self.runtimes.control.spawn(async move {
+            let states = match states.await {
+                Ok(Ok(states)) => states.into_iter().collect::<BTreeMap<_, _>>(),
+                // It is lost, which is told as such.
+                Err(_) => return,
+                Ok(Err(error)) => {
+                    let reason = format!("tasks were not told of it: {error}");
+                    let lost = Message::Host(HostNews::JobMasterLost(job, reason));
+                    let _ = mailbox.tell((Speaker::Own, lost)).await;
+                    return;
+                }
+            };
+            for task in slots.iter_mut().flat_map(|slot| &mut slot.tasks) {
+                task.state = states.get(&task.attempt).copied().unwrap_or(task.state);
+            }
+            // As long as nobody else is followed: what it has not got it cannot take over.
+            while job_masters.is_followed(job, token) {
+                let (address, gateway) = (address.clone(), gateway.clone());
+                let offering =
+                    leader.gateway.offer_occupied_slots(resource, address, gateway, slots.clone());
+                match offering.await {
+                    Ok(accepted) => {
+                        let answer = Message::OccupiedAnswered(job, token, offered, accepted);
+                        // Without the actor there are no slots.
+                        let _ = mailbox.tell((Speaker::Own, answer)).await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::debug!(%job, %error, "occupied slots are offered again");
+                        job_masters.changed_or(OFFER_RETRY).await;
+                    }
+                }
+            }
+        });
+    }
+
+    fn offer(
+        &mut self,
+        job: JobId,
+        offer: SlotOffer,
+        address: PeerAddress,
+        leader: Leader<dyn JobMasterGateway>,
+    ) {
+        let Leader { token, gateway: job_master } = leader;
+        let gateway = Arc::new(self.handle(Speaker::JobMaster(job, token)));
         let resource = self.resource;
         let mailbox = self.mailbox.clone();
         let tries = self.config.slot_timeout.as_millis() / OFFER_RETRY.as_millis();
@@ -457,7 +744,8 @@ impl TaskExecutor {
                 tokio::time::sleep(OFFER_RETRY).await;
                 answer = offer_once().await;
             }
-            let _ = mailbox.tell(Message::OfferAnswered(offer.allocation, answer)).await;
+            let answered = Message::OfferAnswered(offer.allocation, answer);
+            let _ = mailbox.tell((Speaker::Own, answered)).await;
         });
     }
 
@@ -486,17 +774,20 @@ impl TaskExecutor {
     ) {
         let attempt = deployment.attempt;
         let entry = self.jobs.get_mut(&attempt.job);
-        let refused = match &entry {
-            Some(entry) if entry.token != token => {
-                Some(RpcError::Fenced { got: token, current: entry.token })
-            }
+        let followed = self.job_masters.get(attempt.job).map(|leader| leader.token);
+        let refused = match followed {
+            Some(current) if current != token => Some(RpcError::Fenced { got: token, current }),
             _ => {
                 let added = self.slots.add_task(deployment.allocation, attempt).err();
                 added.map(|e| RpcError::Rejected(format!("cannot run task {attempt}: {e}")))
             }
         };
         match (refused, entry) {
-            (None, Some(entry)) => entry.host.submit(deployment, reply),
+            (None, Some(entry)) => {
+                let restored = deployment.restore.as_ref().map(|restore| restore.checkpoint_id);
+                self.ledger.on_start(attempt, restored);
+                entry.host.submit(deployment, reply);
+            }
             (refused, _) => {
                 let unknown =
                     || RpcError::NotFound(format!("job {} has no slot here", attempt.job));
@@ -507,6 +798,7 @@ impl TaskExecutor {
     }
 
     fn shut_down(&mut self, done: oneshot::Sender<()>) {
+        self.job_masters.forget_all();
         for (_, entry) in std::mem::take(&mut self.jobs) {
             entry.host.abandon();
         }
@@ -517,7 +809,29 @@ impl TaskExecutor {
     }
 }
 
+/// Answers a superseded leader.
+fn refuse(message: Message, fenced: RpcError) {
+    tracing::debug!(%fenced, "message of a superseded leader");
+    // Who asked may have gone; others find out by what they ask.
+    match message {
+        Message::JobMasterChanged(.., reply)
+        | Message::RequestSlot(.., reply)
+        | Message::Submit(.., reply)
+        | Message::Ping(reply) => drop(reply.send(Err(fenced))),
+        Message::Heartbeat(.., reply) => drop(reply.send(Err(fenced))),
+        _ => {}
+    }
+}
+
 impl TaskExecutorHandle {
+    async fn tell(&self, message: Message) -> RpcResult<()> {
+        self.mailbox.tell((self.speaker, message)).await
+    }
+
+    async fn ask<R>(&self, message: impl FnOnce(Reply<R>) -> Message) -> RpcResult<R> {
+        self.mailbox.ask(|reply| (self.speaker, message(reply))).await?
+    }
+
     /// Its id.
     pub fn resource(&self) -> ResourceId {
         self.resource
@@ -531,14 +845,24 @@ impl TaskExecutorHandle {
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.
     pub async fn shutdown(&self) {
         // One that has ended already needs no more.
-        let _ = self.mailbox.ask(Message::Shutdown).await;
+        let _ = self.mailbox.ask(|done| (self.speaker, Message::Shutdown(done))).await;
     }
 }
 
 #[async_trait]
 impl TaskExecutorGateway for TaskExecutorHandle {
     fn peer(&self) -> Peer {
-        self.mailbox.peer()
+        let peer = self.mailbox.peer();
+        let Some(mut open) = self.open.clone() else { return peer };
+        let identity = peer.identity().clone();
+        Peer::new(identity, async move {
+            tokio::select! {
+                biased;
+                () = peer.gone() => {}
+                // Nothing is ever sent, so it ends with the line.
+                _ = open.changed() => {}
+            }
+        })
     }
 
     async fn request_slot(
@@ -549,13 +873,21 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         token: FencingToken,
         job_master: Arc<dyn JobMasterGateway>,
     ) -> RpcResult<()> {
-        self.mailbox
-            .ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply))
-            .await?
+        self.ask(|reply| Message::RequestSlot(slot, job, allocation, token, job_master, reply))
+            .await
+    }
+
+    async fn job_master_changed(
+        &self,
+        job: JobId,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> RpcResult<()> {
+        self.ask(|reply| Message::JobMasterChanged(job, token, job_master, reply)).await
     }
 
     async fn free_slot(&self, allocation: AllocationId, reason: String) -> RpcResult<()> {
-        self.mailbox.tell(Message::FreeSlot(allocation, reason)).await
+        self.tell(Message::FreeSlot(allocation, reason)).await
     }
 
     async fn submit_task(
@@ -563,11 +895,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         deployment: TaskDeploymentDescriptor,
         token: FencingToken,
     ) -> RpcResult<()> {
-        self.mailbox.ask(|reply| Message::Submit(Box::new(deployment), token, reply)).await?
+        self.ask(|reply| Message::Submit(Box::new(deployment), token, reply)).await
     }
 
     async fn cancel_task(&self, attempt: ExecutionAttemptId) -> RpcResult<()> {
-        self.mailbox.tell(Message::Cancel(attempt)).await
+        self.tell(Message::Cancel(attempt)).await
     }
 
     async fn send_operator_event(
@@ -576,7 +908,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         operator: OperatorId,
         event: Vec<u8>,
     ) -> RpcResult<()> {
-        self.mailbox.tell(Message::Event(attempt, operator, event)).await
+        self.tell(Message::Event(attempt, operator, event)).await
     }
 
     async fn trigger_checkpoint(
@@ -585,7 +917,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         barrier: CheckpointBarrier,
     ) -> RpcResult<()> {
         let news = CheckpointNews::Trigger(barrier);
-        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+        self.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn notify_checkpoint_complete(
@@ -594,7 +926,7 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         checkpoint: CheckpointId,
     ) -> RpcResult<()> {
         let news = CheckpointNews::Complete(checkpoint);
-        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+        self.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn notify_checkpoint_aborted(
@@ -603,11 +935,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         checkpoint: CheckpointId,
     ) -> RpcResult<()> {
         let news = CheckpointNews::Aborted(checkpoint);
-        self.mailbox.tell(Message::Checkpoint(attempt, news)).await
+        self.tell(Message::Checkpoint(attempt, news)).await
     }
 
     async fn heartbeat_from_resource_manager(&self) -> RpcResult<()> {
-        self.mailbox.ask(Message::Ping).await
+        self.ask(Message::Ping).await
     }
 
     async fn heartbeat_from_job_master(
@@ -615,11 +947,11 @@ impl TaskExecutorGateway for TaskExecutorHandle {
         job: JobId,
         slots: Vec<AllocationId>,
     ) -> RpcResult<JobHeartbeatAnswer> {
-        self.mailbox.ask(|reply| Message::Heartbeat(job, slots, reply)).await
+        self.ask(|reply| Message::Heartbeat(job, slots, reply)).await
     }
 
     async fn disconnect_job_master(&self, job: JobId, reason: String) -> RpcResult<()> {
-        self.mailbox.tell(Message::DisconnectJob(job, reason)).await
+        self.tell(Message::DisconnectJob(job, reason)).await
     }
 
     async fn query_metrics(&self, query: MetricsQuery) -> RpcResult<MetricsSnapshot> {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use hurtig_cluster_api::{
-    CheckpointNews, JobMasterGateway, PeerAddress, RpcResult, TaskDeploymentDescriptor,
-    TaskIoMetrics,
+    CheckpointNews, ExecutionState, JobMasterGateway, Leader, PeerAddress, RpcResult,
+    TaskDeploymentDescriptor, TaskIoMetrics,
 };
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId};
@@ -25,10 +25,16 @@ use tokio::sync::oneshot;
 /// The answer to an order.
 pub type Reply<T> = oneshot::Sender<RpcResult<T>>;
 
+/// The state of each task of a host.
+pub type TaskStates = Vec<(ExecutionAttemptId, ExecutionState)>;
+
 /// Runs the tasks that one job has on one TaskExecutor. See the module documentation.
 pub trait TaskHost: Send {
-    /// To whom tasks report from now on.
-    fn set_job_master(&mut self, gateway: Arc<dyn JobMasterGateway>);
+    /// To whom tasks report from now on. The answer is what state each task has then: what becomes
+    /// of it later this JobMaster is told.
+    fn set_job_master(&mut self, leader: Leader<dyn JobMasterGateway>, reply: Reply<TaskStates>);
+    /// The JobMaster is given up, and nobody needs to hear what becomes of its tasks.
+    fn forget_job_master(&mut self);
     /// Runs an attempt. If that is refused, its end is told beside the answer.
     fn submit(&mut self, deployment: Box<TaskDeploymentDescriptor>, reply: Reply<()>);
     /// Cancels an attempt. Unknown attempts are fine.
@@ -61,7 +67,7 @@ pub enum HostNews {
     Lost(JobId, HostNumber, String),
     /// An attempt has ended, and its JobMaster knows.
     TaskEnded(ExecutionAttemptId),
-    /// Reports do not reach the JobMaster.
+    /// A report that may not be repeated has not reached the JobMaster.
     JobMasterLost(JobId, String),
 }
 
@@ -83,7 +89,7 @@ pub trait TaskHostProvider: Send + Sync {
         &self,
         job: JobId,
         number: HostNumber,
-        job_master: Arc<dyn JobMasterGateway>,
+        job_master: Leader<dyn JobMasterGateway>,
         listener: HostListener,
     ) -> StartedHost;
     /// Metrics of hosts that have a registry of their own.

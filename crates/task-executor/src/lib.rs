@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod host;
+mod ledger;
 pub mod local_host;
 pub mod metrics;
 mod reports;
@@ -13,7 +14,7 @@ pub mod slot_table;
 
 pub use actor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
 pub use host::{
-    HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider,
+    HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider, TaskStates,
 };
 pub use local_host::{LocalTaskHosts, TaskExecutorServices};
 pub use slot_table::TaskSlotTable;

@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use hurtig_cluster_api::{
-    CheckpointNews, JobMasterGateway, RpcError, RpcResult, TaskDeploymentDescriptor, TaskIoMetrics,
+    CheckpointNews, JobMasterGateway, Leader, RpcError, RpcResult, TaskDeploymentDescriptor,
+    TaskIoMetrics,
 };
 use hurtig_env::{Clock, Runtimes};
 use hurtig_graph::CachedFile;
@@ -18,7 +19,10 @@ use hurtig_task::{TaskHandle, TaskServices, spawn_task};
 use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, OperatorId};
 
 use crate::{
-    host::{HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider},
+    host::{
+        HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider,
+        TaskStates,
+    },
     metrics::job_group,
     reports::{JobMasters, News, Reports},
 };
@@ -66,7 +70,8 @@ impl LocalTaskHosts {
         clock: Clock,
     ) -> Self {
         let job_masters = JobMasters::default();
-        let (reports, forward) = Reports::new(job_masters.clone(), move |news| {
+        let control = runtimes.control.clone();
+        let (reports, forward) = Reports::new(job_masters.clone(), control, move |news| {
             listener(match news {
                 News::Ended(attempt) => HostNews::TaskEnded(attempt),
                 News::JobMasterLost(job, reason) => HostNews::JobMasterLost(job, reason),
@@ -83,13 +88,12 @@ impl TaskHostProvider for LocalTaskHosts {
         &self,
         job: JobId,
         _: HostNumber,
-        job_master: Arc<dyn JobMasterGateway>,
+        job_master: Leader<dyn JobMasterGateway>,
         listener: HostListener,
     ) -> StartedHost {
         let data_address = Some(self.0.services.network.address().clone());
-        let mut host =
-            LocalTaskHost { job, shared: self.0.clone(), listener, tasks: BTreeMap::new() };
-        host.set_job_master(job_master);
+        self.0.job_masters.follow(job, job_master);
+        let host = LocalTaskHost { job, shared: self.0.clone(), listener, tasks: BTreeMap::new() };
         StartedHost { host: Box::new(host), data_address }
     }
 
@@ -157,8 +161,15 @@ impl LocalTaskHost {
 }
 
 impl TaskHost for LocalTaskHost {
-    fn set_job_master(&mut self, gateway: Arc<dyn JobMasterGateway>) {
-        self.shared.job_masters.lock().insert(self.job, gateway);
+    fn set_job_master(&mut self, leader: Leader<dyn JobMasterGateway>, reply: Reply<TaskStates>) {
+        self.shared.job_masters.follow(self.job, leader);
+        let states = self.tasks.iter().map(|(attempt, task)| (*attempt, task.state()));
+        // Who asked may have no use for it.
+        let _ = reply.send(Ok(states.collect()));
+    }
+
+    fn forget_job_master(&mut self) {
+        self.shared.job_masters.forget(self.job);
     }
 
     fn submit(&mut self, deployment: Box<TaskDeploymentDescriptor>, reply: Reply<()>) {
@@ -216,14 +227,14 @@ impl TaskHost for LocalTaskHost {
 
     fn end(self: Box<Self>) {
         self.cancel_all();
-        self.shared.job_masters.lock().remove(&self.job);
+        self.shared.job_masters.forget(self.job);
         job_group(&self.shared.metrics, self.job, "").close();
     }
 
     fn abandon(self: Box<Self>) {
         // Without a farewell, as when a process has gone: the end of a task that is cancelled here
         // would look like that of one that goes on elsewhere.
-        self.shared.job_masters.lock().remove(&self.job);
+        self.shared.job_masters.forget(self.job);
         self.cancel_all();
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use hurtig_cluster_api::{SlotId, SlotReport, SlotStatus};
+use hurtig_cluster_api::{SlotId, SlotOffer, SlotReport, SlotStatus};
 use hurtig_types::{AllocationId, ExecutionAttemptId, JobId, ResourceId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,6 +203,27 @@ impl TaskSlotTable {
             slot.unnamed = unnamed;
         }
         (missing, superfluous)
+    }
+
+    /// Whom a grant is for.
+    pub fn owner_of(&self, allocation: AllocationId) -> Option<JobId> {
+        let owners = self.slots.iter().filter_map(|slot| slot.owner);
+        owners.filter(|(known, _)| *known == allocation).map(|(_, job)| job).next()
+    }
+
+    /// The slots of a job that it may go on using, with their tasks.
+    pub fn occupied_by(&self, job: JobId) -> Vec<(SlotOffer, Vec<ExecutionAttemptId>)> {
+        let slots = self.slots.iter().enumerate();
+        let in_use = slots.filter_map(|(index, slot)| match (&slot.state, slot.owner) {
+            (State::Allocated { .. } | State::Active, Some((allocation, owner)))
+                if owner == job =>
+            {
+                let offer = SlotOffer { allocation, slot: self.id(index) };
+                Some((offer, slot.tasks.iter().copied().collect()))
+            }
+            _ => None,
+        });
+        in_use.collect()
     }
 
     /// The grants of a job.

@@ -38,6 +38,28 @@ impl CheckpointCoordinator {
         self.take_commands()
     }
 
+    /// Numbers of checkpoints are shared with other JobMasters: none may be used before it was
+    /// reserved ([`CheckpointCommand::ReserveIds`]). `first_id` is the first that is free.
+    pub fn share_ids(&mut self, first_id: CheckpointId) {
+        self.next_id = self.next_id.max(first_id);
+        self.id_limit = Some(first_id);
+    }
+
+    /// Which retained checkpoints would be given up for that one.
+    pub fn subsumed_by(&self, metadata: &Arc<CheckpointMetadata>) -> Vec<CheckpointId> {
+        let kind = metadata.checkpoint_type;
+        if kind.is_savepoint() && !kind.is_synchronous() {
+            return Vec::new();
+        }
+        let completed = CompletedCheckpoint {
+            metadata: metadata.clone(),
+            external_pointer: Arc::from(""),
+            owned: !kind.is_savepoint(),
+        };
+        let given_up = self.completed.clone().add(completed);
+        given_up.iter().map(CompletedCheckpoint::id).collect()
+    }
+
     /// The job starts from a snapshot that the user names.
     pub fn start_from(
         &mut self,

@@ -15,6 +15,9 @@ use crate::{
 /// The longest pause between checkpoints: a year, as in Flink.
 const LONGEST_PAUSE_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
+/// Numbers that are reserved at once: so many may be left out when a JobMaster is lost.
+pub const RESERVED_IDS: u64 = 8;
+
 /// The schedule of periodic checkpoints.
 #[derive(Clone, Debug)]
 pub(super) struct PeriodicTrigger {
@@ -149,6 +152,14 @@ impl CheckpointCoordinator {
         self.take_commands()
     }
 
+    /// Numbers below this are this JobMaster's.
+    pub fn on_ids_reserved(&mut self, limit: CheckpointId, now_ms: i64) -> Vec<CheckpointCommand> {
+        self.id_limit = self.id_limit.max(Some(limit));
+        self.reserving = None;
+        self.run_queue(now_ms);
+        self.take_commands()
+    }
+
     /// A coordinator has taken its snapshot, or has failed to.
     pub fn on_coordinator_snapshot(
         &mut self,
@@ -230,6 +241,14 @@ impl CheckpointCoordinator {
             }
             if first.is_periodic() && self.pause_if_too_early(now_ms) {
                 continue;
+            }
+            if self.id_limit.is_some_and(|limit| self.next_id >= limit) {
+                let limit = CheckpointId(self.next_id.0 + RESERVED_IDS);
+                if self.reserving != Some(limit) {
+                    self.reserving = Some(limit);
+                    self.commands.push(CheckpointCommand::ReserveIds(limit));
+                }
+                return;
             }
             if let Some(request) = self.queue.pop() {
                 self.begin(request, now_ms);

@@ -451,6 +451,7 @@ fn describe(command: &CheckpointCommand) -> String {
         CheckpointCommand::CompleteRequest { request, result } => {
             format!("answer {}: {}", request.0, answer(result))
         }
+        CheckpointCommand::ReserveIds(below) => format!("reserve ids below {below}"),
         CheckpointCommand::ShutDown => "shut down".to_owned(),
     }
 }

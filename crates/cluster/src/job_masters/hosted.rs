@@ -6,12 +6,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
-    JobStatus, Peer, PeerAddress, RpcError, RpcResult, SlotOffer, TaskExecutorGateway,
-    TaskStateUpdate,
+    JobStatus, OccupiedSlot, Peer, PeerAddress, RpcError, RpcResult, SlotOffer,
+    TaskExecutorGateway, TaskStateUpdate,
 };
-use hurtig_env::Runtimes;
+use hurtig_env::{Runtimes, Signal};
 use hurtig_graph::ProgramReference;
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
+use hurtig_rpc::Export;
 use hurtig_types::{
     AllocationId, CheckpointException, CheckpointId, CheckpointMetrics, ExecutionAttemptId,
     OperatorId, ResourceId, SavepointFormat, TaskStateSnapshot, TerminateKind,
@@ -39,6 +40,7 @@ pub(crate) struct HostedJobMaster {
     /// The host is gone.
     gone: watch::Receiver<bool>,
     calls: Arc<Semaphore>,
+    killed: Signal,
 }
 
 async fn fetch(gateway: &dyn JobMasterGateway) -> RpcResult<JobEnd> {
@@ -52,13 +54,14 @@ async fn fetch(gateway: &dyn JobMasterGateway) -> RpcResult<JobEnd> {
 impl HostedJobMaster {
     pub(crate) fn new(
         gateway: Arc<dyn JobMasterGateway>,
-        host: Host,
+        (host, register): (Host, Export),
         runtimes: &Runtimes,
     ) -> Arc<Self> {
         let (ended, end) = watch::channel(None);
         let (going, gone) = watch::channel(false);
         let calls = Arc::new(Semaphore::new(CALLS as usize));
-        let (watched, under_way) = (gateway.clone(), calls.clone());
+        let killed = Signal::new();
+        let (watched, under_way, asked) = (gateway.clone(), calls.clone(), killed.clone());
         runtimes.control.spawn(async move {
             let exited = host.process.exited();
             tokio::pin!(exited);
@@ -66,6 +69,7 @@ impl HostedJobMaster {
                 biased;
                 fetched = fetch(&*watched) => fetched.map_err(|error| error.to_string()),
                 exit = &mut exited => Err(describe(&exit)),
+                () = asked.wait() => Err("another takes its place".to_owned()),
             };
             match fetched {
                 Ok(end) => {
@@ -86,9 +90,15 @@ impl HostedJobMaster {
                 }
             }
             host.process.exited().await;
+            drop(register);
             going.send_replace(true);
         });
-        Arc::new(Self { gateway, end, gone, calls })
+        Arc::new(Self { gateway, end, gone, calls, killed })
+    }
+
+    /// Ends the host, unless the job has ended already.
+    pub(crate) fn kill(&self) {
+        self.killed.post();
     }
 
     fn known_end(&self) -> Option<End> {
@@ -160,6 +170,16 @@ impl JobMasterGateway for HostedJobMaster {
         slots: Vec<SlotOffer>,
     ) -> RpcResult<Vec<AllocationId>> {
         self.call(self.gateway.offer_slots(resource, data_address, gateway, slots)).await
+    }
+
+    async fn offer_occupied_slots(
+        &self,
+        resource: ResourceId,
+        data_address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
+    ) -> RpcResult<Vec<AllocationId>> {
+        self.call(self.gateway.offer_occupied_slots(resource, data_address, gateway, slots)).await
     }
 
     async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()> {

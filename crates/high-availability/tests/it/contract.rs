@@ -305,25 +305,37 @@ async fn checkpoints_are_completed_by_the_latest_leader_alone(cluster: &Cluster)
     let mut contender = Contender::enter(&process, LeaderScope::Job(job(7))).await;
     let token = contender.granted().await;
     let first = process.completed_checkpoints(job(7), token);
-    assert_eq!(first.recover().await.unwrap(), JobCheckpoints::default());
+    let entered =
+        JobCheckpoints { job_masters: 1, last_token: token.0, ..JobCheckpoints::default() };
+    // Entering again changes nothing.
+    assert_eq!(first.recover().await.unwrap(), entered);
+    assert_eq!(first.recover().await.unwrap(), entered);
     let ids =
         [first.next_checkpoint_id().await.unwrap(), first.next_checkpoint_id().await.unwrap()];
     assert_eq!(ids, [CheckpointId(1), CheckpointId(2)]);
     let pointer = |id: u64| CheckpointPointer {
         id: CheckpointId(id),
         external_pointer: format!("s3://bucket/checkpoints/7/chk-{id}"),
+        owned: true,
     };
-    first.add(&pointer(1), &[]).await.unwrap();
-    first.add(&pointer(2), &[CheckpointId(1)]).await.unwrap();
-    first.add(&pointer(2), &[CheckpointId(1)]).await.unwrap();
+    first.add(&pointer(1), &[], CheckpointId(2)).await.unwrap();
+    first.add(&pointer(2), &[CheckpointId(1)], CheckpointId(6)).await.unwrap();
+    first.add(&pointer(2), &[CheckpointId(1)], CheckpointId(6)).await.unwrap();
     contender.election.close().await;
 
     let mut next = Contender::enter(&cluster.process(), LeaderScope::Job(job(7))).await;
-    let second = process.completed_checkpoints(job(7), next.granted().await);
+    let next_token = next.granted().await;
+    let second = process.completed_checkpoints(job(7), next_token);
     let left = second.recover().await.unwrap();
-    assert_eq!(left, JobCheckpoints { next: CheckpointId(3), completed: vec![pointer(2)] });
+    let expected = JobCheckpoints {
+        next: CheckpointId(6),
+        completed: vec![pointer(2)],
+        job_masters: 2,
+        last_token: next_token.0,
+    };
+    assert_eq!(left, expected);
     let fenced = |error: HighAvailabilityError| assert!(error.is_fenced(), "{error:?}");
-    fenced(first.add(&pointer(3), &[CheckpointId(2)]).await.unwrap_err());
+    fenced(first.add(&pointer(3), &[CheckpointId(2)], CheckpointId(9)).await.unwrap_err());
     fenced(first.next_checkpoint_id().await.unwrap_err());
     fenced(first.recover().await.unwrap_err());
     second.set_next_checkpoint_id(CheckpointId(10)).await.unwrap();
@@ -336,7 +348,7 @@ async fn checkpoints_are_completed_by_the_latest_leader_alone(cluster: &Cluster)
     let results = process.job_result_store(cluster_token);
     results.create_dirty(&result(job(7), JobStatus::Canceled)).await.unwrap();
     process.clean_up_job(job(7), cluster_token).await.unwrap();
-    let late = second.add(&pointer(10), &[]).await;
+    let late = second.add(&pointer(10), &[], CheckpointId(11)).await;
     assert!(matches!(late, Err(HighAvailabilityError::JobUnknown { .. })), "{late:?}");
     assert_eq!(cluster.backend().records().list("jobs").await.unwrap(), Vec::<String>::new());
 }

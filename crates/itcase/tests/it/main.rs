@@ -8,6 +8,7 @@ mod elastic;
 mod exactly_once_files;
 mod failover;
 mod failures;
+mod leaders;
 mod metrics;
 mod partitioners;
 mod restarts;

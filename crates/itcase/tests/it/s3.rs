@@ -53,7 +53,7 @@ impl MapFunction<i64, i64> for FailsOnce {
 }
 
 fn sink(server: &S3) -> impl hurtig::connector::Sink<Input = String> {
-    FileSink::for_row_format(&format!("{}/output", server.url()), SimpleStringEncoder)
+    FileSink::for_row_format(format!("{}/output", server.url()), SimpleStringEncoder)
         .with_bucket_assigner(BasePathBucketAssigner)
         .with_rolling_policy(DefaultRollingPolicy::new().with_max_part_size(20_000))
 }

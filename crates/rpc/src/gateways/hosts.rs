@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hurtig_cluster_api::{
-    CheckpointNews, HostId, HostParentGateway, JobMasterGateway, PeerAddress,
-    TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
+    CheckpointNews, ExecutionState, FencingToken, HostId, HostParentGateway, JobMasterGateway,
+    PeerAddress, TaskDeploymentDescriptor, TaskHostGateway, TaskIoMetrics,
 };
 use hurtig_metrics::{MetricsQuery, MetricsSnapshot};
 use hurtig_types::{AllocationId, ExecutionAttemptId, OperatorId};
@@ -15,7 +15,11 @@ mod task_host {
     use super::*;
 
     gateway! { TaskHostGateway, "task host":
-        ask set_job_master(gateway: Arc<dyn JobMasterGateway>) -> ();
+        ask set_job_master(
+            token: FencingToken,
+            gateway: Arc<dyn JobMasterGateway>,
+        ) -> Vec<(ExecutionAttemptId, ExecutionState)>;
+        ask forget_job_master() -> ();
         ask submit_task(deployment: TaskDeploymentDescriptor) -> ();
         ask cancel_task(attempt: ExecutionAttemptId) -> ();
         ask send_operator_event(
@@ -47,4 +51,9 @@ mod parent {
     }
 }
 
-plain_arguments!(CheckpointNews, HostId, Vec<(ExecutionAttemptId, TaskIoMetrics)>);
+plain_arguments!(
+    CheckpointNews,
+    HostId,
+    Vec<(ExecutionAttemptId, ExecutionState)>,
+    Vec<(ExecutionAttemptId, TaskIoMetrics)>,
+);

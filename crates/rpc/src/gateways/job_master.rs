@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_cluster_api::{
     CheckpointStatsSnapshot, JobDetails, JobMasterGateway, JobResourceRequirements, JobResult,
-    JobStatus, PeerAddress, SlotOffer, TaskExecutorGateway, TaskStateUpdate,
+    JobStatus, OccupiedSlot, PeerAddress, SlotOffer, TaskExecutorGateway, TaskStateUpdate,
 };
 use hurtig_graph::ProgramReference;
 use hurtig_metrics::{AccumulatorValue, MetricsQuery, MetricsSnapshot};
@@ -21,6 +21,12 @@ gateway! { JobMasterGateway, "JobMaster":
         data_address: PeerAddress,
         gateway: Arc<dyn TaskExecutorGateway>,
         slots: Vec<SlotOffer>,
+    ) -> Vec<AllocationId>;
+    ask offer_occupied_slots(
+        resource: ResourceId,
+        data_address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway>,
+        slots: Vec<OccupiedSlot>,
     ) -> Vec<AllocationId>;
     ask update_task_state(update: TaskStateUpdate) -> ();
     ask send_operator_event(
@@ -70,5 +76,6 @@ plain_arguments!(
     ProgramReference,
     TaskStateSnapshot,
     TaskStateUpdate,
+    Vec<OccupiedSlot>,
     Vec<SlotOffer>,
 );

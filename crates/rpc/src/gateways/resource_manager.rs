@@ -24,7 +24,7 @@ gateway! { ResourceManagerGateway, "ResourceManager":
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway>,
     ) -> ();
-    ask disconnect_job_master(job: JobId) -> ();
+    ask disconnect_job_master(job: JobId, token: FencingToken) -> ();
     ask declare_required_slots(job: JobId, token: FencingToken, slots: u32) -> ();
     ask task_executors() -> Vec<TaskExecutorOverview>;
     ask query_metrics(query: MetricsQuery) -> MetricsSnapshot;

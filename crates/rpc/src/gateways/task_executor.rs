@@ -21,6 +21,11 @@ gateway! { TaskExecutorGateway, "TaskExecutor":
         job_master_token: FencingToken,
         job_master: Arc<dyn JobMasterGateway>,
     ) -> ();
+    ask job_master_changed(
+        job: JobId,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway>,
+    ) -> ();
     ask free_slot(allocation: AllocationId, reason: String) -> ();
     ask submit_task(deployment: TaskDeploymentDescriptor, token: FencingToken) -> ();
     ask cancel_task(attempt: ExecutionAttemptId) -> ();

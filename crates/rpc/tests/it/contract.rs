@@ -43,21 +43,21 @@ contract!(
     TaskExecutorGateway,
     RecordingTaskExecutor,
     exercise_task_executor,
-    12
+    13
 );
 contract!(
     job_master_calls_survive_the_way,
     JobMasterGateway,
     RecordingJobMaster,
     exercise_job_master,
-    23
+    24
 );
 contract!(
     task_host_calls_survive_the_way,
     TaskHostGateway,
     RecordingTaskHost,
     exercise_task_host,
-    9
+    10
 );
 contract!(
     host_parent_calls_survive_the_way,
@@ -65,5 +65,12 @@ contract!(
     RecordingHostParent,
     exercise_host_parent,
     5
+);
+contract!(
+    register_calls_survive_the_way,
+    CheckpointRegister,
+    RecordingRegister,
+    exercise_register,
+    3
 );
 contract!(log_source_calls_survive_the_way, LogSource, RecordingLogSource, exercise_log_source, 2);

@@ -102,6 +102,7 @@ macro_rules! keeper {
 }
 
 keeper! {
+    job_master_changed(JobId, FencingToken, Arc<dyn JobMasterGateway>) -> ();
     free_slot(AllocationId, String) -> ();
     submit_task(TaskDeploymentDescriptor, FencingToken) -> ();
     cancel_task(hurtig_types::ExecutionAttemptId) -> ();
@@ -184,6 +185,12 @@ struct Handle {
 handle! {
     offer_slots(ResourceId, PeerAddress, Arc<dyn TaskExecutorGateway>, Vec<SlotOffer>)
         -> Vec<AllocationId>;
+    offer_occupied_slots(
+        ResourceId,
+        PeerAddress,
+        Arc<dyn TaskExecutorGateway>,
+        Vec<OccupiedSlot>
+    ) -> Vec<AllocationId>;
     update_task_state(TaskStateUpdate) -> ();
     send_operator_event(hurtig_types::ExecutionAttemptId, hurtig_types::OperatorId, Vec<u8>) -> ();
     acknowledge_checkpoint(

@@ -203,7 +203,7 @@ recorder! { RecordingResourceManager, ResourceManagerGateway, exercise_resource_
         token: FencingToken,
         gateway: Arc<dyn JobMasterGateway> as gateway,
     ) -> ();
-    disconnect_job_master(job: JobId) -> ();
+    disconnect_job_master(job: JobId, token: FencingToken) -> ();
     declare_required_slots(job: JobId, token: FencingToken, slots: u32) -> ();
     task_executors() -> Vec<TaskExecutorOverview>;
     query_metrics(query: MetricsQuery) -> MetricsSnapshot;
@@ -214,6 +214,11 @@ recorder! { RecordingTaskExecutor, TaskExecutorGateway, exercise_task_executor:
         slot: SlotId,
         job: JobId,
         allocation: AllocationId,
+        token: FencingToken,
+        job_master: Arc<dyn JobMasterGateway> as gateway,
+    ) -> ();
+    job_master_changed(
+        job: JobId,
         token: FencingToken,
         job_master: Arc<dyn JobMasterGateway> as gateway,
     ) -> ();
@@ -236,6 +241,12 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
         data_address: PeerAddress,
         gateway: Arc<dyn TaskExecutorGateway> as gateway,
         slots: Vec<SlotOffer>,
+    ) -> Vec<AllocationId>;
+    offer_occupied_slots(
+        resource: ResourceId,
+        data_address: PeerAddress,
+        gateway: Arc<dyn TaskExecutorGateway> as gateway,
+        slots: Vec<OccupiedSlot>,
     ) -> Vec<AllocationId>;
     update_task_state(update: TaskStateUpdate) -> ();
     send_operator_event(attempt: ExecutionAttemptId, operator: OperatorId, event: Vec<u8>) -> ();
@@ -275,7 +286,11 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
 }
 
 recorder! { RecordingTaskHost, TaskHostGateway, exercise_task_host:
-    set_job_master(gateway: Arc<dyn JobMasterGateway> as gateway) -> ();
+    set_job_master(
+        token: FencingToken,
+        gateway: Arc<dyn JobMasterGateway> as gateway,
+    ) -> Vec<(ExecutionAttemptId, ExecutionState)>;
+    forget_job_master() -> ();
     submit_task(deployment: TaskDeploymentDescriptor) -> ();
     cancel_task(attempt: ExecutionAttemptId) -> ();
     send_operator_event(attempt: ExecutionAttemptId, operator: OperatorId, event: Vec<u8>) -> ();
@@ -296,6 +311,12 @@ recorder! { RecordingHostParent, HostParentGateway, exercise_host_parent:
     job_master_lost(host: HostId, reason: String) -> ();
     job_master_ready(host: HostId, gateway: Arc<dyn JobMasterGateway> as gateway) -> ();
     host_failed(host: HostId, reason: String) -> ();
+}
+
+recorder! { RecordingRegister, CheckpointRegister, exercise_register:
+    recover() -> RecoveredCheckpoints;
+    add(pointer: CheckpointPointer, subsumed: Vec<CheckpointId>, reserved: CheckpointId) -> ();
+    reserve(below: CheckpointId) -> ();
 }
 
 recorder! { RecordingLogSource, LogSource, exercise_log_source:

@@ -193,7 +193,7 @@ impl JobScheduler {
         elastic.execute(now_ms);
         let evenly = elastic.evenly();
         let has_run = self.graph.executions().iter().any(|e| e.allocation.is_some());
-        let attempt = if has_run { self.graph.next_attempt() } else { 0 };
+        let attempt = if has_run { self.graph.next_attempt() } else { self.first_attempt };
         let mut graph = self.graph.graph.clone();
         for (vertex, parallelism) in graph.vertices.iter_mut().zip(parallelism) {
             vertex.parallelism = parallelism;

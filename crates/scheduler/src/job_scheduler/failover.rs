@@ -126,7 +126,7 @@ impl JobScheduler {
         self.end_all(now_ms, commands);
     }
 
-    pub(super) fn cancel_all(
+    pub(crate) fn cancel_all(
         &mut self,
         indices: &[usize],
         now_ms: i64,
@@ -168,7 +168,7 @@ impl JobScheduler {
                 {
                     more_slots |= self.pool.on_started_over(shared);
                 }
-                self.graph.start_over(*index, now_ms);
+                self.graph.start_over(*index, self.first_attempt, now_ms);
                 let attempt = self.graph.execution(*index).attempt;
                 let ExecutionAttemptId { vertex, subtask, .. } = attempt;
                 commands.push(Command::ResetSubtask { vertex, subtask });

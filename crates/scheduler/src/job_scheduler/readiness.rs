@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Readiness {
+pub(crate) struct Readiness {
     /// Regions that need a shared slot.
     regions_of: BTreeMap<SharedSlotId, Vec<usize>>,
     /// Shared slots that each region lacks.
@@ -45,7 +45,7 @@ impl Readiness {
     }
 
     /// A shared slot has got a slot.
-    pub(super) fn served(&mut self, id: SharedSlotId) {
+    pub(crate) fn served(&mut self, id: SharedSlotId) {
         for region in self.regions_of.get(&id).into_iter().flatten() {
             self.lacking[*region] -= 1;
             if self.lacking[*region] == 0 && self.waiting.contains(region) {

@@ -21,7 +21,7 @@ impl JobScheduler {
         self.deploy_ready(now_ms, commands);
     }
 
-    pub(super) fn shared_of(&self, index: usize) -> Option<SharedSlotId> {
+    pub(crate) fn shared_of(&self, index: usize) -> Option<SharedSlotId> {
         let attempt = self.graph.execution(index).attempt;
         self.pool.shared_of(self.graph.position_of(attempt.vertex)?, attempt.subtask)
     }

@@ -88,19 +88,28 @@ async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_loss_of_a_job_master_host_is_told() {
+async fn a_job_outlives_its_job_master_host() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let endless = ["--records", "100000000", "--rate", "100"];
-    let job = cluster.run_wide(&endless, 1).await.unwrap();
-    cluster.until_running(job).await;
-    let hosts = cluster.hosts();
-    let (_, pid) = hosts.iter().find(|(name, _)| name.starts_with("jobmaster-")).unwrap();
-    signal(*pid, "-KILL");
-    let error = cluster.manager.dispatcher().job_result(job).await.unwrap_err().to_string();
-    assert!(error.contains("it was killed (SIGKILL)"), "{error}");
+    let job = start_lasting(&cluster, 6, 1).await;
+    let host = |prefix: &str| {
+        let hosts = cluster.hosts();
+        hosts.into_iter().find(|(name, _)| name.starts_with(prefix)).map(|(_, pid)| pid)
+    };
+    let (first, tasks) = (host("jobmaster-").unwrap(), host("task-").unwrap());
+    signal(first, "-KILL");
+    until("another JobMaster", async || host("jobmaster-").filter(|pid| *pid != first)).await;
+    until("it completes a checkpoint", async || {
+        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.ok()?;
+        (stats.counts.completed >= 1).then_some(())
+    })
+    .await;
+    assert_eq!(host("task-"), Some(tasks), "the tasks run where they ran");
+    let result = cluster.result(job).await;
+    assert_eq!(result.status, JobStatus::Finished, "{result:?}");
+    assert_eq!(cluster.output(), (0..6000).collect::<Vec<_>>());
+    until("no host is left", async || cluster.hosts().is_empty().then_some(())).await;
 }
 
-/// A cluster of processes alone.
 fn local_cluster(directory: &std::path::Path) -> TestProcess {
     let work = directory.display();
     let child = Command::new(env!("CARGO_BIN_EXE_hurtig"))

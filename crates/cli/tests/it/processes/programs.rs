@@ -53,7 +53,10 @@ async fn what_a_program_prints_is_kept_within_bounds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_builds_another_graph_each_time_is_found_out() {
     let cluster = Cluster::with_task_managers(1, 2).await;
-    let error = cluster.run(&["--mode", "changes"]).await.unwrap_err().to_string();
+    let job = cluster.run(&["--mode", "changes"]).await.unwrap();
+    let result = cluster.result(job).await;
+    assert_eq!(result.status, JobStatus::Failed);
+    let error = result.failure.unwrap().message;
     assert!(error.contains("the program has built another graph"), "{error}");
     until("no host is left", async || cluster.hosts().is_empty().then_some(())).await;
 }
