@@ -9,7 +9,9 @@ use std::{
     path::PathBuf,
 };
 
-use hurtig_cluster::{HOST_LAUNCHER, run_job_manager, run_local_cluster, run_task_manager};
+use hurtig_cluster::{
+    HOST_LAUNCHER, JobManagerProcess, run_job_manager, run_local_cluster, run_task_manager,
+};
 use hurtig_config::{CONFIG_FILE_NAME, Configuration};
 use tracing_subscriber::EnvFilter;
 
@@ -60,6 +62,10 @@ fn announce(what: &str, endpoint: &str) {
     let _ = writeln!(io::stdout(), "{what} {endpoint}");
 }
 
+fn announce_job_manager(process: &JobManagerProcess) {
+    announce("JobManager", &format!("{} REST {}", process.endpoint(), process.rest_address()));
+}
+
 fn this_program() -> io::Result<PathBuf> {
     env::current_exe()
 }
@@ -68,7 +74,7 @@ pub(crate) fn job_manager(command: &ProcessCommand) -> CommandResult {
     let configuration = configuration(command)?;
     log_to_stderr();
     let launcher = this_program()?;
-    run_job_manager(&configuration, &launcher, |at| announce("JobManager", at))?;
+    run_job_manager(&configuration, &launcher, announce_job_manager)?;
     Ok(Outcome::text(""))
 }
 
@@ -84,8 +90,7 @@ pub(crate) fn cluster(command: &ClusterCommand) -> CommandResult {
     let configuration = configuration(&command.process)?;
     log_to_stderr();
     let (launcher, number) = (this_program()?, command.taskmanagers);
-    run_local_cluster(&configuration, &launcher, number, command.logs.clone(), |at| {
-        announce("JobManager", at);
-    })?;
+    let logs = command.logs.clone();
+    run_local_cluster(&configuration, &launcher, number, logs, announce_job_manager)?;
     Ok(Outcome::text(""))
 }

@@ -125,25 +125,23 @@ pub struct SubtaskDetails {
     pub accumulators: BTreeMap<String, AccumulatorValue>,
 }
 
-/// A failure that the job reacted to, and where it happened; as Flink 2.3's
-/// `RootExceptionHistoryEntry`.
+/// A failure, and where it happened; as Flink 2.3's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionHistoryEntry {
     /// What happened.
     pub failure: FailureInfo,
     /// The TaskExecutor of the task that failed, if one did and was deployed.
     pub location: Option<PeerAddress>,
-    /// Failures of other tasks that were told while the job reacted to this one; bounded.
-    pub concurrent: Vec<LocatedFailure>,
 }
 
-/// A failure and where it happened. Not an entry of its own, so that what travels nests no deeper.
+/// A failure that the job reacted to. (Not one type with the other: what comes from another process
+/// must not nest.)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocatedFailure {
-    /// What happened.
-    pub failure: FailureInfo,
-    /// The TaskExecutor of the task that failed, if one did and was deployed.
-    pub location: Option<PeerAddress>,
+pub struct RootExceptionHistoryEntry {
+    /// The failure.
+    pub root: ExceptionHistoryEntry,
+    /// Failures of other tasks that were told while the job reacted to it; bounded.
+    pub concurrent: Vec<ExceptionHistoryEntry>,
 }
 
 /// A job in detail.
@@ -158,7 +156,7 @@ pub struct JobDetails {
     /// Failures, newest last, bounded.
     pub failures: Vec<FailureInfo>,
     /// The same failures with where they happened and what came with them.
-    pub exceptions: Vec<ExceptionHistoryEntry>,
+    pub exceptions: Vec<RootExceptionHistoryEntry>,
     /// Attempts that others have replaced, by vertex, oldest first; bounded per subtask.
     pub earlier_attempts: BTreeMap<JobVertexId, Vec<SubtaskDetails>>,
     /// Number of restarts.

@@ -33,8 +33,8 @@ pub use gateway::{
 };
 pub use hosts::{CheckpointNews, HostId, HostParentGateway, TaskHostGateway};
 pub use job::{
-    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus, LocatedFailure,
-    SubtaskDetails, TaskExecutorOverview, VertexDetails,
+    ExceptionHistoryEntry, JobDetails, JobOverview, JobResult, JobStatus,
+    RootExceptionHistoryEntry, SubtaskDetails, TaskExecutorOverview, VertexDetails,
 };
 pub use leader::{Leader, LeaderReceiver};
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};

@@ -130,7 +130,7 @@ fn on_runtimes<T>(
     runtimes.control.clone().block_on(main(runtimes))
 }
 
-/// `hurtig jobmanager`: runs until a signal comes. `started` is called with the endpoint.
+/// `hurtig jobmanager`: runs until a signal comes. `started` is called when it is there.
 ///
 /// Without high availability its end is the end of its JobMasters, as in Flink. TaskManagers cancel
 /// what they ran for them, and wait for the next JobManager.
@@ -140,12 +140,12 @@ fn on_runtimes<T>(
 pub fn run_job_manager(
     configuration: &Configuration,
     launcher: &Path,
-    started: impl FnOnce(&str),
+    started: impl FnOnce(&JobManagerProcess),
 ) -> Result<(), ProcessError> {
     on_runtimes(async |runtimes| {
         let process =
             JobManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
-        started(process.endpoint());
+        started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the JobManager ends");
         Ok(())
@@ -173,7 +173,7 @@ pub fn run_task_manager(
 }
 
 /// `hurtig cluster`: a JobManager in this process, TaskManagers as its children, on this machine.
-/// `started` is called with the JobManager's endpoint.
+/// `started` is called when they are there.
 ///
 /// # Errors
 /// If it cannot start.
@@ -182,7 +182,7 @@ pub fn run_local_cluster(
     launcher: &Path,
     task_managers: u32,
     logs: Option<PathBuf>,
-    started: impl FnOnce(&str),
+    started: impl FnOnce(&JobManagerProcess),
 ) -> Result<(), ProcessError> {
     on_runtimes(async |runtimes| {
         let process =
@@ -205,7 +205,7 @@ pub fn run_local_cluster(
             });
             children.push(child);
         }
-        started(process.endpoint());
+        started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the cluster ends");
         children.iter().for_each(|child| child.terminate(LEAVE_GRACE));

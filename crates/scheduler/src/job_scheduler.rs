@@ -25,7 +25,7 @@ mod slots;
 use std::collections::BTreeSet;
 
 use hurtig_cluster_api::{
-    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, SlotOffer,
+    ExecutionState, FailureClass, FailureInfo, JobStatus, RootExceptionHistoryEntry, SlotOffer,
     TaskDeploymentDescriptor, TaskStateUpdate,
 };
 use hurtig_graph::JobGraph;
@@ -103,7 +103,7 @@ pub struct JobScheduler {
     status: JobStatus,
     transitions: Vec<(JobStatus, i64)>,
     failures: Vec<FailureInfo>,
-    exceptions: Vec<ExceptionHistoryEntry>,
+    exceptions: Vec<RootExceptionHistoryEntry>,
     root_failure: Option<FailureInfo>,
     restarts: u32,
     /// Regions whose subtasks are being cancelled for a restart, and those that wait for the delay.
@@ -192,7 +192,7 @@ impl JobScheduler {
     }
 
     /// The same failures with where they happened and what came with them.
-    pub fn exceptions(&self) -> &[ExceptionHistoryEntry] {
+    pub fn exceptions(&self) -> &[RootExceptionHistoryEntry] {
         &self.exceptions
     }
 

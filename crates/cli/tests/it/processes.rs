@@ -5,3 +5,4 @@ mod cluster;
 mod failures;
 mod jobs;
 mod programs;
+mod remote;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hurtig_cluster_api::{ExceptionHistoryEntry, FailureClass, FailureInfo, PeerAddress};
+use hurtig_cluster_api::{
+    ExceptionHistoryEntry, FailureClass, FailureInfo, RootExceptionHistoryEntry,
+};
 
 use super::job_details;
 use crate::{
@@ -44,17 +46,13 @@ pub(crate) async fn exceptions(call: Call) -> RestResult<JobExceptionsInfoWithHi
 }
 
 fn history(
-    entries: &[ExceptionHistoryEntry],
+    entries: &[RootExceptionHistoryEntry],
     most: usize,
     labels: &[(String, String)],
 ) -> JobExceptionHistory {
     let newest_first = entries.iter().rev().map(|entry| RootExceptionInfo {
-        exception: info(&entry.failure, entry.location.as_ref()),
-        concurrent_exceptions: entry
-            .concurrent
-            .iter()
-            .map(|one| info(&one.failure, one.location.as_ref()))
-            .collect(),
+        exception: info(&entry.root),
+        concurrent_exceptions: entry.concurrent.iter().map(info).collect(),
     });
     let wanted = newest_first.filter(|entry| {
         let has = |(key, value): &(String, String)| {
@@ -79,7 +77,8 @@ fn class_name(class: FailureClass) -> &'static str {
     }
 }
 
-fn info(failure: &FailureInfo, location: Option<&PeerAddress>) -> ExceptionInfo {
+fn info(entry: &ExceptionHistoryEntry) -> ExceptionInfo {
+    let ExceptionHistoryEntry { failure, location } = entry;
     // Flink's labels come from plug-ins; this one is what its own of the same key tells.
     let kind = if failure.class == FailureClass::User { "USER" } else { "SYSTEM" };
     ExceptionInfo {
@@ -88,8 +87,8 @@ fn info(failure: &FailureInfo, location: Option<&PeerAddress>) -> ExceptionInfo 
         timestamp: failure.timestamp_ms,
         failure_labels: BTreeMap::from([("type".to_owned(), kind.to_owned())]),
         task_name: failure.task.clone(),
-        endpoint: location.map(|location| location.address.clone()),
-        task_manager_id: location.map(|location| location.resource.to_string()),
+        endpoint: location.as_ref().map(|location| location.address.clone()),
+        task_manager_id: location.as_ref().map(|location| location.resource.to_string()),
     }
 }
 
@@ -106,9 +105,10 @@ pub(crate) fn throwable(failure: &FailureInfo) -> SerializedThrowable {
 mod tests {
     use super::*;
 
-    fn failure(class: FailureClass, at: i64) -> ExceptionHistoryEntry {
+    fn failure(class: FailureClass, at: i64) -> RootExceptionHistoryEntry {
         let failure = FailureInfo { class, message: "no".to_owned(), task: None, timestamp_ms: at };
-        ExceptionHistoryEntry { failure, location: None, concurrent: Vec::new() }
+        let root = ExceptionHistoryEntry { failure, location: None };
+        RootExceptionHistoryEntry { root, concurrent: Vec::new() }
     }
 
     #[test]

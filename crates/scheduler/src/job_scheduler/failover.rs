@@ -1,7 +1,8 @@
 //! Failures: a region restarts, or the job fails.
 
 use hurtig_cluster_api::{
-    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus, LocatedFailure,
+    ExceptionHistoryEntry, ExecutionState, FailureClass, FailureInfo, JobStatus,
+    RootExceptionHistoryEntry,
 };
 use hurtig_types::{ExecutionAttemptId, TerminateKind};
 
@@ -15,13 +16,14 @@ impl JobScheduler {
             self.failures.remove(0);
             self.exceptions.remove(0);
         }
-        self.exceptions.push(self.history_entry(failure.clone(), index));
+        let root = self.history_entry(failure.clone(), index);
+        self.exceptions.push(RootExceptionHistoryEntry { root, concurrent: Vec::new() });
         self.failures.push(failure);
     }
 
     fn history_entry(&self, failure: FailureInfo, index: Option<usize>) -> ExceptionHistoryEntry {
         let location = index.and_then(|index| self.graph.execution(index).location.clone());
-        ExceptionHistoryEntry { failure, location, concurrent: Vec::new() }
+        ExceptionHistoryEntry { failure, location }
     }
 
     /// Adds a failure to what came with the last one.
@@ -30,8 +32,7 @@ impl JobScheduler {
         if let Some(last) = self.exceptions.last_mut()
             && last.concurrent.len() < REMEMBERED_FAILURES
         {
-            last.concurrent
-                .push(LocatedFailure { failure: entry.failure, location: entry.location });
+            last.concurrent.push(entry);
         }
     }
 

@@ -45,7 +45,11 @@ impl JobScheduler {
         for (index, descriptor) in described {
             let _ = self.graph.transition(index, ExecutionState::Deploying, now_ms);
             let slot = self.pool.slot(descriptor.allocation);
-            let location = slot.map(|slot| slot.data_address.clone());
+            // The data address may be that of a host, whose id is of no use to people.
+            let location = slot.map(|slot| PeerAddress {
+                resource: slot.offer.slot.resource,
+                address: slot.data_address.address.clone(),
+            });
             let execution = self.graph.execution_mut(index);
             execution.allocation = Some(descriptor.allocation);
             execution.location = location;

@@ -114,6 +114,7 @@ fn local_cluster(directory: &std::path::Path) -> TestProcess {
     let work = directory.display();
     let child = Command::new(env!("CARGO_BIN_EXE_hurtig"))
         .args(["cluster", "--taskmanagers", "2"])
+        .args(["-D", "rest.port=0"])
         .args(["-D", "jobmanager.rpc.port=0"])
         .args(["-D", &format!("process.working-dir={work}")])
         .args(["-D", "heartbeat.interval=100 ms"])
