@@ -177,30 +177,35 @@ impl Cluster {
 
     /// The numbers that the job has written, sorted.
     pub fn output(&self) -> Vec<u64> {
-        let mut numbers = Vec::new();
-        let mut directories = vec![self.path("output")];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                let hidden = path.file_name().unwrap().to_string_lossy().starts_with('.');
-                match path.is_dir() {
-                    _ if hidden => {}
-                    true => directories.push(path),
-                    false => {
-                        let text = fs::read_to_string(path).unwrap();
-                        numbers.extend(text.lines().map(|line| line.parse::<u64>().unwrap()));
-                    }
-                }
-            }
-        }
-        numbers.sort_unstable();
-        numbers
+        output_below(&self.path("output"))
     }
 
     /// Processes that are hosts of this cluster, by the name of their directory and their id.
     pub fn hosts(&self) -> Vec<(String, u32)> {
         hosts_below(self.directory.path())
     }
+}
+
+/// The numbers that a job has written below a directory, sorted.
+pub fn output_below(directory: &Path) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let hidden = path.file_name().unwrap().to_string_lossy().starts_with('.');
+            match path.is_dir() {
+                _ if hidden => {}
+                true => directories.push(path),
+                false => {
+                    let text = fs::read_to_string(path).unwrap();
+                    numbers.extend(text.lines().map(|line| line.parse::<u64>().unwrap()));
+                }
+            }
+        }
+    }
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Processes whose working directory is the one of a host below a directory.
