@@ -34,8 +34,7 @@ pub use hurtig_resource_manager::SlotManagerConfig;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
-    RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle,
-    TaskExecutorServices,
+    RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
 };
 use hurtig_types::{JobId, ResourceId};
 use parking_lot::Mutex;
