@@ -12,7 +12,7 @@ use hurtig_sql_parser::types::SqlDataType;
 
 /// An argument of a call, while it is planned.
 #[derive(Clone, Debug)]
-pub struct Argument {
+pub struct CallArgument {
     /// Its type.
     pub data_type: SqlDataType,
     /// Its value, an array of one, if it is a constant: some results' types depend on values.
@@ -40,7 +40,7 @@ pub trait ScalarFunction: Send + Sync {
     /// Its name, in capitals; operators have their symbols (`+`, `LIKE`, `||`).
     fn name(&self) -> &str;
     /// Settles a call.
-    fn resolve(&self, arguments: &[Argument]) -> Result<ResolvedCall, CallError>;
+    fn resolve(&self, arguments: &[CallArgument]) -> Result<ResolvedCall, CallError>;
     /// False if equal arguments may give different results (RAND, UUID): never folded.
     fn is_deterministic(&self) -> bool {
         true
@@ -79,13 +79,13 @@ pub trait Expression: fmt::Debug + Send + Sync {
 }
 
 /// A function of many rows' values.
-pub trait AggregateFunction: Send + Sync {
+pub trait SqlAggregateFunction: Send + Sync {
     /// Its name, in capitals.
     fn name(&self) -> &str;
     /// Settles a call. `retracts`: rows are taken away, too, so that the state must allow for it.
     fn resolve(
         &self,
-        arguments: &[Argument],
+        arguments: &[CallArgument],
         retracts: bool,
     ) -> Result<ResolvedAggregate, CallError>;
 }

@@ -14,10 +14,11 @@
 //!
 //! Nodes of DataFusion that may occur: `TableScan` (its source is a [`TableRef`]), `Projection`,
 //! `Filter`, `Join`, `Aggregate`, `Union`, `Distinct::All`, `Limit`, `Sort`, `Values`,
-//! `EmptyRelation`, `Subquery` inside of expressions, and `Extension` with a [`StreamNode`].
+//! `EmptyRelation`, `Subquery` inside of expressions, and `Extension` with a [`StreamingNode`].
 
 mod node;
 
 pub use node::{
-    OverAggregate, OverFrame, OverFunction, StreamNode, StreamNodeKind, WindowKind, WindowTable,
+    OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind, WindowKind,
+    WindowTable,
 };

@@ -12,9 +12,9 @@ use datafusion_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
 /// A node of our own. One type for all, so that rules of the optimiser have one to handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct StreamNode {
+pub struct StreamingNode {
     /// What it does. Positions in it are those of `expressions`.
-    pub kind: StreamNodeKind,
+    pub kind: StreamingNodeKind,
     /// Where its rows come from: one, or two for joins.
     pub inputs: Vec<LogicalPlan>,
     /// Every expression in it, over the columns of its inputs.
@@ -25,7 +25,7 @@ pub struct StreamNode {
 
 /// What a node does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum StreamNodeKind {
+pub enum StreamingNodeKind {
     /// WATERMARK FOR: `expressions` are the time column and the watermark. All columns pass.
     Watermark,
     /// A window table function, or the windows of an older group window: `expressions[0]` is the time
@@ -151,7 +151,7 @@ pub struct OverFrame {
     pub preceding: Option<i64>,
 }
 
-impl StreamNode {
+impl StreamingNode {
     /// As a plan.
     #[must_use]
     pub fn into_plan(self) -> LogicalPlan {
@@ -168,23 +168,23 @@ impl StreamNode {
     }
 }
 
-impl PartialOrd for StreamNode {
+impl PartialOrd for StreamingNode {
     // Plans are not put in an order; the trait asks for the possibility.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         (self == other).then_some(Ordering::Equal)
     }
 }
 
-impl UserDefinedLogicalNodeCore for StreamNode {
+impl UserDefinedLogicalNodeCore for StreamingNode {
     fn name(&self) -> &str {
         match &self.kind {
-            StreamNodeKind::Watermark => "Watermark",
-            StreamNodeKind::Window(_) => "Window",
-            StreamNodeKind::Over(_) => "Over",
-            StreamNodeKind::TemporalJoin { .. } => "TemporalJoin",
-            StreamNodeKind::Correlate { .. } => "Correlate",
-            StreamNodeKind::SetOperation { .. } => "SetOperation",
-            StreamNodeKind::Sink { .. } => "Sink",
+            StreamingNodeKind::Watermark => "Watermark",
+            StreamingNodeKind::Window(_) => "Window",
+            StreamingNodeKind::Over(_) => "Over",
+            StreamingNodeKind::TemporalJoin { .. } => "TemporalJoin",
+            StreamingNodeKind::Correlate { .. } => "Correlate",
+            StreamingNodeKind::SetOperation { .. } => "SetOperation",
+            StreamingNodeKind::Sink { .. } => "Sink",
         }
     }
 
