@@ -11,8 +11,11 @@ use std::{collections::BTreeSet, io, path::Path, sync::Arc};
 use futures::TryStreamExt;
 use hurtig_cluster_api::{BlobError, BlobInfo, BlobService};
 use hurtig_filesystem::{
-    Location, Stores, UrlError,
-    object_store::{self, ObjectStore, ObjectStoreExt, WriteMultipart, path::Path as ObjectPath},
+    Location, Stores,
+    object_store::{
+        self, ObjectStore, ObjectStoreExt, WriteMultipart, local::LocalFileSystem,
+        path::Path as ObjectPath,
+    },
 };
 use hurtig_types::{BlobId, JobId};
 
@@ -32,7 +35,7 @@ pub struct BlobArchive {
     base: ObjectPath,
 }
 
-fn storage(error: impl std::error::Error) -> BlobError {
+fn failed(error: impl std::error::Error) -> BlobError {
     BlobError::Storage(hurtig_types::chain_text(&error))
 }
 
@@ -40,9 +43,17 @@ impl BlobArchive {
     /// The archive of a cluster, below the directory or URL of high availability's storage.
     ///
     /// # Errors
-    /// If that is no URL of a store.
-    pub fn open(stores: &Stores, storage: &str, cluster: &str) -> Result<Self, UrlError> {
-        let Location { store, path, .. } = stores.locate(storage)?;
+    /// If that is no URL of a store, or the directory cannot be created.
+    pub fn open(stores: &Stores, storage: &str, cluster: &str) -> Result<Self, BlobError> {
+        let Location { store, path, local, .. } = stores.locate(storage).map_err(failed)?;
+        if let Some(local) = local {
+            let root = local.join(cluster);
+            std::fs::create_dir_all(&root).map_err(failed)?;
+            // The folders of jobs go with their last file.
+            let store = LocalFileSystem::new_with_prefix(root).map_err(failed)?;
+            let store = Arc::new(store.with_automatic_cleanup(true));
+            return Ok(Self { store, base: ObjectPath::from(FOLDER) });
+        }
         let folders = cluster.split('/').chain([FOLDER]).map(Into::into);
         Ok(Self { store, base: path.parts().chain(folders).collect() })
     }
@@ -61,7 +72,7 @@ impl BlobArchive {
         if self.store.head(&copy).await.is_ok() {
             return Ok(());
         }
-        let upload = self.store.put_multipart(&copy).await.map_err(storage)?;
+        let upload = self.store.put_multipart(&copy).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, CHUNK_BYTES);
         let mut offset = 0;
         loop {
@@ -72,15 +83,15 @@ impl BlobArchive {
                 Err(error) => {
                     // Its parts would lie there for ever; if that fails, too, they do.
                     let _ = upload.abort().await;
-                    return Err(storage(error));
+                    return Err(failed(error));
                 }
             };
             if bytes.is_empty() {
-                upload.finish().await.map_err(storage)?;
+                upload.finish().await.map_err(failed)?;
                 return Ok(());
             }
             offset += bytes.len() as u64;
-            upload.wait_for_capacity(PARTS).await.map_err(storage)?;
+            upload.wait_for_capacity(PARTS).await.map_err(failed)?;
             upload.write(&bytes);
         }
     }
@@ -94,11 +105,11 @@ impl BlobArchive {
     ) -> Result<BlobInfo, BlobError> {
         let found = match self.store.get(&self.copy(job, blob)).await {
             Err(object_store::Error::NotFound { .. }) => return Err(BlobError::NotFound(blob)),
-            found => found.map_err(storage)?,
+            found => found.map_err(failed)?,
         };
         let mut upload = to.begin_upload(&blob.to_string()).await?;
         let mut content = found.into_stream();
-        while let Some(bytes) = content.try_next().await.map_err(storage)? {
+        while let Some(bytes) = content.try_next().await.map_err(failed)? {
             upload.write(&bytes).await?;
         }
         let info = upload.finish().await?;
@@ -113,11 +124,11 @@ impl BlobArchive {
 
     async fn delete(&self, prefix: &ObjectPath) -> Result<(), BlobError> {
         let found = self.store.list(Some(prefix));
-        let found: Vec<_> = found.try_collect().await.map_err(storage)?;
+        let found: Vec<_> = found.try_collect().await.map_err(failed)?;
         for copy in found {
             match self.store.delete(&copy.location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(storage(error)),
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(())
@@ -130,7 +141,7 @@ impl BlobArchive {
 
     /// Deletes the blobs of all jobs but these. Only for a leader that takes no jobs meanwhile.
     pub async fn retain(&self, jobs: &BTreeSet<JobId>) -> Result<(), BlobError> {
-        let listed = self.store.list_with_delimiter(Some(&self.base)).await.map_err(storage)?;
+        let listed = self.store.list_with_delimiter(Some(&self.base)).await.map_err(failed)?;
         for folder in listed.common_prefixes {
             let job = folder.filename().and_then(|name| name.strip_prefix("job_")?.parse().ok());
             if job.is_some_and(|job: JobId| !jobs.contains(&job)) {

@@ -72,11 +72,10 @@ pub async fn leading_rest_address(
         return Ok(None);
     };
     let mut found = services.leader_retrieval(LeaderScope::Cluster, REST_SERVER).watch();
-    let leader = tokio::time::timeout(patience, found.wait_for(Option::is_some)).await;
-    let address = match leader {
-        Ok(Ok(leader)) => leader.as_ref().map(|leader| leader.address.to_string()),
-        Ok(Err(_)) | Err(_) => None,
-    };
+    // Whether it came in time is seen below.
+    let waited = async { found.wait_for(Option::is_some).await.is_ok() };
+    let _ = tokio::time::timeout(patience, waited).await;
+    let address = found.borrow().as_ref().map(|leader| leader.address.to_string());
     services.close().await;
     address.map(Some).ok_or(ProcessError::NoLeader { seconds: patience.as_secs() })
 }

@@ -57,9 +57,9 @@ pub enum ProcessError {
     /// High availability is configured wrongly.
     #[error(transparent)]
     HighAvailability(#[from] hurtig_high_availability::HighAvailabilityError),
-    /// The storage of high availability has no URL.
-    #[error(transparent)]
-    Storage(#[from] hurtig_filesystem::UrlError),
+    /// The storage of high availability cannot be used.
+    #[error("high-availability.storageDir cannot be used")]
+    Storage(#[from] hurtig_cluster_api::BlobError),
     /// High availability knows no leader.
     #[error("no JobManager was found to lead within {seconds} s")]
     NoLeader {
