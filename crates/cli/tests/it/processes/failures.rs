@@ -20,7 +20,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_ty
     let job = cluster.run_wide(&words, width).await.unwrap();
     cluster.until_running(job).await;
     until("two checkpoints", async || {
-        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.unwrap();
+        let stats = cluster.manager.dispatcher().unwrap().checkpoint_stats(job).await.unwrap();
         (stats.counts.completed >= 2).then_some(())
     })
     .await;
@@ -99,7 +99,7 @@ async fn a_job_outlives_its_job_master_host() {
     signal(first, "-KILL");
     until("another JobMaster", async || host("jobmaster-").filter(|pid| *pid != first)).await;
     until("it completes a checkpoint", async || {
-        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.ok()?;
+        let stats = cluster.manager.dispatcher().unwrap().checkpoint_stats(job).await.ok()?;
         (stats.counts.completed >= 1).then_some(())
     })
     .await;
