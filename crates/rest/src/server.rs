@@ -11,6 +11,9 @@
 //! 4. The handler has `request_timeout`; its body has limits of its own (see [`call`]).
 //!
 //! A panic of a handler is an answer with status 500, and nothing more.
+//!
+//! While this JobManager does not lead, it knows nothing that clients could ask for: who brings the
+//! token is sent to the one that leads (307), or is told that nobody does (503).
 
 pub(crate) mod call;
 pub mod config;
@@ -108,9 +111,26 @@ pub(crate) struct Context {
     pub(crate) openapi: String,
 }
 
+/// Who answers requests.
+#[derive(Clone)]
+enum Leading {
+    Here(Arc<Context>),
+    /// The REST server at that address.
+    At(String),
+    Nobody,
+}
+
+/// What the server's connections share.
+struct Shared {
+    config: RestServerConfig,
+    clock: Clock,
+    leading: Mutex<Leading>,
+}
+
 /// A running server. When it is dropped it takes no new connections.
 pub struct RestServer {
     address: SocketAddr,
+    shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
 }
@@ -121,28 +141,54 @@ impl RestServer {
         config: RestServerConfig,
         services: RestServices,
     ) -> Result<Self, RestServerError> {
+        let (clock, control) = (services.clock, services.runtimes.control.clone());
+        let server = Self::bind(config, clock, &control).await?;
+        server.lead(services);
+        Ok(server)
+    }
+
+    /// Binds the first port that is free. Nobody leads yet.
+    pub async fn bind(
+        config: RestServerConfig,
+        clock: Clock,
+        control: &tokio::runtime::Handle,
+    ) -> Result<Self, RestServerError> {
         let listener = bind(&config).await?;
         let address = listener.local_addr().map_err(RestServerError::Listen)?;
+        let shared = Arc::new(Shared { config, clock, leading: Mutex::new(Leading::Nobody) });
+        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
+        tracing::info!(%address, "REST server listens");
+        let (serving, handle) = (shared.clone(), control.clone());
+        control.spawn(async move {
+            accept(listener, serving, stopped, &handle).await;
+            end.send_replace(true);
+        });
+        Ok(Self { address, shared, stop, ended })
+    }
+
+    /// From now on requests are answered from these services. Operations of an earlier leadership
+    /// are forgotten.
+    pub fn lead(&self, services: RestServices) {
+        let config = self.shared.config.clone();
         let router = Router::new(routes::all());
         let openapi = openapi::document(router.routes());
         let store_ms = u64::try_from(config.async_store_duration.as_millis()).unwrap_or(u64::MAX);
-        let control = services.runtimes.control.clone();
-        let context = Arc::new(Context {
+        let context = Context {
             services,
             config,
             operations: Mutex::new(OperationTable::new(store_ms)),
             triggers: Default::default(),
             router,
             openapi,
-        });
-        let (stop, stopped) = watch::channel(false);
-        let (end, ended) = watch::channel(false);
-        tracing::info!(%address, "REST server listens");
-        control.clone().spawn(async move {
-            accept(listener, context, stopped, &control).await;
-            end.send_replace(true);
-        });
-        Ok(Self { address, stop, ended })
+        };
+        *self.shared.leading.lock() = Leading::Here(Arc::new(context));
+    }
+
+    /// From now on another JobManager leads: the one whose REST server is reached as `host:port`,
+    /// or none that is known.
+    pub fn follow(&self, leader: Option<String>) {
+        *self.shared.leading.lock() = leader.map_or(Leading::Nobody, Leading::At);
     }
 
     /// Where it listens.
@@ -176,12 +222,12 @@ async fn bind(config: &RestServerConfig) -> Result<TcpListener, RestServerError>
 
 async fn accept(
     listener: TcpListener,
-    context: Arc<Context>,
+    shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
     control: &tokio::runtime::Handle,
 ) {
-    let places = Arc::new(Semaphore::new(context.config.max_connections));
-    let doorway = Doorway::new(context.config.max_connections);
+    let places = Arc::new(Semaphore::new(shared.config.max_connections));
+    let doorway = Doorway::new(shared.config.max_connections);
     // Ends when all connections have dropped their end.
     let (open, mut ended) = mpsc::channel::<()>(1);
     loop {
@@ -192,11 +238,11 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (context, stopped) = (context.clone(), stopped.clone());
+                let (shared, stopped) = (shared.clone(), stopped.clone());
                 let (visitor, places) = (doorway.enter(), places.clone());
                 let open = open.clone();
                 control.spawn(async move {
-                    serve(stream, peer, context, visitor, places, stopped).await;
+                    serve(stream, peer, shared, visitor, places, stopped).await;
                     drop(open);
                 });
             }
@@ -216,25 +262,25 @@ async fn accept(
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    context: Arc<Context>,
+    shared: Arc<Shared>,
     visitor: Visitor,
     places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Latency counts more than packets here; a socket that refuses works all the same.
     let _ = stream.set_nodelay(true);
-    let (clock, idleness) = (context.services.clock, context.config.idleness_timeout);
-    let header_timeout = context.config.header_timeout;
+    let (clock, idleness) = (shared.clock, shared.config.idleness_timeout);
+    let header_timeout = shared.config.header_timeout;
     let (place, has_place) = (Arc::new(OnceCell::new()), Signal::new());
     let placed = has_place.clone();
     let service = service_fn(move |request| {
-        let (context, placed) = (context.clone(), placed.clone());
+        let (shared, placed) = (shared.clone(), placed.clone());
         let (place, places) = (place.clone(), places.clone());
         async move {
             // Kept until the connection ends. Nobody closes the semaphore.
             let _ = place.get_or_init(|| places.acquire_owned()).await;
             placed.post();
-            Ok::<_, Infallible>(answer(context, request).await)
+            Ok::<_, Infallible>(answer(shared, request).await)
         }
     });
     let (stream, moved) = Watched::new(stream, clock);
@@ -285,9 +331,9 @@ async fn without_place(mut visitor: Visitor, has_place: Signal) -> bool {
 }
 
 /// Answers a request, whatever it is.
-async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response<ReplyBody> {
-    let patience = context.config.request_timeout;
-    let handled = std::panic::AssertUnwindSafe(handle(context.clone(), request)).catch_unwind();
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let patience = shared.config.request_timeout;
+    let handled = std::panic::AssertUnwindSafe(handle(shared.clone(), request)).catch_unwind();
     let outcome = match tokio::time::timeout(patience, handled).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => {
@@ -309,7 +355,7 @@ async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response<R
         }
         Err(error) => error_response(&error),
     };
-    let allow_origin = &context.config.allow_origin;
+    let allow_origin = &shared.config.allow_origin;
     if let Ok(origin) = HeaderValue::from_str(allow_origin) {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
@@ -325,28 +371,40 @@ fn error_response(error: &RestError) -> Response<ReplyBody> {
     if let Some(Ok(allow)) = error.allow.as_deref().map(HeaderValue::from_str) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
+    if let Some(Ok(location)) = error.location.as_deref().map(HeaderValue::from_str) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     if error.status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
     // What is left of the request's body would be taken for the next request.
-    if error.status.is_client_error() {
+    if !error.status.is_server_error() || error.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
 async fn handle(
-    context: Arc<Context>,
+    shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> RestResult<(StatusCode, Reply)> {
-    authenticate(&context, &request)?;
+    authenticate(&shared.config, &request)?;
     let (head, body) = request.into_parts();
     let uri_bytes = head.uri.path().len() + head.uri.query().map_or(0, str::len);
     if uri_bytes > LONGEST_URI {
         let text = format!("the URI is longer than {LONGEST_URI} bytes");
         return Err(RestError::new(StatusCode::URI_TOO_LONG, text));
     }
+    let leading = shared.leading.lock().clone();
+    let context = match leading {
+        Leading::Here(context) => context,
+        Leading::At(leader) => {
+            let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+            return Err(RestError::elsewhere(&leader, path));
+        }
+        Leading::Nobody => return Err(RestError::unavailable("no JobManager leads at present")),
+    };
     let segments = segments(head.uri.path())?;
     let (route, path) = context.router.find(&head.method, &segments)?;
     let config = &context.config;
@@ -388,8 +446,8 @@ fn segments(path: &str) -> RestResult<Vec<String>> {
     Ok(segments)
 }
 
-fn authenticate(context: &Context, request: &Request<Incoming>) -> RestResult<()> {
-    let Some(token) = &context.config.bearer_token else { return Ok(()) };
+fn authenticate(config: &RestServerConfig, request: &Request<Incoming>) -> RestResult<()> {
+    let Some(token) = &config.bearer_token else { return Ok(()) };
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     match given {

@@ -5,5 +5,6 @@ mod cluster;
 mod failures;
 mod hostile;
 mod jobs;
+mod leaders;
 mod programs;
 mod remote;

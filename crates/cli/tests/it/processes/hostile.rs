@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    cluster::{job_binary, output_below, until},
+    cluster::{job_binary, numbers_below, until},
     failures::children_of,
     remote::start,
 };
@@ -269,7 +269,7 @@ async fn strangers_at_every_port_harm_no_job() {
     let job = client.run(program, &short).await.unwrap().parse().unwrap();
     let result = client.result(job).await.unwrap();
     assert_eq!(result.application_status, "SUCCEEDED", "{result:?}");
-    assert_eq!(output_below(&directory.path().join("short")), (0..2_000).collect::<Vec<_>>());
+    assert_eq!(numbers_below(&directory.path().join("short")), (0..2_000).collect::<Vec<_>>());
     drop(silent);
     client.shut_down().await.unwrap();
     let status = until("the cluster ends", async || cluster.0.try_wait().unwrap()).await;
