@@ -1,8 +1,13 @@
 //! The job of the kill test: keyed, with windows and timers, from files through the exactly-once
 //! file sink.
 
-use std::{path::Path, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use clap::Parser;
 use hurtig::{connectors::TextFileSource, prelude::*};
 
 use crate::{
@@ -70,6 +75,32 @@ impl KeyedProcessFunction<u32, Keyed, String> for Counts {
         out.collect(format!("count {} {time} {count}", context.current_key()));
         Ok(())
     }
+}
+
+/// Sums and counts of keys by second, exactly once.
+#[derive(Parser)]
+struct Arguments {
+    /// Directory of the files to read.
+    #[arg(long)]
+    input: PathBuf,
+    /// Directory of the files to write.
+    #[arg(long)]
+    output: PathBuf,
+    /// Lines per second and file.
+    #[arg(long, default_value_t = 1_000_000)]
+    rate: u64,
+}
+
+/// The job's program.
+///
+/// # Errors
+/// If the job cannot be built or fails.
+pub fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let env = StreamExecutionEnvironment::new();
+    build(&env, &arguments.input, &arguments.output, arguments.rate);
+    env.execute("kill test")?;
+    Ok(())
 }
 
 /// Adds the job to an environment. `lines_per_second` is for each file.

@@ -4,6 +4,7 @@
 mod cluster;
 mod failures;
 mod jobs;
+mod kill_test;
 mod leaders;
 mod programs;
 mod remote;
