@@ -1,8 +1,10 @@
 //! The server: connections, limits, authentication, and from requests to handlers.
 //!
-//! 1. A connection is taken when fewer than `max_connections` are open; others wait in the
-//!    operating system's queue. A head that does not come within `header_timeout` of the last answer
-//!    closes it, and so do `idleness_timeout` without a byte in either direction.
+//! 1. A connection gets a place with its first request; there are `max_connections` places, and it
+//!    waits for one. There may be as many connections again without a place, and one more makes the
+//!    oldest of them go: connections that ask for nothing keep nobody out. A head that does not come
+//!    within `header_timeout` of the last answer closes a connection, and so does
+//!    `idleness_timeout` without a byte in either direction.
 //! 2. A request needs the bearer token, if one is set, before anything else is told.
 //! 3. Its path and method lead to a [`route::Route`], which may need a setting
 //!    (`web.submit.enable`, `web.cancel.enable`).
@@ -28,7 +30,7 @@ use futures::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hurtig_cluster_api::{BlobService, DispatcherGateway, LogSource, ProgramRunner};
 use hurtig_config::Configuration;
-use hurtig_env::{Clock, Runtimes};
+use hurtig_env::{Clock, Doorway, Runtimes, Signal, Visitor};
 use hurtig_storage::Stores;
 use hurtig_types::ResourceId;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -37,7 +39,7 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OnceCell, Semaphore, mpsc, watch},
 };
 
 pub use self::config::{RestServerConfig, RestServerError};
@@ -224,23 +226,24 @@ async fn accept(
     mut stopped: watch::Receiver<bool>,
     control: &tokio::runtime::Handle,
 ) {
-    let connections = Arc::new(Semaphore::new(shared.config.max_connections));
+    let places = Arc::new(Semaphore::new(shared.config.max_connections));
+    let doorway = Doorway::new(shared.config.max_connections);
+    // Ends when all connections have dropped their end.
+    let (open, mut ended) = mpsc::channel::<()>(1);
     loop {
-        let next = async {
-            let permit = connections.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             // Also when the server is dropped.
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let (shared, stopped) = (shared.clone(), stopped.clone());
+                let (visitor, places) = (doorway.enter(), places.clone());
+                let open = open.clone();
                 control.spawn(async move {
-                    serve(stream, peer, shared, stopped).await;
-                    drop(permit);
+                    serve(stream, peer, shared, visitor, places, stopped).await;
+                    drop(open);
                 });
             }
             Err(error) => {
@@ -250,9 +253,9 @@ async fn accept(
             }
         }
     }
-    // All permits are back when all connections have ended.
-    let all = u32::try_from(shared.config.max_connections).unwrap_or(u32::MAX);
-    let _ = connections.acquire_many(all).await;
+    drop(open);
+    // Nothing is ever sent.
+    let _ = ended.recv().await;
 }
 
 /// Serves one connection until it ends.
@@ -260,15 +263,25 @@ async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     shared: Arc<Shared>,
+    visitor: Visitor,
+    places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Latency counts more than packets here; a socket that refuses works all the same.
     let _ = stream.set_nodelay(true);
     let (clock, idleness) = (shared.clock, shared.config.idleness_timeout);
     let header_timeout = shared.config.header_timeout;
+    let (place, has_place) = (Arc::new(OnceCell::new()), Signal::new());
+    let placed = has_place.clone();
     let service = service_fn(move |request| {
-        let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer(shared, request).await) }
+        let (shared, placed) = (shared.clone(), placed.clone());
+        let (place, places) = (place.clone(), places.clone());
+        async move {
+            // Kept until the connection ends. Nobody closes the semaphore.
+            let _ = place.get_or_init(|| places.acquire_owned()).await;
+            placed.post();
+            Ok::<_, Infallible>(answer(shared, request).await)
+        }
     });
     let (stream, moved) = Watched::new(stream, clock);
     let connection = http1::Builder::new()
@@ -278,14 +291,23 @@ async fn serve(
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let mut idle = pin!(moved.idle_for(idleness));
-    let mut stopping = false;
+    let mut in_doorway = pin!(without_place(visitor, has_place));
+    let (mut stopping, mut placed) = (false, false);
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "REST connection");
                 }
                 return;
+            }
+            has_place = in_doorway.as_mut(), if !placed => {
+                if !has_place {
+                    tracing::debug!(%peer, "REST connection has made room");
+                    return;
+                }
+                placed = true;
             }
             _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
                 stopping = true;
@@ -296,6 +318,15 @@ async fn serve(
                 return;
             }
         }
+    }
+}
+
+/// True when the connection has got a place, false when it must make room before.
+async fn without_place(mut visitor: Visitor, has_place: Signal) -> bool {
+    tokio::select! {
+        biased;
+        () = has_place.wait() => true,
+        () = visitor.shown_out() => false,
     }
 }
 
