@@ -258,7 +258,9 @@ pub fn run(options: &Options) -> Result<Option<Outcome>, String> {
     drop(run);
     let planned = options.plan.len();
     if faults < planned {
-        return Err(format!("the job ended after {faults} of {planned} faults: it needs more lines"));
+        return Err(format!(
+            "the job ended after {faults} of {planned} faults: it needs more lines"
+        ));
     }
     let lines = compare(&options.directory.join("output"), options.input)?;
     Ok(Some(Outcome { faults, took, lines }))
