@@ -7,5 +7,6 @@ mod hostile;
 mod jobs;
 mod kill_test;
 mod leaders;
+mod on_demand;
 mod programs;
 mod remote;
