@@ -1,0 +1,5 @@
+//! Tables beside streams.
+//!
+//! - [`connectors`]: where tables come from and go to.
+
+pub mod connectors;
