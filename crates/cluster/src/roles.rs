@@ -106,7 +106,8 @@ impl Roles {
         let dispatcher = Arc::new(dispatcher.with_metrics(context.metrics.clone()));
         let gateway: Arc<dyn DispatcherGateway> = dispatcher.clone();
         let exports = vec![exported, service.export_as(DISPATCHER, gateway.clone(), proof)?];
-        let programs = ClusterPrograms::new(context.blobs.clone(), context.starter.clone(), gateway);
+        let programs =
+            ClusterPrograms::new(context.blobs.clone(), context.starter.clone(), gateway);
         Ok(Self {
             dispatcher,
             resource_manager,

@@ -23,10 +23,10 @@ use hurtig_config::{
     },
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_high_availability::LeaderScope;
 use hurtig_metrics::{MetricRegistry, MetricsQuery, MetricsSnapshot};
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, MetricsSource, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
-use hurtig_high_availability::LeaderScope;
 use hurtig_rpc::{Export, HOST_PARENT, LOG_SERVER, RpcConfig, RpcServer};
 use hurtig_task_executor::{
     RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle,

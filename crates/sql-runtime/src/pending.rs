@@ -15,8 +15,20 @@ macro_rules! pending {
 
 pending!(
     ChangelogNormalize,
-    SinkMaterialize, 
-    OverAggregate, SetOperation, WindowTableFunction, WindowAggregate, RegularJoin, IntervalJoin,
-    TemporalJoin, WindowJoin, Rank, Deduplicate, SortLimit, Limit, TemporalSort, WindowRank,
+    SinkMaterialize,
+    OverAggregate,
+    SetOperation,
+    WindowTableFunction,
+    WindowAggregate,
+    RegularJoin,
+    IntervalJoin,
+    TemporalJoin,
+    WindowJoin,
+    Rank,
+    Deduplicate,
+    SortLimit,
+    Limit,
+    TemporalSort,
+    WindowRank,
     WindowDeduplicate
 );
