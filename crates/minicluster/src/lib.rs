@@ -35,8 +35,7 @@ use hurtig_filesystem::object_store::ObjectStore;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
-    RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle,
-    TaskExecutorServices,
+    RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
 };
 use hurtig_types::{JobId, ResourceId};
 use parking_lot::Mutex;

@@ -7,9 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hurtig_cluster_api::{
-    FencingToken, NOT_FENCED, ResourceManagerGateway, RpcError, SlotReport,
-};
+use hurtig_cluster_api::{FencingToken, NOT_FENCED, ResourceManagerGateway, RpcError, SlotReport};
 use hurtig_config::Configuration;
 use hurtig_env::{Clock, Runtimes};
 use hurtig_network::frame::{self, MAGIC, Message, VERSION};
@@ -157,18 +155,21 @@ async fn impostor(endpoint: &str) {
     let manager: std::sync::Arc<dyn ResourceManagerGateway> =
         service.connect_to(endpoint, RESOURCE_MANAGER, NOT_FENCED).unwrap();
     let stranger = ResourceId(4711);
-    let heartbeat = manager.heartbeat_from_task_executor(stranger, SlotReport { slots: Vec::new() }).await;
+    let heartbeat =
+        manager.heartbeat_from_task_executor(stranger, SlotReport { slots: Vec::new() }).await;
     assert!(matches!(heartbeat, Err(RpcError::NotFound(_))), "{heartbeat:?}");
     let (job, token) = (JobId(4711), FencingToken(u64::MAX));
     let declared = manager.declare_required_slots(job, token, u32::MAX).await;
     assert!(declared.is_err(), "slots for a job without a JobMaster: {declared:?}");
     let fenced: std::sync::Arc<dyn ResourceManagerGateway> =
         service.connect_to(endpoint, RESOURCE_MANAGER, token).unwrap();
-    let answer = fenced.heartbeat_from_task_executor(stranger, SlotReport { slots: Vec::new() }).await;
+    let answer =
+        fenced.heartbeat_from_task_executor(stranger, SlotReport { slots: Vec::new() }).await;
     assert!(matches!(answer, Err(RpcError::Fenced { .. })), "{answer:?}");
     let nobody: std::sync::Arc<dyn ResourceManagerGateway> =
         service.connect_to(endpoint, "no-such-gateway", NOT_FENCED).unwrap();
-    let answer = nobody.heartbeat_from_task_executor(stranger, SlotReport { slots: Vec::new() }).await;
+    let answer =
+        nobody.heartbeat_from_task_executor(stranger, SlotReport { slots: Vec::new() }).await;
     assert!(answer.is_err());
 }
 
@@ -253,10 +254,7 @@ async fn strangers_at_every_port_harm_no_job() {
     // It has gone on, from checkpoint to checkpoint, and so it does with all of them still there.
     let completed = async || Some(client.checkpoints(job).await.ok()?.counts.completed);
     let before = until("an answer", completed).await;
-    until("two more checkpoints", async || {
-        (completed().await? >= before + 2).then_some(())
-    })
-    .await;
+    until("two more checkpoints", async || (completed().await? >= before + 2).then_some(())).await;
     assert_eq!(runs().await, Some(()));
     assert_eq!(client.exceptions(job).await.unwrap().exception_history.entries, []);
     for pid in &family {
