@@ -87,7 +87,10 @@ impl TaskManagerProcess {
         let random = || random_bits().map_err(ProcessError::Random);
         let resource = match configuration.get(&TASK_MANAGER_RESOURCE_ID)? {
             // A name of the user's: one process of that name at a time.
-            Some(name) => ResourceId::from_bytes_hash(name.as_bytes()),
+            // One that a JobManager has started is told the very id.
+            Some(name) => {
+                name.parse().unwrap_or_else(|_| ResourceId::from_bytes_hash(name.as_bytes()))
+            }
             None => ResourceId(random()?),
         };
         let directory = WorkingDirectory::of_task_manager(configuration, resource)?;
