@@ -3,26 +3,29 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use hurtig_cluster_api::RpcError;
 use hurtig_config::{ConfigError, ConfigErrors, Configuration};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
 use hurtig_metrics_reporters::{ReporterError, SettingsError};
-use hurtig_process_host::{OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
+use hurtig_process_host::{ExitReason, OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
 use hurtig_rest::RestServerError;
 use hurtig_rpc::RpcServerError;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{JobManagerProcess, TaskManagerProcess};
+use crate::{
+    JobManagerProcess, TaskManagerProcess,
+    workers::{LEAVE_GRACE, TaskManagerStart, task_manager_arguments},
+};
 
 /// The argument that makes a program a launcher of hosts: what follows it goes to
 /// [`hurtig_process_host::exec_as_child`].
 pub const HOST_LAUNCHER: &str = "__launch-host";
-
-/// How long a TaskManager may take to leave.
-const LEAVE_GRACE: Duration = Duration::from_secs(20);
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,21 @@ pub enum ProcessError {
     /// A directory cannot be used.
     #[error("cannot use a directory for files")]
     Directory(#[source] io::Error),
+    /// High availability is configured wrongly.
+    #[error(transparent)]
+    HighAvailability(#[from] hurtig_high_availability::HighAvailabilityError),
+    /// The storage of high availability cannot be used.
+    #[error("high-availability.storageDir cannot be used")]
+    Storage(#[from] hurtig_cluster_api::BlobError),
+    /// High availability knows no leader.
+    #[error("no JobManager was found to lead within {seconds} s")]
+    NoLeader {
+        /// How long it was waited.
+        seconds: u64,
+    },
+    /// A TaskManager has given up.
+    #[error("no ResourceManager has answered for taskmanager.registration.timeout")]
+    NoResourceManager,
     /// No threads.
     #[error("cannot start threads")]
     Threads(#[source] io::Error),
@@ -133,21 +151,26 @@ fn on_runtimes<T>(
 /// `hurtig jobmanager`: runs until a signal comes. `started` is called when it is there.
 ///
 /// Without high availability its end is the end of its JobMasters, as in Flink. TaskManagers cancel
-/// what they ran for them, and wait for the next JobManager.
+/// what they ran for them, and wait for the next JobManager. With high availability another one
+/// goes on with the jobs.
 ///
 /// # Errors
 /// If it cannot start.
 pub fn run_job_manager(
     configuration: &Configuration,
     launcher: &Path,
+    task_managers: TaskManagerStart,
     started: impl FnOnce(&JobManagerProcess),
 ) -> Result<(), ProcessError> {
     on_runtimes(async |runtimes| {
-        let process =
-            JobManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
+        let clock = Clock::system();
+        let starting =
+            JobManagerProcess::start_with(configuration, launcher, task_managers, &runtimes, clock);
+        let process = starting.await?;
         started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the JobManager ends");
+        process.leave().await;
         Ok(())
     })
 }
@@ -165,7 +188,14 @@ pub fn run_task_manager(
         let process =
             TaskManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
         started(process.endpoint());
-        let stop = until_stopped().await?;
+        let stop = tokio::select! {
+            biased;
+            stop = until_stopped() => stop?,
+            () = process.gave_up() => {
+                process.leave("the TaskManager has given up").await;
+                return Err(ProcessError::NoResourceManager);
+            }
+        };
         tracing::info!(%stop, "the TaskManager leaves");
         process.leave(&format!("the TaskManager was told to end ({stop})")).await;
         Ok(())
@@ -194,24 +224,31 @@ pub fn run_local_cluster(
         let logs =
             logs.unwrap_or_else(|| std::env::temp_dir().join(format!("hurtig-cluster-{random:x}")));
         let mut children = Vec::new();
+        let ending = Arc::new(AtomicBool::new(false));
         for number in 0..task_managers {
             let child = task_manager(configuration, launcher, process.endpoint(), &logs, number);
             let child = supervisor.spawn(child).await.map_err(ProcessError::Child)?;
-            let exited = child.exited();
+            let (exited, ending) = (child.exited(), ending.clone());
             runtimes.control.spawn(async move {
                 let exit = exited.await;
                 let (reason, words) = (exit.reason, exit.last_words);
-                tracing::error!(number, %reason, words, "a TaskManager has ended");
+                if ending.load(SeqCst) && reason == ExitReason::Code(0) {
+                    tracing::info!(number, "a TaskManager has left");
+                } else {
+                    tracing::error!(number, %reason, words, "a TaskManager has ended");
+                }
             });
             children.push(child);
         }
         started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the cluster ends");
+        ending.store(true, SeqCst);
         children.iter().for_each(|child| child.terminate(LEAVE_GRACE));
         for child in &children {
             child.exited().await;
         }
+        process.leave().await;
         Ok(())
     })
 }
@@ -224,16 +261,9 @@ fn task_manager(
     logs: &Path,
     number: u32,
 ) -> ProcessSpec {
-    let (host, port) = job_manager.rsplit_once(':').unwrap_or((job_manager, "6123"));
-    let mut settings = configuration.without_secrets();
-    settings.insert("jobmanager.rpc.address".to_owned(), host.to_owned());
-    settings.insert("jobmanager.rpc.port".to_owned(), port.to_owned());
-    let properties = settings.iter().flat_map(|(key, value)| {
-        ["-D".to_owned().into(), std::ffi::OsString::from(format!("{key}={value}"))]
-    });
     ProcessSpec {
         program: launcher.to_owned(),
-        arguments: std::iter::once("taskmanager".into()).chain(properties).collect(),
+        arguments: task_manager_arguments(configuration, job_manager, None),
         environment: vec![("HURTIG_CONF_DIR".into(), None)],
         directory: std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir()),
         output: OutputOptions {

@@ -3,6 +3,10 @@
 
 mod cluster;
 mod failures;
+mod hostile;
 mod jobs;
+mod kill_test;
+mod leaders;
+mod on_demand;
 mod programs;
 mod remote;

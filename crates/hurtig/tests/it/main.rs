@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)] // some tests look at how long the caller waited
 
 mod configuration;
+mod damage;
 mod examples;
 mod keyed;
 mod local_recovery;
