@@ -48,6 +48,11 @@ struct CollectFactory<T> {
     types: PhantomData<fn() -> T>,
 }
 
+/// The code of a sink whose batches are fetched by the client.
+pub(crate) fn collect_factory(checkpoints: bool) -> Arc<dyn OperatorFactory> {
+    Arc::new(CollectFactory::<()> { checkpoints, types: PhantomData })
+}
+
 /// From a sink to its coordinator.
 #[derive(Serialize, Deserialize)]
 enum ToCoordinator {

@@ -39,6 +39,7 @@ mod keyed;
 pub mod parameters;
 pub mod prelude;
 pub mod progress;
+pub mod raw;
 mod stream;
 mod windowed;
 

@@ -3,6 +3,8 @@
 
 mod cluster;
 mod failures;
+mod hostile;
 mod jobs;
+mod leaders;
 mod programs;
 mod remote;

@@ -20,7 +20,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_ty
     let job = cluster.run_wide(&words, width).await.unwrap();
     cluster.until_running(job).await;
     until("two checkpoints", async || {
-        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.unwrap();
+        let stats = cluster.manager.dispatcher().unwrap().checkpoint_stats(job).await.unwrap();
         (stats.counts.completed >= 2).then_some(())
     })
     .await;
@@ -30,7 +30,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_ty
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 4, 2).await;
+    let job = start_lasting(&cluster, 8, 2).await;
     let details = cluster.details(job).await;
     let victim = details.vertices[0].subtasks[0].task_executor.unwrap();
     // Which process that is: the one whose working directory has its name.
@@ -50,21 +50,21 @@ async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
     assert!(result.restarts >= 1);
-    assert_eq!(cluster.output(), (0..4000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
     assert_eq!(cluster.task_executors().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let job = start_lasting(&cluster, 3, 1).await;
+    let job = start_lasting(&cluster, 8, 1).await;
     let hosts = cluster.hosts();
     let (_, pid) = hosts.iter().find(|(name, _)| name.starts_with("task-")).unwrap();
     signal(*pid, "-KILL");
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
     assert_eq!(result.restarts, 1);
-    assert_eq!(cluster.output(), (0..3000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
     let failures = cluster.details(job).await.failures;
     let told = failures.iter().any(|failure| failure.message.contains("it was killed (SIGKILL)"));
     assert!(told, "{failures:?}");
@@ -73,7 +73,7 @@ async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 4, 2).await;
+    let job = start_lasting(&cluster, 8, 2).await;
     let pid = cluster.task_managers[0].0.id();
     signal(pid, "-TERM");
     until("it ends", async || cluster.task_managers[0].0.try_wait().unwrap()).await;
@@ -84,13 +84,13 @@ async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     assert_eq!(left.count(), 2, "its directory is gone");
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-    assert_eq!(cluster.output(), (0..4000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_its_job_master_host() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let job = start_lasting(&cluster, 6, 1).await;
+    let job = start_lasting(&cluster, 10, 1).await;
     let host = |prefix: &str| {
         let hosts = cluster.hosts();
         hosts.into_iter().find(|(name, _)| name.starts_with(prefix)).map(|(_, pid)| pid)
@@ -99,14 +99,14 @@ async fn a_job_outlives_its_job_master_host() {
     signal(first, "-KILL");
     until("another JobMaster", async || host("jobmaster-").filter(|pid| *pid != first)).await;
     until("it completes a checkpoint", async || {
-        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.ok()?;
+        let stats = cluster.manager.dispatcher().unwrap().checkpoint_stats(job).await.ok()?;
         (stats.counts.completed >= 1).then_some(())
     })
     .await;
     assert_eq!(host("task-"), Some(tasks), "the tasks run where they ran");
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-    assert_eq!(cluster.output(), (0..6000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..10_000).collect::<Vec<_>>());
     until("no host is left", async || cluster.hosts().is_empty().then_some(())).await;
 }
 
@@ -129,7 +129,7 @@ fn local_cluster(directory: &std::path::Path) -> TestProcess {
 }
 
 /// Processes that were started below a process that was started by the test.
-fn children_of(pid: u32) -> Vec<u32> {
+pub fn children_of(pid: u32) -> Vec<u32> {
     let output = Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| line.parse().unwrap()).collect()
@@ -158,5 +158,34 @@ async fn a_cluster_ends_with_its_process_however_that_ends() {
             (!children.iter().any(lives)).then_some(())
         })
         .await;
+        let log = std::fs::read_to_string(directory.path().join("cluster.log")).unwrap();
+        let orderly = end == "-TERM";
+        assert!(!orderly || !log.contains("ERROR"), "an end that was asked for is no error: {log}");
     }
+}
+
+#[test]
+fn a_task_manager_that_finds_no_job_manager_gives_up() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody listens at a port that was just free.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = Command::new(env!("CARGO_BIN_EXE_hurtig"))
+        .arg("taskmanager")
+        .args(["-D", "jobmanager.rpc.address=127.0.0.1"])
+        .args(["-D", &format!("jobmanager.rpc.port={port}")])
+        .args(["-D", &format!("process.working-dir={}", directory.path().display())])
+        .args(["-D", "heartbeat.interval=20 ms"])
+        .args(["-D", "taskmanager.registration.timeout=500 ms"])
+        .env_remove("HURTIG_CONF_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("no ResourceManager has answered for"), "{text}");
+    // With pauses of 100 ms, 200 ms and more there is no room for many.
+    let tries = text.matches("cannot register with the ResourceManager yet").count();
+    assert!((1..=4).contains(&tries), "{text}");
+    let left = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, 0, "its directory is gone");
 }
