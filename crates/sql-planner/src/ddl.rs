@@ -1,45 +1,34 @@
-//! Statements that change or show catalogs.
+//! Statements about catalogs: CREATE, ALTER, DROP, USE, SHOW and DESCRIBE.
 //!
-//! - [`table`]: CREATE TABLE, and [`like`] what it takes over; [`alter`]: ALTER TABLE.
-//! - [`show`]: SHOW; [`describe`]: DESCRIBE, SHOW COLUMNS, SHOW CREATE.
-//!
-//! Definitions are checked when they are made: types of computed columns and views, the watermark,
-//! the keys. What a connector says of its options is known when the table is used.
+//! [`apply_ddl`] checks a statement against the catalogs and changes them, all or nothing.
 
 mod alter;
-mod describe;
+mod create;
 mod like;
 mod show;
-mod table;
+mod show_create;
 
 use std::sync::Arc;
 
 use hurtig_sql_common::SqlContext;
-use hurtig_sql_parser::{
-    Span,
-    ast::{
-        AlterAction, CreateFunction, CreateView, DropTarget, Ident, InsertStatement, ObjectKind,
-        ObjectName, SqlProperty, SqlStatement, StatementKind,
-    },
+use hurtig_sql_parser::ast::{
+    DropTarget, Ident, InsertStatement, ObjectKind, SqlProperty, SqlStatement, StatementKind,
 };
 use indexmap::IndexMap;
 
 use crate::{
     PlanError, PlanResult,
     bind::Binder,
-    catalog::{
-        CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, MemoryCatalog,
-        ViewDefinition,
-    },
+    catalog::{CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, MemoryCatalog, ViewDefinition},
     functions::FunctionLibrary,
 };
 
 /// What a statement gives.
 #[derive(Clone, Debug, PartialEq)]
-pub enum StatementOutcome {
+pub enum DdlOutcome {
     /// It is done.
     Done,
-    /// Rows of text that describe.
+    /// Texts to show.
     Rows {
         /// Names of the columns.
         columns: Vec<String>,
@@ -50,297 +39,192 @@ pub enum StatementOutcome {
     Insert(Box<InsertStatement>),
 }
 
-/// Runs statements of one session against its catalogs.
-pub struct Definitions<'a> {
-    /// The catalogs.
-    pub catalogs: &'a mut Catalogs,
-    /// The functions.
+/// What statements are checked with.
+#[derive(Clone)]
+pub struct DdlContext<'a> {
+    /// The functions of computed columns and views.
     pub library: &'a dyn FunctionLibrary,
-    /// For constants in definitions.
+    /// The session's settings.
     pub context: Arc<SqlContext>,
 }
 
-impl Definitions<'_> {
-    /// Runs a statement that is none of queries, jobs or settings.
-    ///
-    /// # Errors
-    /// If it is wrong, or not one of catalogs.
-    pub fn execute(&mut self, statement: &SqlStatement) -> PlanResult<StatementOutcome> {
-        self.kind(&statement.kind, statement.span).map_err(|error| error.within(statement.span))
-    }
-
-    fn kind(&mut self, kind: &StatementKind, span: Span) -> PlanResult<StatementOutcome> {
-        let done = |()| StatementOutcome::Done;
-        match kind {
-            StatementKind::UseCatalog(name) => self.catalogs.use_catalog(&name.value).map(done),
-            StatementKind::UseDatabase(name) => self.catalogs.use_database(name).map(done),
-            StatementKind::UseModules(modules) => only_core(modules).map(done),
-            StatementKind::CreateCatalog { if_not_exists, name, options, .. } => {
-                self.create_catalog(*if_not_exists, name, options).map(done)
-            }
-            StatementKind::CreateDatabase { if_not_exists, name, comment, options } => {
-                let definition =
-                    DatabaseDefinition { comment: comment.clone(), options: options_of(options)? };
-                self.create_database(*if_not_exists, name, definition).map(done)
-            }
-            StatementKind::CreateTable(create) => self.create_table(create, span),
-            StatementKind::CreateView(view) => self.create_view(view).map(done),
-            StatementKind::CreateFunction(function) => self.create_function(function).map(done),
-            StatementKind::AlterTable(alter) => self.alter_table(alter).map(done),
-            StatementKind::Alter { object, if_exists, name, action } => {
-                self.alter(*object, *if_exists, name, action).map(done)
-            }
-            StatementKind::AlterFunction { name, system, temporary, if_exists, implementation, language } => {
-                if self.catalogs.function(name).is_none() {
-                    return if *if_exists {
-                        Ok(StatementOutcome::Done)
-                    } else {
-                        Err(PlanError::at(name.span(), format!("Function {name} does not exist.")))
-                    };
-                }
-                let language = language.map(|language| language.to_string());
-                let function = FunctionDefinition { implementation: implementation.clone(), language };
-                self.catalogs.put_function(name, Some(function), *temporary, *system)?;
-                Ok(StatementOutcome::Done)
-            }
-            StatementKind::Drop(target) => self.drop_object(target).map(done),
-            StatementKind::Show(target) => self.show(target),
-            StatementKind::Describe { target, .. } => self.describe(target),
-            _ => Err(PlanError::at(span, "this statement is not supported")),
-        }
-    }
-
-    fn binder(&self) -> Binder<'_> {
-        Binder::new(self.catalogs, self.library, self.context.clone())
-    }
-
-    fn create_catalog(
-        &mut self,
-        if_not_exists: bool,
-        name: &Ident,
-        options: &[SqlProperty],
-    ) -> PlanResult<()> {
-        if if_not_exists && self.catalogs.names().any(|known| known == name.value) {
-            return Ok(());
-        }
-        let mut options = options_of(options)?;
-        match options.shift_remove("type").as_deref() {
-            Some("generic_in_memory") => {}
-            Some(other) => {
-                let message = format!("there is no catalog of type '{other}'");
-                return Err(PlanError::at(name.span, message).hint("known: generic_in_memory"));
-            }
-            None => return Err(PlanError::at(name.span, "the option 'type' is missing")),
-        }
-        let database = options.shift_remove("default-database");
-        if let Some(key) = options.keys().next() {
-            let message = format!("a catalog of type 'generic_in_memory' has no option '{key}'");
-            return Err(PlanError::at(name.span, message).hint("known: default-database"));
-        }
-        let catalog = MemoryCatalog::with_database(database.as_deref().unwrap_or("default"));
-        self.catalogs.register(&name.value, Arc::new(catalog))
-    }
-
-    fn create_database(
-        &mut self,
-        if_not_exists: bool,
-        name: &ObjectName,
-        definition: DatabaseDefinition,
-    ) -> PlanResult<()> {
-        let (catalog, database) = self.catalogs.database_path(Some(name))?;
-        let kept = self.catalogs.catalog(&catalog)?;
-        if kept.database(&database).is_none() {
-            return kept.put_database(&database, definition);
-        }
-        if if_not_exists {
-            return Ok(());
-        }
-        let message = format!("Database {database} already exists in catalog {catalog}.");
-        Err(PlanError::at(name.span(), message))
-    }
-
-    fn create_view(&mut self, view: &CreateView) -> PlanResult<()> {
-        let definition = self.view(&view.name, &view.query, &view.columns)?;
-        let definition = ViewDefinition { comment: view.comment.clone(), ..definition };
-        let path = self.catalogs.path(&view.name)?;
-        let entry = CatalogEntry::View(Arc::new(definition));
-        let made = self.catalogs.create(&path, entry, view.temporary, view.or_replace)?;
-        exists_unless(made || view.if_not_exists, "View", &path.to_string(), &view.name)
-    }
-
-    /// A view's definition, its query bound once to know the columns.
-    fn view(
-        &self,
-        name: &ObjectName,
-        query: &hurtig_sql_parser::ast::SqlQuery,
-        names: &[Ident],
-    ) -> PlanResult<ViewDefinition> {
-        let bound = self.binder().bind_query(query)?;
-        if !names.is_empty() && names.len() != bound.columns.len() {
-            let message = format!(
-                "the view names {} columns, its query gives {}",
-                names.len(),
-                bound.columns.len()
-            );
-            return Err(PlanError::at(name.span(), message));
-        }
-        let columns = bound.columns.into_iter().enumerate();
-        let columns = columns.map(|(position, (own, _, data_type))| {
-            let given = names.get(position).map(|given| given.value.clone());
-            (given.unwrap_or(own), data_type)
-        });
-        let columns: Vec<_> = columns.collect();
-        for (position, (column, _)) in columns.iter().enumerate() {
-            if columns[..position].iter().any(|(other, _)| other == column) {
-                let message = format!("the view has two columns '{column}'");
-                return Err(PlanError::at(name.span(), message).hint("name the columns"));
-            }
-        }
-        let current =
-            (self.catalogs.current_catalog().to_owned(), self.catalogs.current_database().to_owned());
-        Ok(ViewDefinition { query: query.clone(), current, columns, comment: None })
-    }
-
-    fn create_function(&mut self, function: &CreateFunction) -> PlanResult<()> {
-        let definition = FunctionDefinition {
-            implementation: function.implementation.clone(),
-            language: function.language.map(|language| language.to_string()),
-        };
-        if self.catalogs.function(&function.name).is_some() {
-            let name = function.name.to_string();
-            return exists_unless(function.if_not_exists, "Function", &name, &function.name);
-        }
-        let implementation = definition.implementation.to_uppercase();
-        let known = self.library.scalar(&implementation).is_some()
-            || self.library.aggregate(&implementation).is_some();
-        if !known {
-            let message = format!("no function '{}' is registered", definition.implementation);
-            return Err(PlanError::at(function.name.span(), message).hint(
-                "functions are written in Rust and registered by the program that makes the session",
-            ));
-        }
-        let (temporary, system) = (function.temporary, function.system);
-        self.catalogs.put_function(&function.name, Some(definition), temporary, system)?;
-        Ok(())
-    }
-
-    fn alter(
-        &mut self,
-        object: ObjectKind,
-        if_exists: bool,
-        name: &ObjectName,
-        action: &AlterAction,
-    ) -> PlanResult<()> {
-        match (object, action) {
-            (ObjectKind::Database, AlterAction::SetOptions(options)) => {
-                let (catalog, database) = self.catalogs.database_path(Some(name))?;
-                let kept = self.catalogs.catalog(&catalog)?.clone();
-                let Some(mut definition) = kept.database(&database) else {
-                    let message = format!("Database {database} does not exist in Catalog {catalog}.");
-                    return Err(PlanError::at(name.span(), message));
-                };
-                definition.options.extend(options_of(options)?);
-                kept.put_database(&database, definition)
-            }
-            (ObjectKind::View, AlterAction::Rename(to)) => self.rename(if_exists, name, to),
-            (ObjectKind::View, AlterAction::Query(query)) => {
-                let (path, entry) = self.catalogs.lookup(name)?;
-                let CatalogEntry::View(old) = entry else {
-                    return Err(PlanError::at(name.span(), format!("'{path}' is not a view")));
-                };
-                let view = ViewDefinition { comment: old.comment.clone(), ..self.view(name, query, &[])? };
-                self.catalogs.replace(&path, CatalogEntry::View(Arc::new(view)))
-            }
-            _ => Err(PlanError::at(name.span(), "this ALTER is not supported")),
-        }
-    }
-
-    fn drop_object(&mut self, target: &DropTarget) -> PlanResult<()> {
-        let name = &target.name;
-        match target.object {
-            ObjectKind::Catalog => self.catalogs.unregister(name.last(), target.if_exists),
-            ObjectKind::Database => self.drop_database(target),
-            ObjectKind::Table | ObjectKind::View => {
-                let path = self.catalogs.path(name)?;
-                let wanted = target.object == ObjectKind::View;
-                let noun = if wanted { "View" } else { "Table" };
-                if let Some((entry, _)) = self.catalogs.entry(&path)
-                    && matches!(entry, CatalogEntry::View(_)) != wanted
-                {
-                    let message = format!("{noun} with identifier '{path}' does not exist.");
-                    return Err(PlanError::at(name.span(), message));
-                }
-                let dropped = self.catalogs.drop(&path, target.temporary)?;
-                if dropped || target.if_exists {
-                    return Ok(());
-                }
-                let adjective = if target.temporary { "Temporary table" } else { noun };
-                let message = format!("{adjective} with identifier '{path}' does not exist.");
-                Err(PlanError::at(name.span(), message))
-            }
-            ObjectKind::Function => {
-                let existed =
-                    self.catalogs.put_function(name, None, target.temporary, target.system)?;
-                if existed || target.if_exists {
-                    return Ok(());
-                }
-                Err(PlanError::at(name.span(), format!("Function {name} does not exist.")))
-            }
-            _ => Err(PlanError::at(name.span(), "this DROP is not supported")),
-        }
-    }
-
-    fn drop_database(&mut self, target: &DropTarget) -> PlanResult<()> {
-        let name = &target.name;
-        let (catalog, database) = self.catalogs.database_path(Some(name))?;
-        let kept = self.catalogs.catalog(&catalog)?.clone();
-        if kept.database(&database).is_none() {
-            if target.if_exists {
-                return Ok(());
-            }
-            let message = format!("Database {database} does not exist in Catalog {catalog}.");
-            return Err(PlanError::at(name.span(), message));
-        }
-        let current = (self.catalogs.current_catalog(), self.catalogs.current_database());
-        if current == (&*catalog, &*database) {
-            let message = format!("Cannot drop a database which is currently in use: {database}");
-            return Err(PlanError::at(name.span(), message));
-        }
-        let full = !kept.entries(&database).is_empty() || !kept.functions(&database).is_empty();
-        if full && target.cascade != Some(true) {
-            let message = format!("Database {database} in catalog {catalog} is not empty.");
-            return Err(PlanError::at(name.span(), message).hint("DROP DATABASE ... CASCADE"));
-        }
-        kept.remove_database(&database)
+impl DdlContext<'_> {
+    fn binder<'b>(&'b self, catalogs: &'b Catalogs) -> Binder<'b> {
+        Binder::new(catalogs, self.library, self.context.clone())
     }
 }
 
-/// An error for what exists, unless that is fine.
-fn exists_unless(fine: bool, noun: &str, path: &str, name: &ObjectName) -> PlanResult<()> {
-    if fine {
+/// Applies a statement about catalogs; `None` if it is another statement.
+pub fn apply_ddl(
+    catalogs: &mut Catalogs,
+    context: &DdlContext<'_>,
+    statement: &SqlStatement,
+) -> PlanResult<Option<DdlOutcome>> {
+    if let Some(why) = statement.kind.unsupported() {
+        return Err(PlanError::at(statement.span, why));
+    }
+    let outcome = apply(catalogs, context, statement);
+    outcome.map_err(|error| error.within(statement.span))
+}
+
+fn apply(
+    catalogs: &mut Catalogs,
+    context: &DdlContext<'_>,
+    statement: &SqlStatement,
+) -> PlanResult<Option<DdlOutcome>> {
+    match &statement.kind {
+        StatementKind::UseCatalog(name) => catalogs.use_catalog(&name.value)?,
+        StatementKind::UseDatabase(name) => catalogs.use_database(name)?,
+        StatementKind::CreateCatalog { if_not_exists, name, options, .. } => {
+            create_catalog(catalogs, *if_not_exists, name, options)?;
+        }
+        StatementKind::CreateDatabase { if_not_exists, name, comment, options } => {
+            let (catalog, database) = catalogs.database_path(Some(name))?;
+            let kept = catalogs.catalog(&catalog)?;
+            if kept.database(&database).is_none() {
+                let (comment, options) = (comment.clone(), options_of(options));
+                kept.put_database(&database, DatabaseDefinition { comment, options })?;
+            } else if !if_not_exists {
+                return Err(PlanError::new(format!("Database {database} already exists in Catalog {catalog}.")));
+            }
+        }
+        StatementKind::CreateTable(create) => {
+            return create::create_table(catalogs, context, create).map(Some);
+        }
+        StatementKind::CreateView(view) => {
+            let path = catalogs.path(&view.name)?;
+            let definition = define_view(catalogs, context, &view.query, &view.columns, view.comment.clone())?;
+            let entry = CatalogEntry::View(Arc::new(definition));
+            if !catalogs.create(&path, entry, view.temporary, view.or_replace)? && !view.if_not_exists {
+                return Err(create::exists(&path, view.temporary));
+            }
+        }
+        StatementKind::CreateFunction(function) => {
+            let known = catalogs.function(&function.name).is_some();
+            if known && !function.if_not_exists {
+                return Err(PlanError::new(format!("Function {} already exists.", function.name)));
+            }
+            if !known {
+                let definition = FunctionDefinition {
+                    implementation: function.implementation.clone(),
+                    language: function.language.map(|one| format!("{one:?}").to_uppercase()),
+                };
+                let (temporary, system) = (function.temporary, function.system);
+                catalogs.put_function(&function.name, Some(definition), temporary, system)?;
+            }
+        }
+        StatementKind::AlterFunction { temporary, system, if_exists, name, implementation, language } => {
+            if catalogs.function(name).is_some() {
+                let definition = FunctionDefinition {
+                    implementation: implementation.clone(),
+                    language: language.map(|one| format!("{one:?}").to_uppercase()),
+                };
+                catalogs.put_function(name, Some(definition), *temporary, *system)?;
+            } else if !if_exists {
+                return Err(PlanError::new(format!("Function {name} does not exist.")));
+            }
+        }
+        StatementKind::AlterTable(table) => alter::alter_table(catalogs, context, table)?,
+        StatementKind::Alter { object, if_exists, name, action } => {
+            alter::alter_other(catalogs, context, *object, *if_exists, name, action)?;
+        }
+        StatementKind::Drop(target) => drop_object(catalogs, target)?,
+        StatementKind::Show(target) => return show::show(catalogs, context, target),
+        StatementKind::Describe { target, .. } => return show::describe(catalogs, target),
+        _ => return Ok(None),
+    }
+    Ok(Some(DdlOutcome::Done))
+}
+
+/// Options in the order that they were written; a later one wins.
+fn options_of(properties: &[SqlProperty]) -> IndexMap<String, String> {
+    properties.iter().map(|one| (one.key.clone(), one.value.clone())).collect()
+}
+
+fn create_catalog(
+    catalogs: &mut Catalogs,
+    if_not_exists: bool,
+    name: &Ident,
+    options: &[SqlProperty],
+) -> PlanResult<()> {
+    if if_not_exists && catalogs.names().any(|known| known == name.value) {
         return Ok(());
     }
-    Err(PlanError::at(name.span(), format!("{noun} '{path}' already exists.")))
+    let options = options_of(options);
+    let kind = options.get("type").map(String::as_str);
+    if kind != Some("generic_in_memory") {
+        let message = format!("no catalog of type '{}'", kind.unwrap_or_default());
+        return Err(PlanError::at(name.span, message).hint("the type is generic_in_memory"));
+    }
+    let database = options.get("default-database").map_or("default", String::as_str);
+    catalogs.register(&name.value, Arc::new(MemoryCatalog::with_database(database)))
 }
 
-/// Options by key; a key may stand there once.
-fn options_of(options: &[SqlProperty]) -> PlanResult<IndexMap<String, String>> {
-    let mut all = IndexMap::new();
-    for option in options {
-        if all.insert(option.key.clone(), option.value.clone()).is_some() {
-            let message = format!("the option '{}' is given twice", option.key);
-            return Err(PlanError::at(option.span, message));
-        }
+/// A view of a query, which is checked.
+fn define_view(
+    catalogs: &Catalogs,
+    context: &DdlContext<'_>,
+    query: &hurtig_sql_parser::ast::SqlQuery,
+    names: &[Ident],
+    comment: Option<String>,
+) -> PlanResult<ViewDefinition> {
+    let bound = context.binder(catalogs).bind_query(query)?;
+    if !names.is_empty() && names.len() != bound.columns.len() {
+        let message = "VIEW definition and input fields not match: the number of columns differs";
+        return Err(PlanError::new(message));
     }
-    Ok(all)
+    let mut columns = Vec::with_capacity(bound.columns.len());
+    for (position, (name, _, data_type)) in bound.columns.into_iter().enumerate() {
+        columns.push((names.get(position).map_or(name, |one| one.value.clone()), data_type));
+    }
+    let current = (catalogs.current_catalog().to_owned(), catalogs.current_database().to_owned());
+    Ok(ViewDefinition { query: query.clone(), current, columns, comment })
 }
 
-fn only_core(modules: &[Ident]) -> PlanResult<()> {
-    match modules.iter().find(|module| module.value != "core") {
-        None => Ok(()),
-        Some(other) => {
-            let message = format!("No module with name '{}' exists", other.value);
-            Err(PlanError::at(other.span, message).hint("there is one module: core"))
+fn drop_object(catalogs: &mut Catalogs, target: &DropTarget) -> PlanResult<()> {
+    let name = &target.name;
+    match target.object {
+        ObjectKind::Table | ObjectKind::View => {
+            let path = catalogs.path(name)?;
+            let is_view = target.object == ObjectKind::View;
+            let word = if is_view { "View" } else { "Table" };
+            let found = catalogs.entry(&path).filter(|(entry, temporary)| {
+                matches!(entry, CatalogEntry::View(_)) == is_view && (*temporary || !target.temporary)
+            });
+            // DROP TABLE of a temporary table must say so, as in Flink.
+            let dropped = found.is_some() && catalogs.drop(&path, target.temporary)?;
+            if !dropped && !target.if_exists {
+                let temporary = if target.temporary { "Temporary " } else { "" };
+                return Err(PlanError::new(format!(
+                    "{temporary}{word} with identifier '{path}' does not exist."
+                )));
+            }
         }
+        ObjectKind::Database => {
+            let (catalog, database) = catalogs.database_path(Some(name))?;
+            if catalog == catalogs.current_catalog() && database == catalogs.current_database() {
+                return Err(PlanError::new(format!("Cannot drop a database which is currently in use: {database}")));
+            }
+            let kept = catalogs.catalog(&catalog)?;
+            if kept.database(&database).is_none() {
+                if target.if_exists {
+                    return Ok(());
+                }
+                return Err(PlanError::new(format!("Database {database} does not exist in Catalog {catalog}.")));
+            }
+            if target.cascade != Some(true) && !kept.entries(&database).is_empty() {
+                return Err(PlanError::new(format!("Database {database} in catalog {catalog} is not empty.")));
+            }
+            kept.remove_database(&database)?;
+        }
+        ObjectKind::Catalog => catalogs.unregister(name.last(), target.if_exists)?,
+        ObjectKind::Function => {
+            let existed = catalogs.put_function(name, None, target.temporary, target.system)?;
+            if !existed && !target.if_exists {
+                return Err(PlanError::new(format!("Function {name} does not exist.")));
+            }
+        }
+        _ => return Err(PlanError::new("such objects are not supported")),
     }
+    Ok(())
 }
