@@ -58,6 +58,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig", 6),
     ("hurtig-cluster", 7),
     ("hurtig-rest", 7),
+    ("hurtig-sql-client", 7),
     ("hurtig-cli", 7),
     ("hurtig-test-util", BESIDE),
     ("hurtig-bench", BESIDE),
@@ -107,7 +108,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-sql", "hurtig-sql-parser", "statements"),
     ("hurtig-sql", "hurtig-sql-planner", "plans"),
     ("hurtig-sql", "hurtig-sql-runtime", "operators"),
-    ("hurtig-cli", "hurtig-sql", "hurtig sql"),
+    ("hurtig-cli", "hurtig-sql-client", "hurtig sql"),
 ];
 
 /// Heavy dependencies and the one crate that may have them.

@@ -12,11 +12,14 @@
 //! `rpc` measures calls between processes.
 //! `schedule` measures the pure scheduler on graphs of thousands of subtasks.
 //!
+//! `submission`, `failover` and `fleet` measure clusters of real processes.
+//!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
 #![allow(clippy::disallowed_methods)] // it measures time
 
 mod checkpoint;
+mod cluster;
 mod job;
 mod limit;
 mod load;
@@ -39,7 +42,10 @@ const USAGE: &str =
        hurtig-bench unaligned [--network-bytes B] [--drain-ms MS] [--directory D] [--json]
        hurtig-bench rpc [--seconds S] [--slots N]
        hurtig-bench schedule [--subtasks N] [--vertices V] [--json]
-       hurtig-bench start [--runs R]";
+       hurtig-bench start [--runs R]
+       hurtig-bench submission [--runs R] [--parallelism P] [--hurtig PROGRAM]
+       hurtig-bench failover [--runs R] [--hurtig PROGRAM]
+       hurtig-bench fleet [--taskmanagers N] [--slots S] [--records N] [--hurtig PROGRAM]";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -53,6 +59,10 @@ fn main() -> ExitCode {
         ("rpc", Ok(parameters)) => rpc::run(&parameters),
         ("schedule", Ok(parameters)) => schedule::run(&parameters),
         ("start", Ok(parameters)) => start::run(&parameters),
+        ("submission", Ok(parameters)) => cluster::submission::run(&parameters),
+        ("failover", Ok(parameters)) => cluster::failover::run(&parameters),
+        ("fleet", Ok(parameters)) => cluster::fleet::run(&parameters),
+        ("cluster-job", Ok(parameters)) => cluster::job::run(&parameters),
         ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),
     };

@@ -126,6 +126,10 @@ fn configuration(directory: &Path, own: &[(&str, String)]) -> String {
         ("restart-strategy.fixed-delay.attempts", "100000".to_owned()),
         ("restart-strategy.fixed-delay.delay", "100 ms".to_owned()),
         ("taskmanager.numberOfTaskSlots", "2".to_owned()),
+        // As many slots as two TaskManagers have: with one it is half of that, and never one alone,
+        // which would read one file after the other, and find the second one late.
+        ("parallelism.default", "4".to_owned()),
+        ("process.working-dir", directory.join("work").display().to_string()),
     ];
     let own = own.iter().map(|(key, value)| (*key, value.clone()));
     common.into_iter().chain(own).map(|(key, value)| format!("{key}: {value}\n")).collect()
@@ -149,6 +153,7 @@ impl Cluster {
             common = vec![
                 ("high-availability.type", "zookeeper".to_owned()),
                 ("high-availability.zookeeper.quorum", zookeeper.address().to_owned()),
+                ("high-availability.zookeeper.client.session-timeout", "4 s".to_owned()),
                 ("high-availability.storageDir", storage),
             ];
         }

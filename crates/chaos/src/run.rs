@@ -71,13 +71,12 @@ fn get(address: &str, path: &str) -> Option<String> {
     head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
 }
 
-/// State of the one job, as whichever JobManager answers sees it.
-fn job_state(rest: &[String]) -> Option<String> {
+/// State of a job, as the JobManager that leads sees it.
+fn job_state(rest: &[String], job: &str) -> Option<String> {
     rest.iter().find_map(|address| {
-        let overview: serde_json::Value =
-            serde_json::from_str(&get(address, "/jobs/overview")?).ok()?;
-        let job = overview["jobs"].as_array()?.first()?;
-        Some(job["state"].as_str()?.to_owned())
+        let status = get(address, &format!("/jobs/{job}/status"))?;
+        let status: serde_json::Value = serde_json::from_str(&status).ok()?;
+        Some(status["status"].as_str()?.to_owned())
     })
 }
 
@@ -86,6 +85,7 @@ struct Run<'a> {
     cluster: Cluster,
     clock: Clock,
     began: Duration,
+    job: String,
 }
 
 impl Run<'_> {
@@ -96,14 +96,14 @@ impl Run<'_> {
         }
     }
 
-    /// Submits the job, as soon as a JobManager takes it.
-    fn submit(&self) -> Result<(), String> {
+    /// Submits the job, as soon as a JobManager takes it; returns its id.
+    fn submit(&self) -> Result<String, String> {
         let Options { programs, directory, rate, .. } = self.options;
         let mut said = String::new();
         while self.clock.monotonic() - self.began < self.options.patience {
             for address in &self.cluster.rest {
                 let output = Command::new(&programs.hurtig)
-                    .args(["run", "--detached", "-m", address])
+                    .args(["run", "--detached", "--json", "-m", address])
                     .arg(&programs.job)
                     .arg("--")
                     .arg("--input")
@@ -114,7 +114,10 @@ impl Run<'_> {
                     .output()
                     .map_err(|error| format!("cannot run the command: {error}"))?;
                 if output.status.success() {
-                    return Ok(());
+                    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)
+                        .map_err(|error| format!("the command says no JSON: {error}"))?;
+                    let job = answer["job"].as_str().ok_or("the command names no job")?;
+                    return Ok(job.to_owned());
                 }
                 said = String::from_utf8_lossy(&output.stderr).into_owned();
             }
@@ -126,7 +129,7 @@ impl Run<'_> {
     fn wait_for(&self, wanted: &str) -> Result<(), String> {
         let mut seen = None;
         while self.clock.monotonic() - self.began < self.options.patience {
-            let state = job_state(&self.cluster.rest);
+            let state = job_state(&self.cluster.rest, &self.job);
             if state != seen {
                 self.say(&format!("the job is {state:?}"));
                 seen = state;
@@ -236,13 +239,14 @@ pub fn run(options: &Options) -> Result<Option<Outcome>, String> {
     );
     let Some(cluster) = started else { return Ok(None) };
     let clock = Clock::system();
-    let mut run = Run { options, cluster, clock, began: clock.monotonic() };
-    run.submit()?;
+    let (began, job) = (clock.monotonic(), String::new());
+    let mut run = Run { options, cluster, clock, began, job };
+    run.job = run.submit()?;
     run.wait_for("RUNNING")?;
     let mut faults = 0;
     for planned in &options.plan {
         pause(planned.after);
-        if job_state(&run.cluster.rest).as_deref() == Some("FINISHED") {
+        if job_state(&run.cluster.rest, &run.job).as_deref() == Some("FINISHED") {
             break;
         }
         run.strike(*planned);

@@ -5,8 +5,14 @@ mod logs;
 mod programs;
 mod snapshots;
 
-use hurtig_config::{CONFIG_FILE_NAME, Configuration};
-use hurtig_rest::{ClientError, RestClient, messages::operations::SerializedThrowable};
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hurtig_cluster::leading_rest_address;
+use hurtig_config::{
+    CONFIG_FILE_NAME, Configuration, catalogue::rest::REST_AWAIT_LEADER_TIMEOUT,
+};
+use hurtig_rest::{ClientError, LeaderLocator, RestClient, messages::operations::SerializedThrowable};
 
 pub(crate) use self::{
     jobs::{cancel, list, status},
@@ -15,6 +21,31 @@ pub(crate) use self::{
     snapshots::{stop, take_checkpoint, take_savepoint},
 };
 use crate::args::remote::ClusterArguments;
+
+/// Who leads, as high availability knows it.
+struct Leaders {
+    configuration: Configuration,
+    patience: Duration,
+}
+
+#[async_trait]
+impl LeaderLocator for Leaders {
+    async fn leader(&self) -> Option<String> {
+        // Who asks says that there is nobody, and tries again.
+        leading_rest_address(&self.configuration, self.patience).await.ok().flatten()
+    }
+}
+
+/// The client of whoever leads a cluster with high availability; `None` without.
+fn of_leader(
+    configuration: &Configuration,
+) -> Result<Option<RestClient>, Box<dyn std::error::Error>> {
+    let patience = configuration.get(&REST_AWAIT_LEADER_TIMEOUT)?;
+    let found = crate::wait_for(leading_rest_address(configuration, patience))??;
+    let Some(address) = found else { return Ok(None) };
+    let leaders = Leaders { configuration: configuration.clone(), patience };
+    Ok(Some(RestClient::new(&address, configuration)?.with_locator(Arc::new(leaders))))
+}
 
 /// The cluster's client, and what was configured.
 fn connect(
@@ -29,7 +60,10 @@ fn connect(
     }
     let client = match &arguments.job_manager {
         Some(address) => RestClient::new(address, &configuration)?,
-        None => RestClient::of(&configuration)?,
+        None => match of_leader(&configuration)? {
+            Some(client) => client,
+            None => RestClient::of(&configuration)?,
+        },
     };
     Ok((client, configuration))
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use hurtig_graph::{JobConfig, JobVertex};
 use hurtig_metrics::AccumulatorValue;
 use hurtig_types::{
-    AllocationId, EdgeId, ErrorClass, ExecutionAttemptId, FlowError, JobManagerTaskRestore,
-    ResourceId, ResultPartitionId,
+    AllocationId, CheckpointId, EdgeId, ErrorClass, ExecutionAttemptId, FlowError,
+    JobManagerTaskRestore, ResourceId, ResultPartitionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,8 @@ pub enum FailureClass {
     InputLost,
     /// The engine is at fault.
     Internal,
+    /// A file of that checkpoint is damaged: an earlier one is restored.
+    DamagedState(CheckpointId),
     /// Restarting cannot help.
     Fatal,
 }
@@ -143,6 +145,7 @@ impl FailureInfo {
             ErrorClass::User => FailureClass::User,
             ErrorClass::External => FailureClass::External,
             ErrorClass::InputLost => FailureClass::InputLost,
+            ErrorClass::DamagedState(checkpoint) => FailureClass::DamagedState(checkpoint),
             ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
             ErrorClass::Fatal => FailureClass::Fatal,
         };

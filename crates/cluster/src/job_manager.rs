@@ -1,83 +1,63 @@
-//! The JobManager's process.
+//! The JobManager's process: what it has whether it leads or not, and its part in the election.
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use async_trait::async_trait;
-use hurtig_blob::{BlobStore, BlobStoreOptions};
+use hurtig_blob::{BlobArchive, BlobStore, BlobStoreOptions};
 use hurtig_cluster_api::{
     BlobService, BlobSource, DispatcherGateway, FencingToken, HostParentGateway, LogSource,
     NOT_FENCED, ProgramRunner, ResourceManagerGateway,
 };
 use hurtig_config::{
     Configuration,
-    catalogue::cluster::{
-        BLOB_MAX_SIZE, BLOB_STORAGE_DIRECTORY, BLOB_STORAGE_MAX_SIZE, HEARTBEAT_INTERVAL,
-        HEARTBEAT_TIMEOUT,
+    catalogue::{
+        cluster::{
+            BLOB_MAX_SIZE, BLOB_STORAGE_DIRECTORY, BLOB_STORAGE_MAX_SIZE, HEARTBEAT_INTERVAL,
+            HEARTBEAT_TIMEOUT,
+        },
+        rest::REST_ADDRESS,
     },
 };
-use hurtig_dispatcher::{Dispatcher, DispatcherServices};
 use hurtig_env::{Clock, Runtimes, Signal};
-use hurtig_high_availability::{
-    ContenderId, ElectionOptions, HighAvailabilityOptions, HighAvailabilityServices, RetryOptions,
-    options::BackendOptions, store::memory::MemoryBackend,
-};
+use hurtig_filesystem::Stores;
+use hurtig_high_availability::HighAvailabilityOptions;
 use hurtig_metrics::MetricRegistry;
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
-use hurtig_resource_manager::{
-    ResourceManager, ResourceManagerConfig, SlotManagerConfig, StandaloneDriver,
-};
-use hurtig_rest::{RestServer, RestServerConfig, RestServices, TaskManagerLogs};
-use hurtig_rpc::{
-    BLOB_SERVER, DISPATCHER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig,
-    RpcServer, RpcService,
-};
-use hurtig_storage::{Stores, checkpoints::memory_stores};
+use hurtig_resource_manager::ResourceManagerConfig;
+use hurtig_rest::{RestServer, RestServerConfig};
+use hurtig_rpc::{BLOB_SERVER, Export, HOST_PARENT, LOG_SERVER, RpcConfig, RpcServer};
 use hurtig_types::ResourceId;
+use tokio::sync::watch;
 
 use crate::{
+    blobs::JobBlobs,
     directories::WorkingDirectory,
+    high_availability::{alone, open},
     host_calls::HostCalls,
     host_start::HostStarter,
-    job_masters::{JobMasterOptions, ProcessJobMasters},
+    job_masters::JobMasterOptions,
+    leadership::{Candidacy, Competitor, Leading},
     logs::LogDirectory,
     processes::{HOST_LAUNCHER, ProcessError},
-    programs::ClusterPrograms,
+    roles::{RoleContext, Roles, slots},
 };
 
 /// Uploads that may be under way at once.
 const UPLOADS: usize = 16;
 
-/// The token of the JobManager, which leads from the start.
+/// The token of a JobManager without high availability, which leads from the start.
 pub(crate) const LEADER: FencingToken = FencingToken(1);
 /// A JobMaster waits for this part of the heartbeat's time-out for tasks of an earlier one.
 const TAKEOVER_PART: u32 = 5;
 
-/// The services of a JobManager without high availability: in memory, for as long as it lasts.
-fn alone(runtimes: &Runtimes, clock: Clock) -> HighAvailabilityServices {
-    let options = HighAvailabilityOptions {
-        backend: BackendOptions::Memory,
-        cluster_id: "standalone".to_owned(),
-        election: ElectionOptions::default(),
-        retry: RetryOptions::default(),
-        // The Dispatcher remembers the last ones; more would be memory for ever.
-        delete_results: true,
-    };
-    let backend = Arc::new(MemoryBackend::default());
-    HighAvailabilityServices::over(backend, ContenderId(1), &options, clock, &runtimes.control)
-}
-
 /// A running JobManager. Dropping it ends the hosts of jobs and the server, and removes the working
 /// directory.
 pub struct JobManagerProcess {
-    dispatcher: Arc<dyn DispatcherGateway>,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
-    programs: Arc<dyn ProgramRunner>,
-    blobs: BlobStore,
-    logs: LogDirectory,
-    endpoint: String,
-    rest: RestServer,
-    shut_down: Signal,
+    /// None without high availability. Dropped first: it ends the roles.
+    competitor: Option<Competitor>,
+    leading: Arc<Leading>,
+    context: Arc<RoleContext>,
+    rest: Arc<RestServer>,
     _reporters: MetricsService,
     _exports: Vec<Export>,
     _server: RpcServer,
@@ -85,7 +65,8 @@ pub struct JobManagerProcess {
 }
 
 impl JobManagerProcess {
-    /// Starts the roles. `launcher` is the program that hosts are started by, the one that
+    /// Starts the process. Without high availability it leads from the start; otherwise it competes
+    /// with others from now on. `launcher` is the program that hosts are started by, the one that
     /// understands [`HOST_LAUNCHER`].
     ///
     /// # Errors
@@ -115,7 +96,12 @@ impl JobManagerProcess {
             max_uploads: UPLOADS,
         };
         let blobs = BlobStore::open(blobs, move || clock.now_ms());
-        let blobs = blobs.map_err(ProcessError::Directory)?;
+        let store = blobs.map_err(ProcessError::Directory)?;
+        let high_availability = open(configuration, clock, &runtimes.control)?;
+        let archive = match &high_availability {
+            Some((options, _)) => archive(options)?,
+            None => None,
+        };
 
         let heartbeat_interval = configuration.get(&HEARTBEAT_INTERVAL)?;
         let heartbeat_timeout = configuration.get(&HEARTBEAT_TIMEOUT)?;
@@ -132,24 +118,6 @@ impl JobManagerProcess {
         let reporters = reporters.await?;
         let group = registry.job_manager(host_name.as_deref().unwrap_or("localhost"));
         process::register(&group);
-        let resource_manager = ResourceManager::start_with(
-            ResourceManagerConfig {
-                seed,
-                heartbeat_interval,
-                heartbeat_timeout,
-                slots: SlotManagerConfig::from_configuration(configuration)?,
-            },
-            Arc::new(StandaloneDriver),
-            runtimes,
-            clock,
-        );
-        resource_manager.register_metrics(&group);
-        let resource_manager: Arc<dyn ResourceManagerGateway> = Arc::new(resource_manager);
-        let mut exports = Vec::new();
-        let exported = service.export_as(RESOURCE_MANAGER, resource_manager.clone(), NOT_FENCED)?;
-        let resource_manager_address = exported.address();
-        exports.push(exported);
-
         let launch = (launcher.to_owned(), vec![HOST_LAUNCHER.into()]);
         let supervisor = ProcessSupervisor::start(Some(launch), runtimes.control.clone());
         let supervisor = supervisor.map_err(ProcessError::Threads)?;
@@ -165,77 +133,67 @@ impl JobManagerProcess {
             parent.address(),
             configuration,
         )?;
-        exports.push(parent);
-        let options = JobMasterOptions {
-            resource_manager: resource_manager_address,
-            bind_host,
-            host_name,
-            heartbeat_interval,
-            takeover_timeout: heartbeat_timeout / TAKEOVER_PART,
-            seed,
-        };
-        let launcher = ProcessJobMasters::new(
-            starter.clone(),
-            blobs.clone(),
-            options,
-            runtimes.clone(),
-            service.clone(),
-            Arc::new(memory_stores()),
-        );
-        let dispatcher = Dispatcher::start(
-            DispatcherServices {
-                launcher: Arc::new(launcher),
-                high_availability: alone(runtimes, clock),
-                token: LEADER,
-                runtimes: runtimes.clone(),
-                clock,
-                heartbeat_interval,
-                heartbeat_timeout,
-            },
-            resource_manager.clone(),
-        );
-        let dispatcher: Arc<dyn DispatcherGateway> = Arc::new(dispatcher.with_metrics(group));
-        exports.push(service.export_as(DISPATCHER, dispatcher.clone(), NOT_FENCED)?);
-        let source: Arc<dyn BlobSource> = Arc::new(blobs.clone());
-        exports.push(service.export_as(BLOB_SERVER, source, NOT_FENCED)?);
+        let source: Arc<dyn BlobSource> = Arc::new(store.clone());
         let logs = LogDirectory(logs);
         let log_source: Arc<dyn LogSource> = Arc::new(logs.clone());
-        exports.push(service.export_as(LOG_SERVER, log_source, NOT_FENCED)?);
-        let programs = ClusterPrograms::new(blobs.clone(), starter, dispatcher.clone());
-        let programs: Arc<dyn ProgramRunner> = Arc::new(programs);
-        let shut_down = Signal::new();
-        let asked = shut_down.clone();
-        let rest = RestServer::start(
-            RestServerConfig::of(configuration)?,
-            RestServices {
-                dispatcher: dispatcher.clone(),
-                blobs: Some(Arc::new(blobs.clone())),
-                programs: Some(programs.clone()),
-                logs: Some(Arc::new(logs.clone())),
-                task_manager_logs: Some(Arc::new(RemoteLogs {
-                    dispatcher: dispatcher.clone(),
-                    service: service.clone(),
-                })),
-                stores: Arc::new(Stores::default()),
-                configuration: configuration.clone(),
-                shutdown: Some(Arc::new(move || asked.post())),
-                clock,
-                runtimes: runtimes.clone(),
-                seed: random()? as u64,
-            },
-        );
-        let rest = rest.await?;
+        let exports = vec![
+            parent,
+            service.export_as(BLOB_SERVER, source, NOT_FENCED)?,
+            service.export_as(LOG_SERVER, log_source, NOT_FENCED)?,
+        ];
+        let rest = RestServerConfig::of(configuration)?;
+        let rest = Arc::new(RestServer::bind(rest, clock, &runtimes.control).await?);
+        let rest_address = rest_address(configuration, rest.address(), host_name.as_deref())?;
         let endpoint = service.endpoint().to_owned();
+        let context = Arc::new(RoleContext {
+            configuration: configuration.clone(),
+            service,
+            blobs: JobBlobs { store, archive },
+            starter,
+            logs,
+            job_masters: JobMasterOptions {
+                bind_host,
+                host_name,
+                heartbeat_interval,
+                takeover_timeout: heartbeat_timeout / TAKEOVER_PART,
+                seed,
+            },
+            resource_manager: ResourceManagerConfig {
+                seed,
+                heartbeat_interval,
+                heartbeat_timeout,
+                slots: slots(configuration)?,
+            },
+            metrics: group,
+            shut_down: Signal::new(),
+            runtimes: runtimes.clone(),
+            clock,
+        });
+        let leading: Arc<Leading> = Arc::new(watch::channel(None).0);
+        let (seed, context_of_roles) = (random()? as u64, context.clone());
+        let competitor = match high_availability {
+            Some((_, services)) => Some(Competitor::start(Candidacy {
+                context: context_of_roles,
+                services,
+                rest: rest.clone(),
+                rest_address,
+                leading: leading.clone(),
+                seed,
+            })),
+            None => {
+                let services = alone(clock, &runtimes.control);
+                let roles = Roles::start(&context, services, LEADER, false)?;
+                rest.lead(roles.rest_services(&context, seed));
+                leading.send_replace(Some(Arc::new(roles)));
+                None
+            }
+        };
         tracing::info!(endpoint, rest = %rest.address(), "the JobManager is there");
         Ok(Self {
+            competitor,
+            leading,
+            context,
             rest,
-            shut_down,
-            dispatcher,
-            resource_manager,
-            programs,
-            blobs,
-            logs,
-            endpoint,
             _reporters: reporters,
             _exports: exports,
             _server: server,
@@ -245,7 +203,7 @@ impl JobManagerProcess {
 
     /// `host:port` by which other processes reach it.
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.context.service.endpoint()
     }
 
     /// Where REST is answered.
@@ -255,46 +213,71 @@ impl JobManagerProcess {
 
     /// Waits until a client asks the cluster to end.
     pub async fn asked_to_end(&self) {
-        self.shut_down.wait().await;
+        self.context.shut_down.wait().await;
     }
 
-    /// The Dispatcher.
-    pub fn dispatcher(&self) -> Arc<dyn DispatcherGateway> {
-        self.dispatcher.clone()
+    /// Ends in order. With high availability another JobManager can lead at once, and goes on with
+    /// the jobs.
+    pub async fn leave(self) {
+        if let Some(competitor) = &self.competitor {
+            competitor.leave().await;
+        }
     }
 
-    /// The ResourceManager.
-    pub fn resource_manager(&self) -> Arc<dyn ResourceManagerGateway> {
-        self.resource_manager.clone()
+    fn roles(&self) -> Option<Arc<Roles>> {
+        self.leading.borrow().clone()
     }
 
-    /// Makes jobs of uploaded programs.
-    pub fn programs(&self) -> Arc<dyn ProgramRunner> {
-        self.programs.clone()
+    /// The Dispatcher, while this process leads.
+    pub fn dispatcher(&self) -> Option<Arc<dyn DispatcherGateway>> {
+        self.roles().map(|roles| roles.dispatcher.clone() as Arc<dyn DispatcherGateway>)
+    }
+
+    /// The ResourceManager, while this process leads.
+    pub fn resource_manager(&self) -> Option<Arc<dyn ResourceManagerGateway>> {
+        self.roles().map(|roles| roles.resource_manager.clone())
+    }
+
+    /// Makes jobs of uploaded programs, while this process leads.
+    pub fn programs(&self) -> Option<Arc<dyn ProgramRunner>> {
+        self.roles().map(|roles| roles.programs.clone())
     }
 
     /// Uploaded programs.
     pub fn blobs(&self) -> Arc<dyn BlobService> {
-        Arc::new(self.blobs.clone())
+        Arc::new(self.context.blobs.store.clone())
     }
 
     /// What the hosts that it has started have written.
     pub fn logs(&self) -> Arc<dyn LogSource> {
-        Arc::new(self.logs.clone())
+        Arc::new(self.context.logs.clone())
     }
 }
 
-/// The logs of TaskManagers, from their processes.
-struct RemoteLogs {
-    dispatcher: Arc<dyn DispatcherGateway>,
-    service: RpcService,
+impl Drop for JobManagerProcess {
+    fn drop(&mut self) {
+        self.leading.send_replace(None);
+    }
 }
 
-#[async_trait]
-impl TaskManagerLogs for RemoteLogs {
-    async fn of_task_manager(&self, id: ResourceId) -> Option<Arc<dyn LogSource>> {
-        let executors = self.dispatcher.task_executors().await.ok()?;
-        let executor = executors.into_iter().find(|executor| executor.resource == id)?;
-        self.service.connect_to(&executor.endpoint?, LOG_SERVER, NOT_FENCED).ok()
-    }
+/// Where the blobs of jobs are kept for the next leader.
+fn archive(options: &HighAvailabilityOptions) -> Result<Option<BlobArchive>, ProcessError> {
+    let Some(storage) = options.storage() else { return Ok(None) };
+    Ok(Some(BlobArchive::open(&Stores::default(), storage, &options.cluster_id)?))
+}
+
+/// Where clients on other hosts find the REST server: under `rest.address`, else where it listens,
+/// else, if that is everywhere, under the JobManager's name.
+fn rest_address(
+    configuration: &Configuration,
+    bound: SocketAddr,
+    host_name: Option<&str>,
+) -> Result<String, ProcessError> {
+    let host = match configuration.get(&REST_ADDRESS)? {
+        Some(host) => host,
+        None if bound.ip().is_unspecified() => host_name.unwrap_or("localhost").to_owned(),
+        None => bound.ip().to_string(),
+    };
+    let port = bound.port();
+    Ok(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }

@@ -5,15 +5,15 @@
 //! 3. When the JobMaster has a result, what clients may ask later is fetched, and the host told to
 //!    end. From then on this process answers for the job.
 //! 4. If the host ends without a result, the gateway's calls say so: the job is for the Dispatcher
-//!    to launch again. The one that follows finds its checkpoints in the same register, which this
-//!    process keeps.
+//!    to launch again. The one that follows finds its checkpoints in the same register, which is
+//!    this process's own.
+//! 5. When this process leads no more, all hosts are killed, and none is started.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use hurtig_blob::BlobStore;
 use hurtig_cluster_api::{
-    CheckpointPointer, CheckpointRegister, FencingToken, GatewayAddress, Identity,
+    BlobError, CheckpointPointer, CheckpointRegister, FencingToken, GatewayAddress, Identity,
     JobMasterGateway, JobMasterLauncher, JobStatus, NOT_FENCED, Peer, RpcError, RpcResult,
 };
 use hurtig_env::Runtimes;
@@ -24,8 +24,10 @@ use hurtig_rpc::RpcService;
 use hurtig_storage::Stores;
 use hurtig_types::{JobId, error::chain_text};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::{
+    blobs::JobBlobs,
     host_calls::HostCall,
     host_start::{HostStarter, START_TIMEOUT, describe, new_host_id},
 };
@@ -35,8 +37,8 @@ mod hosted;
 use hosted::HostedJobMaster;
 
 /// What JobMaster hosts are started with.
+#[derive(Clone)]
 pub(crate) struct JobMasterOptions {
-    pub(crate) resource_manager: GatewayAddress,
     pub(crate) bind_host: String,
     pub(crate) host_name: Option<String>,
     pub(crate) heartbeat_interval: Duration,
@@ -46,28 +48,50 @@ pub(crate) struct JobMasterOptions {
 
 /// Starts JobMasters as processes.
 pub(crate) struct ProcessJobMasters {
-    pub(crate) starter: HostStarter,
-    pub(crate) blobs: BlobStore,
-    pub(crate) options: JobMasterOptions,
-    pub(crate) runtimes: Runtimes,
+    starter: HostStarter,
+    blobs: JobBlobs,
+    options: JobMasterOptions,
+    resource_manager: GatewayAddress,
+    runtimes: Runtimes,
     /// Where registers of checkpoints are exported.
     service: RpcService,
     /// The stores of checkpoints.
     stores: Arc<Stores>,
     /// The latest of each job that has not been retired.
     running: Mutex<BTreeMap<JobId, Arc<HostedJobMaster>>>,
+    /// True once this process leads no more.
+    closed: watch::Sender<bool>,
 }
 
 impl ProcessJobMasters {
     pub(crate) fn new(
         starter: HostStarter,
-        blobs: BlobStore,
+        blobs: JobBlobs,
         options: JobMasterOptions,
+        resource_manager: GatewayAddress,
         runtimes: Runtimes,
         service: RpcService,
         stores: Arc<Stores>,
     ) -> Self {
-        Self { starter, blobs, options, runtimes, service, stores, running: Mutex::default() }
+        let (running, closed) = (Mutex::default(), watch::channel(false).0);
+        Self {
+            starter,
+            blobs,
+            options,
+            resource_manager,
+            runtimes,
+            service,
+            stores,
+            running,
+            closed,
+        }
+    }
+
+    /// Kills all hosts, and starts no others: another process leads, or will.
+    pub(crate) fn close(&self) {
+        let mut running = self.running.lock();
+        self.closed.send_replace(true);
+        std::mem::take(&mut *running).values().for_each(|hosted| hosted.kill());
     }
 
     async fn start(
@@ -81,10 +105,13 @@ impl ProcessJobMasters {
         let Some(program) = graph.config.program.clone() else {
             return Err(rejected(format!("job {job} has no program that could be started")));
         };
-        let files = program.files.values().filter_map(|file| file.blob);
-        let kept = self.blobs.reference(job, files.chain([program.binary]));
-        kept.map_err(|error| RpcError::NotFound(error.to_string()))?;
-        let binary = self.blobs.path(program.binary);
+        let acquired = self.blobs.acquire(job, &program).await;
+        acquired.map_err(|error| match error {
+            // The storage may answer the next time.
+            BlobError::Storage(reason) => RpcError::Unreachable { role: "blob storage", reason },
+            error => RpcError::NotFound(error.to_string()),
+        })?;
+        let binary = self.blobs.store.path(program.binary);
         let binary = binary.map_err(|error| RpcError::NotFound(error.to_string()))?;
         // It ends with the host, whose JobMaster has no use for it after that.
         let register = self.service.export(register, NOT_FENCED)?;
@@ -97,7 +124,7 @@ impl ProcessJobMasters {
             graph,
             token,
             seed: options.seed.wrapping_add(token.0),
-            resource_manager: options.resource_manager.clone(),
+            resource_manager: self.resource_manager.clone(),
             bind_host: options.bind_host.clone(),
             host_name: options.host_name.clone(),
             heartbeat_interval: options.heartbeat_interval,
@@ -148,9 +175,24 @@ impl JobMasterLauncher for ProcessJobMasters {
         register: Arc<dyn CheckpointRegister>,
     ) -> RpcResult<Arc<dyn JobMasterGateway>> {
         let job = graph.job_id;
+        let over = || {
+            let reason = "its JobManager leads no more".to_owned();
+            RpcError::Unreachable { role: "JobMaster", reason }
+        };
+        let mut closed = self.closed.subscribe();
         // What cannot be started now may be tried again: its files are kept until it is retired.
-        let hosted = self.start(graph, token, register).await?;
-        self.running.lock().insert(job, hosted.clone());
+        let hosted = tokio::select! {
+            biased;
+            // The sender is this object's.
+            _ = closed.wait_for(|closed| *closed) => return Err(over()),
+            hosted = self.start(graph, token, register) => hosted?,
+        };
+        let mut running = self.running.lock();
+        if *self.closed.borrow() {
+            hosted.kill();
+            return Err(over());
+        }
+        running.insert(job, hosted.clone());
         Ok(hosted)
     }
 
@@ -173,9 +215,10 @@ impl JobMasterLauncher for ProcessJobMasters {
         if let Some(hosted) = hosted {
             hosted.until_ended().await;
         }
-        self.blobs.release(job);
+        let released = self.blobs.release(job).await;
         let cleaned = clean_up(graph, status, &checkpoints, self.stores.clone()).await;
-        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))
+        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))?;
+        released.map_err(|error| RpcError::Rejected(error.to_string()))
     }
 }
 

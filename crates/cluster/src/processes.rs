@@ -54,6 +54,18 @@ pub enum ProcessError {
     /// A directory cannot be used.
     #[error("cannot use a directory for files")]
     Directory(#[source] io::Error),
+    /// High availability is configured wrongly.
+    #[error(transparent)]
+    HighAvailability(#[from] hurtig_high_availability::HighAvailabilityError),
+    /// The storage of high availability cannot be used.
+    #[error("high-availability.storageDir cannot be used")]
+    Storage(#[from] hurtig_cluster_api::BlobError),
+    /// High availability knows no leader.
+    #[error("no JobManager was found to lead within {seconds} s")]
+    NoLeader {
+        /// How long it was waited.
+        seconds: u64,
+    },
     /// No threads.
     #[error("cannot start threads")]
     Threads(#[source] io::Error),
@@ -133,7 +145,8 @@ fn on_runtimes<T>(
 /// `hurtig jobmanager`: runs until a signal comes. `started` is called when it is there.
 ///
 /// Without high availability its end is the end of its JobMasters, as in Flink. TaskManagers cancel
-/// what they ran for them, and wait for the next JobManager.
+/// what they ran for them, and wait for the next JobManager. With high availability another one
+/// goes on with the jobs.
 ///
 /// # Errors
 /// If it cannot start.
@@ -148,6 +161,7 @@ pub fn run_job_manager(
         started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the JobManager ends");
+        process.leave().await;
         Ok(())
     })
 }
@@ -212,6 +226,7 @@ pub fn run_local_cluster(
         for child in &children {
             child.exited().await;
         }
+        process.leave().await;
         Ok(())
     })
 }

@@ -3,12 +3,12 @@
 //! 1. The program runs as a plan host, in a directory of its own, for a bounded time.
 //! 2. The graph that it writes is checked, and refers from then on to the binary, the arguments and
 //!    the files of the distributed cache, whose content becomes blobs.
-//! 3. The Dispatcher gets the graph. The job keeps the blobs until it has ended.
+//! 3. The blobs are kept where the next leader finds them, if there may be one, and the Dispatcher
+//!    gets the graph. The job keeps the blobs until it has ended.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use hurtig_blob::BlobStore;
 use hurtig_cluster_api::{
     BlobService, DispatcherGateway, ProgramError, ProgramRequest, ProgramRunner,
 };
@@ -24,7 +24,10 @@ use hurtig_job_host::{HostRole, PlanRole, read_plan};
 use hurtig_process_host::{ExitReason, random_bits};
 use hurtig_types::{JobId, RecoveryClaimMode, error::chain_text};
 
-use crate::host_start::{HostStarter, START_TIMEOUT, describe};
+use crate::{
+    blobs::JobBlobs,
+    host_start::{HostStarter, START_TIMEOUT, describe},
+};
 
 /// Most bytes of a program's arguments, as a system takes them.
 const ARGUMENT_BYTES: usize = 128 << 10;
@@ -32,7 +35,7 @@ const ARGUMENT_BYTES: usize = 128 << 10;
 const PLAN_HOSTS: usize = 8;
 
 pub(crate) struct ClusterPrograms {
-    blobs: BlobStore,
+    blobs: JobBlobs,
     starter: HostStarter,
     dispatcher: Arc<dyn DispatcherGateway>,
     turns: tokio::sync::Semaphore,
@@ -71,7 +74,7 @@ fn client_configuration(
 
 impl ClusterPrograms {
     pub(crate) fn new(
-        blobs: BlobStore,
+        blobs: JobBlobs,
         starter: HostStarter,
         dispatcher: Arc<dyn DispatcherGateway>,
     ) -> Self {
@@ -85,7 +88,7 @@ impl ClusterPrograms {
         request: &ProgramRequest,
         client: &BTreeMap<String, String>,
     ) -> Result<JobGraph, ProgramError> {
-        let binary = self.blobs.path(request.binary)?;
+        let binary = self.blobs.store.path(request.binary)?;
         let job = match request.job_id {
             Some(job) => job,
             None => JobId(random_bits().map_err(|error| failed(error.to_string()))?),
@@ -123,7 +126,7 @@ impl ClusterPrograms {
         let mut files = BTreeMap::new();
         for (name, file) in &graph.config.cached_files {
             let path = file.path.strip_prefix("file://").unwrap_or(&file.path);
-            let put = self.blobs.put_file(Path::new(path)).await;
+            let put = self.blobs.store.put_file(Path::new(path)).await;
             let info = put.map_err(|error| {
                 let path = &file.path;
                 failed(format!("the cached file {name:?} cannot be read from {path:?}: {error}"))
@@ -143,7 +146,7 @@ impl ProgramRunner for ClusterPrograms {
             let text = format!("arguments are texts without zeros, {most} bytes at most");
             return Err(ProgramError::Invalid(text));
         }
-        let info = self.blobs.info(request.binary).await?;
+        let info = self.blobs.store.info(request.binary).await?;
         let configuration = client_configuration(&request)?;
         let mut graph = self.build(&request, &configuration).await?;
         if graph.config.checkpoints.interval_ms.is_some()
@@ -170,6 +173,9 @@ impl ProgramRunner for ClusterPrograms {
     async fn run(&self, request: ProgramRequest) -> Result<JobId, ProgramError> {
         let graph = self.plan(request).await?;
         let job = graph.job_id;
+        if let Some(program) = &graph.config.program {
+            self.blobs.keep(job, program).await?;
+        }
         self.dispatcher.submit_job(graph).await?;
         Ok(job)
     }

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hurtig_blob::{BlobCache, BlobCacheOptions};
 use hurtig_cluster_api::{
-    BlobSource, HostParentGateway, LogSource, NOT_FENCED, PeerAddress, ResourceManagerGateway,
-    TaskExecutorGateway, leader,
+    HostParentGateway, LeaderReceiver, LogSource, NOT_FENCED, PeerAddress, ResourceManagerGateway,
+    TaskExecutorGateway,
 };
 use hurtig_config::{
     Configuration,
@@ -23,17 +23,16 @@ use hurtig_env::{Clock, Runtimes};
 use hurtig_metrics::{MetricRegistry, MetricsQuery, MetricsSnapshot};
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, MetricsSource, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
-use hurtig_rpc::{
-    BLOB_SERVER, Export, HOST_PARENT, LOG_SERVER, RESOURCE_MANAGER, RpcConfig, RpcServer,
-};
+use hurtig_high_availability::LeaderScope;
+use hurtig_rpc::{Export, HOST_PARENT, LOG_SERVER, RpcConfig, RpcServer};
 use hurtig_task_executor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
 use hurtig_types::ResourceId;
 
 use crate::{
     directories::WorkingDirectory,
+    high_availability::{self, JOB_MANAGER, LeadersBlobs},
     host_calls::HostCalls,
     host_start::HostStarter,
-    job_manager::LEADER,
     logs::LogDirectory,
     processes::{HOST_LAUNCHER, ProcessError},
     task_hosts::{ProcessTaskHosts, TaskHostOptions},
@@ -47,7 +46,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct TaskManagerProcess {
     resource: ResourceId,
     executor: TaskExecutorHandle,
-    resource_manager: Arc<dyn ResourceManagerGateway>,
+    leader: LeaderReceiver<dyn ResourceManagerGateway>,
     endpoint: String,
     supervisor: ProcessSupervisor,
     _reporters: MetricsService,
@@ -92,11 +91,15 @@ impl TaskManagerProcess {
         let (bind_host, host_name) = (config.bind_host.clone(), config.host.clone());
         let server = RpcServer::start(config, runtimes, clock).await?;
         let service = server.service().clone();
-        let job_manager = job_manager_endpoint(configuration)?;
-        let resource_manager: Arc<dyn ResourceManagerGateway> =
-            service.connect_to(&job_manager, RESOURCE_MANAGER, NOT_FENCED)?;
-        let blobs: Arc<dyn BlobSource> =
-            service.connect_to(&job_manager, BLOB_SERVER, NOT_FENCED)?;
+        let found = match high_availability::open(configuration, clock, &runtimes.control)? {
+            Some((_, services)) => {
+                services.leader_retrieval(LeaderScope::Cluster, JOB_MANAGER).watch()
+            }
+            // The leader is fixed from the start; whoever is found there is the only one.
+            None => high_availability::fixed(NOT_FENCED, &job_manager_endpoint(configuration)?),
+        };
+        let leader =
+            high_availability::resource_manager(found.clone(), service.clone(), &runtimes.control);
         let cache = BlobCache::open(BlobCacheOptions {
             directory: directory.path().join("blobs"),
             max_bytes: configuration.get(&BLOB_CACHE_MAX_SIZE)?.bytes(),
@@ -128,7 +131,7 @@ impl TaskManagerProcess {
         let hosts = ProcessTaskHosts {
             starter,
             cache,
-            blobs,
+            blobs: Arc::new(LeadersBlobs { found, service: service.clone() }),
             options: Arc::new(TaskHostOptions {
                 resource,
                 bind_host,
@@ -150,8 +153,7 @@ impl TaskManagerProcess {
                 heartbeat_interval,
                 heartbeat_timeout: configuration.get(&HEARTBEAT_TIMEOUT)?,
             },
-            // Without high availability the leader is fixed from the start.
-            leader::fixed(LEADER, resource_manager.clone()),
+            leader.clone(),
             // Hosts have data planes of their own.
             PeerAddress { resource, address: endpoint.clone() },
             group,
@@ -167,11 +169,11 @@ impl TaskManagerProcess {
             Arc::new(move || clock.now_ms() / 1000),
         );
         let reporters = reporters.await?;
-        tracing::info!(%resource, endpoint, job_manager, "the TaskManager is there");
+        tracing::info!(%resource, endpoint, "the TaskManager is there");
         Ok(Self {
             resource,
             executor,
-            resource_manager,
+            leader,
             endpoint,
             supervisor,
             _reporters: reporters,
@@ -194,12 +196,15 @@ impl TaskManagerProcess {
     /// Leaves the cluster: the ResourceManager is told, and tells JobMasters, which restart what
     /// ran here elsewhere at once, as with Flink's TaskManagers. Then hosts end.
     pub async fn leave(self, reason: &str) {
-        let told = self.resource_manager.disconnect_task_executor(self.resource, reason.to_owned());
-        match tokio::time::timeout(FAREWELL, told).await {
-            Ok(Ok(())) => {}
-            // It will find out.
-            Ok(Err(error)) => tracing::info!(%error, "the ResourceManager was not told"),
-            Err(_) => tracing::info!("the ResourceManager was not told in time"),
+        let leader = self.leader.borrow().clone();
+        if let Some(leader) = leader {
+            let told = leader.gateway.disconnect_task_executor(self.resource, reason.to_owned());
+            match tokio::time::timeout(FAREWELL, told).await {
+                Ok(Ok(())) => {}
+                // It will find out.
+                Ok(Err(error)) => tracing::info!(%error, "the ResourceManager was not told"),
+                Err(_) => tracing::info!("the ResourceManager was not told in time"),
+            }
         }
         self.executor.shutdown().await;
         self.supervisor.until_idle().await;

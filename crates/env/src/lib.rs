@@ -7,19 +7,21 @@
 //!   same single-threaded runtime.
 //! - [`Pace`] says how many records to handle before looking up again.
 //! - [`Background`] is work beside a task, whose end wakes it.
+//! - [`Doorway`] bounds those who have connected and shown nothing yet.
 //! - [`Signal`] wakes one waiting task; posting it is cheap when nobody waits.
 //!
 //! Deliberately absent: randomness (callers carry seeds) and any global.
 
 pub mod background;
 pub mod clock;
-
+pub mod doorway;
 pub mod pace;
 pub mod runtimes;
 pub mod signal;
 
 pub use background::Background;
 pub use clock::Clock;
+pub use doorway::{Doorway, Visitor};
 pub use pace::Pace;
 pub use runtimes::{OwnedRuntimes, Runtimes};
 pub use signal::Signal;

@@ -123,6 +123,21 @@ fn plain_path(text: &str) -> String {
 }
 
 impl HighAvailabilityOptions {
+    /// True if another process can go on where this one was.
+    pub fn is_enabled(&self) -> bool {
+        self.storage().is_some()
+    }
+
+    /// URL of what is bulky; `None` if all is in the memory of this process.
+    pub fn storage(&self) -> Option<&str> {
+        match &self.backend {
+            BackendOptions::Memory => None,
+            BackendOptions::Directory(storage)
+            | BackendOptions::ObjectStore(storage)
+            | BackendOptions::ZooKeeper { storage, .. } => Some(storage),
+        }
+    }
+
     /// The options of a configuration.
     pub fn from_configuration(
         configuration: &Configuration,

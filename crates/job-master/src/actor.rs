@@ -305,6 +305,7 @@ impl JobMaster {
             ErrorClass::User => FailureClass::User,
             ErrorClass::External => FailureClass::External,
             ErrorClass::InputLost => FailureClass::InputLost,
+            ErrorClass::DamagedState(checkpoint) => FailureClass::DamagedState(checkpoint),
             ErrorClass::Fatal => FailureClass::Fatal,
             ErrorClass::Internal | ErrorClass::Cancelled => FailureClass::Internal,
         };
@@ -349,9 +350,10 @@ impl JobMaster {
                 let _ = reply.send(accepted);
                 commands
             }
-            Message::TaskState(update) => {
+            Message::TaskState(mut update) => {
                 let (attempt, state) = (update.attempt, update.state);
-                let mut commands = self.scheduler.on_task_state(update, now);
+                let mut commands = self.look_for_damage(&mut update).await;
+                commands.extend(self.scheduler.on_task_state(update, now));
                 let effects = self.checkpoints.on(|c| c.on_task_state(attempt, state, now));
                 self.take_effect(effects, &mut commands);
                 commands
@@ -657,7 +659,7 @@ impl JobMaster {
 
     /// Tasks are about to start over: gives up checkpoints under way, and finds the one that they
     /// start from.
-    async fn prepare_restart(
+    pub(crate) async fn prepare_restart(
         &mut self,
         commands: &mut Vec<Command>,
     ) -> Result<Option<CheckpointId>, FlowError> {

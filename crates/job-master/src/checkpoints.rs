@@ -47,6 +47,7 @@ use tokio::sync::oneshot;
 
 use crate::{actor::Message, coordinators::CoordinatorStates};
 
+mod damage;
 mod recovery;
 
 pub(crate) use recovery::registered;

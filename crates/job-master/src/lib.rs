@@ -9,6 +9,7 @@ pub mod actor;
 mod checkpoints;
 mod cleanup;
 mod coordinators;
+mod damage;
 mod details;
 mod elastic;
 mod executors;

@@ -27,7 +27,7 @@ use std::{
 
 use bytes::BytesMut;
 use hurtig_cluster_api::PeerAddress;
-use hurtig_env::{Runtimes, Signal};
+use hurtig_env::{Doorway, Runtimes, Signal, Visitor};
 use hurtig_types::{ResourceId, ResultPartitionId};
 use parking_lot::Mutex;
 use tokio::{
@@ -53,8 +53,11 @@ const HANDSHAKE_FRAME_BYTES: usize = 4096;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after the first failed attempt to connect; doubled by each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
-/// Most connections whose handshake is under way.
-const MAX_HANDSHAKES: usize = 1024;
+/// Most connections whose handshake is under way. One more takes the place of the oldest, so
+/// connections that say nothing stop nobody who does.
+const MAX_HANDSHAKES: usize = 256;
+/// Most peers. One more is refused.
+const MAX_PEERS: usize = 1 << 16;
 
 struct Entry {
     connection: Arc<ConnectionShared>,
@@ -174,29 +177,13 @@ impl Manager {
         let Some(this) = self.this.upgrade() else {
             return;
         };
-        let handshakes = Arc::new(tokio::sync::Semaphore::new(MAX_HANDSHAKES));
+        let handshakes = Doorway::new(MAX_HANDSHAKES);
         self.spawn(async move {
             loop {
-                let Ok(permit) = handshakes.clone().acquire_owned().await else {
-                    return;
-                };
                 match listener.accept().await {
                     Ok(stream) => {
-                        let manager = this.clone();
-                        this.spawn(async move {
-                            let shaken =
-                                tokio::time::timeout(HANDSHAKE_TIMEOUT, manager.answer(stream));
-                            let shaken = shaken.await;
-                            drop(permit);
-                            match shaken {
-                                Ok(Ok(Some((serving, stream, rest)))) => {
-                                    serving.run(stream, rest).await;
-                                }
-                                Ok(Ok(None)) => {}
-                                Ok(Err(reason)) => tracing::warn!(reason, "connection refused"),
-                                Err(_) => tracing::warn!("handshake timed out"),
-                            }
-                        });
+                        let (manager, visitor) = (this.clone(), handshakes.enter());
+                        this.spawn(async move { manager.receive_peer(stream, visitor).await });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
@@ -205,6 +192,26 @@ impl Manager {
                 }
             }
         });
+    }
+
+    /// Serves a connection that has come, if its handshake is as it should be.
+    async fn receive_peer(&self, stream: BoxedStream, mut visitor: Visitor) {
+        let shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.answer(stream));
+        let shaken = tokio::select! {
+            biased;
+            shaken = shaken => shaken,
+            () = visitor.shown_out() => {
+                tracing::debug!("a connection that said nothing has made room");
+                return;
+            }
+        };
+        drop(visitor);
+        match shaken {
+            Ok(Ok(Some((serving, stream, rest)))) => serving.run(stream, rest).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(reason)) => tracing::warn!(reason, "connection refused"),
+            Err(_) => tracing::debug!("handshake timed out"),
+        }
     }
 
     /// The connection to a peer, dialled if there is none.
@@ -313,7 +320,8 @@ impl Manager {
             Some(entry) if entry.dialling => Held::Dialling,
             Some(_) => Held::Nothing,
         };
-        if !takes(self.own.resource, peer, held) {
+        let full = connections.len() >= MAX_PEERS && !connections.contains_key(&peer);
+        if full || !takes(self.own.resource, peer, held) {
             return None;
         }
         let entry = connections

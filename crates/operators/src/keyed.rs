@@ -22,10 +22,13 @@ pub(crate) fn not_open() -> FlowError {
 }
 
 /// Event-time and processing-time timers of one operator.
-pub(crate) struct Timers<K, N> {
-    pub(crate) event: TimerQueue<K, N>,
-    pub(crate) processing: TimerQueue<K, N>,
-    pub(crate) watermark: i64,
+pub struct Timers<K, N> {
+    /// Those of event time.
+    pub event: TimerQueue<K, N>,
+    /// Those of the wall clock.
+    pub processing: TimerQueue<K, N>,
+    /// Event time.
+    pub watermark: i64,
 }
 
 impl<K, N> Default for Timers<K, N> {

@@ -11,6 +11,7 @@
 //! - [`time`]: timestamps and watermarks.
 //! - [`window`]: assigners, triggers, evictors and the window operators.
 //! - [`source`], [`sink`]: the two ends, over the connector contract.
+//! - [`snapshot`]: how keyed operators, also those of other crates, take part in checkpoints.
 //! - [`partition`]: typed edges and the eight partitioners.
 
 pub mod broadcast;
@@ -22,7 +23,7 @@ pub mod key;
 pub mod keyed;
 pub mod partition;
 pub mod sink;
-mod snapshot;
+pub mod snapshot;
 pub mod source;
 pub mod stateless;
 pub mod time;

@@ -26,7 +26,7 @@ pub(crate) fn check_list<T: Record>(
 }
 
 /// The keyed state of an operator.
-pub(crate) trait KeyedParts {
+pub trait KeyedParts {
     /// Begins the capture of all parts, and returns its number; `None` for one that is of
     /// everything whatever was asked for.
     fn begin(&mut self, since: Option<u32>) -> Option<u32>;
@@ -55,7 +55,7 @@ pub(crate) trait KeyedParts {
 /// The timers of a chain of files are those of its last one. A delta that is empty makes no file,
 /// so when the last timers have gone it says so by a declaration without content.
 #[derive(Default)]
-pub(crate) struct Capturing {
+pub struct Capturing {
     writer: Option<CaptureWriter>,
     number: Option<u32>,
     since: Option<u32>,
@@ -65,7 +65,8 @@ pub(crate) struct Capturing {
 }
 
 impl Capturing {
-    pub(crate) fn begin(
+    /// Begins the capture of all parts; see [`hurtig_operator_api::Operator::begin_capture`].
+    pub fn begin(
         &mut self,
         parts: &mut dyn KeyedParts,
         since: Option<u32>,
@@ -77,7 +78,8 @@ impl Capturing {
         Ok(Captured { keyed: true, number, operator_states, metas: parts.metas() })
     }
 
-    pub(crate) fn next(
+    /// Writes the next piece; false when there is no more.
+    pub fn next(
         &mut self,
         parts: &mut dyn KeyedParts,
         max_bytes: usize,
@@ -116,7 +118,8 @@ impl Capturing {
         Ok(true)
     }
 
-    pub(crate) fn cancel(&mut self, parts: &mut dyn KeyedParts) {
+    /// Gives the capture under way up.
+    pub fn cancel(&mut self, parts: &mut dyn KeyedParts) {
         if self.writer.take().is_some() {
             parts.cancel();
         }
@@ -124,7 +127,7 @@ impl Capturing {
 }
 
 /// Restores an operator's keyed state.
-pub(crate) fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> FlowResult {
+pub fn restore(parts: &mut dyn KeyedParts, context: &OperatorContext) -> FlowResult {
     let Some(restored) = &context.restored else {
         return Ok(());
     };
@@ -157,12 +160,12 @@ fn is_timers(block: &Block) -> bool {
 }
 
 /// A block could not be read.
-pub(crate) fn unreadable(meta: &StateMeta, error: &CodecError) -> FlowError {
+pub fn unreadable(meta: &StateMeta, error: &CodecError) -> FlowError {
     FlowError::fatal(format!("state {:?} cannot be restored: {error}", meta.name))
 }
 
 /// Checks that a state is read as it was written.
-pub(crate) fn check_meta(declared: &StateMeta, restored: &StateMeta) -> FlowResult {
+pub fn check_meta(declared: &StateMeta, restored: &StateMeta) -> FlowResult {
     declared.check_restorable_from(restored).map_err(|difference| {
         let name = &declared.name;
         FlowError::fatal(format!("state {name:?} cannot be restored: {difference}"))
@@ -170,7 +173,7 @@ pub(crate) fn check_meta(declared: &StateMeta, restored: &StateMeta) -> FlowResu
 }
 
 /// Passes the next block of a store on.
-pub(crate) fn next_of_store<K: Key>(
+pub fn next_of_store<K: Key>(
     store: &mut KeyedStateStore<K>,
     prefix: &str,
     max_bytes: usize,
@@ -190,21 +193,25 @@ pub(crate) fn next_of_store<K: Key>(
 const TIMERS: &str = "_timers";
 
 impl<K: Key, N: Record + Eq> Timers<K, N> {
-    pub(crate) fn meta() -> StateMeta {
+    /// Describes them for snapshots.
+    pub fn meta() -> StateMeta {
         keyed_state_meta::<K, N>(TIMERS, StateKind::Timers)
     }
 
-    pub(crate) fn begin_capture(&mut self) {
+    /// Begins a capture of all timers.
+    pub fn begin_capture(&mut self) {
         self.event.begin_capture();
         self.processing.begin_capture();
     }
 
-    pub(crate) fn cancel_capture(&mut self) {
+    /// Gives the capture under way up.
+    pub fn cancel_capture(&mut self) {
         self.event.cancel_capture();
         self.processing.cancel_capture();
     }
 
-    pub(crate) fn next(
+    /// Passes the next block on; false if there is none.
+    pub fn next(
         &mut self,
         max_bytes: usize,
         take: &mut dyn FnMut(&StateMeta, Block) -> Result<(), CodecError>,
@@ -220,7 +227,7 @@ impl<K: Key, N: Record + Eq> Timers<K, N> {
     }
 
     /// Takes a block if it is one of timers.
-    pub(crate) fn restore(
+    pub fn restore(
         &mut self,
         meta: &StateMeta,
         block: &Block,

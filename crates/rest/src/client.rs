@@ -2,16 +2,23 @@
 //!
 //! Each request has a connection of its own: the command line sends a few. Answers are bounded by
 //! `rest.client.max-content-length`; files are sent chunk by chunk.
+//!
+//! A JobManager that does not lead names the one that does: the request is sent there, and those
+//! after it at once. When nobody is there the next request goes to where the [`LeaderLocator`] says,
+//! or without one to where the first went. Only waiting for a job's end outlasts the loss of a
+//! leader ([`RestClient::result`]): whether another request has had its effect is not known.
 
 mod calls;
 mod connection;
 mod upload;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use hurtig_config::{ConfigError, Configuration, catalogue::rest};
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::connection::RequestBody;
@@ -86,6 +93,17 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// True if another try may find a leader: nobody was there, or nobody leads at present.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Connection { .. } | Self::Timeout { .. } => true,
+            Self::Refused { status, .. } => {
+                matches!(*status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+            }
+            _ => false,
+        }
+    }
+
     /// The status of a refusal.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
@@ -98,11 +116,23 @@ impl ClientError {
 /// Answer of a client.
 pub type ClientResult<T> = Result<T, ClientError>;
 
-/// A client of one cluster.
-#[derive(Clone, Debug)]
+/// Knows who leads.
+#[async_trait]
+pub trait LeaderLocator: Send + Sync {
+    /// The leader's REST server as `host:port`; `None` if nobody is known to lead.
+    async fn leader(&self) -> Option<String>;
+}
+
+/// A client of one cluster. Clones learn from each other where the leader is.
+#[derive(Clone)]
 pub struct RestClient {
-    /// `host:port`.
-    address: String,
+    /// `host:port` of whom it was given.
+    first: String,
+    /// `host:port` of whom it asks next.
+    address: Arc<Mutex<String>>,
+    locator: Option<Arc<dyn LeaderLocator>>,
+    retries: u32,
+    retry_pause: Duration,
     bearer_token: Option<String>,
     connect_timeout: Duration,
     answer_timeout: Duration,
@@ -112,8 +142,13 @@ pub struct RestClient {
 impl RestClient {
     /// Of the cluster at `host:port`, with the settings of a configuration.
     pub fn new(address: &str, configuration: &Configuration) -> ClientResult<Self> {
+        let first = parse_address(address)?;
         Ok(Self {
-            address: parse_address(address)?,
+            address: Arc::new(Mutex::new(first.clone())),
+            first,
+            locator: None,
+            retries: configuration.get(&rest::REST_RETRY_MAX_ATTEMPTS)?,
+            retry_pause: configuration.get(&rest::REST_RETRY_DELAY)?,
             bearer_token: configuration.get(&rest::REST_SERVER_BEARER_TOKEN)?,
             connect_timeout: configuration.get(&rest::REST_CONNECTION_TIMEOUT)?,
             answer_timeout: configuration.get(&rest::WEB_TIMEOUT)?,
@@ -132,9 +167,26 @@ impl RestClient {
         Self::new(&format!("{host}:{port}"), configuration)
     }
 
+    /// The same, which asks `locator` when a leader is gone.
+    #[must_use]
+    pub fn with_locator(mut self, locator: Arc<dyn LeaderLocator>) -> Self {
+        self.locator = Some(locator);
+        self
+    }
+
     /// Where it sends to.
-    pub fn address(&self) -> &str {
-        &self.address
+    pub fn address(&self) -> String {
+        self.address.lock().clone()
+    }
+
+    /// Nobody was at the address: the next request goes elsewhere, if it is known where.
+    async fn look_elsewhere(&self) {
+        let found = match &self.locator {
+            Some(locator) => locator.leader().await,
+            None => None,
+        };
+        let found = found.and_then(|address| parse_address(&address).ok());
+        *self.address.lock() = found.unwrap_or_else(|| self.first.clone());
     }
 
     /// Asks for something.
@@ -179,6 +231,12 @@ fn parse_address(text: &str) -> ClientResult<String> {
     known.then(|| address.to_owned()).ok_or_else(|| ClientError::Address(text.to_owned()))
 }
 
+/// `host:port` of where a request is answered instead: at the same path of another server.
+fn redirected(location: &str, path: &str) -> Option<String> {
+    let address = location.strip_suffix(path)?;
+    address.starts_with("http://").then(|| parse_address(address).ok()).flatten()
+}
+
 /// The texts of an error's body, or something better than nothing.
 fn errors_of(status: StatusCode, body: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<ErrorResponseBody>(body) {
@@ -190,6 +248,16 @@ fn errors_of(status: StatusCode, body: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_same_path_elsewhere_is_followed() {
+        let path = "/v1/jobs?x=1";
+        let to = |location: &str| redirected(location, path);
+        assert_eq!(to("http://a:1/v1/jobs?x=1").as_deref(), Some("a:1"));
+        for wrong in ["http://a:1/v1/other", "https://a:1/v1/jobs?x=1", "/v1/jobs?x=1", "a:1", ""] {
+            assert_eq!(to(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn an_address_is_host_and_port() {

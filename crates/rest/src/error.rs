@@ -20,12 +20,14 @@ pub struct RestError {
     pub errors: Vec<String>,
     /// The methods of the path, if another one was used.
     pub(crate) allow: Option<String>,
+    /// Where the same request is answered.
+    pub(crate) location: Option<String>,
 }
 
 impl RestError {
     /// An error of that status.
     pub fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, errors: vec![error.into()], allow: None }
+        Self { status, errors: vec![error.into()], allow: None, location: None }
     }
 
     /// 400: the request is wrong.
@@ -51,6 +53,13 @@ impl RestError {
     /// 503: not now, or not in this cluster.
     pub fn unavailable(error: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+
+    /// 307: another JobManager leads, whose REST server is at that `host:port`.
+    pub(crate) fn elsewhere(leader: &str, path: &str) -> Self {
+        let text = format!("this JobManager does not lead; the one at {leader} does");
+        let location = Some(format!("http://{leader}{path}"));
+        Self { location, ..Self::new(StatusCode::TEMPORARY_REDIRECT, text) }
     }
 
     /// 413: more bytes than may be.

@@ -25,7 +25,7 @@ pub mod openapi;
 pub mod operations;
 pub mod server;
 
-pub use client::{ClientError, RestClient};
+pub use client::{ClientError, LeaderLocator, RestClient};
 pub use error::RestError;
 pub use operations::TriggerId;
 pub use server::{

@@ -1,14 +1,19 @@
 //! The server: connections, limits, authentication, and from requests to handlers.
 //!
-//! 1. A connection is taken when fewer than `max_connections` are open; others wait in the
-//!    operating system's queue. A head that does not come within `header_timeout` of the last answer
-//!    closes it, and so do `idleness_timeout` without a byte in either direction.
+//! 1. A connection gets a place with its first request; there are `max_connections` places, and it
+//!    waits for one. There may be as many connections again without a place, and one more makes the
+//!    oldest of them go: connections that ask for nothing keep nobody out. A head that does not come
+//!    within `header_timeout` of the last answer closes a connection, and so does
+//!    `idleness_timeout` without a byte in either direction.
 //! 2. A request needs the bearer token, if one is set, before anything else is told.
 //! 3. Its path and method lead to a [`route::Route`], which may need a setting
 //!    (`web.submit.enable`, `web.cancel.enable`).
 //! 4. The handler has `request_timeout`; its body has limits of its own (see [`call`]).
 //!
 //! A panic of a handler is an answer with status 500, and nothing more.
+//!
+//! While this JobManager does not lead, it knows nothing that clients could ask for: who brings the
+//! token is sent to the one that leads (307), or is told that nobody does (503).
 
 pub(crate) mod call;
 pub mod config;
@@ -25,7 +30,7 @@ use futures::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hurtig_cluster_api::{BlobService, DispatcherGateway, LogSource, ProgramRunner};
 use hurtig_config::Configuration;
-use hurtig_env::{Clock, Runtimes};
+use hurtig_env::{Clock, Doorway, Runtimes, Signal, Visitor};
 use hurtig_storage::Stores;
 use hurtig_types::ResourceId;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -34,7 +39,7 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OnceCell, Semaphore, mpsc, watch},
 };
 
 pub use self::config::{RestServerConfig, RestServerError};
@@ -106,9 +111,26 @@ pub(crate) struct Context {
     pub(crate) openapi: String,
 }
 
+/// Who answers requests.
+#[derive(Clone)]
+enum Leading {
+    Here(Arc<Context>),
+    /// The REST server at that address.
+    At(String),
+    Nobody,
+}
+
+/// What the server's connections share.
+struct Shared {
+    config: RestServerConfig,
+    clock: Clock,
+    leading: Mutex<Leading>,
+}
+
 /// A running server. When it is dropped it takes no new connections.
 pub struct RestServer {
     address: SocketAddr,
+    shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
 }
@@ -119,28 +141,54 @@ impl RestServer {
         config: RestServerConfig,
         services: RestServices,
     ) -> Result<Self, RestServerError> {
+        let (clock, control) = (services.clock, services.runtimes.control.clone());
+        let server = Self::bind(config, clock, &control).await?;
+        server.lead(services);
+        Ok(server)
+    }
+
+    /// Binds the first port that is free. Nobody leads yet.
+    pub async fn bind(
+        config: RestServerConfig,
+        clock: Clock,
+        control: &tokio::runtime::Handle,
+    ) -> Result<Self, RestServerError> {
         let listener = bind(&config).await?;
         let address = listener.local_addr().map_err(RestServerError::Listen)?;
+        let shared = Arc::new(Shared { config, clock, leading: Mutex::new(Leading::Nobody) });
+        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
+        tracing::info!(%address, "REST server listens");
+        let (serving, handle) = (shared.clone(), control.clone());
+        control.spawn(async move {
+            accept(listener, serving, stopped, &handle).await;
+            end.send_replace(true);
+        });
+        Ok(Self { address, shared, stop, ended })
+    }
+
+    /// From now on requests are answered from these services. Operations of an earlier leadership
+    /// are forgotten.
+    pub fn lead(&self, services: RestServices) {
+        let config = self.shared.config.clone();
         let router = Router::new(routes::all());
         let openapi = openapi::document(router.routes());
         let store_ms = u64::try_from(config.async_store_duration.as_millis()).unwrap_or(u64::MAX);
-        let control = services.runtimes.control.clone();
-        let context = Arc::new(Context {
+        let context = Context {
             services,
             config,
             operations: Mutex::new(OperationTable::new(store_ms)),
             triggers: Default::default(),
             router,
             openapi,
-        });
-        let (stop, stopped) = watch::channel(false);
-        let (end, ended) = watch::channel(false);
-        tracing::info!(%address, "REST server listens");
-        control.clone().spawn(async move {
-            accept(listener, context, stopped, &control).await;
-            end.send_replace(true);
-        });
-        Ok(Self { address, stop, ended })
+        };
+        *self.shared.leading.lock() = Leading::Here(Arc::new(context));
+    }
+
+    /// From now on another JobManager leads: the one whose REST server is reached as `host:port`,
+    /// or none that is known.
+    pub fn follow(&self, leader: Option<String>) {
+        *self.shared.leading.lock() = leader.map_or(Leading::Nobody, Leading::At);
     }
 
     /// Where it listens.
@@ -174,27 +222,28 @@ async fn bind(config: &RestServerConfig) -> Result<TcpListener, RestServerError>
 
 async fn accept(
     listener: TcpListener,
-    context: Arc<Context>,
+    shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
     control: &tokio::runtime::Handle,
 ) {
-    let connections = Arc::new(Semaphore::new(context.config.max_connections));
+    let places = Arc::new(Semaphore::new(shared.config.max_connections));
+    let doorway = Doorway::new(shared.config.max_connections);
+    // Ends when all connections have dropped their end.
+    let (open, mut ended) = mpsc::channel::<()>(1);
     loop {
-        let next = async {
-            let permit = connections.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             // Also when the server is dropped.
             _ = stopped.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (context, stopped) = (context.clone(), stopped.clone());
+                let (shared, stopped) = (shared.clone(), stopped.clone());
+                let (visitor, places) = (doorway.enter(), places.clone());
+                let open = open.clone();
                 control.spawn(async move {
-                    serve(stream, peer, context, stopped).await;
-                    drop(permit);
+                    serve(stream, peer, shared, visitor, places, stopped).await;
+                    drop(open);
                 });
             }
             Err(error) => {
@@ -204,25 +253,35 @@ async fn accept(
             }
         }
     }
-    // All permits are back when all connections have ended.
-    let all = u32::try_from(context.config.max_connections).unwrap_or(u32::MAX);
-    let _ = connections.acquire_many(all).await;
+    drop(open);
+    // Nothing is ever sent.
+    let _ = ended.recv().await;
 }
 
 /// Serves one connection until it ends.
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    context: Arc<Context>,
+    shared: Arc<Shared>,
+    visitor: Visitor,
+    places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Latency counts more than packets here; a socket that refuses works all the same.
     let _ = stream.set_nodelay(true);
-    let (clock, idleness) = (context.services.clock, context.config.idleness_timeout);
-    let header_timeout = context.config.header_timeout;
+    let (clock, idleness) = (shared.clock, shared.config.idleness_timeout);
+    let header_timeout = shared.config.header_timeout;
+    let (place, has_place) = (Arc::new(OnceCell::new()), Signal::new());
+    let placed = has_place.clone();
     let service = service_fn(move |request| {
-        let context = context.clone();
-        async move { Ok::<_, Infallible>(answer(context, request).await) }
+        let (shared, placed) = (shared.clone(), placed.clone());
+        let (place, places) = (place.clone(), places.clone());
+        async move {
+            // Kept until the connection ends. Nobody closes the semaphore.
+            let _ = place.get_or_init(|| places.acquire_owned()).await;
+            placed.post();
+            Ok::<_, Infallible>(answer(shared, request).await)
+        }
     });
     let (stream, moved) = Watched::new(stream, clock);
     let connection = http1::Builder::new()
@@ -232,14 +291,23 @@ async fn serve(
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let mut idle = pin!(moved.idle_for(idleness));
-    let mut stopping = false;
+    let mut in_doorway = pin!(without_place(visitor, has_place));
+    let (mut stopping, mut placed) = (false, false);
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "REST connection");
                 }
                 return;
+            }
+            has_place = in_doorway.as_mut(), if !placed => {
+                if !has_place {
+                    tracing::debug!(%peer, "REST connection has made room");
+                    return;
+                }
+                placed = true;
             }
             _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
                 stopping = true;
@@ -253,10 +321,19 @@ async fn serve(
     }
 }
 
+/// True when the connection has got a place, false when it must make room before.
+async fn without_place(mut visitor: Visitor, has_place: Signal) -> bool {
+    tokio::select! {
+        biased;
+        () = has_place.wait() => true,
+        () = visitor.shown_out() => false,
+    }
+}
+
 /// Answers a request, whatever it is.
-async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response<ReplyBody> {
-    let patience = context.config.request_timeout;
-    let handled = std::panic::AssertUnwindSafe(handle(context.clone(), request)).catch_unwind();
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let patience = shared.config.request_timeout;
+    let handled = std::panic::AssertUnwindSafe(handle(shared.clone(), request)).catch_unwind();
     let outcome = match tokio::time::timeout(patience, handled).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => {
@@ -278,7 +355,7 @@ async fn answer(context: Arc<Context>, request: Request<Incoming>) -> Response<R
         }
         Err(error) => error_response(&error),
     };
-    let allow_origin = &context.config.allow_origin;
+    let allow_origin = &shared.config.allow_origin;
     if let Ok(origin) = HeaderValue::from_str(allow_origin) {
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
@@ -294,28 +371,40 @@ fn error_response(error: &RestError) -> Response<ReplyBody> {
     if let Some(Ok(allow)) = error.allow.as_deref().map(HeaderValue::from_str) {
         response.headers_mut().insert(header::ALLOW, allow);
     }
+    if let Some(Ok(location)) = error.location.as_deref().map(HeaderValue::from_str) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     if error.status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
     // What is left of the request's body would be taken for the next request.
-    if error.status.is_client_error() {
+    if !error.status.is_server_error() || error.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
 async fn handle(
-    context: Arc<Context>,
+    shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> RestResult<(StatusCode, Reply)> {
-    authenticate(&context, &request)?;
+    authenticate(&shared.config, &request)?;
     let (head, body) = request.into_parts();
     let uri_bytes = head.uri.path().len() + head.uri.query().map_or(0, str::len);
     if uri_bytes > LONGEST_URI {
         let text = format!("the URI is longer than {LONGEST_URI} bytes");
         return Err(RestError::new(StatusCode::URI_TOO_LONG, text));
     }
+    let leading = shared.leading.lock().clone();
+    let context = match leading {
+        Leading::Here(context) => context,
+        Leading::At(leader) => {
+            let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+            return Err(RestError::elsewhere(&leader, path));
+        }
+        Leading::Nobody => return Err(RestError::unavailable("no JobManager leads at present")),
+    };
     let segments = segments(head.uri.path())?;
     let (route, path) = context.router.find(&head.method, &segments)?;
     let config = &context.config;
@@ -357,8 +446,8 @@ fn segments(path: &str) -> RestResult<Vec<String>> {
     Ok(segments)
 }
 
-fn authenticate(context: &Context, request: &Request<Incoming>) -> RestResult<()> {
-    let Some(token) = &context.config.bearer_token else { return Ok(()) };
+fn authenticate(config: &RestServerConfig, request: &Request<Incoming>) -> RestResult<()> {
+    let Some(token) = &config.bearer_token else { return Ok(()) };
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     match given {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hurtig_config::{
     ConfigError, Configuration,
     catalogue::{job_manager, rpc, task_manager},
-    value::PortRange,
+    value::{HighAvailabilityType, PortRange},
 };
 use hurtig_tls::{InternalTls, Protocol, TlsError};
 
@@ -53,6 +53,9 @@ impl RpcConfig {
     /// The JobManager's: `jobmanager.rpc.address`, `jobmanager.rpc.port`, `jobmanager.bind-host`,
     /// `jobmanager.rpc.bind-port`.
     ///
+    /// With high availability others find it by its entry in the leader's record, so it listens on
+    /// a port of `high-availability.jobmanager.port`, as Flink's does.
+    ///
     /// Without a bind host it listens on all interfaces if it has an address that is not of the
     /// loopback interface, else on that interface alone. (Flink listens on all.)
     ///
@@ -62,12 +65,21 @@ impl RpcConfig {
         let address = config.get(&job_manager::ADDRESS)?;
         let port = config.get(&job_manager::RPC_PORT)?;
         let bind_port = config.get(&job_manager::RPC_BIND_PORT)?;
+        let is_alone = config.get(&job_manager::HA_MODE)? == HighAvailabilityType::None;
+        let (bind_ports, port) = if is_alone {
+            // Port 0 stands for any: others are told the one that was found.
+            let port_of_others = bind_port.and((port != 0).then_some(port));
+            (PortRange::single(bind_port.unwrap_or(port)), port_of_others)
+        } else {
+            let ports = config.get(&job_manager::HA_JOB_MANAGER_PORT_RANGE)?;
+            let port_of_others = bind_port.and(ports.as_single());
+            (bind_port.map_or(ports, PortRange::single), port_of_others)
+        };
         Ok(Self {
             bind_host: bind_host(config.get(&job_manager::BIND_HOST)?, address.as_deref()),
-            bind_ports: PortRange::single(bind_port.unwrap_or(port)),
+            bind_ports,
             host: address,
-            // Port 0 stands for any: others are told the one that was found.
-            port: bind_port.and((port != 0).then_some(port)),
+            port,
             instance,
             limits: RpcLimits::from_configuration(config)?,
             tls: InternalTls::from_configuration(config, Protocol::Rpc)?,

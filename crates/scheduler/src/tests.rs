@@ -8,7 +8,9 @@ use hurtig_graph::{
     DistributionPattern, IntermediateDataSet, JobConfig, JobEdge, JobGraph, JobVertex,
     RestartStrategyConfig, ShipStrategy,
 };
-use hurtig_types::{AllocationId, EdgeId, JobId, JobVertexId, ResourceId, TerminateKind};
+use hurtig_types::{
+    AllocationId, CheckpointId, EdgeId, JobId, JobVertexId, ResourceId, TerminateKind,
+};
 
 use crate::{Command, JobScheduler, SchedulerTimer};
 
@@ -192,6 +194,29 @@ fn all_regions_restart_if_a_task_fails_while_the_job_stops() {
     assert_eq!(cancelled(&commands), 1);
     report(&mut scheduler, 3, ExecutionState::Canceled, 103);
     assert_eq!(deployed(&scheduler.on_timer(SchedulerTimer::Restart, 200)), 2);
+}
+
+#[test]
+fn all_regions_restart_if_state_is_damaged() {
+    let twice = RestartStrategyConfig::FixedDelay { attempts: 2, delay_ms: 10 };
+    for already_restarting in [false, true] {
+        let mut scheduler = scheduler(DistributionPattern::Pointwise, twice.clone());
+        scheduler.start(0);
+        offer(&mut scheduler, &[1, 2], 1);
+        run_all(&mut scheduler, 2);
+        if already_restarting {
+            // The consumer of the same region fails for a reason of its own.
+            fail(&mut scheduler, 2, FailureClass::User, 3);
+        }
+        fail(&mut scheduler, 0, FailureClass::DamagedState(CheckpointId(7)), 4);
+        for index in [1, 2, 3] {
+            report(&mut scheduler, index, ExecutionState::Canceled, 5);
+        }
+        let commands = scheduler.on_timer(SchedulerTimer::Restart, 100);
+        assert_eq!(count(&commands, |c| matches!(c, Command::ResetSubtask { .. })), 4);
+        assert_eq!((deployed(&commands), scheduler.status()), (4, JobStatus::Running));
+        assert_eq!(scheduler.restarts(), 1);
+    }
 }
 
 #[test]

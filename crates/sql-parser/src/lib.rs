@@ -5,6 +5,7 @@
 //! - [`types`]: data types with Flink's bounds; their display is Flink's summary string.
 //! - [`SqlParseError`]: what is wrong, where, and what may help; rendered with a caret.
 //! - [`lower`]: queries and expressions as trees of the crate `sqlparser`, for DataFusion.
+//! - [`highlight`]: words by what they look like, for those who colour them.
 //! - [`SqlLimits`]: what a text may ask for.
 //!
 //! The grammar is that of Flink 2.3, which is Calcite's with Flink's statements and types: its
@@ -20,6 +21,7 @@
 pub mod ast;
 mod datetime;
 mod error;
+pub mod highlight;
 pub mod keywords;
 mod lexer;
 mod limits;

@@ -1,1 +1,10 @@
-//! Under construction.
+//! Columnar operators of SQL.
+//!
+//! Each operator takes and gives `ChangelogBatch`es and keeps what it must in the heap state
+//! backend, so that snapshots, incremental captures, restores at another parallelism and times to
+//! live work for all of them in one way.
+//!
+//! - [`config`]: what the planner says of each; each is the factory of its operator.
+
+pub mod config;
+mod pending;

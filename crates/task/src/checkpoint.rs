@@ -40,6 +40,7 @@ use crate::{
     chain::OperatorChain,
     in_flight::{self, InFlightFiles, InputsInFlight, OutputsInFlight},
     input::DueCheckpoint,
+    orphans::Unacknowledged,
     stream_task::Mail,
 };
 
@@ -53,15 +54,23 @@ const LONGEST_CHAIN: usize = 12;
 /// The files of one operator for one checkpoint.
 #[derive(Debug, Default)]
 pub struct WrittenOperator {
-    pub(crate) keyed: Option<StateFile>,
+    keyed: Option<StateFile>,
     lists: Option<OperatorStateHandle>,
+}
+
+/// All files of a checkpoint.
+#[derive(Debug)]
+struct WrittenFiles {
+    operators: Vec<WrittenOperator>,
+    in_flight: InFlightFiles,
+    unacknowledged: Vec<Unacknowledged>,
 }
 
 /// Everything of a checkpoint is written, or could not be.
 #[derive(Debug)]
 pub struct Written {
-    pub(crate) checkpoint: CheckpointId,
-    pub(crate) files: Result<(Vec<WrittenOperator>, InFlightFiles), String>,
+    checkpoint: CheckpointId,
+    files: Result<WrittenFiles, String>,
 }
 
 /// What a task has to say of a checkpoint.
@@ -117,7 +126,8 @@ struct Running {
     outputs_deadline_ms: Option<i64>,
 }
 
-type Uploaded<T> = tokio::task::JoinHandle<Result<T, StorageError>>;
+/// A file, which is deleted if nobody asks for it any more.
+type Uploaded<T> = tokio::task::JoinHandle<Result<(T, Unacknowledged), StorageError>>;
 
 #[derive(Default)]
 struct Upload {
@@ -328,7 +338,9 @@ impl TaskCheckpoints {
                 }
                 states.push(PartitionedState { name: list.name, mode: list.mode, partitions });
             }
-            Ok(OperatorStateHandle { file: writer.finish().await?, states })
+            let file = writer.finish().await?;
+            let unacknowledged = Unacknowledged::new(&services, [&file]);
+            Ok((OperatorStateHandle { file, states }, unacknowledged))
         })
     }
 
@@ -390,21 +402,14 @@ impl TaskCheckpoints {
             let writer = |kind: String| Self::writer(&services, checkpoint, &options, &kind, false);
             let in_flight = in_flight::write(inputs, outputs, writer).await;
             let in_flight = in_flight.map_err(|error| chain_text(&error));
-            let (files, problem) = written(uploads).await;
-            let files = match problem.map_or(in_flight, Err) {
-                Ok(in_flight) => Ok((files, in_flight)),
-                Err(problem) => {
-                    services.give_up(checkpoint, files.iter().filter_map(|f| f.keyed.as_ref()));
-                    Err(problem)
-                }
-            };
+            let (operators, mut unacknowledged, problem) = written(uploads).await;
+            let files = problem.map_or(in_flight, Err).map(|in_flight| {
+                unacknowledged.push(Unacknowledged::new(&services, in_flight.files()));
+                WrittenFiles { operators, in_flight, unacknowledged }
+            });
             let mail = Mail::Written(Written { checkpoint, files });
             // A task that has ended needs no word.
-            if let Err(mpsc::error::SendError(Mail::Written(written))) =
-                services.mailbox.send(mail).await
-            {
-                written.give_up(&services);
-            }
+            let _ = services.mailbox.send(mail).await;
             services.signal.post();
         });
         self.writing.insert(checkpoint, running);
@@ -416,12 +421,9 @@ impl TaskCheckpoints {
         written: Written,
         chain: &OperatorChain,
     ) -> Option<CheckpointReport> {
-        let Some(running) = self.writing.remove(&written.checkpoint) else {
-            written.give_up(&self.services);
-            return None;
-        };
+        let running = self.writing.remove(&written.checkpoint)?;
         let id = written.checkpoint;
-        let (files, in_flight) = match written.files {
+        let WrittenFiles { operators, in_flight, unacknowledged } = match written.files {
             Ok(files) => files,
             Err(problem) => {
                 let reason = CheckpointFailureReason::CheckpointAsyncException;
@@ -434,7 +436,7 @@ impl TaskCheckpoints {
         let in_flight_bytes = in_flight.files().map(|file| file.length).sum::<u64>();
         metrics.persisted_bytes = in_flight_bytes;
         metrics.checkpointed_bytes += in_flight_bytes;
-        let parts = running.captured.into_iter().zip(running.base).zip(files);
+        let parts = running.captured.into_iter().zip(running.base).zip(operators);
         for (index, ((captured, base), files)) in parts.enumerate() {
             let mut keyed = base.unwrap_or_default();
             if let Some(file) = files.keyed {
@@ -472,6 +474,7 @@ impl TaskCheckpoints {
         let took_ms = self.services.clock.now_ms() - running.began_ms;
         metrics.async_duration_ms =
             (took_ms.max(0) as u64).saturating_sub(metrics.sync_duration_ms);
+        unacknowledged.into_iter().for_each(Unacknowledged::acknowledge);
         Some(CheckpointReport::Acknowledge(id, Box::new(snapshot), metrics))
     }
 
@@ -533,36 +536,50 @@ fn upload(
         while let Some(piece) = queue.recv().await {
             match piece {
                 Piece::Bytes(bytes) => writer.write(&bytes).await?,
-                Piece::End => return writer.finish().await.map(Some),
+                Piece::End => {
+                    let file = writer.finish().await?;
+                    let unacknowledged = Unacknowledged::new(&services, [&file]);
+                    return Ok((Some(file), unacknowledged));
+                }
             }
             services.signal.post();
         }
         writer.abort().await?;
-        Ok(None)
+        Ok((None, Unacknowledged::new(&services, [])))
     });
     (pieces, uploading)
 }
 
 /// Waits for all uploads; returns what has been written, and the first problem.
-async fn written(uploads: Vec<Upload>) -> (Vec<WrittenOperator>, Option<String>) {
-    async fn ended<T>(upload: Option<Uploaded<T>>) -> Result<Option<T>, String> {
+async fn written(
+    uploads: Vec<Upload>,
+) -> (Vec<WrittenOperator>, Vec<Unacknowledged>, Option<String>) {
+    async fn ended<T>(
+        upload: Option<Uploaded<T>>,
+        unacknowledged: &mut Vec<Unacknowledged>,
+    ) -> Result<Option<T>, String> {
         match upload {
             None => Ok(None),
             Some(upload) => match upload.await {
-                Ok(Ok(file)) => Ok(Some(file)),
+                Ok(Ok((file, own))) => {
+                    unacknowledged.push(own);
+                    Ok(Some(file))
+                }
                 Ok(Err(error)) => Err(chain_text(&error)),
                 Err(error) => Err(error.to_string()),
             },
         }
     }
-    let mut files = Vec::with_capacity(uploads.len());
+    let mut operators = Vec::with_capacity(uploads.len());
+    let mut unacknowledged = Vec::new();
     let mut problem = None;
     for upload in uploads {
-        let (keyed, lists) = (ended(upload.keyed).await, ended(upload.lists).await);
+        let keyed = ended(upload.keyed, &mut unacknowledged).await;
+        let lists = ended(upload.lists, &mut unacknowledged).await;
         let keyed = keyed.map_err(|error| problem.get_or_insert(error).clone());
         let lists = lists.map_err(|error| problem.get_or_insert(error).clone());
         let keyed = keyed.ok().flatten().flatten();
-        files.push(WrittenOperator { keyed, lists: lists.ok().flatten() });
+        operators.push(WrittenOperator { keyed, lists: lists.ok().flatten() });
     }
-    (files, problem)
+    (operators, unacknowledged, problem)
 }

@@ -3,8 +3,12 @@
 
 use std::sync::Arc;
 
-use hurtig_storage::{LocalCopy, Stores, Superfluous, TaskLocalState, reader::read_all};
-use hurtig_types::{CheckpointBarrier, CheckpointId, FlowError, FlowResult, StateFile, chain_text};
+use hurtig_storage::{
+    LocalCopy, StorageError, Stores, Superfluous, TaskLocalState, reader::read_all,
+};
+use hurtig_types::{
+    CheckpointBarrier, CheckpointId, ErrorClass, FlowError, FlowResult, StateFile, chain_text,
+};
 
 use crate::checkpoint::CheckpointServices;
 
@@ -54,26 +58,39 @@ impl CheckpointServices {
 
 /// Where a task reads the state that it starts from.
 pub(crate) struct StateFiles {
+    pub(crate) checkpoint: CheckpointId,
     pub(crate) stores: Arc<Stores>,
     pub(crate) local: Option<TaskLocalState>,
 }
 
 impl StateFiles {
-    /// The task starts from that checkpoint: local copies of others are of no use.
-    pub(crate) async fn begin(&self, id: CheckpointId) {
+    /// The task starts from the checkpoint: local copies of others are of no use.
+    pub(crate) async fn begin(&self) {
         if let Some(local) = &self.local {
-            local.restore(id).delete().await;
+            local.restore(self.checkpoint).delete().await;
         }
     }
 
-    /// The content that a handle names: of the local copy if there is one that is intact.
+    /// The content that a handle names: of the local copy if there is one that is intact. That the
+    /// file is damaged is an error of a class of its own.
     pub(crate) async fn read(&self, file: &StateFile) -> FlowResult<Vec<u8>> {
         if let Some(local) = &self.local
             && let Some(content) = local.read(file).await
         {
             return Ok(content);
         }
-        let read = read_all(&self.stores, file).await;
-        read.map_err(|error| FlowError::external(chain_text(&error)))
+        let mut read = read_all(&self.stores, file).await;
+        if read.as_ref().is_err_and(StorageError::is_damage) {
+            // It may have been damaged on its way: only a file that is damaged twice is believed to
+            // be, since a checkpoint is given up for it.
+            read = read_all(&self.stores, file).await;
+        }
+        read.map_err(|error| {
+            let class = match error.is_damage() {
+                true => ErrorClass::DamagedState(self.checkpoint),
+                false => ErrorClass::External,
+            };
+            FlowError::new(class, chain_text(&error))
+        })
     }
 }

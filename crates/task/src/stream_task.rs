@@ -256,7 +256,6 @@ impl StreamTask {
     async fn take_checkpoint(&mut self, due: DueCheckpoint) -> FlowResult {
         let id = due.barrier.checkpoint_id;
         let terminate = due.barrier.options.checkpoint_type.terminate();
-        self.triggered.take_if(|triggered| triggered.checkpoint_id <= id);
         if terminate == Some(TerminateKind::Drain) && self.checkpoints.operators_run() {
             // Boxed, since what is finished may wait for checkpoints elsewhere.
             Box::pin(self.drain(id)).await?;
@@ -269,6 +268,8 @@ impl StreamTask {
             self.check_cancelled()?;
             self.signal.wait().await;
         }
+        // What is finished reads mail, too: the trigger of the same checkpoint may have been in it.
+        self.triggered.take_if(|triggered| triggered.checkpoint_id <= id);
         // Whole milliseconds are what is measured.
         let nanos = |ms: i64| ms.max(0).saturating_mul(1_000_000);
         let start_delay_ms = self.clock.now_ms() - due.alignment_ms - due.barrier.timestamp_ms;

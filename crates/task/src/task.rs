@@ -271,7 +271,11 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         deployment.vertex.operators.iter().map(|operator| operator.name.clone()).collect();
     let restoring = deployment.restore.as_ref().map(|restore| Restoring {
         restore: restore.clone(),
-        files: StateFiles { stores: services.stores.clone(), local: services.local_state.clone() },
+        files: StateFiles {
+            checkpoint: restore.checkpoint_id,
+            stores: services.stores.clone(),
+            local: services.local_state.clone(),
+        },
         edges: {
             let inputs = deployment.vertex.inputs.iter().zip(&deployment.gates);
             let gates = inputs.map(|(input, gate)| {
@@ -368,7 +372,7 @@ async fn drive(
     reporter: &Reporter,
 ) -> FlowResult {
     if let Some(Restoring { restore, files, edges }) = restoring {
-        files.begin(restore.checkpoint_id).await;
+        files.begin().await;
         let in_flight = in_flight::read(&restore, &files).await?;
         task.chain.restore_outputs(in_flight.outputs)?;
         if restore.finished {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::CheckpointId;
+
 /// Any error, as user code returns it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -23,6 +25,9 @@ pub enum ErrorClass {
     InputLost,
     /// An invariant of the engine does not hold: the region restarts; please report it.
     Internal,
+    /// A file of the checkpoint that the attempt was to be restored from is not what was written:
+    /// all of the job restarts, from an earlier checkpoint.
+    DamagedState(CheckpointId),
     /// Restarting cannot help (a bad program or configuration): the job fails at once.
     Fatal,
     /// The attempt was cancelled; not a failure.

@@ -22,6 +22,17 @@ pub enum RestorePoint<'a> {
     From(&'a CompletedCheckpoint),
 }
 
+/// What follows from the damage of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageVerdict {
+    /// Nothing: it does not count (any more).
+    NotRetained,
+    /// All of the job is to be restored from that one.
+    FallBack(CheckpointId),
+    /// There is no other.
+    NothingElse,
+}
+
 impl CheckpointCoordinator {
     /// A new JobMaster goes on with the checkpoints of a former one, oldest first. `first_id` is a
     /// number that was never used, also not for checkpoints that came to nothing.
@@ -88,11 +99,20 @@ impl CheckpointCoordinator {
         self.completed.latest().map_or(RestorePoint::Nothing, RestorePoint::From)
     }
 
-    /// A restore has found a file of that checkpoint damaged: earlier ones are used from now on.
+    /// A restore has found a file of that checkpoint damaged: an earlier one is used from now on.
     /// It is left in place, for people to look at, with the files that it names alone; shared ones
-    /// go when no other checkpoint may name them. False if it is not retained.
-    pub fn on_damaged(&mut self, checkpoint_id: CheckpointId) -> bool {
-        self.completed.remove(checkpoint_id).is_some()
+    /// go when no other checkpoint may name them. If there is no other it stays retained, since to
+    /// begin anew would repeat what the job has done.
+    pub fn on_damaged(&mut self, checkpoint_id: CheckpointId) -> DamageVerdict {
+        if !self.completed.iter().any(|retained| retained.id() == checkpoint_id) {
+            return DamageVerdict::NotRetained;
+        }
+        let others = self.completed.iter().filter(|retained| retained.id() != checkpoint_id);
+        let Some(latest) = others.map(CompletedCheckpoint::id).max() else {
+            return DamageVerdict::NothingElse;
+        };
+        self.completed.remove(checkpoint_id);
+        DamageVerdict::FallBack(latest)
     }
 
     /// Tasks have been given the state of the latest checkpoint; for the statistics.

@@ -766,15 +766,15 @@ fn a_damaged_checkpoint_is_passed_over_and_left_in_place() {
               answer 2: 2 in dir-2
               complete 2 -> src/0 src/1 map/0 map/1
             damaged 2
-              known: true
+              FallBack(CheckpointId(1))
             damaged 2
-              known: false
+              NotRetained
             point
               from 1
             damaged 1
-              known: true
+              NothingElse
             point
-              nothing
+              from 1
         "#]],
     );
 }

@@ -211,8 +211,8 @@ impl Script {
                 self.coordinator.start_from(metadata, "old".into(), mode)
             }
             ["damaged", id] => {
-                let known = self.coordinator.on_damaged(number(id));
-                return writeln!(self.output, "  known: {known}").expect("memory");
+                let verdict = self.coordinator.on_damaged(number(id));
+                return writeln!(self.output, "  {verdict:?}").expect("memory");
             }
             ["point"] => return self.restore_point(),
             ["stats"] => return self.stats(),

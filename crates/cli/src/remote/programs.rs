@@ -121,7 +121,7 @@ pub(crate) fn run(command: &RunCommand) -> CommandResult {
 
 /// Properties that say how this command reaches the cluster are none of the job's business.
 fn is_of_client(key: &str) -> bool {
-    key.starts_with("rest.") || key.starts_with("security.ssl.rest.")
+    ["rest.", "security.ssl.rest.", "high-availability."].iter().any(|own| key.starts_with(own))
 }
 
 fn ended(result: &JobResultInfo, json: bool) -> CommandResult {

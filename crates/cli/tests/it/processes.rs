@@ -4,5 +4,6 @@
 mod cluster;
 mod failures;
 mod jobs;
+mod leaders;
 mod programs;
 mod remote;

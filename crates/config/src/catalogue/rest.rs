@@ -20,13 +20,13 @@ options! {
     Effective REST_BIND_PORT: String = "rest.bind-port", default "8081", else ["rest.port"];
 
     /// How long a client waits for a leader.
-    Planned REST_AWAIT_LEADER_TIMEOUT: Duration = "rest.await-leader-timeout", default "30 s";
+    Effective REST_AWAIT_LEADER_TIMEOUT: Duration = "rest.await-leader-timeout", default "30 s";
 
     /// Times that a client tries again.
-    Planned REST_RETRY_MAX_ATTEMPTS: u32 = "rest.retry.max-attempts", default "20";
+    Effective REST_RETRY_MAX_ATTEMPTS: u32 = "rest.retry.max-attempts", default "20";
 
     /// Pause of a client before it tries again.
-    Planned REST_RETRY_DELAY: Duration = "rest.retry.delay", default "3 s";
+    Effective REST_RETRY_DELAY: Duration = "rest.retry.delay", default "3 s";
 
     /// How long a client waits for a connection.
     Effective REST_CONNECTION_TIMEOUT: Duration = "rest.connection-timeout", default "15 s";

@@ -92,7 +92,8 @@ impl JobGraphStore {
     }
 
     /// Stores a job. When this returns the job is going to run, whoever leads. A job that has run,
-    /// or runs, is refused. After an uncertain error the job may be stored; trying again tells.
+    /// or runs, is refused. After an uncertain error the job may be stored; trying again tells, and
+    /// does what is left to do: also of a job that is known, records are there when this returns.
     pub async fn put(&self, submitted: &SubmittedJob) -> Result<(), HighAvailabilityError> {
         let (job, token) = (submitted.job, self.context.index.token());
         // Refused early, without a blob.
@@ -101,6 +102,10 @@ impl JobGraphStore {
         if let Err(error) = self.add(job, &blob).await {
             if error.proves_no_change() {
                 self.context.blobs.discard(&blob).await;
+            }
+            if let HighAvailabilityError::JobExists { .. } = error {
+                // An earlier try may have come as far as the record of jobs.
+                self.create_records(job).await?;
             }
             return Err(error);
         }

@@ -192,6 +192,41 @@ async fn an_answer_that_is_lost_at_any_request_changes_nothing() {
     }
 }
 
+/// The same leader goes on: a job of which it was told that it is known can be launched.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_known_has_its_records() {
+    let mut retried = 0;
+    for after in [false, true] {
+        for request in 0.. {
+            let store = MemoryBackend::default();
+            let leader = services(Arc::new(store.clone()), 1);
+            leader.job_graph_store(FencingToken(1)).recover().await.unwrap();
+            let (process, crashing) = crash_at(&store, request, after, false);
+            let submitted = SubmittedJob { job: job(1), graph: Bytes::from_static(b"graph") };
+            let graphs = process.job_graph_store(FencingToken(1));
+            let first = graphs.put(&submitted);
+            // The first try is given up in the middle.
+            let survived = tokio::select! {
+                done = first => { done.unwrap(); true }
+                () = crashing.crashed.notified() => false,
+            };
+            if survived {
+                break;
+            }
+            match graphs.put(&submitted).await {
+                Ok(()) => {}
+                Err(HighAvailabilityError::JobExists { .. }) => retried += 1,
+                other => panic!("after {after}, request {request}: {other:?}"),
+            }
+            let register = process.completed_checkpoints(job(1), FencingToken(1));
+            register.recover().await.unwrap_or_else(|error| {
+                panic!("after {after}, request {request}: no records: {error}")
+            });
+        }
+    }
+    assert!(retried > 2, "{retried} tries found the job");
+}
+
 /// A new leader does what is left to do.
 async fn take_over(store: &MemoryBackend, promised: &Promised, at: &str) {
     let (process, token) = (services(Arc::new(store.clone()), 2), FencingToken(2));

@@ -61,6 +61,7 @@ impl Checkpoints {
         now_ms: i64,
     ) -> FlowResult<Option<CoordinatorStates>> {
         let mut checkpoints = Vec::new();
+        let mut damaged = Vec::new();
         for pointer in pointers {
             match self.load_retrying(pointer).await? {
                 Ok(stored) => checkpoints.push(CompletedCheckpoint {
@@ -68,11 +69,14 @@ impl Checkpoints {
                     external_pointer: stored.external_pointer,
                     owned: pointer.owned,
                 }),
-                Err(error) => tracing::warn!(
-                    checkpoint_id = %pointer.id,
-                    error = chain_text(&error),
-                    "a completed checkpoint cannot be read, an earlier one is used"
-                ),
+                Err(error) => {
+                    tracing::warn!(
+                        checkpoint_id = %pointer.id,
+                        error = chain_text(&error),
+                        "a completed checkpoint cannot be read, an earlier one is used"
+                    );
+                    damaged.push(pointer.id);
+                }
             }
         }
         if checkpoints.is_empty() && !pointers.is_empty() {
@@ -83,6 +87,7 @@ impl Checkpoints {
         let commands = self.coordinator.recover(checkpoints, first_id);
         let effects = self.carry_out(commands);
         debug_assert!(effects.is_empty(), "a job that has not started has no effects");
+        self.let_go(damaged).await.map_err(FlowError::external)?;
         self.sweep_unfinished(pointers, first_id).await;
         let RestorePoint::From(latest) = self.coordinator.restore_point() else {
             return Ok(None);

@@ -14,6 +14,7 @@ use crate::{
 over_all_transports![
     bytes_that_are_no_handshake_end_the_connection,
     frames_that_break_the_protocol_end_the_connection,
+    half_open_connections_by_the_thousand_stop_nobody,
     a_dialler_that_vanishes_does_not_occupy_its_place,
     a_producer_that_breaks_the_protocol_fails_its_consumer,
 ];
@@ -117,6 +118,20 @@ async fn frames_that_break_the_protocol_end_the_connection(kind: Kind) {
         closed(stream).await;
     }
     still_works(&cluster, 0).await;
+}
+
+/// Many more than there may be handshakes. All are there before anybody dials in earnest, and stay.
+async fn half_open_connections_by_the_thousand_stop_nobody(kind: Kind) {
+    let cluster = Cluster::start(kind, 2, small()).await;
+    let addresses = [cluster.address(0).address, cluster.address(1).address];
+    let mut half_open = Vec::new();
+    for number in 0..3000 {
+        let stream = cluster.transport.connect(&addresses[number % 2]).await.unwrap();
+        half_open.push(stream);
+    }
+    still_works(&cluster, 0).await;
+    // The oldest has made room, long before its handshake would have timed out.
+    closed(half_open.swap_remove(0)).await;
 }
 
 async fn a_dialler_that_vanishes_does_not_occupy_its_place(kind: Kind) {

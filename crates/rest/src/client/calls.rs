@@ -137,12 +137,22 @@ impl RestClient {
         }
     }
 
-    /// Waits for a job's end.
+    /// Waits for a job's end. While nobody leads it asks again, up to `rest.retry.max-attempts`
+    /// times in a row.
     pub async fn result(&self, job: JobId) -> ClientResult<JobResultInfo> {
         let path = format!("/jobs/{job}/execution-result");
         let mut pause = Pause(FIRST_PAUSE);
+        let mut tries_left = self.retries;
         loop {
-            let answer: JobExecutionResultResponseBody = self.get(&path).await?;
+            let answer: JobExecutionResultResponseBody = match self.get(&path).await {
+                Err(error) if error.is_passing() && tries_left > 0 => {
+                    tries_left -= 1;
+                    tokio::time::sleep(self.retry_pause).await;
+                    continue;
+                }
+                answer => answer?,
+            };
+            tries_left = self.retries;
             if let Some(result) = answer.job_execution_result {
                 return Ok(result);
             }

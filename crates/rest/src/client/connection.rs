@@ -1,18 +1,21 @@
-//! One request over one connection.
+//! One request over one connection, or over a few if it is sent on to the leader.
 
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{ClientError, ClientResult, RestClient, errors_of};
+use super::{ClientError, ClientResult, RestClient, errors_of, redirected};
 
 /// Largest body of an error that is looked at.
 const LARGEST_ERROR_BYTES: u64 = 1 << 20;
+
+/// How often a request is sent on: leaders change, but not in a circle.
+const HOPS: u32 = 4;
 
 /// What is sent.
 pub(super) enum RequestBody {
@@ -20,6 +23,24 @@ pub(super) enum RequestBody {
     Json(Vec<u8>),
     /// A form, with its boundary.
     Form(String, UnsyncBoxBody<Bytes, io::Error>),
+}
+
+impl RequestBody {
+    /// The same once more, unless it is read only once.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Nothing => Some(Self::Nothing),
+            Self::Json(json) => Some(Self::Json(json.clone())),
+            Self::Form(..) => None,
+        }
+    }
+}
+
+/// What the server answered.
+enum Answered {
+    Well(Answer),
+    /// The server at that address answers.
+    Elsewhere(String, ClientError),
 }
 
 /// An answer of which the body has not been read. Its connection ends with it.
@@ -48,26 +69,53 @@ impl RestClient {
         };
         let answered = tokio::time::timeout(self.answer_timeout, answering).await;
         answered.unwrap_or_else(|_| {
-            let (address, timeout) = (self.address.clone(), self.answer_timeout);
+            let (address, timeout) = (self.address(), self.answer_timeout);
             Err(ClientError::Timeout { address, timeout })
         })
     }
 
-    /// Sends a request; an answer that is an error is read here.
+    /// Sends a request, to the leader if it is told who that is; an answer that is an error is read
+    /// here.
     pub(super) async fn open(
         &self,
         method: Method,
         path: &str,
-        body: RequestBody,
+        mut body: RequestBody,
     ) -> ClientResult<Answer> {
-        let request = self.request(method, path, body)?;
-        let connecting = TcpStream::connect(&self.address);
+        let mut hops = 0;
+        loop {
+            let again = body.again();
+            let answered = self.open_here(method.clone(), path, body).await;
+            if let Err(ClientError::Connect { .. }) = &answered {
+                self.look_elsewhere().await;
+            }
+            match answered? {
+                Answered::Well(answer) => return Ok(answer),
+                Answered::Elsewhere(address, error) => {
+                    *self.address.lock() = address;
+                    hops += 1;
+                    body = match again {
+                        Some(body) if hops <= HOPS => body,
+                        // A file was sent to the wrong one: the next try goes to the right one.
+                        _ => return Err(error),
+                    };
+                }
+            }
+        }
+    }
+
+    async fn open_here(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+    ) -> ClientResult<Answered> {
+        let address = self.address();
+        let request = self.request(method, path, body, &address)?;
+        let connecting = TcpStream::connect(&address);
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = connected.map_err(|source| {
-            let address = self.address.clone();
-            ClientError::Connect { address, source }
-        })?;
+        let stream = connected.map_err(|source| ClientError::Connect { address, source })?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|source| self.broken(source))?;
         let connection = tokio::spawn(async move {
@@ -83,12 +131,19 @@ impl RestClient {
             }
         };
         let status = response.status();
+        let location = response.headers().get(header::LOCATION);
+        let location = location.and_then(|location| location.to_str().ok());
+        let leader = location.and_then(|location| redirected(location, &format!("/v1{path}")));
         let mut answer = Answer { body: response.into_body(), connection };
         if status.is_success() {
-            return Ok(answer);
+            return Ok(Answered::Well(answer));
         }
         let text = self.collect(&mut answer, LARGEST_ERROR_BYTES).await.unwrap_or_default();
-        Err(ClientError::Refused { status, errors: errors_of(status, &text) })
+        let error = ClientError::Refused { status, errors: errors_of(status, &text) };
+        match leader.filter(|_| status == StatusCode::TEMPORARY_REDIRECT) {
+            Some(leader) => Ok(Answered::Elsewhere(leader, error)),
+            None => Err(error),
+        }
     }
 
     /// The next bytes of an answer; `None` at its end.
@@ -118,11 +173,12 @@ impl RestClient {
         method: Method,
         path: &str,
         body: RequestBody,
+        address: &str,
     ) -> ClientResult<Request<UnsyncBoxBody<Bytes, io::Error>>> {
         let mut builder = Request::builder()
             .method(method)
             .uri(format!("/v1{path}"))
-            .header(header::HOST, &self.address);
+            .header(header::HOST, address);
         if let Some(token) = &self.bearer_token {
             builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -143,6 +199,6 @@ impl RestClient {
     }
 
     fn broken(&self, source: hyper::Error) -> ClientError {
-        ClientError::Connection { address: self.address.clone(), source }
+        ClientError::Connection { address: self.address(), source }
     }
 }

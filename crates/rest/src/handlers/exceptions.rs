@@ -72,6 +72,7 @@ fn class_name(class: FailureClass) -> &'static str {
         FailureClass::User => "UserError",
         FailureClass::External => "ExternalError",
         FailureClass::InputLost => "InputLost",
+        FailureClass::DamagedState(_) => "DamagedState",
         FailureClass::Internal => "InternalError",
         FailureClass::Fatal => "FatalError",
     }

@@ -92,10 +92,11 @@ fn the_slow_are_not_waited_for() {
 }
 
 #[test]
-fn more_connections_than_may_be_wait_for_their_turn() {
+fn connections_that_say_nothing_keep_nobody_out() {
     let config = RestServerConfig {
         max_connections: 4,
-        header_timeout: Duration::from_millis(300),
+        // Longer than anybody here waits.
+        header_timeout: Duration::from_secs(3_600),
         ..Default::default()
     };
     let cluster = start_with(config, |_| {});
@@ -105,10 +106,39 @@ fn more_connections_than_may_be_wait_for_their_turn() {
         for _ in 0..50 {
             half_open.push(TcpStream::connect(address).await.unwrap());
         }
-        // Those in front say nothing, and are closed after their time.
+        // Those in front say nothing; the oldest make room.
         let request = b"GET /jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         let answer = raw(address, request).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut end = Vec::new();
+        let read = half_open[0].read_to_end(&mut end).await;
+        assert!(read.is_err() || end.is_empty(), "{end:?}");
+    });
+}
+
+#[test]
+fn more_requests_than_places_wait_for_their_turn() {
+    let config = RestServerConfig {
+        max_connections: 1,
+        header_timeout: Duration::from_millis(300),
+        ..Default::default()
+    };
+    let cluster = start_with(config, |_| {});
+    let address = cluster.address();
+    cluster.wait(async {
+        // It has the only place until it is closed, since it asks for nothing more.
+        let mut first = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /jobs HTTP/1.1\r\nHost: x\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut first, request).await.unwrap();
+        let mut begin = [0; 12];
+        first.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        let request = b"GET /jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answer = raw(address, request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut rest = Vec::new();
+        first.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.ends_with(b"{\"jobs\":[]}"), "the first one was answered and then closed");
     });
 }
 

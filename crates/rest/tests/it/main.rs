@@ -6,5 +6,6 @@ mod asynchronous;
 mod flink_fields;
 mod hostile;
 mod jobs;
+mod leaders;
 mod programs;
 mod support;

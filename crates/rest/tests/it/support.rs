@@ -41,17 +41,10 @@ pub struct Cluster {
     pub client: RestClient,
 }
 
-/// A cluster of one TaskExecutor, with what a test changes of server and services.
-pub fn start_with(config: RestServerConfig, change: impl FnOnce(&mut RestServices)) -> Cluster {
-    let cluster = MiniCluster::start(MiniClusterConfig {
-        slots_per_task_executor: 2,
-        compute_threads: Some(1),
-        heartbeat_interval: Duration::from_millis(20),
-        ..MiniClusterConfig::default()
-    })
-    .unwrap();
+/// What a server is given that answers for a cluster.
+pub fn services(cluster: &MiniCluster) -> RestServices {
     let dispatcher: Arc<dyn DispatcherGateway> = Arc::new(cluster.dispatcher().clone());
-    let mut services = RestServices {
+    RestServices {
         blobs: None,
         programs: None,
         logs: None,
@@ -63,7 +56,19 @@ pub fn start_with(config: RestServerConfig, change: impl FnOnce(&mut RestService
         runtimes: cluster.runtimes().clone(),
         seed: 1,
         dispatcher,
-    };
+    }
+}
+
+/// A cluster of one TaskExecutor, with what a test changes of server and services.
+pub fn start_with(config: RestServerConfig, change: impl FnOnce(&mut RestServices)) -> Cluster {
+    let cluster = MiniCluster::start(MiniClusterConfig {
+        slots_per_task_executor: 2,
+        compute_threads: Some(1),
+        heartbeat_interval: Duration::from_millis(20),
+        ..MiniClusterConfig::default()
+    })
+    .unwrap();
+    let mut services = services(&cluster);
     change(&mut services);
     let config = RestServerConfig { ports: vec![0], ..config };
     let server = cluster.runtimes().control.block_on(RestServer::start(config, services)).unwrap();

@@ -67,16 +67,29 @@ impl JobScheduler {
             self.cancel_elastic(ElasticState::Restarting, now_ms, commands);
         } else {
             self.set_status(JobStatus::Restarting, now_ms, commands);
+            // Other regions must not go on from a checkpoint that does not count any more.
+            let is_damage = matches!(failure.class, FailureClass::DamagedState(_));
             let all = 0..self.graph.regions().len();
-            let regions = if stopping.is_some() { all } else { region..region + 1 };
-            for region in regions {
-                self.restarting.insert(region);
-                self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
-            }
+            let regions =
+                if stopping.is_some() || is_damage { all } else { region..region + 1 };
+            self.restart_regions(regions, now_ms, commands);
         }
         let at_ms = now_ms.saturating_add_unsigned(delay_ms);
         self.restart_at_ms = self.restart_at_ms.max(at_ms);
         commands.push(Command::SetTimer(SchedulerTimer::Restart, delay_ms));
+    }
+
+    fn restart_regions(
+        &mut self,
+        regions: std::ops::Range<usize>,
+        now_ms: i64,
+        commands: &mut Vec<Command>,
+    ) {
+        for region in regions {
+            if self.restarting.insert(region) {
+                self.cancel_all(&self.graph.regions()[region].clone(), now_ms, commands);
+            }
+        }
     }
 
     /// A subtask has failed whose region is being cancelled for a failure that was told before: a
@@ -93,6 +106,11 @@ impl JobScheduler {
             return;
         }
         if restarting {
+            if let FailureClass::DamagedState(_) = failure.class
+                && self.elastic.is_none()
+            {
+                self.restart_regions(0..self.graph.regions().len(), now_ms, commands);
+            }
             if failure.class == FailureClass::Fatal {
                 self.remember(failure.clone(), Some(index));
                 self.fail_job(failure, now_ms, commands);

@@ -117,7 +117,7 @@ impl Cluster {
     }
 
     pub async fn task_executors(&self) -> Vec<TaskExecutorOverview> {
-        self.manager.resource_manager().task_executors().await.unwrap()
+        self.manager.resource_manager().unwrap().task_executors().await.unwrap()
     }
 
     pub async fn until_registered(&self, number: usize) {
@@ -151,11 +151,11 @@ impl Cluster {
     pub async fn run_wide(&self, arguments: &[&str], width: u32) -> Result<JobId, ProgramError> {
         let mut request = self.request(arguments).await;
         request.parallelism = Some(width);
-        self.manager.programs().run(request).await
+        self.manager.programs().unwrap().run(request).await
     }
 
     pub async fn details(&self, job: JobId) -> JobDetails {
-        self.manager.dispatcher().job_details(job).await.unwrap()
+        self.manager.dispatcher().unwrap().job_details(job).await.unwrap()
     }
 
     /// Waits until all tasks run.
@@ -168,7 +168,7 @@ impl Cluster {
     }
 
     pub async fn result(&self, job: JobId) -> JobResult {
-        let dispatcher = self.manager.dispatcher();
+        let dispatcher = self.manager.dispatcher().unwrap();
         match tokio::time::timeout(SOON, dispatcher.job_result(job)).await {
             Ok(result) => result.unwrap(),
             Err(_) => panic!("the job has not ended: {:?}", self.details(job).await),
@@ -177,30 +177,35 @@ impl Cluster {
 
     /// The numbers that the job has written, sorted.
     pub fn output(&self) -> Vec<u64> {
-        let mut numbers = Vec::new();
-        let mut directories = vec![self.path("output")];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                let hidden = path.file_name().unwrap().to_string_lossy().starts_with('.');
-                match path.is_dir() {
-                    _ if hidden => {}
-                    true => directories.push(path),
-                    false => {
-                        let text = fs::read_to_string(path).unwrap();
-                        numbers.extend(text.lines().map(|line| line.parse::<u64>().unwrap()));
-                    }
-                }
-            }
-        }
-        numbers.sort_unstable();
-        numbers
+        numbers_below(&self.path("output"))
     }
 
     /// Processes that are hosts of this cluster, by the name of their directory and their id.
     pub fn hosts(&self) -> Vec<(String, u32)> {
         hosts_below(self.directory.path())
     }
+}
+
+/// The numbers in all visible files of a directory and those below it, sorted.
+pub fn numbers_below(directory: &Path) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let hidden = path.file_name().unwrap().to_string_lossy().starts_with('.');
+            match path.is_dir() {
+                _ if hidden => {}
+                true => directories.push(path),
+                false => {
+                    let text = fs::read_to_string(path).unwrap();
+                    numbers.extend(text.lines().map(|line| line.parse::<u64>().unwrap()));
+                }
+            }
+        }
+    }
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Processes whose working directory is the one of a host below a directory.

@@ -20,7 +20,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_ty
     let job = cluster.run_wide(&words, width).await.unwrap();
     cluster.until_running(job).await;
     until("two checkpoints", async || {
-        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.unwrap();
+        let stats = cluster.manager.dispatcher().unwrap().checkpoint_stats(job).await.unwrap();
         (stats.counts.completed >= 2).then_some(())
     })
     .await;
@@ -30,7 +30,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_ty
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 4, 2).await;
+    let job = start_lasting(&cluster, 8, 2).await;
     let details = cluster.details(job).await;
     let victim = details.vertices[0].subtasks[0].task_executor.unwrap();
     // Which process that is: the one whose working directory has its name.
@@ -50,21 +50,21 @@ async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
     assert!(result.restarts >= 1);
-    assert_eq!(cluster.output(), (0..4000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
     assert_eq!(cluster.task_executors().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let job = start_lasting(&cluster, 3, 1).await;
+    let job = start_lasting(&cluster, 8, 1).await;
     let hosts = cluster.hosts();
     let (_, pid) = hosts.iter().find(|(name, _)| name.starts_with("task-")).unwrap();
     signal(*pid, "-KILL");
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
     assert_eq!(result.restarts, 1);
-    assert_eq!(cluster.output(), (0..3000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
     let failures = cluster.details(job).await.failures;
     let told = failures.iter().any(|failure| failure.message.contains("it was killed (SIGKILL)"));
     assert!(told, "{failures:?}");
@@ -73,7 +73,7 @@ async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 4, 2).await;
+    let job = start_lasting(&cluster, 8, 2).await;
     let pid = cluster.task_managers[0].0.id();
     signal(pid, "-TERM");
     until("it ends", async || cluster.task_managers[0].0.try_wait().unwrap()).await;
@@ -84,13 +84,13 @@ async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     assert_eq!(left.count(), 2, "its directory is gone");
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-    assert_eq!(cluster.output(), (0..4000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_its_job_master_host() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let job = start_lasting(&cluster, 6, 1).await;
+    let job = start_lasting(&cluster, 10, 1).await;
     let host = |prefix: &str| {
         let hosts = cluster.hosts();
         hosts.into_iter().find(|(name, _)| name.starts_with(prefix)).map(|(_, pid)| pid)
@@ -99,14 +99,14 @@ async fn a_job_outlives_its_job_master_host() {
     signal(first, "-KILL");
     until("another JobMaster", async || host("jobmaster-").filter(|pid| *pid != first)).await;
     until("it completes a checkpoint", async || {
-        let stats = cluster.manager.dispatcher().checkpoint_stats(job).await.ok()?;
+        let stats = cluster.manager.dispatcher().unwrap().checkpoint_stats(job).await.ok()?;
         (stats.counts.completed >= 1).then_some(())
     })
     .await;
     assert_eq!(host("task-"), Some(tasks), "the tasks run where they ran");
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-    assert_eq!(cluster.output(), (0..6000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..10_000).collect::<Vec<_>>());
     until("no host is left", async || cluster.hosts().is_empty().then_some(())).await;
 }
 

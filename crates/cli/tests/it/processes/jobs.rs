@@ -39,11 +39,11 @@ async fn two_jobs_have_hosts_of_their_own_on_one_task_manager() {
     let of = |name: &str| hosts.iter().filter(|(host, _)| host.starts_with(name)).count();
     assert_eq!((of("task-"), of("jobmaster-"), of("plan-")), (2, 2, 0), "{hosts:?}");
     for job in [one, two] {
-        cluster.manager.dispatcher().cancel_job(job).await.unwrap();
+        cluster.manager.dispatcher().unwrap().cancel_job(job).await.unwrap();
         assert_eq!(cluster.result(job).await.status, JobStatus::Canceled);
     }
     until("hosts end with their job", async || cluster.hosts().is_empty().then_some(())).await;
-    let jobs = cluster.manager.dispatcher().list_jobs().await.unwrap();
+    let jobs = cluster.manager.dispatcher().unwrap().list_jobs().await.unwrap();
     assert_eq!(jobs.len(), 2, "what has ended is still known");
 }
 

@@ -30,10 +30,10 @@ async fn programs_that_build_no_graph_are_refused_with_the_reason() {
     fs::write(&text, "no program").unwrap();
     let mut request = cluster.request(&[]).await;
     request.binary = cluster.upload(&text).await;
-    let error = cluster.manager.programs().run(request).await.unwrap_err();
+    let error = cluster.manager.programs().unwrap().run(request).await.unwrap_err();
     assert!(matches!(error, ProgramError::Program { .. }), "{error}");
     assert_eq!(cluster.hosts(), []);
-    assert!(cluster.manager.dispatcher().list_jobs().await.unwrap().is_empty());
+    assert!(cluster.manager.dispatcher().unwrap().list_jobs().await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,14 +66,14 @@ async fn requests_that_cannot_be_are_refused() {
     let cluster = Cluster::start().await;
     let mut request = cluster.request(&[]).await;
     request.configuration.insert("paralelism.default".to_owned(), "1".to_owned());
-    let error = cluster.manager.programs().plan(request).await.unwrap_err();
+    let error = cluster.manager.programs().unwrap().plan(request).await.unwrap_err();
     assert!(matches!(error, ProgramError::Invalid(_)), "{error}");
     let mut request = cluster.request(&[]).await;
     request.configuration.insert("execution.checkpointing.interval".to_owned(), "1 s".to_owned());
-    let error = cluster.manager.programs().plan(request).await.unwrap_err();
+    let error = cluster.manager.programs().unwrap().plan(request).await.unwrap_err();
     assert!(error.to_string().contains("execution.checkpointing.dir is not set"), "{error}");
     let mut request = cluster.request(&[]).await;
     request.binary.0[0] ^= 1;
-    let error = cluster.manager.programs().plan(request).await.unwrap_err();
+    let error = cluster.manager.programs().unwrap().plan(request).await.unwrap_err();
     assert!(matches!(error, ProgramError::Blob(_)), "{error}");
 }
