@@ -63,6 +63,12 @@ pub enum StreamingNodeKind {
         /// ALL: rows count as often as they occur.
         all: bool,
     },
+    /// GROUPING SETS: each row becomes one row a set. `expressions`: as many for each set as there are
+    /// columns, one set after the other; none of the inputs' columns pass by themselves.
+    Expand {
+        /// How many sets.
+        sets: usize,
+    },
     /// The end of a plan: INSERT INTO a table. The input has the table's columns, in order.
     Sink {
         /// The table, as the catalog names it.
@@ -184,6 +190,7 @@ impl UserDefinedLogicalNodeCore for StreamingNode {
             StreamingNodeKind::TemporalJoin { .. } => "TemporalJoin",
             StreamingNodeKind::Correlate { .. } => "Correlate",
             StreamingNodeKind::SetOperation { .. } => "SetOperation",
+            StreamingNodeKind::Expand { .. } => "Expand",
             StreamingNodeKind::Sink { .. } => "Sink",
         }
     }
