@@ -23,12 +23,12 @@ mod over;
 mod rank;
 mod windows;
 
-pub use changelog::{ChangelogMode, ModifyKinds, UpdateKind};
-pub use convert::{StreamPlanner, TableTraits};
+pub use changelog::{ModifyKinds, UpdateKind, changelog_mode, modify_kinds, update_kind};
+pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
 pub use explain::explain;
 pub use keys::upsert_keys;
 pub use node::{
-    AggregateCall, BoundKind, JoinKeys, OverCall, OverWindow, RankEnd, RankStrategy, SortKey, StreamNode,
+    AggregateCall, BoundKind, JoinKeys, OverCall, OverWindow, RankStrategy, SortKey, StreamNode,
     StreamNodeKind, WindowInput, WindowProperty,
 };
 pub use windows::WindowColumns;

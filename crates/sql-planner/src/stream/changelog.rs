@@ -1,6 +1,6 @@
 //! Which changes flow along an edge.
 
-use std::fmt;
+use hurtig_sql_common::{ChangelogMode, RowKind};
 
 /// The kinds of changes that a node may give.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,71 +65,41 @@ pub enum UpdateKind {
     BeforeAndAfter,
 }
 
-/// The row kinds that a table gives or takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ChangelogMode {
-    /// `I`
-    pub insert: bool,
-    /// `UB`
-    pub update_before: bool,
-    /// `UA`
-    pub update_after: bool,
-    /// `D`
-    pub delete: bool,
-}
-
-impl ChangelogMode {
-    /// New rows alone.
-    pub const INSERT_ONLY: Self =
-        Self { insert: true, update_before: false, update_after: false, delete: false };
-    /// All four kinds.
-    pub const ALL: Self =
-        Self { insert: true, update_before: true, update_after: true, delete: true };
-    /// Updates by key.
-    pub const UPSERT: Self =
-        Self { insert: true, update_before: false, update_after: true, delete: true };
-
-    /// The kinds of changes.
-    #[must_use]
-    pub fn modify_kinds(self) -> ModifyKinds {
-        ModifyKinds {
-            insert: self.insert,
-            update: self.update_before || self.update_after,
-            delete: self.delete,
-        }
-    }
-
-    /// What its updates look like.
-    #[must_use]
-    pub fn update_kind(self) -> UpdateKind {
-        match (self.update_before, self.update_after) {
-            (true, _) => UpdateKind::BeforeAndAfter,
-            (false, true) => UpdateKind::OnlyAfter,
-            (false, false) => UpdateKind::None,
-        }
-    }
-
-    /// The mode of a node.
-    #[must_use]
-    pub fn of(kinds: ModifyKinds, updates: UpdateKind) -> Self {
-        Self {
-            insert: kinds.insert,
-            update_before: kinds.update && updates == UpdateKind::BeforeAndAfter,
-            update_after: kinds.update,
-            delete: kinds.delete,
-        }
+/// The kinds of changes of a mode.
+#[must_use]
+pub fn modify_kinds(mode: ChangelogMode) -> ModifyKinds {
+    ModifyKinds {
+        insert: mode.has(RowKind::Insert),
+        update: mode.has(RowKind::UpdateBefore) || mode.has(RowKind::UpdateAfter),
+        delete: mode.has(RowKind::Delete),
     }
 }
 
-impl fmt::Display for ChangelogMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [
-            (self.insert, "I"),
-            (self.update_before, "UB"),
-            (self.update_after, "UA"),
-            (self.delete, "D"),
-        ];
-        let there: Vec<&str> = all.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
-        if there.is_empty() { f.write_str("NONE") } else { f.write_str(&there.join(",")) }
+/// What updates of a mode look like.
+#[must_use]
+pub fn update_kind(mode: ChangelogMode) -> UpdateKind {
+    if mode.has(RowKind::UpdateBefore) {
+        UpdateKind::BeforeAndAfter
+    } else if mode.has(RowKind::UpdateAfter) {
+        UpdateKind::OnlyAfter
+    } else {
+        UpdateKind::None
     }
+}
+
+/// The mode of changes of these kinds.
+#[must_use]
+pub fn changelog_mode(kinds: ModifyKinds, updates: UpdateKind) -> ChangelogMode {
+    let mut mode = ChangelogMode::default();
+    for (there, kind) in [
+        (kinds.insert, RowKind::Insert),
+        (kinds.update && updates == UpdateKind::BeforeAndAfter, RowKind::UpdateBefore),
+        (kinds.update, RowKind::UpdateAfter),
+        (kinds.delete, RowKind::Delete),
+    ] {
+        if there {
+            mode = mode.with(kind);
+        }
+    }
+    mode
 }

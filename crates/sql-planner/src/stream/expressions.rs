@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use arrow_schema::{DataType, Field, FieldRef, Schema};
+use arrow_schema::{FieldRef, Schema};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, ScalarValue};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use hurtig_sql_common::columns::TIME_ATTRIBUTE;
 
-use super::{StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult};
+use super::{StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult, WindowColumns};
 
 /// An expression without the names that it was given.
 pub(super) fn unaliased(expression: &Expr) -> &Expr {
@@ -173,6 +173,20 @@ impl ColumnsBefore {
         Ok(position)
     }
 
+    /// True if there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.projection.is_empty()
+    }
+
+    /// Columns of windows of the input, as they are behind.
+    pub(super) fn moved(&self, windows: &WindowColumns) -> Option<WindowColumns> {
+        windows.clone().map(|column| {
+            let all = self.projection.iter().enumerate();
+            let here = all.filter(|(_, one)| column_of(one, &self.schema) == Some(column));
+            here.map(|(position, _)| position).collect()
+        })
+    }
+
     /// The node, with a Calc behind it if one is needed.
     pub(super) fn behind(self, input: StreamNode) -> StreamPlanResult<StreamNode> {
         let same = self.plain
@@ -193,23 +207,14 @@ impl ColumnsBefore {
 }
 
 /// A Calc that gives some columns of a node, under the names of a schema.
-pub(super) fn select(
-    input: StreamNode,
-    positions: &[usize],
-    schema: DFSchemaRef,
-) -> StreamNode {
+pub(super) fn select(input: StreamNode, positions: &[usize], schema: DFSchemaRef) -> StreamNode {
     let same = positions.len() == input.schema.fields().len()
-        && positions.iter().enumerate().all(|(index, position)| index == *position);
+        && positions.iter().enumerate().all(|(index, position)| {
+            index == *position && input.schema.field(index) == schema.field(index)
+        });
     if same {
-        return StreamNode { schema, ..input };
+        return input;
     }
     let projection = positions.iter().map(|index| column(&input.schema, *index)).collect();
     StreamNode::new(StreamNodeKind::Calc { projection, condition: None }, vec![input], schema)
-}
-
-/// A field of the counts and numbers that operators make themselves: BIGINT NOT NULL.
-pub(super) fn bigint(name: &str) -> Field {
-    let metadata =
-        [(hurtig_sql_common::columns::TYPE.to_owned(), "BIGINT NOT NULL".to_owned())].into();
-    Field::new(name, DataType::Int64, false).with_metadata(metadata)
 }

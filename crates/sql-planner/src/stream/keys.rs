@@ -3,7 +3,7 @@
 use datafusion_common::JoinType;
 
 use super::{
-    JoinKeys, RankEnd, StreamNode, StreamNodeKind, WindowProperty, expressions::column_of,
+    JoinKeys, StreamNode, StreamNodeKind, WindowProperty, expressions::column_of,
 };
 
 /// More keys than that are not followed: joins multiply them.
@@ -62,7 +62,7 @@ fn raw_keys(node: &StreamNode) -> Keys {
         TemporalJoin { keys, .. } => holding(of_input(), &keys.left),
         WindowJoin { .. } => Vec::new(),
         Rank { partition, start, end, with_number, .. } => {
-            let first_only = *start == 1 && *end == RankEnd::Number(1);
+            let first_only = *start == 1 && *end == 1;
             let mut keys = holding(of_input(), partition);
             if first_only {
                 keys.push(partition.clone());

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use datafusion_common::{DFSchemaRef, JoinType, TableReference};
 use datafusion_expr::{AggregateUDF, Expr, TableSource};
 
-use super::{ChangelogMode, ModifyKinds, UpdateKind};
-use crate::plan::WindowTable;
+use hurtig_sql_common::ChangelogMode;
+
+use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
+use crate::plan::{OverFrame, WindowTable};
 
 /// An operator, or a few that belong together, and what feeds it.
 #[derive(Clone, Debug)]
@@ -40,6 +42,10 @@ pub enum StreamNodeKind {
         primary_key: Option<Vec<usize>>,
         /// The rows before updates are dropped behind it.
         drop_update_before: bool,
+        /// The watermark of a row, over the node's columns, if the source makes watermarks.
+        watermark: Option<Expr>,
+        /// The source can make watermarks.
+        makes_watermarks: bool,
     },
     /// Rows of constants.
     Values {
@@ -90,11 +96,10 @@ pub enum StreamNodeKind {
         /// What of the window is given.
         properties: Vec<WindowProperty>,
     },
-    /// Each row once per grouping set, where columns that are not of it are NULL; the number of the
-    /// set (Flink's `$e`) follows.
+    /// Each row once per grouping set.
     Expand {
-        /// Which of the first columns count in a set, and its number.
-        sets: Vec<(Vec<bool>, i64)>,
+        /// One expression a column, once per set.
+        projections: Vec<Vec<Expr>>,
     },
     /// A join of two changing tables.
     Join {
@@ -163,7 +168,7 @@ pub enum StreamNodeKind {
         /// The first number, from 1.
         start: u64,
         /// The last number.
-        end: RankEnd,
+        end: u64,
         /// The number is given as the last column.
         with_number: bool,
         /// How changes are taken.
@@ -243,8 +248,8 @@ pub enum StreamNodeKind {
         function: String,
         /// WITH ORDINALITY.
         ordinality: bool,
-        /// What is unnested: columns of the input.
-        arguments: Vec<usize>,
+        /// Its arguments, over the input.
+        arguments: Vec<Expr>,
         /// What must hold of the joined row.
         condition: Option<Expr>,
         /// Rows without any keep one with NULL.
@@ -316,15 +321,6 @@ pub struct SortKey {
     pub nulls_first: bool,
 }
 
-/// Where a top list ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RankEnd {
-    /// At a number.
-    Number(u64),
-    /// At the number in a column.
-    Column(usize),
-}
-
 /// How a top list takes changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RankStrategy {
@@ -376,10 +372,6 @@ pub struct OverWindow {
     pub order: Vec<SortKey>,
     /// What decides when a row's result is known.
     pub bound: BoundKind,
-    /// Rows, or a range of the order.
-    pub rows: bool,
-    /// How many rows or milliseconds before; `None`: all.
-    pub preceding: Option<i64>,
     /// The functions.
     pub functions: Vec<OverCall>,
 }
@@ -388,12 +380,17 @@ pub struct OverWindow {
 #[derive(Clone, Debug)]
 pub enum OverCall {
     /// An aggregate.
-    Aggregate(AggregateCall),
-    /// A ranking function over columns.
+    Aggregate {
+        /// The call.
+        call: AggregateCall,
+        /// Which rows count.
+        frame: OverFrame,
+    },
+    /// A ranking function.
     Ranking {
         /// Its name.
         name: String,
-        /// Its arguments.
+        /// Its arguments: columns, or literals.
         arguments: Vec<Expr>,
     },
 }
@@ -425,7 +422,7 @@ impl StreamNode {
     /// The changes that it gives.
     #[must_use]
     pub fn changelog_mode(&self) -> ChangelogMode {
-        ChangelogMode::of(self.modify, self.update)
+        changelog_mode(self.modify, self.update)
     }
 
     /// Its name, which is Flink's.

@@ -19,7 +19,7 @@ pub struct WindowColumns {
 }
 
 impl WindowColumns {
-    fn map(self, position: impl Fn(usize) -> Vec<usize>) -> Option<Self> {
+    pub(super) fn map(self, position: impl Fn(usize) -> Vec<usize>) -> Option<Self> {
         let moved = |columns: Vec<usize>| columns.into_iter().flat_map(&position).collect();
         let (start, end, time) = (moved(self.start), moved(self.end), moved(self.time));
         let mapped = Self { window: self.window, start, end, time };
@@ -75,6 +75,20 @@ pub(super) fn window_columns(node: &StreamNode) -> Option<WindowColumns> {
             let input = node.inputs.first()?;
             let sources: Vec<Option<usize>> =
                 projection.iter().map(|one| column_of(one, &input.schema)).collect();
+            of_input()?.map(|column| {
+                let given = sources.iter().enumerate();
+                given.filter(|(_, source)| **source == Some(column)).map(|(to, _)| to).collect()
+            })
+        }
+        Expand { projections } => {
+            let input = node.inputs.first()?;
+            let source = |index: usize| {
+                let mut of_sets = projections.iter().map(|set| column_of(&set[index], &input.schema));
+                let first = of_sets.next()??;
+                of_sets.all(|one| one == Some(first)).then_some(first)
+            };
+            let sources: Vec<Option<usize>> =
+                (0..node.schema.fields().len()).map(source).collect();
             of_input()?.map(|column| {
                 let given = sources.iter().enumerate();
                 given.filter(|(_, source)| **source == Some(column)).map(|(to, _)| to).collect()
