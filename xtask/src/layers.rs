@@ -65,6 +65,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("hurtig-chaos", BESIDE),
     ("hurtig-itcase", BESIDE),
     ("hurtig-sim", BESIDE),
+    ("hurtig-fuzz-targets", BESIDE),
     ("xtask", BESIDE),
 ];
 

@@ -31,6 +31,7 @@ use hurtig_network::{
 };
 use hurtig_operator_api::{Program, ProgramStore};
 pub use hurtig_resource_manager::SlotManagerConfig;
+use hurtig_filesystem::object_store::ObjectStore;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
@@ -162,6 +163,9 @@ pub struct ClusterSurroundings {
     pub links: Arc<dyn Links>,
     /// What survives a JobManager; `None` for a cluster with one, without high availability.
     pub high_availability: Option<OpenServices>,
+    /// The way to the disks with local state; `None` for the system's. Only used with
+    /// [`MiniClusterConfig::local_state`].
+    pub local_disk: Option<Arc<dyn ObjectStore>>,
 }
 
 /// Gives each process of a cluster its services of high availability.
@@ -204,6 +208,7 @@ impl MiniCluster {
             transport,
             stores,
             links: Arc::new(DirectLinks),
+            local_disk: None,
         };
         let mut cluster = control.block_on(Self::start_on(config, surroundings))?;
         cluster._owned = Some(owned);
@@ -288,7 +293,10 @@ impl MiniCluster {
         );
         let network = network.await.map_err(MiniClusterError::Network)?;
         let local_state = self.config.local_state.as_ref();
-        let local_state = local_state.map(|options| LocalStateStores::open(options, resource));
+        let local_state = local_state.map(|options| match surroundings.local_disk.clone() {
+            Some(disk) => LocalStateStores::open_on(disk, options, resource),
+            None => LocalStateStores::open(options, resource),
+        });
         let local_state = local_state.transpose().map_err(MiniClusterError::LocalState)?;
         let caller = Caller::TaskExecutor(resource);
         let handle = TaskExecutor::start(

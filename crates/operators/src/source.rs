@@ -9,7 +9,7 @@ use std::{
 };
 
 use hurtig_connector_api::{
-    EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
+    EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit,
     SplitEnumerator,
 };
 use hurtig_env::{Clock, Pace};
@@ -18,7 +18,7 @@ use hurtig_operator_api::{
     OperatorContext, OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
 };
 use hurtig_types::{
-    Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP,
+    Batch, BoxError, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP,
     RedistributionMode, StateMeta, codec,
 };
 use serde::{Deserialize, Serialize};
@@ -36,17 +36,74 @@ const SPLITS: &str = "splits";
 
 /// From a reader to its enumerator.
 #[derive(Debug, Serialize, Deserialize)]
-enum ReaderEvent {
+pub enum ReaderEvent {
+    /// It has nothing to read.
     RequestSplit,
 }
 
 /// From an enumerator to a reader.
 #[derive(Debug, Serialize, Deserialize)]
-enum SplitEvent<S> {
+pub enum SplitEvent<S> {
+    /// More to read.
     Assign(Vec<S>),
+    /// There will be no more.
     NoMoreSplits,
     /// The enumerator is another, and has not got the reader's last request.
     RequestAgain,
+}
+
+/// Creates the enumerator of a source: what its coordinator needs to know of it. A [`Source`] is
+/// one; operators that emit other layouts than `Batch<T>` bring their own.
+pub trait Enumerators: Send + Sync + 'static {
+    /// The splits.
+    type Split: SourceSplit;
+
+    /// As [`Source::create_enumerator`].
+    fn create_enumerator(
+        &self,
+        parallelism: u32,
+    ) -> Result<Box<dyn SplitEnumerator<Self::Split>>, BoxError>;
+
+    /// As [`Source::restore_enumerator`].
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<Self::Split>>, BoxError>;
+}
+
+impl<S: Source> Enumerators for S {
+    type Split = S::Split;
+
+    fn create_enumerator(
+        &self,
+        parallelism: u32,
+    ) -> Result<Box<dyn SplitEnumerator<S::Split>>, BoxError> {
+        Source::create_enumerator(self, parallelism)
+    }
+
+    fn restore_enumerator(
+        &self,
+        parallelism: u32,
+        state: &[u8],
+    ) -> Result<Box<dyn SplitEnumerator<S::Split>>, BoxError> {
+        Source::restore_enumerator(self, parallelism, state)
+    }
+}
+
+/// The coordinator that runs the enumerator for readers that speak [`ReaderEvent`] and
+/// [`SplitEvent`].
+pub fn source_coordinator<S: Enumerators>(
+    source: Arc<S>,
+    parallelism: u32,
+) -> Box<dyn OperatorCoordinator> {
+    Box::new(SourceCoordinator::<S> {
+        source,
+        parallelism,
+        enumerator: None,
+        assigned: HashMap::new(),
+        since: BTreeMap::new(),
+    })
 }
 
 /// Creates source operators and their coordinator.
@@ -86,13 +143,7 @@ impl<S: Source> OperatorFactory for SourceFactory<S> {
         &self,
         context: &CoordinatorContext,
     ) -> FlowResult<Option<Box<dyn OperatorCoordinator>>> {
-        Ok(Some(Box::new(SourceCoordinator::<S> {
-            source: self.source.clone(),
-            parallelism: context.parallelism,
-            enumerator: None,
-            assigned: HashMap::new(),
-            since: BTreeMap::new(),
-        })))
+        Ok(Some(source_coordinator(self.source.clone(), context.parallelism)))
     }
 }
 
@@ -276,7 +327,7 @@ impl<S: Source> Operator for SourceOperator<S> {
     }
 }
 
-struct SourceCoordinator<S: Source> {
+struct SourceCoordinator<S: Enumerators> {
     source: Arc<S>,
     parallelism: u32,
     enumerator: Option<Box<dyn SplitEnumerator<S::Split>>>,
@@ -289,7 +340,7 @@ struct SourceCoordinator<S: Source> {
 /// Splits by reader.
 type Assignments<S> = HashMap<u32, Vec<S>>;
 
-impl<S: Source> SourceCoordinator<S> {
+impl<S: Enumerators> SourceCoordinator<S> {
     fn with_enumerator(
         &mut self,
         actions: &mut Vec<CoordinatorAction>,
@@ -332,7 +383,7 @@ impl<S: Source> SourceCoordinator<S> {
     }
 }
 
-impl<S: Source> OperatorCoordinator for SourceCoordinator<S> {
+impl<S: Enumerators> OperatorCoordinator for SourceCoordinator<S> {
     fn start(&mut self, actions: &mut Vec<CoordinatorAction>) -> FlowResult {
         let created = self.source.create_enumerator(self.parallelism);
         self.begin(created.map_err(FlowError::external)?, actions)

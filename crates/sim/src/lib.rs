@@ -11,6 +11,7 @@
 //! | calls between roles: late, lost, without an answer | [`gateways`] |
 //! | the data plane: late, cut | [`transport`] |
 //! | the store: slow, refusing, failing behind the effect, torn writes | [`store`] |
+//! | disks with local copies: full, changing what is written, losing it | [`local_disk`] |
 //! | the records of high availability: failing, without an answer | [`records`] |
 //! | user code, sources, sinks, commits: errors and panics | [`programs`], [`input`], [`external`] |
 //! | TaskExecutors, JobMasters, JobManagers: killed, replaced | [`run`](mod@run) |
@@ -46,6 +47,7 @@ pub mod external;
 pub mod faults;
 pub mod gateways;
 pub mod input;
+pub mod local_disk;
 pub mod programs;
 pub mod random;
 pub mod records;

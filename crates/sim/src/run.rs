@@ -12,6 +12,7 @@ use hurtig_env::Runtimes;
 use hurtig_filesystem::{Stores, object_store::path::Path};
 use hurtig_minicluster::{ClusterSurroundings, MiniCluster, MiniClusterConfig};
 use hurtig_network::NetworkConfig;
+use hurtig_storage::LocalStateOptions;
 use hurtig_types::{CheckpointRetentionPolicy, JobId, SavepointFormat, TerminateKind};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use crate::{
     faults::{Fault, When},
     gateways::SimLinks,
     input::Input,
+    local_disk::LocalDisk,
     programs::Plan,
     random::{Random, mix},
     records::services,
@@ -108,6 +110,13 @@ async fn simulate(
     let store = SimStore::new(world.clone());
     let stores = Stores::default();
     stores.register(SCHEME_AND_HOST, Arc::new(store.clone()));
+    let roots = match scenario.local_recovery.map(|_| tempfile::tempdir()).transpose() {
+        Ok(roots) => roots,
+        Err(error) => {
+            world.violation(format_args!("no directory for local state: {error}"));
+            return 0;
+        }
+    };
     let surroundings = ClusterSurroundings {
         runtimes: Runtimes::current(),
         clock: world.clock(),
@@ -115,6 +124,7 @@ async fn simulate(
         stores: Arc::new(stores),
         links: Arc::new(SimLinks::new(world.clone())),
         high_availability: scenario.job_managers.map(|_| services(world)),
+        local_disk: scenario.local_recovery.map(|local| LocalDisk::new(world.clone(), local) as _),
     };
     let config = MiniClusterConfig {
         task_executors: scenario.task_executors,
@@ -124,6 +134,9 @@ async fn simulate(
         heartbeat_timeout: Duration::from_secs(5),
         job_managers: scenario.job_managers.unwrap_or(1),
         seed: scenario.seed | 1,
+        local_state: scenario.local_recovery.zip(roots.as_ref()).map(|(local, roots)| {
+            LocalStateOptions { roots: vec![roots.path().to_owned()], recovery: local.recovery }
+        }),
         ..MiniClusterConfig::default()
     };
     let cluster = match MiniCluster::start_on(config, surroundings).await {

@@ -32,6 +32,17 @@ pub struct Stop {
     pub then_parallelism: u32,
 }
 
+/// Local recovery. Disks stay as they are when faults have stopped: a copy never counts.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalRecovery {
+    /// Copies are read; else they are only written.
+    pub recovery: bool,
+    /// So many writes and reads in a thousand fail.
+    pub failing_permille: u32,
+    /// So many copies in a thousand are not what was written.
+    pub damaged_permille: u32,
+}
+
 /// Everything about one run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -73,6 +84,8 @@ pub struct Scenario {
     pub adaptive: Option<AdaptiveConfig>,
     /// When further TaskExecutors come.
     pub late_task_executors_ms: Vec<u64>,
+    /// Local recovery, and how bad the disks are, if there is any.
+    pub local_recovery: Option<LocalRecovery>,
     /// What goes wrong.
     pub faults: Vec<Planned>,
     /// From when on nothing goes wrong any more.
@@ -153,8 +166,14 @@ impl Scenario {
             broken_sink: false,
             adaptive: None,
             late_task_executors_ms: Vec::new(),
+            local_recovery: None,
         };
         scenario.draw_elastic(random);
+        scenario.local_recovery = random.permille(400).then(|| LocalRecovery {
+            recovery: random.permille(900),
+            failing_permille: *random.pick(&[0, 0, 50, 500]),
+            damaged_permille: *random.pick(&[0, 0, 50, 500]),
+        });
         scenario
     }
 
@@ -182,6 +201,9 @@ impl Scenario {
     /// The same without faults.
     pub fn without_faults(mut self) -> Self {
         self.faults.clear();
+        if let Some(local) = &mut self.local_recovery {
+            (local.failing_permille, local.damaged_permille) = (0, 0);
+        }
         self
     }
 }

@@ -1,1 +1,5 @@
-//! Under construction.
+//! Tables beside streams.
+//!
+//! - [`connectors`]: where tables come from and go to.
+
+pub mod connectors;

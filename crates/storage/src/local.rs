@@ -129,13 +129,18 @@ impl LocalStateStores {
         self.directories.iter().map(move |directory| directory.local_state().join(&name))
     }
 
-    /// A slot is given back: deletes what it kept. Blocks the thread.
-    pub fn release(&self, allocation: AllocationId) {
+    /// A slot is given back: nothing that it kept is read any more.
+    pub fn forget(&self, allocation: AllocationId) {
         let slot = self.slots.lock().remove(&allocation);
         for index in slot.iter().flat_map(BTreeMap::values) {
             // Their files go with the directory.
             drop(index.lock().close());
         }
+    }
+
+    /// The same, and deletes what it kept. Blocks the thread.
+    pub fn release(&self, allocation: AllocationId) {
+        self.forget(allocation);
         for directory in self.slot_directories(allocation) {
             match std::fs::remove_dir_all(&directory) {
                 Ok(()) => {}

@@ -221,6 +221,7 @@ impl TaskHost for LocalTaskHost {
 
     fn release_slot(&mut self, allocation: AllocationId) {
         if let Some(local) = self.shared.services.local_state.clone() {
+            local.forget(allocation);
             self.shared.runtimes.control.spawn_blocking(move || local.release(allocation));
         }
     }

@@ -22,7 +22,8 @@ mod local;
 pub mod metrics;
 mod orphans;
 mod panics;
-mod restore;
+#[doc(hidden)]
+pub mod restore;
 mod stopping;
 pub mod stream_task;
 pub mod task;

@@ -34,7 +34,8 @@ pub(crate) async fn read_state(
     Ok(states)
 }
 
-fn lists(handle: &OperatorStateHandle, content: &[u8]) -> FlowResult<Vec<ListStateData>> {
+/// The lists that a handle names in its file. Public for fuzzers alone.
+pub fn lists(handle: &OperatorStateHandle, content: &[u8]) -> FlowResult<Vec<ListStateData>> {
     let mut lists = Vec::with_capacity(handle.states.len());
     for state in &handle.states {
         let elements = state.partitions.iter().map(|partition| {

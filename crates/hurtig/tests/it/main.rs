@@ -6,6 +6,7 @@
 mod configuration;
 mod examples;
 mod keyed;
+mod damage;
 mod local_recovery;
 mod programs;
 mod recovery;

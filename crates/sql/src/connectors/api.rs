@@ -1,0 +1,161 @@
+//! What a connector is to a session.
+//!
+//! 1. A table's options name its connector; [`TableFactory`] checks them and makes a [`TableSource`]
+//!    or a [`TableSink`], which are plain descriptions.
+//! 2. The planner asks a source what it can do and settles a [`Scan`]: which columns, nested fields
+//!    and metadata it reads (nothing else is decoded), which partitions, up to how many rows, and
+//!    the watermark, which the source generates per split.
+//! 3. [`TableSource::factory`] and [`TableSink::factory`] give the operator that runs. It emits, or
+//!    takes, [`hurtig_sql_common::ChangelogBatch`]es.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use arrow_schema::SchemaRef;
+use hurtig_connector_api::Boundedness;
+use hurtig_operator_api::OperatorFactory;
+use hurtig_sql_common::ChangelogMode;
+use hurtig_sql_functions::api::Expression;
+use hurtig_sql_parser::types::SqlDataType;
+
+/// A table cannot be read or written as it is described. The text is for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TableError(pub String);
+
+/// A table as its catalog has it.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its whole name, for messages: `` `catalog`.`database`.`table` ``.
+    pub identifier: String,
+    /// The physical columns, in order; those of the partition are among them.
+    pub columns: Vec<(String, SqlDataType)>,
+    /// PARTITIONED BY.
+    pub partition_keys: Vec<String>,
+    /// PRIMARY KEY, or nothing.
+    pub primary_key: Vec<String>,
+    /// WITH.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Makes the sources and sinks of one connector.
+pub trait TableFactory: Send + Sync {
+    /// What `'connector'` must be.
+    fn identifier(&self) -> &'static str;
+    /// Options that must be there.
+    fn required_options(&self) -> &'static [&'static str];
+    /// Options that may be there, beside the required ones and `'connector'`. A `#` stands for one or
+    /// more characters (`fields.#.kind`).
+    fn optional_options(&self) -> &'static [&'static str];
+    /// True if options that begin with the format's name are the format's own business.
+    fn has_format(&self) -> bool {
+        false
+    }
+    /// The source of a table whose options have the right keys; `None` if the connector has none.
+    fn source(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSource>>, TableError>;
+    /// Its sink; `None` if the connector has none.
+    fn sink(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSink>>, TableError>;
+}
+
+/// The values of the partition keys of one partition, in the order of the keys; `None`: NULL.
+pub type Partition = Vec<Option<String>>;
+
+/// Where the rows of a table come from.
+pub trait TableSource: Send + Sync {
+    /// Which kinds of change it gives.
+    fn changelog_mode(&self) -> ChangelogMode;
+    /// Whether it ends.
+    fn boundedness(&self) -> Boundedness;
+    /// The metadata that it can give as columns: key and type.
+    fn metadata(&self) -> Vec<(String, SqlDataType)> {
+        Vec::new()
+    }
+    /// The partitions that there are, if the planner may choose among them (the values are texts,
+    /// to be cast to the columns' types); `None` if it may not.
+    fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
+        Ok(None)
+    }
+    /// How many subtasks it must have (`scan.parallelism`), if it says so.
+    fn parallelism(&self) -> Option<u32> {
+        None
+    }
+    /// The operator. The batches that it emits have the columns of the scan, in that order.
+    fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError>;
+}
+
+/// What of a table is read.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// The columns.
+    pub columns: Vec<ScanColumn>,
+    /// The schema of the batches, a field for each column: its names are the planner's, its types
+    /// those of the columns that are read.
+    pub schema: SchemaRef,
+    /// The watermark, if the table has one.
+    pub watermark: Option<ScanWatermark>,
+    /// The partitions that are read; `None`: all.
+    pub partitions: Option<Vec<Partition>>,
+    /// How many rows are needed; a source may give more.
+    pub limit: Option<u64>,
+}
+
+/// One column that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScanColumn {
+    /// A physical column, by its position in the table, or what the path of positions leads to
+    /// inside of its ROWs. NULL where a ROW on the way is NULL.
+    Physical {
+        /// The column.
+        column: usize,
+        /// Fields of ROWs, from the outside in; empty for the whole column.
+        path: Vec<usize>,
+    },
+    /// Metadata, by its key.
+    Metadata(String),
+}
+
+impl ScanColumn {
+    /// A whole column.
+    #[must_use]
+    pub fn whole(column: usize) -> Self {
+        Self::Physical { column, path: Vec::new() }
+    }
+}
+
+/// How a source makes watermarks.
+#[derive(Clone, Debug)]
+pub struct ScanWatermark {
+    /// The watermark of each row, a TIMESTAMP or TIMESTAMP_LTZ over the columns of the scan.
+    pub expression: Arc<dyn Expression>,
+    /// After this long without rows, a subtask holds nobody back.
+    pub idle_timeout: Option<Duration>,
+    /// Watermarks are emitted with every row that has a new one, not when event time has moved by
+    /// more than the interval (`scan.watermark.emit.strategy` = `on-event`).
+    pub on_event: bool,
+}
+
+/// Where the rows of a table go.
+pub trait TableSink: Send + Sync {
+    /// Which kinds of change it takes, when it is offered these.
+    fn changelog_mode(&self, offered: ChangelogMode) -> ChangelogMode;
+    /// True if INSERT OVERWRITE is possible.
+    fn can_overwrite(&self) -> bool {
+        false
+    }
+    /// How many subtasks it must have (`sink.parallelism`), if it says so.
+    fn parallelism(&self) -> Option<u32> {
+        None
+    }
+    /// The operator.
+    fn factory(&self, write: Write) -> Result<Arc<dyn OperatorFactory>, TableError>;
+}
+
+/// What is written.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The columns, as many and in the order of the table's.
+    pub schema: SchemaRef,
+    /// INSERT OVERWRITE.
+    pub overwrite: bool,
+    /// `table.local-time-zone`.
+    pub zone: chrono_tz::Tz,
+}

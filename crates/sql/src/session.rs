@@ -1,0 +1,295 @@
+//! A session: catalogs, settings, and the statements that use them.
+//!
+//! Each query and each INSERT (or statement set) is a job of its own, in an embedded cluster that
+//! starts with it. A query's rows come to the client ([`QueryResult`]).
+
+mod explain;
+mod query;
+
+use hurtig::{JobClient, StreamExecutionEnvironment};
+use hurtig_sql_common::SqlContext;
+use hurtig_sql_parser::{
+    ScriptPart, Span, SqlParser,
+    ast::{InsertStatement, ShowTarget, SqlStatement, StatementKind},
+};
+use hurtig_sql_planner::{Catalogs, StatementOutcome};
+
+pub use query::{QueryColumn, QueryResult, TextRow};
+
+use crate::{Settings, SqlError, connectors::Connectors};
+
+/// What a statement gives.
+pub enum StatementResult {
+    /// It is done.
+    Done,
+    /// Rows that describe: SHOW, DESCRIBE, SET.
+    Rows {
+        /// Names of the columns.
+        columns: Vec<String>,
+        /// The rows.
+        rows: Vec<TextRow>,
+    },
+    /// A text: EXPLAIN.
+    Text(String),
+    /// A query whose job runs.
+    Query(QueryResult),
+    /// An INSERT or a statement set whose job runs.
+    Job(SqlJob),
+}
+
+/// The job of an INSERT.
+#[derive(Clone)]
+pub struct SqlJob {
+    name: String,
+    client: JobClient,
+}
+
+impl SqlJob {
+    /// The job's client.
+    #[must_use]
+    pub fn client(&self) -> &JobClient {
+        &self.client
+    }
+
+    /// The job's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn wait(&self) -> Result<(), SqlError> {
+        self.client.wait()?;
+        Ok(())
+    }
+}
+
+/// Jobs that a session remembers, for SHOW JOBS and STOP JOB; the oldest are forgotten first.
+const JOBS: usize = 1000;
+
+/// A session.
+pub struct Session {
+    pub(crate) catalogs: Catalogs,
+    settings: Settings,
+    connectors: Connectors,
+    /// The INSERTs since BEGIN STATEMENT SET.
+    open_set: Option<Vec<InsertStatement>>,
+    jobs: Vec<SqlJob>,
+    restore: Option<(String, bool)>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Session {
+    /// A session with Flink's defaults and the built-in connectors.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            catalogs: Catalogs::default(),
+            settings: Settings::default(),
+            connectors: Connectors::default(),
+            open_set: None,
+            jobs: Vec::new(),
+            restore: None,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The catalogs.
+    #[must_use]
+    pub fn catalogs(&self) -> &Catalogs {
+        &self.catalogs
+    }
+
+    /// As SET does.
+    ///
+    /// # Errors
+    /// If the key is unknown, or the value is wrong for it.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), SqlError> {
+        self.settings.set(key, value)
+    }
+
+    /// The jobs that the session has started, oldest first.
+    #[must_use]
+    pub fn jobs(&self) -> &[SqlJob] {
+        &self.jobs
+    }
+
+    /// The next job starts from that savepoint or checkpoint.
+    pub fn restore_next_from(&mut self, pointer: &str, allow_non_restored_state: bool) {
+        self.restore = Some((pointer.to_owned(), allow_non_restored_state));
+    }
+
+    /// Runs a single statement.
+    ///
+    /// # Errors
+    /// If it is wrong or cannot be run.
+    pub fn execute_one(&mut self, statement: &str) -> Result<StatementResult, SqlError> {
+        let parts = SqlParser::default().split(statement)?;
+        match parts.as_slice() {
+            [part] => self.execute(statement, *part),
+            [] => Ok(StatementResult::Done),
+            [_, second, ..] => {
+                Err(SqlError::invalid("there is more than one statement", Some(second.span)))
+            }
+        }
+    }
+
+    /// Runs one of the statements that a script was split into.
+    ///
+    /// # Errors
+    /// If it is wrong or cannot be run.
+    pub fn execute(&mut self, script: &str, part: ScriptPart) -> Result<StatementResult, SqlError> {
+        let statement = SqlParser::default().part(script, part)?;
+        self.statement(&statement)
+    }
+
+    fn statement(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
+        let span = Some(statement.span);
+        if let Some(reason) = statement.kind.unsupported() {
+            return Err(SqlError::invalid(reason, span));
+        }
+        if self.open_set.is_some() {
+            return self.in_open_set(statement);
+        }
+        match &statement.kind {
+            StatementKind::Set(Some(property)) => {
+                let set = self.settings.set(&property.key, &property.value);
+                set.map_err(|error| SqlError::invalid(error.to_string(), Some(property.span)))?;
+                Ok(StatementResult::Done)
+            }
+            StatementKind::Set(None) => {
+                let row = |(key, value): (&str, &str)| {
+                    vec![Some(key.to_owned()), Some(value.to_owned())]
+                };
+                let columns = vec!["key".to_owned(), "value".to_owned()];
+                Ok(StatementResult::Rows { columns, rows: self.settings.iter().map(row).collect() })
+            }
+            StatementKind::Reset(key) => {
+                self.settings.reset(key.as_deref());
+                Ok(StatementResult::Done)
+            }
+            StatementKind::Query(query) => self.query(query),
+            StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert.as_ref()), span),
+            StatementKind::StatementSet(inserts) => self.insert(inserts, span),
+            StatementKind::Execute(inner) => self.statement(inner),
+            StatementKind::BeginStatementSet => {
+                self.open_set = Some(Vec::new());
+                Ok(StatementResult::Done)
+            }
+            StatementKind::EndStatementSet => {
+                Err(SqlError::invalid("no statement set has begun", span))
+            }
+            StatementKind::Explain(explain) => self.explain(explain),
+            StatementKind::Show(ShowTarget::Jobs) => self.show_jobs(),
+            StatementKind::StopJob { job, savepoint, drain } => {
+                self.stop_job(job, *savepoint, *drain, statement.span)
+            }
+            _ => self.definition(statement),
+        }
+    }
+
+    /// Statements of catalogs.
+    fn definition(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
+        match self.catalogs.apply(statement, &self.planner_settings())? {
+            StatementOutcome::Done => Ok(StatementResult::Done),
+            StatementOutcome::Rows { columns, rows } => Ok(StatementResult::Rows { columns, rows }),
+            // CREATE TABLE AS: the table is there; now its rows.
+            StatementOutcome::Insert(insert) => {
+                self.insert(std::slice::from_ref(insert.as_ref()), Some(statement.span))
+            }
+        }
+    }
+
+    fn in_open_set(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
+        let Some(open) = &mut self.open_set else { return Ok(StatementResult::Done) };
+        match &statement.kind {
+            StatementKind::Insert(insert) => {
+                open.push((**insert).clone());
+                Ok(StatementResult::Done)
+            }
+            StatementKind::EndStatementSet => {
+                let inserts = std::mem::take(open);
+                self.open_set = None;
+                if inserts.is_empty() {
+                    let text = "the statement set has no INSERT";
+                    return Err(SqlError::invalid(text, Some(statement.span)));
+                }
+                self.insert(&inserts, Some(statement.span))
+            }
+            _ => {
+                let text = "only INSERT can stand between BEGIN STATEMENT SET and END";
+                Err(SqlError::invalid(text, Some(statement.span)))
+            }
+        }
+    }
+
+    /// What expressions may know.
+    pub(crate) fn context(&self) -> SqlContext {
+        let mut context = SqlContext::new(hurtig_env::Clock::start());
+        context.zone = self.settings.zone();
+        let legacy = self.settings.get("table.exec.legacy-cast-behaviour");
+        context.legacy_cast = legacy.is_some_and(|value| value.eq_ignore_ascii_case("ENABLED"));
+        context
+    }
+
+    /// An environment for the next job.
+    pub(crate) fn environment(&mut self) -> Result<StreamExecutionEnvironment, SqlError> {
+        let configuration = self.settings.configuration()?;
+        let env = StreamExecutionEnvironment::from_configuration(configuration);
+        let env = env.map_err(|error| SqlError::invalid(error.to_string(), None))?;
+        if let Some((pointer, allow)) = self.restore.take() {
+            env.restore_from(&pointer, allow);
+        }
+        Ok(env)
+    }
+
+    fn remember(&mut self, job: SqlJob) {
+        if self.jobs.len() == JOBS {
+            self.jobs.remove(0);
+        }
+        self.jobs.push(job);
+    }
+
+    fn show_jobs(&self) -> Result<StatementResult, SqlError> {
+        let columns = ["job id", "job name", "status"].map(str::to_owned).to_vec();
+        let row = |job: &SqlJob| -> Result<TextRow, SqlError> {
+            let status = job.client.status()?.to_string();
+            Ok(vec![Some(job.client.job_id().to_string()), Some(job.name.clone()), Some(status)])
+        };
+        let rows = self.jobs.iter().map(row).collect::<Result<_, _>>()?;
+        Ok(StatementResult::Rows { columns, rows })
+    }
+
+    fn stop_job(
+        &self,
+        id: &str,
+        savepoint: bool,
+        drain: bool,
+        span: Span,
+    ) -> Result<StatementResult, SqlError> {
+        let job = self.jobs.iter().find(|job| job.client.job_id().to_string() == id);
+        let job = job.ok_or_else(|| {
+            SqlError::invalid(format!("this session has no job {id}"), Some(span))
+        })?;
+        if !savepoint {
+            job.client.cancel()?;
+            return Ok(StatementResult::Done);
+        }
+        let path = job.client.stop_with_savepoint(drain)?;
+        let columns = vec!["savepoint path".to_owned()];
+        Ok(StatementResult::Rows { columns, rows: vec![vec![Some(path)]] })
+    }
+}

@@ -1,0 +1,245 @@
+//! The settings of a session: what SET sets.
+//!
+//! Keys of the configuration are checked as in `config.yaml`; those of SQL ([`TABLE_KEYS`]) are
+//! checked here. Other keys with a prefix of SQL are kept, as Flink keeps them, and change nothing.
+
+use std::collections::BTreeMap;
+
+use hurtig_config::{Configuration, catalogue};
+
+use crate::SqlError;
+
+/// A key of SQL: its default and what is right for it.
+struct TableKey {
+    key: &'static str,
+    default: Option<&'static str>,
+    check: Check,
+}
+
+#[derive(Clone, Copy)]
+enum Check {
+    Text,
+    Boolean,
+    Integer,
+    Duration,
+    Zone,
+    OneOf(&'static [&'static str]),
+}
+
+const fn key(key: &'static str, default: Option<&'static str>, check: Check) -> TableKey {
+    TableKey { key, default, check }
+}
+
+/// The keys of SQL that this engine knows, with Flink's defaults.
+const TABLE_KEYS: &[TableKey] = &[
+    key("sql-client.display.max-column-width", Some("30"), Check::Integer),
+    key("sql-client.execution.result-mode", None, Check::OneOf(&["table", "changelog", "tableau"])),
+    key("sql-client.verbose", Some("false"), Check::Boolean),
+    key("table.display.max-column-width", Some("30"), Check::Integer),
+    key("table.dml-sync", None, Check::Boolean),
+    key("table.exec.legacy-cast-behaviour", Some("DISABLED"), Check::OneOf(&["ENABLED", "DISABLED"])),
+    key("table.exec.mini-batch.allow-latency", Some("0 ms"), Check::Duration),
+    key("table.exec.mini-batch.enabled", Some("false"), Check::Boolean),
+    key("table.exec.mini-batch.size", Some("-1"), Check::Integer),
+    key(
+        "table.exec.sink.not-null-enforcer",
+        Some("ERROR"),
+        Check::OneOf(&["ERROR", "DROP"]),
+    ),
+    key(
+        "table.exec.sink.type-length-enforcer",
+        Some("IGNORE"),
+        Check::OneOf(&["IGNORE", "TRIM_PAD", "ERROR"]),
+    ),
+    key(
+        "table.exec.sink.upsert-materialize",
+        Some("AUTO"),
+        Check::OneOf(&["NONE", "AUTO", "FORCE"]),
+    ),
+    key("table.exec.source.cdc-events-duplicate", Some("false"), Check::Boolean),
+    key("table.exec.source.idle-timeout", Some("0 ms"), Check::Duration),
+    key("table.exec.state.ttl", Some("0 ms"), Check::Duration),
+    key("table.local-time-zone", Some("default"), Check::Zone),
+    key(
+        "table.optimizer.agg-phase-strategy",
+        Some("AUTO"),
+        Check::OneOf(&["AUTO", "ONE_PHASE", "TWO_PHASE"]),
+    ),
+    key("table.optimizer.distinct-agg.split.enabled", Some("false"), Check::Boolean),
+    key("table.optimizer.reuse-source-enabled", Some("true"), Check::Boolean),
+    key("table.optimizer.reuse-sub-plan-enabled", Some("true"), Check::Boolean),
+];
+
+/// What a session has set.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    set: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Sets a key.
+    ///
+    /// # Errors
+    /// If the key is unknown, or the value is wrong for it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        let wrong = |text: String| SqlError::invalid(text, None);
+        match TABLE_KEYS.iter().find(|known| known.key == name) {
+            Some(known) => check(known, value).map_err(wrong)?,
+            None if is_of_sql(name) => {}
+            None => {
+                let mut scratch = Configuration::new();
+                scratch.set_text(name, value).map_err(|error| wrong(error.to_string()))?;
+            }
+        }
+        if name == "execution.runtime-mode" && value.eq_ignore_ascii_case("batch") {
+            return Err(wrong("execution.runtime-mode: batch mode is not supported yet".to_owned()));
+        }
+        self.set.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Forgets a key, or all.
+    pub fn reset(&mut self, name: Option<&str>) {
+        match name {
+            Some(name) => drop(self.set.remove(name)),
+            None => self.set.clear(),
+        }
+    }
+
+    /// A value as text: what was set, or the default of a key of SQL.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let default = || TABLE_KEYS.iter().find(|known| known.key == name)?.default;
+        self.set.get(name).map(String::as_str).or_else(default)
+    }
+
+    /// Whether a key is set to `true`, if it is set.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        Some(self.get(name)?.trim().eq_ignore_ascii_case("true"))
+    }
+
+    /// A duration in milliseconds; the value was checked when it was set.
+    #[must_use]
+    pub fn duration_ms(&self, name: &str) -> Option<i64> {
+        duration_ms(self.get(name)?)
+    }
+
+    /// The zone of TIMESTAMP_LTZ.
+    #[must_use]
+    pub fn zone(&self) -> chrono_tz::Tz {
+        let text = self.get("table.local-time-zone").filter(|text| *text != "default");
+        text.and_then(zone).unwrap_or_else(system_zone)
+    }
+
+    /// What is set, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.set.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The keys that can be set.
+    #[must_use]
+    pub fn known_keys() -> Vec<String> {
+        let table = TABLE_KEYS.iter().map(|known| known.key.to_owned());
+        let mut keys: Vec<_> = table.collect();
+        keys.extend(catalogue::options().map(|option| option.key.to_owned()));
+        keys.sort();
+        keys
+    }
+
+    /// What of it configures jobs and clusters.
+    pub(crate) fn configuration(&self) -> Result<Configuration, SqlError> {
+        let mut configuration = Configuration::new();
+        let of_jobs = self.set.iter().filter(|(key, _)| !is_of_sql(key));
+        for (key, value) in of_jobs {
+            let set = configuration.set_text(key, value);
+            set.map_err(|error| SqlError::invalid(error.to_string(), None))?;
+        }
+        Ok(configuration)
+    }
+}
+
+fn is_of_sql(name: &str) -> bool {
+    name.starts_with("table.") || name.starts_with("sql-client.")
+}
+
+fn check(known: &TableKey, value: &str) -> Result<(), String> {
+    let text = value.trim();
+    let expected = match known.check {
+        Check::Text => return Ok(()),
+        Check::Boolean if ["true", "false"].iter().any(|one| one.eq_ignore_ascii_case(text)) => {
+            return Ok(());
+        }
+        Check::Boolean => "true or false".to_owned(),
+        Check::Integer if text.parse::<i64>().is_ok() => return Ok(()),
+        Check::Integer => "a whole number".to_owned(),
+        Check::Duration if duration_ms(text).is_some() => return Ok(()),
+        Check::Duration => "a duration, such as '5 s' or '1 h'".to_owned(),
+        Check::Zone if text == "default" || zone(text).is_some() => return Ok(()),
+        Check::Zone => "a time zone, such as 'Europe/Berlin', 'UTC' or '+03:00'".to_owned(),
+        Check::OneOf(values) if values.iter().any(|one| one.eq_ignore_ascii_case(text)) => {
+            return Ok(());
+        }
+        Check::OneOf(values) => format!("one of {}", values.join(", ")),
+    };
+    Err(format!("{}: {value:?} is wrong, expected {expected}", known.key))
+}
+
+/// Flink's durations: a number and a unit; without a unit milliseconds.
+fn duration_ms(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: i64 = number.parse().ok()?;
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1000,
+        "m" | "min" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+fn zone(text: &str) -> Option<chrono_tz::Tz> {
+    text.parse().ok()
+}
+
+/// The zone of the machine, or UTC where it does not tell.
+fn system_zone() -> chrono_tz::Tz {
+    let named = std::env::var("TZ").ok().and_then(|text| zone(text.trim_start_matches(':')));
+    let linked = || {
+        let path = std::fs::read_link("/etc/localtime").ok()?;
+        let path = path.to_string_lossy().into_owned();
+        zone(path.split_once("zoneinfo/")?.1)
+    };
+    named.or_else(linked).unwrap_or(chrono_tz::UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_when_they_are_set() {
+        let mut settings = Settings::default();
+        settings.set("table.exec.state.ttl", "2 h").unwrap();
+        settings.set("parallelism.default", "3").unwrap();
+        settings.set("table.some.future", "x").unwrap();
+        assert_eq!(settings.duration_ms("table.exec.state.ttl"), Some(7_200_000));
+        for (key, value) in [
+            ("table.exec.state.ttl", "2 parsecs"),
+            ("table.local-time-zone", "Mars/Olympus"),
+            ("table.dml-sync", "perhaps"),
+            ("parallelism.default", "many"),
+            ("paralelism.default", "2"),
+            ("execution.runtime-mode", "batch"),
+        ] {
+            let error = settings.set(key, value).unwrap_err().to_string();
+            assert!(error.contains(key.split('.').next().unwrap()), "{error}");
+        }
+        settings.reset(Some("table.exec.state.ttl"));
+        assert_eq!(settings.duration_ms("table.exec.state.ttl"), Some(0));
+    }
+}
