@@ -4,3 +4,4 @@
 //!    take: DataFusion's, with nodes of our own for what streams have beside.
 
 pub mod plan;
+pub mod stream;

@@ -28,7 +28,7 @@ pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
 pub use explain::explain;
 pub use keys::upsert_keys;
 pub use node::{
-    AggregateCall, BoundKind, JoinKeys, OverCall, OverWindow, RankStrategy, SortKey, StreamNode,
+    AggregateCall, BoundKind, JoinKeys, OverCall, OverWindow, RankStrategy, ScannedTable, SortKey, StreamNode,
     StreamNodeKind, WindowInput, WindowProperty,
 };
 pub use windows::WindowColumns;

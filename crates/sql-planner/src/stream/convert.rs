@@ -10,7 +10,7 @@ use datafusion_expr::{
 use hurtig_sql_common::ChangelogMode;
 
 use super::{
-    SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
+    ScannedTable, SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
         select, time_attribute, unaliased,
@@ -149,7 +149,7 @@ impl StreamPlanner<'_> {
         });
         let kind = StreamNodeKind::TableSourceScan {
             table: scan.table_name.clone(),
-            source: scan.source.clone(),
+            source: ScannedTable(scan.source.clone()),
             projection: scan.projection.clone(),
             mode: traits.mode,
             primary_key: key.clone(),

@@ -1,6 +1,6 @@
 //! The tree of a streaming plan.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use datafusion_common::{DFSchemaRef, JoinType, TableReference};
 use datafusion_expr::{AggregateUDF, Expr, TableSource};
@@ -33,7 +33,7 @@ pub enum StreamNodeKind {
         /// Its name.
         table: TableReference,
         /// What the binder knows of it.
-        source: Arc<dyn TableSource>,
+        source: ScannedTable,
         /// Columns of the source that are read; all if `None`.
         projection: Option<Vec<usize>>,
         /// The changes that it gives.
@@ -282,6 +282,16 @@ pub enum StreamNodeKind {
         /// Changes are put in the order of the primary key before it.
         materialize: bool,
     },
+}
+
+/// What the binder knows of a table that is read.
+#[derive(Clone)]
+pub struct ScannedTable(pub Arc<dyn TableSource>);
+
+impl fmt::Debug for ScannedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScannedTable")
+    }
 }
 
 /// The columns that a join compares.
