@@ -12,6 +12,8 @@
 //! `rpc` measures calls between processes.
 //! `schedule` measures the pure scheduler on graphs of thousands of subtasks.
 //!
+//! `exchange` measures records over one connection beside a bare copy loop.
+//!
 //! `submission`, `failover` and `fleet` measure clusters of real processes.
 //!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
@@ -20,6 +22,7 @@
 
 mod checkpoint;
 mod cluster;
+mod exchange;
 mod job;
 mod limit;
 mod load;
@@ -43,6 +46,7 @@ const USAGE: &str =
        hurtig-bench rpc [--seconds S] [--slots N]
        hurtig-bench schedule [--subtasks N] [--vertices V] [--json]
        hurtig-bench start [--runs R]
+       hurtig-bench exchange [--runs R] [--megabytes N] [--buffer-bytes B]
        hurtig-bench submission [--runs R] [--parallelism P] [--hurtig PROGRAM]
        hurtig-bench failover [--runs R] [--hurtig PROGRAM]
        hurtig-bench fleet [--taskmanagers N] [--slots S] [--records N] [--hurtig PROGRAM]";
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         ("rpc", Ok(parameters)) => rpc::run(&parameters),
         ("schedule", Ok(parameters)) => schedule::run(&parameters),
         ("start", Ok(parameters)) => start::run(&parameters),
+        ("exchange", Ok(parameters)) => exchange::run(&parameters),
         ("submission", Ok(parameters)) => cluster::submission::run(&parameters),
         ("failover", Ok(parameters)) => cluster::failover::run(&parameters),
         ("fleet", Ok(parameters)) => cluster::fleet::run(&parameters),

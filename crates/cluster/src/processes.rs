@@ -3,6 +3,10 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -10,7 +14,7 @@ use hurtig_cluster_api::RpcError;
 use hurtig_config::{ConfigError, ConfigErrors, Configuration};
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
 use hurtig_metrics_reporters::{ReporterError, SettingsError};
-use hurtig_process_host::{OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
+use hurtig_process_host::{ExitReason, OutputOptions, ProcessSpec, ProcessSupervisor, random_bits};
 use hurtig_rest::RestServerError;
 use hurtig_rpc::RpcServerError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,6 +70,9 @@ pub enum ProcessError {
         /// How long it was waited.
         seconds: u64,
     },
+    /// A TaskManager has given up.
+    #[error("no ResourceManager has answered for taskmanager.registration.timeout")]
+    NoResourceManager,
     /// No threads.
     #[error("cannot start threads")]
     Threads(#[source] io::Error),
@@ -179,7 +186,14 @@ pub fn run_task_manager(
         let process =
             TaskManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
         started(process.endpoint());
-        let stop = until_stopped().await?;
+        let stop = tokio::select! {
+            biased;
+            stop = until_stopped() => stop?,
+            () = process.gave_up() => {
+                process.leave("the TaskManager has given up").await;
+                return Err(ProcessError::NoResourceManager);
+            }
+        };
         tracing::info!(%stop, "the TaskManager leaves");
         process.leave(&format!("the TaskManager was told to end ({stop})")).await;
         Ok(())
@@ -208,20 +222,26 @@ pub fn run_local_cluster(
         let logs =
             logs.unwrap_or_else(|| std::env::temp_dir().join(format!("hurtig-cluster-{random:x}")));
         let mut children = Vec::new();
+        let ending = Arc::new(AtomicBool::new(false));
         for number in 0..task_managers {
             let child = task_manager(configuration, launcher, process.endpoint(), &logs, number);
             let child = supervisor.spawn(child).await.map_err(ProcessError::Child)?;
-            let exited = child.exited();
+            let (exited, ending) = (child.exited(), ending.clone());
             runtimes.control.spawn(async move {
                 let exit = exited.await;
                 let (reason, words) = (exit.reason, exit.last_words);
-                tracing::error!(number, %reason, words, "a TaskManager has ended");
+                if ending.load(SeqCst) && reason == ExitReason::Code(0) {
+                    tracing::info!(number, "a TaskManager has left");
+                } else {
+                    tracing::error!(number, %reason, words, "a TaskManager has ended");
+                }
             });
             children.push(child);
         }
         started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the cluster ends");
+        ending.store(true, SeqCst);
         children.iter().for_each(|child| child.terminate(LEAVE_GRACE));
         for child in &children {
             child.exited().await;

@@ -12,11 +12,14 @@ use hurtig_config::{
     Configuration,
     catalogue::{
         cluster::{
-            BLOB_CACHE_MAX_SIZE, BLOB_FETCH_RETRIES, BLOB_MAX_SIZE, HEARTBEAT_INTERVAL,
-            HEARTBEAT_TIMEOUT,
+            BLOB_CACHE_MAX_SIZE, BLOB_FETCH_RETRIES, BLOB_MAX_SIZE, ERROR_REGISTRATION_DELAY,
+            HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, INITIAL_REGISTRATION_TIMEOUT,
+            REFUSED_REGISTRATION_DELAY,
         },
         job_manager,
-        task_manager::{NUM_TASK_SLOTS, SLOT_TIMEOUT, TASK_MANAGER_RESOURCE_ID},
+        task_manager::{
+            NUM_TASK_SLOTS, REGISTRATION_TIMEOUT, SLOT_TIMEOUT, TASK_MANAGER_RESOURCE_ID,
+        },
     },
 };
 use hurtig_env::{Clock, Runtimes};
@@ -25,7 +28,9 @@ use hurtig_metrics_reporters::{MetricsService, MetricsSettings, MetricsSource, p
 use hurtig_process_host::{ProcessSupervisor, random_bits};
 use hurtig_high_availability::LeaderScope;
 use hurtig_rpc::{Export, HOST_PARENT, LOG_SERVER, RpcConfig, RpcServer};
-use hurtig_task_executor::{TaskExecutor, TaskExecutorConfig, TaskExecutorHandle};
+use hurtig_task_executor::{
+    RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle,
+};
 use hurtig_types::ResourceId;
 
 use crate::{
@@ -152,6 +157,12 @@ impl TaskManagerProcess {
                 slot_timeout: configuration.get(&SLOT_TIMEOUT)?,
                 heartbeat_interval,
                 heartbeat_timeout: configuration.get(&HEARTBEAT_TIMEOUT)?,
+                registration: RegistrationConfig {
+                    first_pause: configuration.get(&INITIAL_REGISTRATION_TIMEOUT)?,
+                    longest_pause: configuration.get(&ERROR_REGISTRATION_DELAY)?,
+                    refused_pause: configuration.get(&REFUSED_REGISTRATION_DELAY)?,
+                    timeout: Some(configuration.get(&REGISTRATION_TIMEOUT)?),
+                },
             },
             leader.clone(),
             // Hosts have data planes of their own.
@@ -191,6 +202,11 @@ impl TaskManagerProcess {
     /// `host:port` by which other processes reach it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Returns when no ResourceManager has answered for `taskmanager.registration.timeout`.
+    pub async fn gave_up(&self) {
+        self.executor.gave_up().await;
     }
 
     /// Leaves the cluster: the ResourceManager is told, and tells JobMasters, which restart what

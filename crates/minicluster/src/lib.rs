@@ -35,7 +35,7 @@ use hurtig_filesystem::object_store::ObjectStore;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{
-    TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
+    RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle, TaskExecutorServices,
 };
 use hurtig_types::{JobId, ResourceId};
 use parking_lot::Mutex;
@@ -305,6 +305,7 @@ impl MiniCluster {
                 slot_timeout: Duration::from_secs(10),
                 heartbeat_interval: self.config.heartbeat_interval,
                 heartbeat_timeout: self.config.heartbeat_timeout,
+                registration: RegistrationConfig::default(),
             },
             self.resource_manager(caller),
             TaskExecutorServices {

@@ -40,7 +40,7 @@ impl<K, N> Default for Timers<K, N> {
 
 impl<K, N> Timers<K, N> {
     /// The timers of event time or of the wall clock.
-    pub(crate) fn of(&mut self, event_time: bool) -> &mut TimerQueue<K, N> {
+    pub fn of(&mut self, event_time: bool) -> &mut TimerQueue<K, N> {
         if event_time { &mut self.event } else { &mut self.processing }
     }
 }

@@ -248,7 +248,12 @@ impl ResourceManager {
                 Vec::new()
             }
             Message::Required(job, token, slots, reply) => {
-                let current = self.check_token(job, token);
+                // Nothing is kept for a job that nobody has announced.
+                let known = match self.jobs.contains_key(&job) {
+                    true => Ok(()),
+                    false => Err(RpcError::NotFound(format!("job {job} has no JobMaster here"))),
+                };
+                let current = known.and_then(|()| self.check_token(job, token));
                 let is_current = current.is_ok();
                 let _ = reply.send(current);
                 if is_current { self.slots.on_required(job, slots, now) } else { Vec::new() }

@@ -6,5 +6,14 @@
 //!
 //! - [`config`]: what the planner says of each; each is the factory of its operator.
 
+mod aggregates;
 pub mod config;
+mod core;
+mod edges;
+mod group;
 mod pending;
+mod rows;
+mod sink;
+mod stateless;
+mod time;
+mod watermark;

@@ -14,8 +14,8 @@ macro_rules! pending {
 }
 
 pending!(
-    Calc, DropUpdateBefore, WatermarkAssigner, Values, Expand, Correlate, ChangelogNormalize,
-    SinkMaterialize, NotNullEnforcer, GroupAggregate, LocalGroupAggregate, GlobalGroupAggregate,
+    ChangelogNormalize,
+    SinkMaterialize, 
     OverAggregate, SetOperation, WindowTableFunction, WindowAggregate, RegularJoin, IntervalJoin,
     TemporalJoin, WindowJoin, Rank, Deduplicate, SortLimit, Limit, TemporalSort, WindowRank,
     WindowDeduplicate

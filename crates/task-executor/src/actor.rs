@@ -17,6 +17,7 @@ use crate::{
     ledger::TaskLedger,
     local_host::{LocalTaskHosts, TaskExecutorServices},
     metrics,
+    registration::{Registration, RegistrationConfig},
     reports::JobMasters,
     slot_table::TaskSlotTable,
 };
@@ -37,6 +38,8 @@ pub struct TaskExecutorConfig {
     pub heartbeat_interval: Duration,
     /// `heartbeat.timeout`: a JobMaster that is silent for longer is lost.
     pub heartbeat_timeout: Duration,
+    /// How it registers, and when it gives up.
+    pub registration: RegistrationConfig,
 }
 
 /// Pause before a slot is offered again.
@@ -69,6 +72,12 @@ enum Message {
     Heartbeat(JobId, Vec<AllocationId>, Reply<JobHeartbeatAnswer>),
     /// The ResourceManager does not know this TaskExecutor.
     Unregistered(FencingToken),
+    /// The ResourceManager knows this TaskExecutor.
+    Registered(FencingToken),
+    /// A registration has failed.
+    NotRegistered(FencingToken, RpcError),
+    /// It is time for the next registration.
+    RegisterAgain(FencingToken),
     DisconnectJob(JobId, String),
     Shutdown(oneshot::Sender<()>),
 }
@@ -116,6 +125,9 @@ pub struct TaskExecutor {
     leader: LeaderReceiver<dyn ResourceManagerGateway>,
     manager: Option<Leader<dyn ResourceManagerGateway>>,
     registering: Option<tokio::task::AbortHandle>,
+    registration: Registration,
+    /// True when no ResourceManager is hoped for any more.
+    gave_up: watch::Sender<bool>,
     metrics: MetricGroup,
     mailbox: Mailbox<Envelope>,
     runtimes: Runtimes,
@@ -165,6 +177,8 @@ impl TaskExecutor {
             resource,
             data_address: address,
             slots: TaskSlotTable::new(resource, config.slots),
+            registration: Registration::new(config.registration.clone(), clock.now_ms()),
+            gave_up: watch::Sender::new(false),
             config,
             jobs: BTreeMap::new(),
             job_masters: JobMasters::default(),
@@ -200,6 +214,7 @@ impl TaskExecutor {
             mailbox: line.as_ref().map_or(&self.mailbox, |line| &line.mailbox).clone(),
             speaker,
             open: line.map(|line| line.open.subscribe()),
+            gave_up: self.gave_up.subscribe(),
             metrics: self.metrics.clone(),
             hosts: self.hosts.clone(),
         }
@@ -221,11 +236,8 @@ impl TaskExecutor {
         });
     }
 
-    /// Registers with the ResourceManager that is followed, however often that takes.
+    /// Registers with the ResourceManager that is followed.
     fn register(&mut self) {
-        if let Some(registering) = self.registering.take() {
-            registering.abort();
-        }
         let Some(Leader { token, gateway: manager }) = self.manager.clone() else { return };
         let registration = TaskExecutorRegistration {
             resource: self.resource,
@@ -234,24 +246,54 @@ impl TaskExecutor {
             slots: self.slots.report(),
         };
         let gateway = Arc::new(self.handle(Speaker::ResourceManager(token)));
+        self.later(async move {
+            match manager.register_task_executor(registration, gateway).await {
+                Ok(()) => Message::Registered(token),
+                Err(error) => Message::NotRegistered(token, error),
+            }
+        });
+    }
+
+    /// Sends itself what becomes of a registration, or of the wait for the next one. There is one
+    /// of them at a time.
+    fn later(&mut self, registering: impl Future<Output = Message> + Send + 'static) {
+        if let Some(registering) = self.registering.take() {
+            registering.abort();
+        }
         let mailbox = self.mailbox.clone();
-        let pause = self.config.heartbeat_interval;
         let registering = self.runtimes.control.spawn(async move {
-            let registering = async {
-                while let Err(error) =
-                    manager.register_task_executor(registration.clone(), gateway.clone()).await
-                {
-                    tracing::warn!(%error, "cannot register with the ResourceManager yet");
-                    tokio::time::sleep(pause).await;
-                }
-            };
             tokio::select! {
                 biased;
                 () = mailbox.ended() => {}
-                () = registering => {}
+                message = registering => {
+                    // An actor that has ended need not register.
+                    let _ = mailbox.tell((Speaker::Own, message)).await;
+                }
             }
         });
         self.registering = Some(registering.abort_handle());
+    }
+
+    fn follows(&self, token: FencingToken) -> bool {
+        self.manager.as_ref().is_some_and(|manager| manager.token == token)
+    }
+
+    fn on_registration(&mut self, token: FencingToken, failure: Option<RpcError>) {
+        if !self.follows(token) {
+            return;
+        }
+        match failure {
+            None => self.registration.on_answer(self.clock.now_ms()),
+            Some(error) => {
+                let pause = self.registration.on_failure(&error);
+                let pause_ms = pause.as_millis() as u64;
+                tracing::warn!(%error, pause_ms, "cannot register with the ResourceManager yet");
+                self.later(async move {
+                    tokio::time::sleep(pause).await;
+                    Message::RegisterAgain(token)
+                });
+            }
+        }
     }
 
     /// Follows the ResourceManager that leads now. While none is known the last one is kept: it may
@@ -263,6 +305,7 @@ impl TaskExecutor {
         if known.is_none_or(|known| known < leader.token) {
             tracing::info!(resource = %self.resource, token = ?leader.token, "ResourceManager");
             self.manager = Some(leader);
+            self.registration.on_leader();
             self.register();
         }
     }
@@ -317,18 +360,23 @@ impl TaskExecutor {
         self.forget_jobs_without_slots();
         self.give_up_silent_job_masters();
         self.close_lines();
+        if self.registration.is_hopeless(self.clock.now_ms()) && !self.gave_up.send_replace(true) {
+            tracing::error!(resource = %self.resource, "no ResourceManager has been found in time");
+        }
         let Some(Leader { token, gateway: manager }) = self.manager.clone() else { return };
         let (resource, report) = (self.resource, self.slots.report());
         let mailbox = self.mailbox.clone();
         self.runtimes.control.spawn(async move {
-            match manager.heartbeat_from_task_executor(resource, report).await {
-                Ok(()) => {}
-                Err(RpcError::NotFound(_)) => {
-                    // An actor that has ended need not register.
-                    let _ = mailbox.tell((Speaker::Own, Message::Unregistered(token))).await;
+            let message = match manager.heartbeat_from_task_executor(resource, report).await {
+                Ok(()) => Message::Registered(token),
+                Err(RpcError::NotFound(_)) => Message::Unregistered(token),
+                Err(error) => {
+                    tracing::debug!(%error, "heartbeat failed");
+                    return;
                 }
-                Err(error) => tracing::debug!(%error, "heartbeat failed"),
-            }
+            };
+            // An actor that has ended need not register.
+            let _ = mailbox.tell((Speaker::Own, message)).await;
         });
     }
 
@@ -473,7 +521,16 @@ impl TaskExecutor {
                 let _ = reply.send(Ok(()));
             }
             Message::Unregistered(by) => {
-                if self.manager.as_ref().is_some_and(|manager| manager.token == by) {
+                // A registration that is under way, or waits for its time, is left alone.
+                let idle = self.registering.as_ref().is_none_or(|task| task.is_finished());
+                if idle && self.follows(by) {
+                    self.register();
+                }
+            }
+            Message::Registered(by) => self.on_registration(by, None),
+            Message::NotRegistered(by, error) => self.on_registration(by, Some(error)),
+            Message::RegisterAgain(by) => {
+                if self.follows(by) {
                     self.register();
                 }
             }

@@ -1,6 +1,6 @@
 //! The TaskExecutor: owns slots and tasks, and reports what becomes of them.
 //!
-//! [`slot_table`] decides about slots, purely; [`actor`] receives messages, and has a job's
+//! [`slot_table`] decides about slots and [`registration`] about registering, purely; [`actor`] receives messages, and has a job's
 //! [`host`] run its tasks: in this process ([`local_host`]) or in one of its own. It knows no
 //! operator: a task is a chain that the task crate runs.
 
@@ -9,6 +9,7 @@ pub mod host;
 mod ledger;
 pub mod local_host;
 pub mod metrics;
+pub mod registration;
 mod reports;
 pub mod slot_table;
 
@@ -17,4 +18,5 @@ pub use host::{
     HostListener, HostNews, HostNumber, Reply, StartedHost, TaskHost, TaskHostProvider, TaskStates,
 };
 pub use local_host::{LocalTaskHosts, TaskExecutorServices};
+pub use registration::RegistrationConfig;
 pub use slot_table::TaskSlotTable;

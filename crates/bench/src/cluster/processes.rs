@@ -99,9 +99,8 @@ fn start(
     logs: &Path,
 ) -> Result<(Process, String), BoxError> {
     let command = name.split('-').next().unwrap_or(name);
-    let properties = settings.iter().flat_map(|(key, value)| {
-        ["-D".to_owned(), format!("{key}={value}")]
-    });
+    let properties =
+        settings.iter().flat_map(|(key, value)| ["-D".to_owned(), format!("{key}={value}")]);
     let mut child = Command::new(program)
         .arg(command)
         .args(properties)
@@ -226,7 +225,10 @@ impl Cluster {
                 tasks.get("RUNNING").copied().unwrap_or_default()
             };
             let all = !details.vertices.is_empty()
-                && details.vertices.iter().all(|vertex| running(&vertex.tasks) == vertex.parallelism);
+                && details
+                    .vertices
+                    .iter()
+                    .all(|vertex| running(&vertex.tasks) == vertex.parallelism);
             Ok(all.then_some(details))
         })
         .await
@@ -237,7 +239,9 @@ impl Cluster {
         self.client.cancel(job).await?;
         let result = self.client.result(job).await?;
         if result.application_status != "CANCELED" {
-            return Err(format!("the job was cancelled, and is {}", result.application_status).into());
+            return Err(
+                format!("the job was cancelled, and is {}", result.application_status).into()
+            );
         }
         until("all slots are free", async || {
             let overview = self.client.overview().await?;

@@ -24,7 +24,8 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
 async fn measure(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let parallelism: u32 = parameters.parse_or("parallelism", 2)?;
     let slots = parallelism.to_string();
-    let cluster = Cluster::start(parameters, 2, &[("taskmanager.numberOfTaskSlots", &slots)]).await?;
+    let cluster =
+        Cluster::start(parameters, 2, &[("taskmanager.numberOfTaskSlots", &slots)]).await?;
     // Idle means that time passes.
     tokio::time::sleep(REST).await;
     let unknown = "the memory of a process is not known";

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod failures;
+mod hostile;
 mod jobs;
 mod leaders;
 mod programs;

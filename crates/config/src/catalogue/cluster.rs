@@ -44,8 +44,20 @@ options! {
     Planned CLUSTER_SERVICES_SHUTDOWN_TIMEOUT: Duration = "cluster.services.shutdown-timeout",
         default "30 s";
 
-    /// Longest wait before a refused registration is tried again.
-    Planned REFUSED_REGISTRATION_DELAY: Duration = "cluster.registration.refused-registration-delay",
+    /// Pause after the first registration that fails; each further failure doubles it.
+    Effective INITIAL_REGISTRATION_TIMEOUT: Duration = "cluster.registration.initial-timeout",
+        default "100 ms";
+
+    /// Longest time that one registration may take.
+    Planned MAX_REGISTRATION_TIMEOUT: Duration = "cluster.registration.max-timeout",
+        default "30 s";
+
+    /// Longest pause after a registration that fails.
+    Effective ERROR_REGISTRATION_DELAY: Duration = "cluster.registration.error-delay",
+        default "10 s";
+
+    /// Pause after a registration that is refused.
+    Effective REFUSED_REGISTRATION_DELAY: Duration = "cluster.registration.refused-registration-delay",
         default "30 s";
 
     /// Directories for temporary files, separated by commas or as in `PATH`. The first is the working

@@ -34,7 +34,7 @@ options! {
     Effective TASK_MANAGER_RESOURCE_ID: Option<String> = "taskmanager.resource-id";
 
     /// A TaskManager that finds no ResourceManager for this long ends.
-    Planned REGISTRATION_TIMEOUT: Duration = "taskmanager.registration.timeout",
+    Effective REGISTRATION_TIMEOUT: Duration = "taskmanager.registration.timeout",
         default "5 min", was ["taskmanager.maxRegistrationDuration"];
 
     /// A slot that no JobMaster accepts for this long is free again.

@@ -25,6 +25,8 @@ pub struct TaskExecutorHandle {
     pub(super) speaker: Speaker,
     /// Of a leader's way here: ends when the leader is neither followed nor heard of.
     pub(super) open: Option<watch::Receiver<()>>,
+    /// Turns true when no ResourceManager is hoped for any more.
+    pub(super) gave_up: watch::Receiver<bool>,
     pub(super) metrics: MetricGroup,
     pub(super) hosts: Arc<dyn TaskHostProvider>,
 }
@@ -46,6 +48,16 @@ impl TaskExecutorHandle {
     /// Its group of metrics.
     pub fn metric_group(&self) -> &MetricGroup {
         &self.metrics
+    }
+
+    /// Returns when no ResourceManager has answered for `taskmanager.registration.timeout`. Its
+    /// process is to end then; until it does, the TaskExecutor goes on trying.
+    pub async fn gave_up(&self) {
+        let mut gave_up = self.gave_up.clone();
+        if gave_up.wait_for(|gave_up| *gave_up).await.is_err() {
+            // It has ended before, which is no giving up.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Ends it: tasks are cancelled, connections closed. Others are not told; they find out.

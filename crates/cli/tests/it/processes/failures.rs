@@ -129,7 +129,7 @@ fn local_cluster(directory: &std::path::Path) -> TestProcess {
 }
 
 /// Processes that were started below a process that was started by the test.
-fn children_of(pid: u32) -> Vec<u32> {
+pub fn children_of(pid: u32) -> Vec<u32> {
     let output = Command::new("pgrep").args(["-P", &pid.to_string()]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| line.parse().unwrap()).collect()
@@ -158,5 +158,34 @@ async fn a_cluster_ends_with_its_process_however_that_ends() {
             (!children.iter().any(lives)).then_some(())
         })
         .await;
+        let log = std::fs::read_to_string(directory.path().join("cluster.log")).unwrap();
+        let orderly = end == "-TERM";
+        assert!(!orderly || !log.contains("ERROR"), "an end that was asked for is no error: {log}");
     }
+}
+
+#[test]
+fn a_task_manager_that_finds_no_job_manager_gives_up() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody listens at a port that was just free.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let output = Command::new(env!("CARGO_BIN_EXE_hurtig"))
+        .arg("taskmanager")
+        .args(["-D", "jobmanager.rpc.address=127.0.0.1"])
+        .args(["-D", &format!("jobmanager.rpc.port={port}")])
+        .args(["-D", &format!("process.working-dir={}", directory.path().display())])
+        .args(["-D", "heartbeat.interval=20 ms"])
+        .args(["-D", "taskmanager.registration.timeout=500 ms"])
+        .env_remove("HURTIG_CONF_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("no ResourceManager has answered for"), "{text}");
+    // With pauses of 100 ms, 200 ms and more there is no room for many.
+    let tries = text.matches("cannot register with the ResourceManager yet").count();
+    assert!((1..=4).contains(&tries), "{text}");
+    let left = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, 0, "its directory is gone");
 }

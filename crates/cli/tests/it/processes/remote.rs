@@ -12,7 +12,7 @@ use super::cluster::{TestProcess, job_binary, until};
 use crate::{hurtig, json};
 
 /// A cluster on this machine, and the address of its REST server.
-fn start(directory: &std::path::Path) -> (TestProcess, String) {
+pub fn start(directory: &std::path::Path) -> (TestProcess, String) {
     let work = directory.display();
     let child = Command::new(env!("CARGO_BIN_EXE_hurtig"))
         .args(["cluster", "--taskmanagers", "2"])

@@ -1,0 +1,69 @@
+//! One measured run, in a process of its own.
+
+use std::time::Instant;
+
+use hurtig::{BoxError, ParameterTool};
+use hurtig_sql::{Session, StatementResult};
+use hurtig_sql_parser::SqlParser;
+
+use super::{Run, kit};
+use crate::memory;
+
+/// The statements of the source and of a query.
+pub(super) fn script(query: &str, events: u64) -> Result<String, BoxError> {
+    let read = |name: &str| std::fs::read_to_string(kit().join("queries").join(name));
+    let tables = read("ddl.sql")?.replace("${EVENTS}", &events.to_string());
+    Ok(format!("{tables}\n{}", read(&format!("{query}.sql"))?))
+}
+
+/// Runs a query once, and prints what it took as a line of JSON.
+pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
+    let query = parameters.required("query")?;
+    let events: u64 = parameters.parse_or("events", 1_000_000)?;
+    let parallelism: u32 = parameters.parse_or("parallelism", 2)?;
+    let checkpoints = tempfile::tempdir()?;
+    let mut session = Session::new();
+    session.set("parallelism.default", &parallelism.to_string())?;
+    session.set("execution.checkpointing.interval", "10 s")?;
+    let directory = format!("file://{}", checkpoints.path().display());
+    session.set("execution.checkpointing.dir", &directory)?;
+    let text = script(query, events)?;
+    let mut job = None;
+    let mut begun = Instant::now();
+    for part in SqlParser::default().split(&text)? {
+        begun = Instant::now();
+        let result = session.execute(&text, part);
+        if let StatementResult::Job(started) = result.map_err(|error| error.render(&text))? {
+            job = Some(started);
+        }
+    }
+    let job = job.ok_or("the script has no INSERT")?;
+    job.wait()?;
+    let elapsed = begun.elapsed();
+    let statistics = job.client().checkpoint_stats()?;
+    let sizes = statistics.history.iter().map(|checkpoint| checkpoint.state_bytes);
+    let run = Run {
+        query: query.to_owned(),
+        warmup: false,
+        events: Some(events),
+        parallelism,
+        job_ms: elapsed.as_millis() as u64,
+        events_per_s: Some((events as f64 / elapsed.as_secs_f64()) as u64),
+        tm_cpu_s: cpu_seconds().unwrap_or(0.0),
+        tm_rss_mb: memory::peak_rss_mb().unwrap_or(0),
+        checkpoints: statistics.counts.completed,
+        checkpoint_max_bytes: sizes.max().unwrap_or(0),
+    };
+    println!("{}", serde_json::to_string(&run)?);
+    Ok(true)
+}
+
+/// User and system time of this process, in seconds.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name may hold spaces, but ends with the last parenthesis.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    // USER_HZ is 100 on every Linux.
+    Some(ticks / 100.0)
+}

@@ -1,0 +1,451 @@
+//! Group aggregates.
+//!
+//! A batch is a mini-batch: its rows are grouped by key, each group's state is fetched once, and at
+//! most one change per key goes out:
+//!
+//! | before | after | out |
+//! |---|---|---|
+//! | nothing | rows | `+I` |
+//! | rows | rows | `-U` (if wanted) and `+U`; nothing if the result is the same and state lives for ever |
+//! | rows | nothing | `-D` |
+//!
+//! Rows that are taken from a group that is not there are ignored, as in Flink (its state has expired).
+
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow_schema::SchemaRef;
+use arrow_select::{concat::concat, take::take};
+use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
+use hurtig_sql_common::{ChangelogBatch, RowKind};
+use hurtig_sql_functions::api::AggregateState;
+use hurtig_state_heap::{MapState, ValueState};
+use hurtig_types::{FlowError, FlowResult};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    aggregates::{Accumulator, Aggregates},
+    config::{GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate},
+    core::{Core, KeyedOperator, Logic, descriptor},
+    rows::{Encoded, Grouping, RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
+};
+
+/// What is kept of a group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Group {
+    rows: i64,
+    states: Vec<AggregateState>,
+}
+
+#[derive(Clone, Copy)]
+struct States {
+    groups: ValueState<Group>,
+    /// How often each value of a DISTINCT call is there.
+    distinct: MapState<(u32, RowBytes), i64>,
+}
+
+/// What a batch has for its groups.
+enum Rows<'a> {
+    /// Rows of the input.
+    Plain(&'a ChangelogBatch),
+    /// Partial results, one per row.
+    Partial(Vec<Accumulator>),
+}
+
+/// The aggregate in one phase, and the second of two.
+struct GroupLogic {
+    aggregates: Aggregates,
+    keys: RowCodec,
+    key_columns: Vec<usize>,
+    results: RowCodec,
+    schema: SchemaRef,
+    emits_update_before: bool,
+    ttl: Option<Duration>,
+    /// The column of partial results, in the second of two phases.
+    partial: Option<usize>,
+    states: Option<States>,
+}
+
+impl OperatorFactory for GroupAggregate {
+    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        let results: Vec<_> = (self.keys.len()..self.schema.fields().len()).collect();
+        Ok(KeyedOperator::boxed(GroupLogic {
+            aggregates: Aggregates::new(&self.calls, &self.input)?,
+            keys: RowCodec::new(&self.input, &self.keys)?,
+            key_columns: self.keys.clone(),
+            results: RowCodec::new(&self.schema, &results)?,
+            schema: self.schema.clone(),
+            emits_update_before: self.emits_update_before,
+            ttl: self.ttl,
+            partial: None,
+            states: None,
+        }))
+    }
+}
+
+impl OperatorFactory for GlobalGroupAggregate {
+    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        let partial = self.input.fields().len().checked_sub(1);
+        let partial = partial.ok_or_else(|| FlowError::internal("no column of partial results"))?;
+        let keys: Vec<_> = (0..partial).collect();
+        let results: Vec<_> = (partial..self.schema.fields().len()).collect();
+        Ok(KeyedOperator::boxed(GroupLogic {
+            aggregates: Aggregates::of_types(&self.calls, &self.arguments)?,
+            keys: RowCodec::new(&self.input, &keys)?,
+            key_columns: keys,
+            results: RowCodec::new(&self.schema, &results)?,
+            schema: self.schema.clone(),
+            emits_update_before: self.emits_update_before,
+            ttl: self.ttl,
+            partial: Some(partial),
+            states: None,
+        }))
+    }
+}
+
+impl GroupLogic {
+    fn states(&self) -> FlowResult<States> {
+        self.states.ok_or_else(|| FlowError::internal("the operator was not opened"))
+    }
+
+    /// Takes the groups of a batch out of the state; true where there was one.
+    fn fetch(
+        &self,
+        keys: &Encoded,
+        grouping: &Grouping,
+        core: &mut Core,
+    ) -> FlowResult<(Vec<Group>, Vec<bool>)> {
+        let states = self.states()?;
+        let mut groups = Vec::with_capacity(grouping.first.len());
+        let mut existed = Vec::with_capacity(grouping.first.len());
+        for (first, hash) in grouping.first.iter().zip(&grouping.hashes) {
+            core.store.set_current_key(*hash, keys.get(*first as usize).into());
+            let found = states.groups.get_mut(&mut core.store).map_err(state_error)?;
+            existed.push(found.is_some());
+            groups.push(match found {
+                Some(group) => std::mem::take(group),
+                None => Group { rows: 0, states: self.aggregates.empty_states() },
+            });
+        }
+        Ok((groups, existed))
+    }
+
+    /// One column per call.
+    fn results_of(&self, groups: &[Group]) -> FlowResult<Vec<ArrayRef>> {
+        let calls = self.aggregates.calls.iter().enumerate();
+        calls
+            .map(|(call, one)| {
+                let states: Vec<_> = groups.iter().map(|group| &group.states[call]).collect();
+                one.kernel.results(&states).map_err(crate::rows::eval_error)
+            })
+            .collect()
+    }
+
+    /// Counts the values of a DISTINCT call and adds what is new, takes what is gone.
+    fn update_distinct(
+        &self,
+        call: usize,
+        groups: &mut [Group],
+        changes: &[(u32, &[u8], i64)],
+        (keys, grouping): (&Encoded, &Grouping),
+        core: &mut Core,
+    ) -> FlowResult {
+        let counts = self.states()?.distinct;
+        let (mut at, mut values, mut retracts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut current = None;
+        for (group, value, by) in changes {
+            if current != Some(*group) {
+                current = Some(*group);
+                let (first, hash) =
+                    (grouping.first[*group as usize], grouping.hashes[*group as usize]);
+                core.store.set_current_key(hash, keys.get(first as usize).into());
+            }
+            let key = (call as u32, RowBytes::from(*value));
+            let before = counts.get(&mut core.store, &key).map_err(state_error)?.copied();
+            let before = before.unwrap_or(0);
+            let after = before + by;
+            if after == 0 {
+                counts.remove(&mut core.store, &key).map_err(state_error)?;
+            } else {
+                counts.put(&mut core.store, key, after).map_err(state_error)?;
+            }
+            if (before > 0) != (after > 0) {
+                at.push(*group);
+                values.push(*value);
+                retracts.push(after <= 0);
+            }
+        }
+        let mut states: Vec<_> =
+            groups.iter_mut().map(|group| std::mem::take(&mut group.states[call])).collect();
+        self.aggregates.add_distinct_values(call, &mut states, &at, &values, &retracts)?;
+        for (group, state) in groups.iter_mut().zip(states) {
+            group.states[call] = state;
+        }
+        Ok(())
+    }
+
+    fn add_rows(
+        &self,
+        batch: &ChangelogBatch,
+        groups: &mut [Group],
+        existed: &[bool],
+        (keys, grouping): (&Encoded, &Grouping),
+        core: &mut Core,
+    ) -> FlowResult {
+        let retracts: Option<Vec<bool>> =
+            batch.kinds.as_ref().map(|kinds| kinds.iter().map(|kind| !kind.adds()).collect());
+        let mut skipped: Option<Vec<bool>> = None;
+        if let Some(retracts) = &retracts {
+            let mut there = existed.to_vec();
+            for (row, group) in grouping.groups.iter().enumerate() {
+                let there = &mut there[*group as usize];
+                if !retracts[row] {
+                    *there = true;
+                } else if !*there {
+                    skipped.get_or_insert_with(|| vec![false; retracts.len()])[row] = true;
+                }
+            }
+        }
+        for (row, group) in grouping.groups.iter().enumerate() {
+            if skipped.as_ref().is_none_or(|skipped| !skipped[row]) {
+                let takes = retracts.as_ref().is_some_and(|retracts| retracts[row]);
+                groups[*group as usize].rows += if takes { -1 } else { 1 };
+            }
+        }
+        let aggregates = &self.aggregates;
+        let by_group = aggregates.has_distinct().then(|| grouping.rows_by_group());
+        for call in 0..aggregates.calls.len() {
+            let mask = aggregates.mask(call, &batch.rows, skipped.as_deref())?;
+            let Some((_, values)) = aggregates.distinct_of(call, &batch.rows)? else {
+                let mut states: Vec<_> =
+                    groups.iter_mut().map(|group| &mut group.states[call]).collect();
+                let arguments = aggregates.arguments(call, &batch.rows);
+                let retracts = retracts.as_deref();
+                aggregates.calls[call]
+                    .kernel
+                    .update(&mut states, &grouping.groups, &arguments, mask.as_ref(), retracts)
+                    .map_err(crate::rows::eval_error)?;
+                continue;
+            };
+            let rows = by_group.iter().flatten().enumerate();
+            let rows = rows.flat_map(|(group, rows)| rows.iter().map(move |row| (group as u32, *row)));
+            let rows = rows.filter(|(_, row)| {
+                mask.as_ref().is_none_or(|mask| mask.value(*row as usize))
+            });
+            let changes: Vec<_> = rows
+                .map(|(group, row)| {
+                    let takes = retracts.as_ref().is_some_and(|all| all[row as usize]);
+                    (group, values.get(row as usize), if takes { -1 } else { 1 })
+                })
+                .collect();
+            self.update_distinct(call, groups, &changes, (keys, grouping), core)?;
+        }
+        Ok(())
+    }
+
+    fn add_partials(
+        &self,
+        partials: &[Accumulator],
+        groups: &mut [Group],
+        (keys, grouping): (&Encoded, &Grouping),
+        core: &mut Core,
+    ) -> FlowResult {
+        for (partial, group) in partials.iter().zip(&grouping.groups) {
+            let group = &mut groups[*group as usize];
+            group.rows += partial.rows;
+            for (call, one) in self.aggregates.calls.iter().enumerate() {
+                if !one.distinct {
+                    one.kernel
+                        .merge(&mut group.states[call], &partial.states[call])
+                        .map_err(crate::rows::eval_error)?;
+                }
+            }
+        }
+        let by_group = grouping.rows_by_group();
+        let calls = self.aggregates.calls.iter().enumerate();
+        for (number, (call, _)) in calls.filter(|(_, one)| one.distinct).enumerate() {
+            let mut changes = Vec::new();
+            for (group, rows) in by_group.iter().enumerate() {
+                for row in rows {
+                    let values = &partials[*row as usize].distinct[number];
+                    changes.extend(values.iter().map(|(value, by)| (group as u32, &*value.0, *by)));
+                }
+            }
+            self.update_distinct(call, groups, &changes, (keys, grouping), core)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the groups back; forgets those without rows.
+    fn store(
+        &self,
+        groups: Vec<Group>,
+        (keys, grouping): (&Encoded, &Grouping),
+        core: &mut Core,
+    ) -> FlowResult {
+        let states = self.states()?;
+        for (index, group) in groups.into_iter().enumerate() {
+            let first = grouping.first[index] as usize;
+            core.store.set_current_key(grouping.hashes[index], keys.get(first).into());
+            if group.rows > 0 {
+                states.groups.update(&mut core.store, group).map_err(state_error)?;
+                continue;
+            }
+            states.groups.clear(&mut core.store).map_err(state_error)?;
+            if self.aggregates.has_distinct() {
+                states.distinct.clear(&mut core.store).map_err(state_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What changed, as (kind, group, before or after).
+    fn changes(
+        &self,
+        groups: &[Group],
+        existed: &[bool],
+        before: &[ArrayRef],
+        after: &[ArrayRef],
+    ) -> FlowResult<Vec<(RowKind, u32, bool)>> {
+        let lives_for_ever = self.ttl.is_none_or(|ttl| ttl.is_zero());
+        let (old, new) = (self.results.encode_columns(before)?, self.results.encode_columns(after)?);
+        let mut changes = Vec::with_capacity(groups.len() * 2);
+        for (index, group) in groups.iter().enumerate() {
+            let at = index as u32;
+            match (existed[index], group.rows > 0) {
+                (false, true) => changes.push((RowKind::Insert, at, true)),
+                (true, false) => changes.push((RowKind::Delete, at, false)),
+                (true, true) if !(lives_for_ever && old.get(index) == new.get(index)) => {
+                    if self.emits_update_before {
+                        changes.push((RowKind::UpdateBefore, at, false));
+                    }
+                    changes.push((RowKind::UpdateAfter, at, true));
+                }
+                _ => {}
+            }
+        }
+        Ok(changes)
+    }
+}
+
+impl Logic for GroupLogic {
+    fn open(&mut self, core: &mut Core) -> FlowResult {
+        let groups = descriptor!(ValueStateDescriptor, "groups", self.ttl);
+        let distinct = descriptor!(MapStateDescriptor, "distinct", self.ttl);
+        self.states = Some(States {
+            groups: core.store.value_state(&groups).map_err(state_error)?,
+            distinct: core.store.map_state(&distinct).map_err(state_error)?,
+        });
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        _: usize,
+        batch: ChangelogBatch,
+        core: &mut Core,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        let rows = match self.partial {
+            None => Rows::Plain(&batch),
+            Some(column) => Rows::Partial(decode_partials(&batch.rows, column, &self.aggregates)?),
+        };
+        let keys = self.keys.encode(&batch.rows)?;
+        let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
+        let place = (&keys, &grouping);
+        let (mut groups, existed) = self.fetch(&keys, &grouping, core)?;
+        let before = self.results_of(&groups)?;
+        match &rows {
+            Rows::Plain(batch) => self.add_rows(batch, &mut groups, &existed, place, core)?,
+            Rows::Partial(partials) => self.add_partials(partials, &mut groups, place, core)?,
+        }
+        let after = self.results_of(&groups)?;
+        let changes = self.changes(&groups, &existed, &before, &after)?;
+        self.store(groups, place, core)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let first = changes.iter().map(|(_, group, _)| grouping.first[*group as usize]);
+        let first = UInt32Array::from_iter_values(first);
+        let keys = self.key_columns.iter().map(|at| take(batch.rows.column(*at), &first, None));
+        let mut columns = keys.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
+        // The results before and those after, one below the other.
+        let all = existed.len() as u32;
+        let at = changes.iter().map(|(_, group, is_after)| group + if *is_after { all } else { 0 });
+        let at = UInt32Array::from_iter_values(at);
+        for (before, after) in before.iter().zip(&after) {
+            let both = concat(&[before, after]).map_err(arrow_error)?;
+            columns.push(take(&both, &at, None).map_err(arrow_error)?);
+        }
+        let rows = make_rows(&self.schema, columns, changes.len())?;
+        let kinds = changes.into_iter().map(|(kind, _, _)| kind).collect();
+        out.emit(ChangelogBatch::new(rows, kinds).boxed())
+    }
+
+    fn flush(&mut self, _: &mut dyn Output) -> FlowResult {
+        Ok(())
+    }
+}
+
+fn decode_partials(
+    rows: &RecordBatch,
+    column: usize,
+    aggregates: &Aggregates,
+) -> FlowResult<Vec<Accumulator>> {
+    let column = rows.column(column).as_any().downcast_ref::<arrow_array::BinaryArray>();
+    let column = column.ok_or_else(|| FlowError::internal("partial results are no bytes"))?;
+    let distinct = aggregates.calls.iter().filter(|call| call.distinct).count();
+    column
+        .iter()
+        .map(|bytes| {
+            let partial: Accumulator = hurtig_types::codec::decode(bytes.unwrap_or_default())?;
+            if partial.states.len() != aggregates.calls.len() || partial.distinct.len() != distinct {
+                return Err(FlowError::internal("partial results are of other calls"));
+            }
+            Ok(partial)
+        })
+        .collect()
+}
+
+/// The first of two phases. Keeps nothing between batches.
+struct LocalOperator {
+    aggregates: Aggregates,
+    keys: RowCodec,
+    key_columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl OperatorFactory for LocalGroupAggregate {
+    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        Ok(Box::new(LocalOperator {
+            aggregates: Aggregates::new(&self.calls, &self.input)?,
+            keys: RowCodec::new(&self.input, &self.keys)?,
+            key_columns: self.keys.clone(),
+            schema: self.schema.clone(),
+        }))
+    }
+}
+
+impl Operator for LocalOperator {
+    fn process(
+        &mut self,
+        _: usize,
+        batch: hurtig_types::BoxedPayload,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        let batch = rows_of(batch)?;
+        let keys = self.keys.encode(&batch.rows)?;
+        let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
+        let mut groups: Vec<_> = grouping.first.iter().map(|_| self.aggregates.empty()).collect();
+        let retracts: Option<Vec<bool>> =
+            batch.kinds.as_ref().map(|kinds| kinds.iter().map(|kind| !kind.adds()).collect());
+        let retracts = retracts.as_deref();
+        self.aggregates.accumulate(&mut groups, &grouping.groups, &batch.rows, None, retracts)?;
+        let first = UInt32Array::from(grouping.first);
+        let keys = self.key_columns.iter().map(|at| take(batch.rows.column(*at), &first, None));
+        let mut columns = keys.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
+        let bytes = groups.iter().map(hurtig_types::codec::encode).collect::<Result<Vec<_>, _>>()?;
+        columns.push(Arc::new(arrow_array::BinaryArray::from_iter_values(&bytes)));
+        let rows = make_rows(&self.schema, columns, groups.len())?;
+        out.emit(ChangelogBatch::inserts(rows).boxed())
+    }
+}

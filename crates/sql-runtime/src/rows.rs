@@ -1,0 +1,283 @@
+//! Rows as bytes: what keys and rows are in state.
+//!
+//! The bytes are those of `arrow-row`: they compare as the values do (ascending, NULL first), and
+//! equal values have equal bytes. Columns become bytes, and bytes columns, a batch at a time.
+//!
+//! **The hash of a key** is that of `hurtig_types::stable_hash` for a byte string, of those bytes:
+//! edges and keyed operators compute the same one, and savepoints depend on it.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_row::{RowConverter, Rows, SortField};
+use arrow_schema::{ArrowError, Field, SchemaRef, SortOptions};
+use hurtig_sql_common::{ChangelogBatch, EvalError};
+use hurtig_types::{FlowError, FlowResult, stable_hash};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+
+use crate::config::SortColumn;
+
+/// A row, or the key of one, as bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RowBytes(pub Box<[u8]>);
+
+impl From<&[u8]> for RowBytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for RowBytes {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Serialize for RowBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RowBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = RowBytes;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the bytes of a row")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<RowBytes, E> {
+                Ok(bytes.into())
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<RowBytes, E> {
+                Ok(RowBytes(bytes.into()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// The hash of a key.
+#[inline]
+pub(crate) fn hash_of(key: &[u8]) -> FlowResult<u64> {
+    struct Bytes<'a>(&'a [u8]);
+    impl Serialize for Bytes<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(self.0)
+        }
+    }
+    Ok(stable_hash(&Bytes(key))?)
+}
+
+/// A fault of a kernel or of the plan.
+pub(crate) fn arrow_error(error: ArrowError) -> FlowError {
+    eval_error(EvalError::from(error))
+}
+
+/// An expression has no value.
+pub(crate) fn eval_error(error: EvalError) -> FlowError {
+    match error {
+        EvalError::Value(_) => FlowError::user(error),
+        EvalError::Internal(_) => FlowError::internal(error),
+    }
+}
+
+/// State and code do not fit.
+pub(crate) fn state_error(error: hurtig_state_heap::StateError) -> FlowError {
+    FlowError::internal(error)
+}
+
+/// Rows of a schema; there may be no columns at all.
+pub(crate) fn make_rows(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> FlowResult<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|error| {
+        FlowError::internal(format!("an operator's output does not fit its schema: {error}"))
+    })
+}
+
+/// Turns some columns into bytes and back.
+#[derive(Debug)]
+pub(crate) struct RowCodec {
+    /// `None`: there are no columns.
+    converter: Option<RowConverter>,
+    columns: Vec<usize>,
+}
+
+/// Rows of one batch as bytes.
+pub(crate) struct Encoded(Option<Rows>);
+
+impl Encoded {
+    /// The bytes of a row.
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> &[u8] {
+        match &self.0 {
+            Some(rows) => rows.row(row).data(),
+            None => &[],
+        }
+    }
+}
+
+impl RowCodec {
+    /// Of some columns of a schema.
+    pub(crate) fn new(schema: &SchemaRef, columns: &[usize]) -> FlowResult<Self> {
+        let sort = |column: &usize| Self::field(schema, *column).map(|f| SortField::new(f.data_type().clone()));
+        Self::of(columns.iter().map(sort).collect::<FlowResult<_>>()?, columns.to_vec())
+    }
+
+    /// Of all columns.
+    pub(crate) fn all(schema: &SchemaRef) -> FlowResult<Self> {
+        Self::new(schema, &(0..schema.fields().len()).collect::<Vec<_>>())
+    }
+
+    /// Of columns in an order: the bytes compare in that order.
+    pub(crate) fn sorted(schema: &SchemaRef, order: &[SortColumn]) -> FlowResult<Self> {
+        let sort = |by: &SortColumn| {
+            let options = SortOptions { descending: by.descending, nulls_first: by.nulls_first };
+            Self::field(schema, by.column)
+                .map(|field| SortField::new_with_options(field.data_type().clone(), options))
+        };
+        let fields = order.iter().map(sort).collect::<FlowResult<_>>()?;
+        Self::of(fields, order.iter().map(|by| by.column).collect())
+    }
+
+    /// Of values of these types.
+    pub(crate) fn of_types<'a>(
+        types: impl IntoIterator<Item = &'a arrow_schema::DataType>,
+    ) -> FlowResult<Self> {
+        let fields: Vec<_> = types.into_iter().map(|one| SortField::new(one.clone())).collect();
+        let columns = (0..fields.len()).collect();
+        Self::of(fields, columns)
+    }
+
+    fn field(schema: &SchemaRef, column: usize) -> FlowResult<&Arc<Field>> {
+        schema.fields().get(column).ok_or_else(|| {
+            let columns = schema.fields().len();
+            FlowError::internal(format!("the plan names column {column} of {columns}"))
+        })
+    }
+
+    fn of(fields: Vec<SortField>, columns: Vec<usize>) -> FlowResult<Self> {
+        let converter = if fields.is_empty() {
+            None
+        } else {
+            Some(RowConverter::new(fields).map_err(arrow_error)?)
+        };
+        Ok(Self { converter, columns })
+    }
+
+    /// The bytes of its columns, of each row.
+    pub(crate) fn encode(&self, rows: &RecordBatch) -> FlowResult<Encoded> {
+        let columns: Vec<_> = self.columns.iter().map(|at| rows.column(*at).clone()).collect();
+        self.encode_columns(&columns)
+    }
+
+    /// The bytes of columns.
+    pub(crate) fn encode_columns(&self, columns: &[ArrayRef]) -> FlowResult<Encoded> {
+        let Some(converter) = &self.converter else { return Ok(Encoded(None)) };
+        converter.convert_columns(columns).map(|rows| Encoded(Some(rows))).map_err(arrow_error)
+    }
+
+    /// The columns of bytes.
+    pub(crate) fn decode<'a>(
+        &self,
+        rows: impl IntoIterator<Item = &'a [u8]>,
+    ) -> FlowResult<Vec<ArrayRef>> {
+        let Some(converter) = &self.converter else { return Ok(Vec::new()) };
+        // The bytes are from this converter, or from state whose files have checksums.
+        let rows: Vec<&[u8]> = rows.into_iter().collect();
+        let parser = converter.parser();
+        converter.convert_rows(rows.into_iter().map(|row| parser.parse(row))).map_err(arrow_error)
+    }
+
+    /// The bytes of a row of NULLs.
+    pub(crate) fn null_row(&self, schema: &SchemaRef) -> FlowResult<RowBytes> {
+        let null = |at: &usize| new_null_array(schema.field(*at).data_type(), 1);
+        let columns: Vec<_> = self.columns.iter().map(null).collect();
+        Ok(self.encode_columns(&columns)?.get(0).into())
+    }
+
+    /// Which rows have NULL in one of its columns for which `counts`; `None`: none has.
+    pub(crate) fn nulls(
+        &self,
+        rows: &RecordBatch,
+        counts: impl Fn(usize) -> bool,
+    ) -> Option<Vec<bool>> {
+        let mut found: Option<Vec<bool>> = None;
+        for (index, at) in self.columns.iter().enumerate() {
+            let column = rows.column(*at);
+            let Some(nulls) = column.logical_nulls().filter(|n| n.null_count() > 0) else {
+                continue;
+            };
+            if counts(index) {
+                let found = found.get_or_insert_with(|| vec![false; rows.num_rows()]);
+                found.iter_mut().zip(nulls.iter()).for_each(|(null, valid)| *null |= !valid);
+            }
+        }
+        found
+    }
+}
+
+/// The rows of a batch by key: which key each has, and where each key comes first.
+#[derive(Debug, Default)]
+pub(crate) struct Grouping {
+    /// The group of each row.
+    pub groups: Vec<u32>,
+    /// The first row of each group.
+    pub first: Vec<u32>,
+    /// The hash of each group.
+    pub hashes: Vec<u64>,
+}
+
+impl Grouping {
+    /// Groups equal keys.
+    pub(crate) fn of(keys: &Encoded, rows: usize) -> FlowResult<Self> {
+        let mut table: hashbrown::HashTable<u32> = hashbrown::HashTable::with_capacity(rows.min(1024));
+        let mut made = Self { groups: Vec::with_capacity(rows), ..Self::default() };
+        let Self { groups, first, hashes } = &mut made;
+        for row in 0..rows {
+            let key = keys.get(row);
+            let hash = hash_of(key)?;
+            let found = table.entry(
+                hash,
+                |group| {
+                    hashes[*group as usize] == hash && keys.get(first[*group as usize] as usize) == key
+                },
+                |group| hashes[*group as usize],
+            );
+            let group = match found {
+                hashbrown::hash_table::Entry::Occupied(found) => *found.get(),
+                hashbrown::hash_table::Entry::Vacant(vacant) => {
+                    let group = first.len() as u32;
+                    vacant.insert(group);
+                    first.push(row as u32);
+                    hashes.push(hash);
+                    group
+                }
+            };
+            groups.push(group);
+        }
+        Ok(made)
+    }
+
+    /// The rows of each group, in order.
+    pub(crate) fn rows_by_group(&self) -> Vec<Vec<u32>> {
+        let mut rows = vec![Vec::new(); self.first.len()];
+        for (row, group) in self.groups.iter().enumerate() {
+            rows[*group as usize].push(row as u32);
+        }
+        rows
+    }
+}
+
+/// Takes the rows of a payload.
+pub(crate) fn rows_of(payload: hurtig_types::BoxedPayload) -> FlowResult<ChangelogBatch> {
+    Ok(ChangelogBatch::from_payload(payload)?)
+}
