@@ -2,22 +2,25 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use datafusion_common::{DFSchemaRef, TableReference};
+use datafusion_common::DFSchemaRef;
 use datafusion_expr::{
-    Distinct, Expr, FetchType, Filter, Limit, LogicalPlan, SkipType, Sort, TableScan, TableSource,
+    Distinct, Expr, FetchType, Filter, Limit, LogicalPlan, SkipType, Sort, TableScan,
     expr::Sort as SortExpr,
 };
 use hurtig_sql_common::ChangelogMode;
 
 use super::{
-    ScannedTable, SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
+    SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
         select, time_attribute, unaliased,
     },
     infer, refused,
 };
-use crate::plan::{StreamingNode, StreamingNodeKind, WindowTable};
+use crate::{
+    catalog::TableRef,
+    plan::{StreamingNode, StreamingNodeKind, WindowTable},
+};
 
 /// What a connector makes of a source.
 pub struct SourceTraits {
@@ -43,15 +46,10 @@ pub struct SinkTraits {
 
 /// What the planner must know of tables.
 pub trait TableTraits {
-    /// Of one that is read.
-    fn source(
-        &self,
-        table: &TableReference,
-        source: &Arc<dyn TableSource>,
-        schema: &DFSchemaRef,
-    ) -> StreamPlanResult<SourceTraits>;
-    /// Of one that is written.
-    fn sink(&self, table: &TableReference) -> StreamPlanResult<SinkTraits>;
+    /// Of one that is read, as the fields of those names.
+    fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits>;
+    /// Of one that is written, by its whole name.
+    fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits>;
 }
 
 /// Makes streaming plans.
@@ -143,13 +141,17 @@ impl StreamPlanner<'_> {
 
     fn scan(&self, scan: &TableScan) -> StreamPlanResult<StreamNode> {
         let schema = scan.projected_schema.clone();
-        let traits = self.tables.source(&scan.table_name, &scan.source, &schema)?;
+        let source: &dyn std::any::Any = scan.source.as_ref().as_any();
+        let Some(table) = source.downcast_ref::<TableRef>() else {
+            return refused("internal: a scan of something that is no table");
+        };
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let traits = self.tables.source(table, &names)?;
         let key = traits.primary_key.and_then(|names| {
             names.iter().map(|name| position(&schema, name)).collect::<Option<Vec<usize>>>()
         });
         let kind = StreamNodeKind::TableSourceScan {
-            table: scan.table_name.clone(),
-            source: ScannedTable(scan.source.clone()),
+            table: Arc::new(table.clone()),
             projection: scan.projection.clone(),
             mode: traits.mode,
             primary_key: key.clone(),
@@ -215,9 +217,9 @@ impl StreamPlanner<'_> {
             }
             StreamingNodeKind::Sink { table, overwrite } => {
                 let kind = StreamNodeKind::Sink {
-                    table: table.clone(),
+                    table: table.to_string(),
                     overwrite: *overwrite,
-                    primary_key: self.tables.sink(table)?.primary_key,
+                    primary_key: self.tables.sink(&table.to_string())?.primary_key,
                     mode: ChangelogMode::INSERT_ONLY,
                     materialize: false,
                 };

@@ -47,7 +47,8 @@ fn write_node(text: &mut String, node: &StreamNode, first: &str, rest: &str, cha
 }
 
 /// One node, as Flink's errors name it.
-pub(super) fn description(node: &StreamNode) -> String {
+#[must_use]
+pub fn describe(node: &StreamNode) -> String {
     described(node, false)
 }
 
@@ -173,7 +174,7 @@ fn details(node: &StreamNode) -> Vec<String> {
     };
     match &node.kind {
         StreamNodeKind::TableSourceScan { table, watermark, drop_update_before, .. } => {
-            let mut parts = vec![format!("table=[{table}]"), format!("fields=[{}]", all_names())];
+            let mut parts = vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
             parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
             if *drop_update_before {
                 parts.push("dropUpdateBefore=[true]".to_owned());

@@ -10,7 +10,7 @@ use super::{
     BoundKind, ModifyKinds, RankStrategy, StreamNode, StreamNodeKind, StreamPlanResult,
     TableTraits, UpdateKind,
     changelog::{changelog_mode, modify_kinds, update_kind},
-    explain::description,
+    explain::describe,
     expressions::time_attribute,
     keys::{unique_by, upsert_keys},
     over, refused,
@@ -54,7 +54,7 @@ fn check(
     refused(format!(
         "{requester} doesn't support consuming {} changes which is produced by node {}",
         beyond.join(" and "),
-        description(node)
+        describe(node)
     ))
 }
 

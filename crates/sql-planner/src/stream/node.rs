@@ -1,14 +1,17 @@
 //! The tree of a streaming plan.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use datafusion_common::{DFSchemaRef, JoinType, TableReference};
-use datafusion_expr::{AggregateUDF, Expr, TableSource};
+use datafusion_common::{DFSchemaRef, JoinType};
+use datafusion_expr::{AggregateUDF, Expr};
 
 use hurtig_sql_common::ChangelogMode;
 
 use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
-use crate::plan::{OverFrame, WindowTable};
+use crate::{
+    catalog::TableRef,
+    plan::{OverFrame, WindowTable},
+};
 
 /// An operator, or a few that belong together, and what feeds it.
 #[derive(Clone, Debug)]
@@ -30,10 +33,8 @@ pub struct StreamNode {
 pub enum StreamNodeKind {
     /// Reads a table.
     TableSourceScan {
-        /// Its name.
-        table: TableReference,
-        /// What the binder knows of it.
-        source: ScannedTable,
+        /// It.
+        table: Arc<TableRef>,
         /// Columns of the source that are read; all if `None`.
         projection: Option<Vec<usize>>,
         /// The changes that it gives.
@@ -271,8 +272,8 @@ pub enum StreamNodeKind {
     },
     /// Writes a table.
     Sink {
-        /// Its name.
-        table: TableReference,
+        /// Its whole name.
+        table: String,
         /// INSERT OVERWRITE.
         overwrite: bool,
         /// Its primary key.
@@ -282,16 +283,6 @@ pub enum StreamNodeKind {
         /// Changes are put in the order of the primary key before it.
         materialize: bool,
     },
-}
-
-/// What the binder knows of a table that is read.
-#[derive(Clone)]
-pub struct ScannedTable(pub Arc<dyn TableSource>);
-
-impl fmt::Debug for ScannedTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ScannedTable")
-    }
 }
 
 /// The columns that a join compares.
@@ -400,8 +391,10 @@ pub enum OverCall {
     Ranking {
         /// Its name.
         name: String,
-        /// Its arguments: columns, or literals.
-        arguments: Vec<Expr>,
+        /// LAG and LEAD: the column, then that of the default, if there is one.
+        columns: Vec<usize>,
+        /// LAG and LEAD: how many rows.
+        offset: u64,
     },
 }
 

@@ -6,7 +6,7 @@ use super::{
     BoundKind, OverCall, OverWindow, SortKey, StreamNode, StreamNodeKind, StreamPlanResult,
     StreamPlanner,
     aggregate::aggregate_call,
-    expressions::{ColumnsBefore, TimeAttribute, schema_of, select, time_attribute},
+    expressions::{ColumnsBefore, TimeAttribute, integer, schema_of, select, time_attribute},
     refused,
 };
 use crate::plan::{OverAggregate, OverFrame, OverFunction, StreamingNode};
@@ -43,14 +43,20 @@ impl StreamPlanner<'_> {
                 }
                 OverFunction::Ranking { name, arguments } => {
                     let mut of_call = Vec::new();
-                    for _ in 0..*arguments {
-                        let argument = next()?.clone();
-                        if !matches!(argument, Expr::Literal(..)) {
-                            columns.position(&argument)?;
+                    let mut offset = 1;
+                    for index in 0..*arguments {
+                        let argument = next()?;
+                        if index == 1 {
+                            let rows = integer(argument).and_then(|rows| u64::try_from(rows).ok());
+                            let Some(rows) = rows else {
+                                return refused(format!("The offset of {name} must be a constant"));
+                            };
+                            offset = rows;
+                        } else {
+                            of_call.push(columns.position(argument)?);
                         }
-                        of_call.push(argument);
                     }
-                    OverCall::Ranking { name: name.clone(), arguments: of_call }
+                    OverCall::Ranking { name: name.clone(), columns: of_call, offset }
                 }
             });
         }
