@@ -23,6 +23,7 @@ mod node;
 mod operators;
 mod over;
 mod rank;
+mod state;
 mod unnest;
 mod windows;
 

@@ -6,7 +6,7 @@
 mod explain;
 mod query;
 
-use hurtig::{JobClient, StreamExecutionEnvironment};
+use hurtig::{JobClient, StreamExecutionEnvironment, TerminateKind};
 use hurtig_sql_common::SqlContext;
 use hurtig_sql_parser::{
     ScriptPart, Span, SqlParser,
@@ -182,8 +182,8 @@ impl Session {
                 Ok(StatementResult::Done)
             }
             StatementKind::Query(query) => self.query(query),
-            StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert.as_ref()), span),
-            StatementKind::StatementSet(inserts) => self.insert(inserts, span),
+            StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert.as_ref())),
+            StatementKind::StatementSet(inserts) => self.insert(inserts),
             StatementKind::Execute(inner) => self.statement(inner),
             StatementKind::BeginStatementSet => {
                 self.open_set = Some(Vec::new());
@@ -208,7 +208,7 @@ impl Session {
             StatementOutcome::Rows { columns, rows } => Ok(StatementResult::Rows { columns, rows }),
             // CREATE TABLE AS: the table is there; now its rows.
             StatementOutcome::Insert(insert) => {
-                self.insert(std::slice::from_ref(insert.as_ref()), Some(statement.span))
+                self.insert(std::slice::from_ref(insert.as_ref()))
             }
         }
     }
@@ -227,7 +227,7 @@ impl Session {
                     let text = "the statement set has no INSERT";
                     return Err(SqlError::invalid(text, Some(statement.span)));
                 }
-                self.insert(&inserts, Some(statement.span))
+                self.insert(&inserts)
             }
             _ => {
                 let text = "only INSERT can stand between BEGIN STATEMENT SET and END";
@@ -288,7 +288,13 @@ impl Session {
             job.client.cancel()?;
             return Ok(StatementResult::Done);
         }
-        let path = job.client.stop_with_savepoint(drain)?;
+        let kind = if drain { TerminateKind::Drain } else { TerminateKind::Suspend };
+        let directory = self.settings.get("execution.checkpointing.savepoint-dir");
+        let Some(directory) = directory else {
+            let text = "execution.checkpointing.savepoint-dir is not set";
+            return Err(SqlError::invalid(text, Some(span)));
+        };
+        let path = job.client.stop_with_savepoint(directory, kind)?;
         let columns = vec!["savepoint path".to_owned()];
         Ok(StatementResult::Rows { columns, rows: vec![vec![Some(path)]] })
     }

@@ -189,8 +189,13 @@ impl Translator<'_> {
     }
 
     fn scan(&mut self, node: &StreamNode) -> Result<Rows, SqlError> {
-        let StreamNodeKind::TableSourceScan { table, projection, watermark, drop_update_before, .. } =
-            &node.kind
+        let StreamNodeKind::TableSourceScan {
+            table,
+            projection,
+            watermark,
+            drop_update_before,
+            ..
+        } = &node.kind
         else {
             return Err(internal("no scan"));
         };

@@ -246,11 +246,7 @@ fn moved_calls(
             Some(filter) => Some(*moved(&[filter], from, to)?.first()?),
             None => None,
         };
-        Some(AggregateCall {
-            arguments: moved(&call.arguments, from, to)?,
-            filter,
-            ..call.clone()
-        })
+        Some(AggregateCall { arguments: moved(&call.arguments, from, to)?, filter, ..call.clone() })
     };
     calls.iter().map(of_call).collect()
 }

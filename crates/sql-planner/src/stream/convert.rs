@@ -72,12 +72,17 @@ impl StreamPlanner<'_> {
         Ok(node)
     }
 
-    pub(super) fn convert(&self, plan: &LogicalPlan, needed: &Needed) -> StreamPlanResult<StreamNode> {
+    pub(super) fn convert(
+        &self,
+        plan: &LogicalPlan,
+        needed: &Needed,
+    ) -> StreamPlanResult<StreamNode> {
         match plan {
             LogicalPlan::Projection(projection) => {
                 let used = names_in(&projection.expr);
                 let input = self.convert(&projection.input, &Some(used))?;
-                let expressions = projection.expr.iter().map(|one| unaliased(one).clone()).collect();
+                let expressions =
+                    projection.expr.iter().map(|one| unaliased(one).clone()).collect();
                 Ok(project(input, expressions, projection.schema.clone()))
             }
             LogicalPlan::Filter(filter) => self.filter(filter, needed),
@@ -141,8 +146,7 @@ impl StreamPlanner<'_> {
 
     fn scan(&self, scan: &TableScan) -> StreamPlanResult<StreamNode> {
         let schema = scan.projected_schema.clone();
-        let source: &dyn std::any::Any = scan.source.as_ref().as_any();
-        let Some(table) = source.downcast_ref::<TableRef>() else {
+        let Some(table) = scan.source.downcast_ref::<TableRef>() else {
             return refused("internal: a scan of something that is no table");
         };
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -290,7 +294,9 @@ impl StreamPlanner<'_> {
             return self.limited(&limit.input, sort, offset, fetch as u64);
         }
         let Some(fetch) = fetch else {
-            return refused("FETCH is missed, which on streaming table is not supported currently.");
+            return refused(
+                "FETCH is missed, which on streaming table is not supported currently.",
+            );
         };
         let input = self.convert(&limit.input, needed)?;
         let schema = input.schema.clone();
@@ -308,7 +314,8 @@ impl StreamPlanner<'_> {
         match plan {
             LogicalPlan::Projection(projection) => {
                 let input = self.limited(&projection.input, sort, offset, limit)?;
-                let expressions = projection.expr.iter().map(|one| unaliased(one).clone()).collect();
+                let expressions =
+                    projection.expr.iter().map(|one| unaliased(one).clone()).collect();
                 Ok(project(input, expressions, projection.schema.clone()))
             }
             _ => self.sort_limit(sort, offset, limit),
@@ -329,7 +336,9 @@ impl StreamPlanner<'_> {
         let time = order.first().and_then(|key| time_attribute(&input.schema, key.column));
         let event_time = match time {
             Some(_) if !order[0].ascending => {
-                return refused("Primary sort order of a streaming table must be ascending on time.");
+                return refused(
+                    "Primary sort order of a streaming table must be ascending on time.",
+                );
             }
             Some(TimeAttribute::Rowtime) => true,
             Some(TimeAttribute::Proctime) => false,
@@ -410,7 +419,9 @@ pub(super) fn restrict(input: StreamNode, condition: Expr) -> StreamNode {
 
 fn push_watermark(mut node: StreamNode, watermark: &Expr) -> (StreamNode, bool) {
     match &mut node.kind {
-        StreamNodeKind::TableSourceScan { watermark: of_source, makes_watermarks: true, .. } => {
+        StreamNodeKind::TableSourceScan {
+            watermark: of_source, makes_watermarks: true, ..
+        } => {
             *of_source = Some(watermark.clone());
             (node, true)
         }

@@ -57,7 +57,10 @@ fn described(node: &StreamNode, changelog: bool) -> String {
     if changelog {
         let mode = node.changelog_mode();
         let none = matches!(node.kind, StreamNodeKind::Sink { .. });
-        parts.push(format!("changelogMode=[{}]", if none { "NONE".to_owned() } else { mode.to_string() }));
+        parts.push(format!(
+            "changelogMode=[{}]",
+            if none { "NONE".to_owned() } else { mode.to_string() }
+        ));
     }
     format!("{}({})", node.name(), parts.join(", "))
 }
@@ -68,7 +71,10 @@ fn plain(name: &str) -> &str {
 }
 
 fn name(column: usize, schema: &DFSchema) -> String {
-    schema.fields().get(column).map_or_else(|| format!("${column}"), |one| plain(one.name()).to_owned())
+    schema
+        .fields()
+        .get(column)
+        .map_or_else(|| format!("${column}"), |one| plain(one.name()).to_owned())
 }
 
 fn names(columns: &[usize], schema: &DFSchema) -> String {
@@ -97,7 +103,12 @@ fn list(expressions: &[Expr], schema: &DFSchema) -> String {
     expressions.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn calls_of(calls: &[AggregateCall], first: usize, input: &DFSchema, given: &DFSchema) -> Vec<String> {
+fn calls_of(
+    calls: &[AggregateCall],
+    first: usize,
+    input: &DFSchema,
+    given: &DFSchema,
+) -> Vec<String> {
     let one = |(index, call): (usize, &AggregateCall)| {
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let arguments = match call.arguments.as_slice() {
@@ -174,7 +185,8 @@ fn details(node: &StreamNode) -> Vec<String> {
     };
     match &node.kind {
         StreamNodeKind::TableSourceScan { table, watermark, drop_update_before, .. } => {
-            let mut parts = vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
+            let mut parts =
+                vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
             parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
             if *drop_update_before {
                 parts.push("dropUpdateBefore=[true]".to_owned());
@@ -221,12 +233,10 @@ fn details(node: &StreamNode) -> Vec<String> {
             });
             let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
             selected.extend(calls_of(calls, keys.len(), input, given));
-            selected.extend(properties.iter().map(|one| {
-                match one {
-                    WindowProperty::Start => "start('w$) AS window_start".to_owned(),
-                    WindowProperty::End => "end('w$) AS window_end".to_owned(),
-                    WindowProperty::Time => "rowtime('w$) AS window_time".to_owned(),
-                }
+            selected.extend(properties.iter().map(|one| match one {
+                WindowProperty::Start => "start('w$) AS window_start".to_owned(),
+                WindowProperty::End => "end('w$) AS window_end".to_owned(),
+                WindowProperty::Time => "rowtime('w$) AS window_time".to_owned(),
             }));
             parts.push(format!("select=[{}]", selected.join(", ")));
             parts
@@ -237,7 +247,15 @@ fn details(node: &StreamNode) -> Vec<String> {
         StreamNodeKind::Join { join_type, keys, condition, .. } => {
             join_details(node, *join_type, keys, condition)
         }
-        StreamNodeKind::IntervalJoin { join_type, keys, condition, lower_ms, upper_ms, event_time, .. } => {
+        StreamNodeKind::IntervalJoin {
+            join_type,
+            keys,
+            condition,
+            lower_ms,
+            upper_ms,
+            event_time,
+            ..
+        } => {
             let mut parts = join_details(node, *join_type, keys, condition);
             let bounds = format!(
                 "windowBounds=[isRowTime={event_time}, leftLowerBound={lower_ms}, \
@@ -261,7 +279,10 @@ fn details(node: &StreamNode) -> Vec<String> {
         StreamNodeKind::Deduplicate { keys, time, event_time, keep_last } => vec![
             format!("keep=[{}Row]", if *keep_last { "Last" } else { "First" }),
             format!("key=[{}]", names(keys, input)),
-            format!("order=[{}]", if *event_time { name(*time, input) } else { "PROCTIME".to_owned() }),
+            format!(
+                "order=[{}]",
+                if *event_time { name(*time, input) } else { "PROCTIME".to_owned() }
+            ),
         ],
         StreamNodeKind::WindowRank { partition, order, start, end, window_end, .. } => vec![
             format!("window=[win_end=[{}]]", name(*window_end, input)),
@@ -326,8 +347,7 @@ fn details(node: &StreamNode) -> Vec<String> {
             vec![format!("key=[{}]", names(keys, input))]
         }
         StreamNodeKind::Sink { table, materialize, .. } => {
-            let mut parts =
-                vec![format!("table=[{table}]"), format!("fields=[{}]", all_names())];
+            let mut parts = vec![format!("table=[{table}]"), format!("fields=[{}]", all_names())];
             if *materialize {
                 parts.push("upsertMaterialize=[true]".to_owned());
             }

@@ -42,11 +42,7 @@ pub(super) fn infer(
 }
 
 /// What a node takes; the requester's name is for the error.
-fn check(
-    node: &StreamNode,
-    allowed: ModifyKinds,
-    requester: &str,
-) -> StreamPlanResult<()> {
+fn check(node: &StreamNode, allowed: ModifyKinds, requester: &str) -> StreamPlanResult<()> {
     let beyond = node.modify.beyond(allowed);
     if beyond.is_empty() {
         return Ok(());
@@ -191,7 +187,8 @@ fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> boo
             let provided = update_kind(*mode);
             *drop_update_before =
                 provided == UpdateKind::BeforeAndAfter && wanted == UpdateKind::OnlyAfter;
-            provided == UpdateKind::None || provided == UpdateKind::BeforeAndAfter
+            provided == UpdateKind::None
+                || provided == UpdateKind::BeforeAndAfter
                 || wanted == provided
         }
         StreamNodeKind::Values { .. } => true,

@@ -42,8 +42,10 @@ impl StreamPlanner<'_> {
         let (widths, sides) = sides(left, right, &equalities)?;
         let Sides { left, right, keys } = sides;
         let join_type = join.join_type;
-        if let JoinType::RightSemi | JoinType::RightAnti | JoinType::LeftMark | JoinType::RightMark =
-            join_type
+        if let JoinType::RightSemi
+        | JoinType::RightAnti
+        | JoinType::LeftMark
+        | JoinType::RightMark = join_type
         {
             return refused(format!("internal: a join of type {join_type}"));
         }
@@ -88,9 +90,8 @@ impl StreamPlanner<'_> {
                  the event time of the left table",
             );
         }
-        let rowtime = |index: &usize| {
-            time_attribute(&right.schema, *index) == Some(TimeAttribute::Rowtime)
-        };
+        let rowtime =
+            |index: &usize| time_attribute(&right.schema, *index) == Some(TimeAttribute::Rowtime);
         let Some(right_time) = (0..right.schema.fields().len()).find(rowtime) else {
             return refused(
                 "Event-Time Temporal Table Join requires both primary key and row time attribute in \

@@ -2,9 +2,7 @@
 
 use datafusion_common::JoinType;
 
-use super::{
-    JoinKeys, StreamNode, StreamNodeKind, WindowProperty, expressions::column_of,
-};
+use super::{JoinKeys, StreamNode, StreamNodeKind, WindowProperty, expressions::column_of};
 
 /// More keys than that are not followed: joins multiply them.
 const MOST_KEYS: usize = 16;
@@ -52,9 +50,7 @@ fn raw_keys(node: &StreamNode) -> Keys {
                     WindowProperty::Start | WindowProperty::End | WindowProperty::Time
                 )
             })
-            .map(|(index, _)| {
-                (0..keys.len()).chain([keys.len() + calls.len() + index]).collect()
-            })
+            .map(|(index, _)| (0..keys.len()).chain([keys.len() + calls.len() + index]).collect())
             .collect(),
         Join { join_type, keys, .. } | IntervalJoin { join_type, keys, .. } => {
             join_keys(node, *join_type, keys)

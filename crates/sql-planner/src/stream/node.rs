@@ -413,13 +413,7 @@ impl StreamNode {
     /// A node whose changes are not known yet.
     #[must_use]
     pub fn new(kind: StreamNodeKind, inputs: Vec<Self>, schema: DFSchemaRef) -> Self {
-        Self {
-            kind,
-            inputs,
-            schema,
-            modify: ModifyKinds::INSERT_ONLY,
-            update: UpdateKind::None,
-        }
+        Self { kind, inputs, schema, modify: ModifyKinds::INSERT_ONLY, update: UpdateKind::None }
     }
 
     /// The changes that it gives.

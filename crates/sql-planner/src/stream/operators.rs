@@ -13,10 +13,9 @@ use hurtig_sql_runtime::config;
 use super::{
     AggregateCall, BoundKind, JoinKeys, OverCall, RankStrategy, SortKey, StreamNode,
     StreamNodeKind, StreamPlanResult, UpdateKind, WindowInput, WindowProperty,
+    constants::constant_rows,
     expressions::schema_of,
     keys::{unique_by, upsert_keys},
-    constants::constant_rows,
-    expressions::field_of,
     refused,
 };
 use crate::{
@@ -163,7 +162,9 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::WindowJoin { join_type, keys, condition, left_end, right_end, .. } => {
+            StreamNodeKind::WindowJoin {
+                join_type, keys, condition, left_end, right_end, ..
+            } => {
                 let (left, right) = sides(node)?;
                 Arc::new(config::WindowJoin {
                     kind: kind_of(*join_type)?,
@@ -415,9 +416,7 @@ impl PlannerSettings {
             StreamNodeKind::WindowTableFunction { window, time, .. }
             | StreamNodeKind::WindowAggregate {
                 window: WindowInput::Time { window, time }, ..
-            } if window.event_time => {
-                self.zone_of(input?.schema.field(*time).data_type())
-            }
+            } if window.event_time => self.zone_of(input?.schema.field(*time).data_type()),
             StreamNodeKind::WindowTableFunction { .. }
             | StreamNodeKind::WindowAggregate { window: WindowInput::Time { .. }, .. } => {
                 Some(self.context.zone)
@@ -484,7 +483,7 @@ fn calls_of(
 }
 
 fn call_of(call: &AggregateCall, retracts: bool) -> StreamPlanResult<config::AggregateCall> {
-    let coat = call.function.inner().as_any().downcast_ref::<AggregateCoat>();
+    let coat = call.function.inner().downcast_ref::<AggregateCoat>();
     let Some(coat) = coat else {
         return refused(format!("internal: {} is no aggregate of streams", call.function.name()));
     };

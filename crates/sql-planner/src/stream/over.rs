@@ -85,7 +85,9 @@ impl StreamPlanner<'_> {
 /// What an OVER must be if it is no top list, in Flink's words.
 pub(super) fn check(over: &OverWindow) -> StreamPlanResult<()> {
     if over.order.is_empty() {
-        return refused("Over Agg: The window rank function requires order by clause with non-constant fields. please re-check the over window statement.");
+        return refused(
+            "Over Agg: The window rank function requires order by clause with non-constant fields. please re-check the over window statement.",
+        );
     }
     if over.bound != BoundKind::Value {
         if over.order.len() > 1 {

@@ -50,8 +50,7 @@ impl StreamPlanner<'_> {
             return Ok(node);
         };
         *terms = others;
-        let range =
-            Range { start: start.max(1).unsigned_abs(), end: end.max(0).unsigned_abs() };
+        let range = Range { start: start.max(1).unsigned_abs(), end: end.max(0).unsigned_abs() };
         let used: HashSet<String> = names_in(&*terms);
         let is_used = |index: &usize| {
             let name = node.schema.field(*index).name();
@@ -99,10 +98,7 @@ fn computes_with_number(node: &StreamNode) -> bool {
 }
 
 /// From which number and to which a term says, if it is about the number alone.
-fn bound_of(
-    term: &Expr,
-    is_number: &impl Fn(&Expr) -> bool,
-) -> Option<(Option<i64>, Option<i64>)> {
+fn bound_of(term: &Expr, is_number: &impl Fn(&Expr) -> bool) -> Option<(Option<i64>, Option<i64>)> {
     match unaliased(term) {
         Expr::Between(between) if !between.negated && is_number(&between.expr) => {
             Some((Some(integer(&between.low)?), Some(integer(&between.high)?)))
@@ -144,7 +140,9 @@ fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanRes
                 return refused("internal: an OVER without input");
             };
             if over.order.is_empty() {
-                return refused("Over Agg: The window rank function requires order by clause with non-constant fields. please re-check the over window statement.");
+                return refused(
+                    "Over Agg: The window rank function requires order by clause with non-constant fields. please re-check the over window statement.",
+                );
             }
             let constant = range.start == range.end;
             let given = with_number && !constant;

@@ -1,8 +1,6 @@
 //! Which columns of a node are those of windows.
 
-use super::{
-    StreamNode, StreamNodeKind, WindowInput, WindowProperty, expressions::column_of,
-};
+use super::{StreamNode, StreamNodeKind, WindowInput, WindowProperty, expressions::column_of};
 use crate::plan::WindowTable;
 
 /// The columns of the windows that rows belong to.
@@ -83,12 +81,12 @@ pub(super) fn window_columns(node: &StreamNode) -> Option<WindowColumns> {
         Expand { projections } => {
             let input = node.inputs.first()?;
             let source = |index: usize| {
-                let mut of_sets = projections.iter().map(|set| column_of(&set[index], &input.schema));
+                let mut of_sets =
+                    projections.iter().map(|set| column_of(&set[index], &input.schema));
                 let first = of_sets.next()??;
                 of_sets.all(|one| one == Some(first)).then_some(first)
             };
-            let sources: Vec<Option<usize>> =
-                (0..node.schema.fields().len()).map(source).collect();
+            let sources: Vec<Option<usize>> = (0..node.schema.fields().len()).map(source).collect();
             of_input()?.map(|column| {
                 let given = sources.iter().enumerate();
                 given.filter(|(_, source)| **source == Some(column)).map(|(to, _)| to).collect()

@@ -30,7 +30,11 @@ fn refused(text: String) -> StreamPlanError {
 }
 
 /// A table as connectors want it.
-fn spec(path: &ObjectPath, table: &TableDefinition, options: &IndexMap<String, String>) -> TableSpec {
+fn spec(
+    path: &ObjectPath,
+    table: &TableDefinition,
+    options: &IndexMap<String, String>,
+) -> TableSpec {
     let physical = table.columns.iter().filter(|one| one.kind == ColumnDefinitionKind::Physical);
     TableSpec {
         identifier: path.to_string(),
@@ -67,9 +71,8 @@ impl SessionTables<'_> {
                 }
                 _ => {
                     let before = table.table.columns.iter().take(position);
-                    let physical = |kind: &ColumnDefinitionKind| {
-                        *kind == ColumnDefinitionKind::Physical
-                    };
+                    let physical =
+                        |kind: &ColumnDefinitionKind| *kind == ColumnDefinitionKind::Physical;
                     ScanColumn::whole(before.filter(|one| physical(&one.kind)).count())
                 }
             });
