@@ -95,6 +95,12 @@ impl fmt::Display for FaultKind {
     }
 }
 
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Self {
+        kind.at(0)
+    }
+}
+
 impl Fault {
     /// In the field of the outermost row, if it has none yet.
     pub(crate) fn in_field(mut self, field: usize) -> Self {

@@ -3,12 +3,18 @@
 //! - [`api`]: what a connector is to a session.
 //! - [`options`]: options as text, checked as Flink does.
 //! - [`source`]: the operator of all sources: splits, batches, watermarks per split.
-//! - [`filesystem`], [`datagen`], [`nexmark`], [`print`], [`blackhole`], [`values`]: the connectors.
 //!
 //! Deliberately absent: what needs heavy clients (message queues, databases).
 
 pub mod api;
+pub mod blackhole;
+pub mod filesystem;
+pub mod nexmark;
 pub mod options;
+pub mod print;
+
+pub mod source;
+pub mod values;
 
 use std::sync::Arc;
 
@@ -20,6 +26,17 @@ pub use api::{
 /// The factories that a session knows, by identifier.
 #[derive(Clone)]
 pub struct Connectors(Vec<Arc<dyn TableFactory>>);
+
+impl Default for Connectors {
+    fn default() -> Self {
+        Self(vec![
+            Arc::new(filesystem::FileSystemFactory),
+            Arc::new(nexmark::NexmarkFactory),
+            Arc::new(print::PrintFactory),
+            Arc::new(blackhole::BlackholeFactory),
+        ])
+    }
+}
 
 impl Connectors {
     /// Adds a connector, which takes the place of one of the same identifier.
