@@ -36,6 +36,15 @@ pub enum AggregateState {
     },
     /// Several numbers: variance and the like.
     Several(Box<[f64]>),
+    /// Sums of exact numbers and of their squares: variance and the like.
+    Moments {
+        /// The sum.
+        sum: i128,
+        /// The sum of the squares.
+        squares: i128,
+        /// Values that are not NULL.
+        count: i64,
+    },
     /// One value, in the kernel's encoding: MIN, MAX, FIRST_VALUE, LAST_VALUE over inserts.
     Value(Box<[u8]>),
     /// How often each value is there, in the order of the encoding: MIN and MAX with retraction,
