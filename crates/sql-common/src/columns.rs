@@ -115,8 +115,14 @@ pub fn field(name: &str, data_type: &SqlDataType) -> Result<Field, UnsupportedTy
 pub fn data_type(field: &Field) -> Result<SqlDataType, UnsupportedType> {
     let unknown = || UnsupportedType(format!("{} (column {})", field.data_type(), field.name()));
     let text = field.metadata().get(TYPE).ok_or_else(unknown)?;
-    if text == "NULL" {
-        return Ok(SqlDataType::nullable(SqlTypeKind::Null));
+    // Types of literals alone, which no statement can name.
+    match text.as_str() {
+        "NULL" => return Ok(SqlDataType::nullable(SqlTypeKind::Null)),
+        "CHAR(0)" => return Ok(SqlDataType::nullable(SqlTypeKind::Char(0))),
+        "CHAR(0) NOT NULL" => return Ok(SqlDataType::not_null(SqlTypeKind::Char(0))),
+        "BINARY(0)" => return Ok(SqlDataType::nullable(SqlTypeKind::Binary(0))),
+        "BINARY(0) NOT NULL" => return Ok(SqlDataType::not_null(SqlTypeKind::Binary(0))),
+        _ => {}
     }
     SqlParser::default().data_type(text).map_err(|_| UnsupportedType(text.clone()))
 }

@@ -22,3 +22,4 @@ pub use node::{
     OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind, WindowKind,
     WindowTable,
 };
+pub use crate::catalog::TableRef;

@@ -1,0 +1,238 @@
+//! Calls of functions.
+
+use datafusion_expr::{
+    AggregateUDF, Expr, Volatility,
+    expr::{AggregateFunction, NullTreatment, ScalarFunction, Sort},
+};
+use hurtig_sql_functions::api::{CallArgument, ScalarFunction as FlinkFunction};
+use hurtig_sql_parser::{
+    Span,
+    ast::{self, ExprKind, FunctionCall, FunctionValue, SelectQuantifier},
+    types::{SqlDataType, SqlTypeKind},
+};
+use std::sync::Arc;
+
+use super::{Binder, BoundExpression, expression::ExpressionBinder};
+use crate::{
+    PlanError, PlanResult,
+    functions::{AggregateCoat, ScalarCoat},
+    types::{TimeAttribute, with_nullability},
+};
+
+/// Aggregates that are never NULL, whatever rows there are.
+const NEVER_NULL: [&str; 8] = [
+    "COUNT",
+    "APPROX_COUNT_DISTINCT",
+    "COLLECT",
+    "JSON_OBJECTAGG_NULL_ON_NULL",
+    "JSON_OBJECTAGG_ABSENT_ON_NULL",
+    "JSON_ARRAYAGG_NULL_ON_NULL",
+    "JSON_ARRAYAGG_ABSENT_ON_NULL",
+    "SUM0",
+];
+
+/// Functions over windows of rows that are no aggregates.
+const RANKINGS: [&str; 8] =
+    ["ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE", "LEAD", "LAG"];
+
+impl Binder<'_> {
+    /// A scalar function or operator of the library, by name.
+    pub(super) fn call(
+        &self,
+        name: &str,
+        arguments: Vec<BoundExpression>,
+    ) -> PlanResult<BoundExpression> {
+        let Some(function) = self.library.scalar(name) else {
+            let error = PlanError::new(format!("No match found for function signature {name}"));
+            let names = self.library.names();
+            return Err(error.nearest(name, names.iter().map(String::as_str)));
+        };
+        self.apply(&*function, arguments)
+    }
+
+    fn apply(
+        &self,
+        function: &dyn FlinkFunction,
+        arguments: Vec<BoundExpression>,
+    ) -> PlanResult<BoundExpression> {
+        let resolved = function.resolve(&call_arguments(&arguments)?)?;
+        if resolved.arguments.len() != arguments.len() {
+            return Err(PlanError::new(format!(
+                "internal: {} resolved {} of {} arguments",
+                function.name(),
+                resolved.arguments.len(),
+                arguments.len()
+            )));
+        }
+        let pairs = arguments.into_iter().zip(&resolved.arguments);
+        let arguments =
+            pairs.map(|(argument, to)| Ok(self.coerce(argument, to)?.expr)).collect::<PlanResult<_>>()?;
+        let volatility = match (function.is_deterministic(), function.is_dynamic()) {
+            (false, _) => Volatility::Volatile,
+            (true, true) => Volatility::Stable,
+            (true, false) => Volatility::Immutable,
+        };
+        let result = resolved.result.clone();
+        let coat = ScalarCoat::new(function.name(), resolved, volatility, self.context.clone())?;
+        let call = ScalarFunction { func: coat.into_udf(), args: arguments };
+        Ok(self.folded(Expr::ScalarFunction(call), result))
+    }
+}
+
+impl ExpressionBinder<'_, '_> {
+    /// A call by name: scalar, aggregate, or over a window.
+    pub(super) fn function(&self, call: &FunctionCall, span: Span) -> PlanResult<BoundExpression> {
+        let name = self.function_name(call);
+        if let Some(over) = &call.over {
+            return self.over_call(&name, call, over);
+        }
+        if let Some(grouping) = self.grouping
+            && let Some(bound) = grouping.auxiliary(self, &name, call)?
+        {
+            return Ok(bound);
+        }
+        if RANKINGS.contains(&&*name) {
+            return Err(PlanError::at(span, "OVER clause is necessary for window functions"));
+        }
+        if self.binder.library.aggregate(&name).is_some() {
+            return self.aggregate_call(&name, call, span);
+        }
+        if call.filter.is_some() || call.quantifier == SelectQuantifier::Distinct {
+            let message = format!("{name} is no aggregate function: it takes no DISTINCT and no FILTER");
+            return Err(PlanError::at(span, message));
+        }
+        if matches!(&*name, "TUMBLE" | "HOP" | "SESSION") {
+            let message = format!("{name} can only stand in GROUP BY or FROM");
+            return Err(PlanError::at(span, message));
+        }
+        let arguments = self.arguments(call)?;
+        if name == "PROCTIME" && arguments.is_empty() {
+            let mut bound = self.binder.call(&name, arguments)?;
+            bound.time = Some(TimeAttribute::Proctime);
+            return Ok(bound);
+        }
+        self.binder.call(&name, arguments)
+    }
+
+    /// Its name in the library: users' functions have the name of what implements them.
+    fn function_name(&self, call: &FunctionCall) -> String {
+        match self.binder.catalogs.function(&call.name) {
+            Some(function) => function.implementation.to_uppercase(),
+            None => call.name.last().to_uppercase(),
+        }
+    }
+
+    /// The arguments of a call that takes values only.
+    pub(super) fn arguments(&self, call: &FunctionCall) -> PlanResult<Vec<BoundExpression>> {
+        let mut all = Vec::with_capacity(call.arguments.len());
+        for argument in &call.arguments {
+            match &argument.value {
+                FunctionValue::Expr(expr) => all.push(self.bind(expr)?),
+                _ => return Err(PlanError::at(argument.span, "a value is expected here")),
+            }
+        }
+        Ok(all)
+    }
+
+    fn aggregate_call(
+        &self,
+        name: &str,
+        call: &FunctionCall,
+        span: Span,
+    ) -> PlanResult<BoundExpression> {
+        if self.in_aggregate {
+            return Err(PlanError::at(span, "Aggregate expressions cannot be nested"));
+        }
+        let Some(collector) = self.collector else {
+            let message = format!("Aggregate expression is illegal in {} clause", self.clause);
+            return Err(PlanError::at(span, message));
+        };
+        let inner = ExpressionBinder { grouping: None, collector: None, in_aggregate: true, ..*self };
+        let global = self.grouping.is_none_or(super::group::Grouping::may_be_empty);
+        let (expr, data_type) = inner.aggregate(name, call, global)?;
+        Ok(collector.borrow_mut().aggregate(self.binder, name, expr, data_type))
+    }
+
+    /// An aggregate over rows that this binder names, and its type.
+    pub(super) fn aggregate(
+        &self,
+        name: &str,
+        call: &FunctionCall,
+        global: bool,
+    ) -> PlanResult<(Expr, SqlDataType)> {
+        let star = matches!(
+            &*call.arguments,
+            [ast::FunctionArgument { value: FunctionValue::Expr(ast::Expr { kind: ExprKind::Wildcard(qualifier), .. }), .. }]
+                if qualifier.is_empty()
+        );
+        if star && name != "COUNT" {
+            return Err(PlanError::new(format!("{name} cannot be of *")));
+        }
+        let arguments = if star { Vec::new() } else { self.arguments(call)? };
+        let filter = call.filter.as_ref().map(|filter| {
+            let inner = Self { clause: "FILTER", ..*self };
+            inner.condition(filter)
+        });
+        let filter = filter.transpose()?;
+        let distinct = call.quantifier == SelectQuantifier::Distinct;
+        let mut order_by = Vec::new();
+        for item in call.order_by.iter().chain(&call.within_group) {
+            let nulls_first = item.nulls.map_or(!item.descending, |nulls| nulls == ast::NullOrder::First);
+            order_by.push(Sort { expr: self.bind(&item.expr)?.expr, asc: !item.descending, nulls_first });
+        }
+        let nulls = call.null_treatment.map(|treatment| match treatment {
+            ast::NullTreatment::Ignore => NullTreatment::IgnoreNulls,
+            ast::NullTreatment::Respect => NullTreatment::RespectNulls,
+        });
+        self.settle(name, arguments, filter, distinct, global, order_by, nulls)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a clause of the call")]
+    pub(super) fn settle(
+        &self,
+        name: &str,
+        arguments: Vec<BoundExpression>,
+        filter: Option<BoundExpression>,
+        distinct: bool,
+        global: bool,
+        order_by: Vec<Sort>,
+        nulls: Option<NullTreatment>,
+    ) -> PlanResult<(Expr, SqlDataType)> {
+        let function = self.binder.library.aggregate(name);
+        let function = function.ok_or_else(|| PlanError::new(format!("No match found for function signature {name}")))?;
+        let resolved = function.resolve(&call_arguments(&arguments)?, false)?;
+        let pairs = arguments.into_iter().zip(&resolved.arguments);
+        let arguments = pairs
+            .map(|(argument, to)| self.binder.coerce(argument, to))
+            .collect::<PlanResult<Vec<_>>>()?;
+        let nullable = resolved.result.nullable
+            || ((global || filter.is_some()) && !NEVER_NULL.contains(&name));
+        let result = with_nullability(&resolved.result, nullable);
+        let coat = AggregateCoat::new(function, call_arguments(&arguments)?, result.clone())?;
+        let func: Arc<AggregateUDF> = coat.into_udf();
+        let filter = filter.map(|filter| Box::new(filter.expr));
+        let args = arguments.into_iter().map(|one| one.expr).collect();
+        let call = AggregateFunction::new_udf(func, args, distinct, filter, order_by, nulls);
+        Ok((Expr::AggregateFunction(call), result))
+    }
+
+    /// Whether a name is that of a ranking function.
+    pub(super) fn is_ranking(name: &str) -> bool {
+        RANKINGS.contains(&name)
+    }
+}
+
+/// What functions see of their arguments.
+pub(super) fn call_arguments(arguments: &[BoundExpression]) -> PlanResult<Vec<CallArgument>> {
+    let one = |argument: &BoundExpression| {
+        let literal = match &argument.expr {
+            // An untyped NULL is a value, too, but tells nothing.
+            Expr::Literal(value, _) if argument.data_type.kind != SqlTypeKind::Null => {
+                Some(value.to_array_of_size(1)?)
+            }
+            _ => None,
+        };
+        Ok(CallArgument { data_type: argument.data_type.clone(), literal })
+    };
+    arguments.iter().map(one).collect()
+}

@@ -1,0 +1,252 @@
+//! OVER: functions over windows of rows.
+
+use std::sync::Arc;
+
+use datafusion_common::ScalarValue;
+use datafusion_expr::{Expr, LogicalPlan};
+use hurtig_sql_parser::{
+    ast::{FrameBound, FunctionCall, NullOrder, OverClause, WindowFrame, WindowFrameUnit, WindowSpecification},
+    types::{SqlDataType, SqlTypeKind},
+};
+
+use super::{
+    Binder, BoundExpression, ScopeColumn, expression::ExpressionBinder, group::Collector,
+    output::Item,
+};
+use crate::{
+    PlanError, PlanResult,
+    plan::{OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind},
+    types::{plan_field, schema_of, with_nullability},
+};
+
+/// A function over a window of rows.
+#[derive(Clone, Debug)]
+pub(super) struct OverCall {
+    partition: Vec<Expr>,
+    order: Vec<(Expr, bool, bool)>,
+    function: OverFunction,
+    expressions: Vec<Expr>,
+    output: ScopeColumn,
+}
+
+impl ExpressionBinder<'_, '_> {
+    /// A call with OVER.
+    pub(super) fn over_call(
+        &self,
+        name: &str,
+        call: &FunctionCall,
+        over: &OverClause,
+    ) -> PlanResult<BoundExpression> {
+        let Some(collector) = self.collector.filter(|_| !self.in_aggregate) else {
+            let message = format!("Windowed aggregate expression is illegal in {} clause", self.clause);
+            return Err(PlanError::new(message));
+        };
+        let window = window_of(over, collector)?;
+        let partition = self.all(&window.partition_by)?.into_iter().map(|one| one.expr).collect();
+        let mut order = Vec::new();
+        for item in &window.order_by {
+            let nulls_first = item.nulls.map_or(!item.descending, |nulls| nulls == NullOrder::First);
+            order.push((self.bind(&item.expr)?.expr, !item.descending, nulls_first));
+        }
+        let (function, expressions, data_type) = if Self::is_ranking(name) {
+            self.ranking(name, call)?
+        } else {
+            let frame = self.frame(window.frame.as_ref())?;
+            let inner = Self { in_aggregate: false, ..*self };
+            let (expr, data_type) = inner.aggregate(name, call, false)?;
+            (OverFunction::Aggregate(frame), vec![expr], data_type)
+        };
+        let mut collector = collector.borrow_mut();
+        let known = collector.overs.iter().find(|known| {
+            known.partition == partition
+                && known.order == order
+                && known.function == function
+                && known.expressions == expressions
+        });
+        if let Some(known) = known {
+            return Ok(known.output.bound());
+        }
+        let output = self.binder.column(name, data_type);
+        let bound = output.bound();
+        collector.overs.push(OverCall { partition, order, function, expressions, output });
+        Ok(bound)
+    }
+
+    fn ranking(
+        &self,
+        name: &str,
+        call: &FunctionCall,
+    ) -> PlanResult<(OverFunction, Vec<Expr>, SqlDataType)> {
+        let arguments = self.arguments(call)?;
+        let (least, most) = match name {
+            "NTILE" => (1, 1),
+            "LEAD" | "LAG" => (1, 3),
+            _ => (0, 0),
+        };
+        if !(least..=most).contains(&arguments.len()) {
+            let message = format!("Invalid number of arguments to function '{name}'");
+            return Err(PlanError::new(message));
+        }
+        let mut arguments = arguments;
+        let data_type = match name {
+            "PERCENT_RANK" | "CUME_DIST" => SqlDataType::not_null(SqlTypeKind::Double),
+            "LEAD" | "LAG" => {
+                let mut data_type = arguments[0].data_type.clone();
+                data_type.nullable |= arguments.get(2).is_none_or(|one| one.data_type.nullable);
+                if let Some(default) = arguments.get(2).cloned() {
+                    arguments[2] = self.binder.coerce(default, &data_type)?;
+                }
+                data_type
+            }
+            _ => SqlDataType::not_null(SqlTypeKind::BigInt),
+        };
+        let function = OverFunction::Ranking { name: name.to_owned(), arguments: arguments.len() };
+        Ok((function, arguments.into_iter().map(|one| one.expr).collect(), data_type))
+    }
+
+    fn frame(&self, frame: Option<&WindowFrame>) -> PlanResult<OverFrame> {
+        let Some(frame) = frame else { return Ok(OverFrame { rows: false, preceding: None }) };
+        let rows = frame.unit == WindowFrameUnit::Rows;
+        if !matches!(frame.end, None | Some(FrameBound::CurrentRow)) {
+            let message = "OVER windows end at the current row: FOLLOWING is not supported";
+            return Err(PlanError::new(message));
+        }
+        let preceding = match &frame.start {
+            FrameBound::UnboundedPreceding => None,
+            FrameBound::CurrentRow => Some(0),
+            FrameBound::Preceding(expr) => {
+                let bound = self.bind(expr)?;
+                let Expr::Literal(value, _) = &bound.expr else {
+                    return Err(PlanError::at(expr.span, "a constant is expected here"));
+                };
+                let count = match value {
+                    ScalarValue::DurationMillisecond(Some(millis)) if !rows => Some(*millis),
+                    ScalarValue::Int32(Some(count)) => Some(i64::from(*count)),
+                    ScalarValue::Int64(Some(count)) => Some(*count),
+                    _ => None,
+                };
+                let count = count.filter(|count| *count >= 0).ok_or_else(|| {
+                    let wanted = if rows { "a number of rows" } else { "an interval of time" };
+                    PlanError::at(expr.span, format!("{wanted} is expected here"))
+                })?;
+                Some(count)
+            }
+            FrameBound::UnboundedFollowing | FrameBound::Following(_) => {
+                return Err(PlanError::new("OVER windows cannot start behind the current row"));
+            }
+        };
+        Ok(OverFrame { rows, preceding })
+    }
+}
+
+/// The window with what it builds upon.
+fn window_of(
+    over: &OverClause,
+    collector: &std::cell::RefCell<Collector>,
+) -> PlanResult<WindowSpecification> {
+    let (mut window, mut base) = match over {
+        OverClause::Named(name) => {
+            let empty = WindowSpecification {
+                base: None,
+                partition_by: Vec::new(),
+                order_by: Vec::new(),
+                frame: None,
+                span: name.span,
+            };
+            (empty, Some(name.clone()))
+        }
+        OverClause::Window(window) => ((**window).clone(), window.base.clone()),
+    };
+    let collector = collector.borrow();
+    // A window can build upon those before it only, so that this ends.
+    let mut known = &*collector.windows;
+    while let Some(name) = base.take() {
+        let position = known.iter().rposition(|one| one.name == name);
+        let position = position.ok_or_else(|| {
+            PlanError::at(name.span, format!("Window '{}' not found", name.value))
+        })?;
+        let found = &known[position].window;
+        known = &known[..position];
+        if window.partition_by.is_empty() {
+            window.partition_by.clone_from(&found.partition_by);
+        }
+        if window.order_by.is_empty() {
+            window.order_by.clone_from(&found.order_by);
+        }
+        if window.frame.is_none() {
+            window.frame.clone_from(&found.frame);
+        }
+        base.clone_from(&found.base);
+    }
+    Ok(window)
+}
+
+impl Binder<'_> {
+    /// The nodes of OVER calls above a plan: one for each partition and order.
+    pub(super) fn over_nodes(
+        &self,
+        calls: Vec<OverCall>,
+        mut plan: LogicalPlan,
+    ) -> PlanResult<LogicalPlan> {
+        let mut rest = calls;
+        while let Some(first) = rest.first().cloned() {
+            let same = |call: &OverCall| {
+                call.partition == first.partition && call.order == first.order
+            };
+            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(same);
+            rest = later;
+            plan = self.over_node(&first, now, plan)?;
+        }
+        Ok(plan)
+    }
+
+    fn over_node(
+        &self,
+        first: &OverCall,
+        calls: Vec<OverCall>,
+        plan: LogicalPlan,
+    ) -> PlanResult<LogicalPlan> {
+        let mut items = Vec::new();
+        for column in plan.schema().columns() {
+            items.push(Item::pass(&plan, &column)?);
+        }
+        let passed = items.len();
+        let mut expressions = Vec::new();
+        for expr in first.partition.iter().chain(first.order.iter().map(|(expr, _, _)| expr)) {
+            expressions.push(self.as_column(&mut items, &plan, expr.clone())?);
+        }
+        let order = first.order.iter().map(|(_, ascending, first)| (*ascending, *first)).collect();
+        let mut functions = Vec::new();
+        let mut outputs = Vec::new();
+        for call in calls {
+            for mut expr in call.expressions {
+                if let Expr::AggregateFunction(call) = &mut expr {
+                    let params = &mut call.params;
+                    let filter = params.filter.iter_mut().map(|one| &mut **one);
+                    for inner in params.args.iter_mut().chain(filter) {
+                        *inner = self.as_column(&mut items, &plan, std::mem::take(inner))?;
+                    }
+                } else {
+                    expr = self.as_column(&mut items, &plan, expr)?;
+                }
+                expressions.push(expr);
+            }
+            functions.push(call.function);
+            outputs.push(call.output);
+        }
+        let input = if items.len() > passed { self.project_items(plan, items)? } else { plan };
+        let mut fields: Vec<_> = input.schema().fields().iter().cloned().collect();
+        for output in &outputs {
+            fields.push(Arc::new(plan_field(&output.column, &output.data_type, None)?));
+        }
+        let partition = first.partition.len();
+        let kind = StreamingNodeKind::Over(OverAggregate { partition, order, functions });
+        let schema = schema_of(fields)?;
+        Ok(StreamingNode { kind, inputs: vec![input], expressions, schema }.into_plan())
+    }
+
+    /// NULL or not, as the other.
+    pub(super) fn nullable_as(data_type: &SqlDataType, other: &SqlDataType) -> SqlDataType {
+        with_nullability(data_type, other.nullable)
+    }
+}
