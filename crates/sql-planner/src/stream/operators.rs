@@ -14,7 +14,7 @@ use super::{
     AggregateCall, BoundKind, JoinKeys, OverCall, RankStrategy, SortKey, StreamNode,
     StreamNodeKind, StreamPlanResult, UpdateKind, WindowInput, WindowProperty,
     constants::constant_rows,
-    expressions::schema_of,
+    expressions::{field_of, schema_of},
     keys::{unique_by, upsert_keys},
     refused,
 };
@@ -211,7 +211,6 @@ impl PlannerSettings {
                     keys: keys.clone(),
                     rowtime: event_time.then_some(*time),
                     last: *keep_last,
-                    insert_only: node.modify.is_insert_only(),
                     emits_update_before,
                     ttl,
                 })
