@@ -14,9 +14,7 @@ macro_rules! pending {
 }
 
 pending!(
-    ChangelogNormalize,
-    SinkMaterialize, 
-    OverAggregate, SetOperation, WindowTableFunction, WindowAggregate, RegularJoin, IntervalJoin,
-    TemporalJoin, WindowJoin, Rank, Deduplicate, SortLimit, Limit, TemporalSort, WindowRank,
+    OverAggregate, WindowTableFunction, WindowAggregate, IntervalJoin,
+    TemporalJoin, WindowJoin, TemporalSort, WindowRank,
     WindowDeduplicate
 );

@@ -45,8 +45,10 @@ pub struct Deduplicate {
     pub rowtime: Option<usize>,
     /// The last row, not the first.
     pub last: bool,
-    /// Later rows replace the one given. The first row by arrival, and those of an append-only plan,
-    /// are inserted once.
+    /// The first row by rowtime is given once, when the watermark has passed it, instead of at once
+    /// and then replaced; late rows are dropped. (As Flink does where consumers take inserts alone.)
+    pub insert_only: bool,
+    /// Later rows replace the one given, but for the first by arrival, which is inserted once.
     pub emits_update_before: bool,
     /// See the module.
     pub ttl: Option<Duration>,

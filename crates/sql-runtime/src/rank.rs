@@ -1,0 +1,268 @@
+//! Top lists that are kept up to date; sorting with a limit and limits are lists without partition.
+//!
+//! The rows of a partition are kept by their place in the order, and of equal places by arrival. Per
+//! batch and partition the list before is compared with that after, so rows that come and go within a
+//! batch are not seen.
+//!
+//! Of an input that only inserts, rows beyond the end of the list are forgotten.
+
+use std::collections::BTreeMap;
+
+use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
+use hurtig_sql_common::{ChangelogBatch, RowKind};
+use hurtig_state_heap::ValueState;
+use hurtig_types::{FlowError, FlowResult};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Limit, Rank, SortLimit},
+    core::{Core, KeyedOperator, Logic, descriptor},
+    rows::{Grouping, RowBytes, RowCodec, state_error},
+    sink::RowSink,
+};
+
+/// The rows of a partition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Rows {
+    /// Rows by place, with their upsert keys where there are any.
+    places: BTreeMap<RowBytes, Vec<(RowBytes, RowBytes)>>,
+    /// The place of each upsert key.
+    keys: BTreeMap<RowBytes, RowBytes>,
+    count: u64,
+}
+
+impl Rows {
+    fn insert(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
+        if let Some(identity) = identity {
+            if let Some(known) = self.keys.get(identity).cloned() {
+                if &*known.0 == place
+                    && let Some(same) = self.places.get_mut(place)
+                    && let Some(found) = same.iter_mut().find(|(key, _)| &*key.0 == identity)
+                {
+                    found.1 = row.into();
+                    return;
+                }
+                self.remove_from(&known.0, |(key, _)| &*key.0 == identity);
+            }
+            self.keys.insert(identity.into(), place.into());
+        }
+        let entry = (identity.unwrap_or_default().into(), row.into());
+        self.count += 1;
+        match self.places.get_mut(place) {
+            Some(same) => same.push(entry),
+            None => drop(self.places.insert(place.into(), vec![entry])),
+        }
+    }
+
+    fn remove(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
+        match identity {
+            Some(identity) => {
+                if let Some(known) = self.keys.remove(identity) {
+                    self.remove_from(&known.0, |(key, _)| &*key.0 == identity);
+                }
+            }
+            None => self.remove_from(place, |(_, known)| &*known.0 == row),
+        }
+    }
+
+    fn remove_from(&mut self, place: &[u8], is_it: impl Fn(&(RowBytes, RowBytes)) -> bool) {
+        let Some(same) = self.places.get_mut(place) else { return };
+        if let Some(found) = same.iter().position(is_it) {
+            same.remove(found);
+            self.count -= 1;
+        }
+        if same.is_empty() {
+            self.places.remove(place);
+        }
+    }
+
+    /// Forgets what is beyond the end.
+    fn prune(&mut self, end: u64) {
+        while self.count > end {
+            let Some(mut last) = self.places.last_entry() else { return };
+            last.get_mut().pop();
+            self.count -= 1;
+            if last.get().is_empty() {
+                last.remove();
+            }
+        }
+    }
+
+    /// True if a row of that place would be beyond the end.
+    fn is_beyond(&self, place: &[u8], end: u64) -> bool {
+        self.count >= end && self.places.last_key_value().is_none_or(|(last, _)| &*last.0 <= place)
+    }
+
+    fn list(&self, start: u64, end: u64) -> Vec<RowBytes> {
+        let rows = self.places.values().flatten().map(|(_, row)| row.clone());
+        let skip = usize::try_from(start.saturating_sub(1)).unwrap_or(usize::MAX);
+        let take = usize::try_from(end.saturating_sub(start.saturating_sub(1))).unwrap_or(usize::MAX);
+        rows.skip(skip).take(take).collect()
+    }
+}
+
+struct RankLogic {
+    config: Rank,
+    partition: RowCodec,
+    place: RowCodec,
+    row: RowCodec,
+    upsert: Option<RowCodec>,
+    state: Option<ValueState<Rows>>,
+    sink: RowSink,
+}
+
+impl OperatorFactory for Rank {
+    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        let upsert = self.upsert_key.as_ref().map(|key| RowCodec::new(&self.input, key));
+        let sink = RowSink::new(&self.schema, vec![RowCodec::all(&self.input)?]);
+        Ok(KeyedOperator::boxed(RankLogic {
+            partition: RowCodec::new(&self.input, &self.partition)?,
+            place: RowCodec::sorted(&self.input, &self.order)?,
+            row: RowCodec::all(&self.input)?,
+            upsert: upsert.transpose()?,
+            state: None,
+            sink: if self.with_rank { sink.with_number() } else { sink },
+            config: self.clone(),
+        }))
+    }
+}
+
+impl OperatorFactory for SortLimit {
+    fn create(&self, context: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        Rank {
+            input: self.schema.clone(),
+            partition: Vec::new(),
+            order: self.order.clone(),
+            start: self.offset.saturating_add(1),
+            end: self.offset.saturating_add(self.fetch),
+            with_rank: false,
+            append_only: self.append_only,
+            upsert_key: self.upsert_key.clone(),
+            emits_update_before: self.emits_update_before,
+            ttl: self.ttl,
+            schema: self.schema.clone(),
+        }
+        .create(context)
+    }
+}
+
+impl OperatorFactory for Limit {
+    fn create(&self, context: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        SortLimit {
+            schema: self.schema.clone(),
+            order: Vec::new(),
+            offset: self.offset,
+            fetch: self.fetch,
+            append_only: self.append_only,
+            upsert_key: None,
+            emits_update_before: self.emits_update_before,
+            ttl: self.ttl,
+        }
+        .create(context)
+    }
+}
+
+impl RankLogic {
+    fn give(&mut self, before: &[RowBytes], after: &[RowBytes]) {
+        if before == after {
+            return;
+        }
+        if self.config.with_rank {
+            for index in 0..before.len().max(after.len()) {
+                let rank = self.config.start.max(1).saturating_add(index as u64);
+                let rank = i64::try_from(rank).unwrap_or(i64::MAX);
+                match (before.get(index), after.get(index)) {
+                    (Some(old), Some(new)) if old != new => {
+                        if self.config.emits_update_before {
+                            self.sink.push_numbered(RowKind::UpdateBefore, &old.0, rank);
+                        }
+                        self.sink.push_numbered(RowKind::UpdateAfter, &new.0, rank);
+                    }
+                    (Some(old), None) => self.sink.push_numbered(RowKind::Delete, &old.0, rank),
+                    (None, Some(new)) => self.sink.push_numbered(RowKind::Insert, &new.0, rank),
+                    _ => {}
+                }
+            }
+            return;
+        }
+        let mut net: BTreeMap<&RowBytes, i64> = BTreeMap::new();
+        after.iter().for_each(|row| *net.entry(row).or_default() += 1);
+        for row in before {
+            let times = net.entry(row).or_default();
+            *times -= 1;
+            if *times < 0 {
+                self.sink.push(RowKind::Delete, &row.0);
+            }
+        }
+        for row in after {
+            if let Some(times) = net.get_mut(row)
+                && *times > 0
+            {
+                *times -= 1;
+                self.sink.push(RowKind::Insert, &row.0);
+            }
+        }
+    }
+}
+
+impl Logic for RankLogic {
+    fn open(&mut self, core: &mut Core) -> FlowResult {
+        let state = descriptor!(ValueStateDescriptor, "rows", self.config.ttl);
+        self.state = Some(core.store.value_state(&state).map_err(state_error)?);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        _: usize,
+        batch: ChangelogBatch,
+        core: &mut Core,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        let state = self.state.ok_or_else(|| FlowError::internal("the operator was not opened"))?;
+        let keys = self.partition.encode(&batch.rows)?;
+        let (places, rows) = (self.place.encode(&batch.rows)?, self.row.encode(&batch.rows)?);
+        let upserts = self.upsert.as_ref().map(|codec| codec.encode(&batch.rows)).transpose()?;
+        let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
+        let (start, end) = (self.config.start, self.config.end);
+        for (group, members) in grouping.rows_by_group().iter().enumerate() {
+            let key = keys.get(grouping.first[group] as usize);
+            core.store.set_current_key(grouping.hashes[group], key.into());
+            if self.config.append_only
+                && let Some(kept) = state.get(&mut core.store).map_err(state_error)?
+                && members.iter().all(|row| kept.is_beyond(places.get(*row as usize), end))
+            {
+                continue;
+            }
+            let kept = state.get_or_insert_with(&mut core.store, Rows::default);
+            let kept = kept.map_err(state_error)?;
+            let before = kept.list(start, end);
+            for row in members {
+                let row = *row as usize;
+                let identity = upserts.as_ref().map(|upserts| upserts.get(row));
+                if batch.kind(row).adds() {
+                    if self.config.append_only && kept.is_beyond(places.get(row), end) {
+                        continue;
+                    }
+                    kept.insert(places.get(row), identity, rows.get(row));
+                    if self.config.append_only {
+                        kept.prune(end);
+                    }
+                } else {
+                    kept.remove(places.get(row), identity, rows.get(row));
+                }
+            }
+            let after = kept.list(start, end);
+            if kept.count == 0 {
+                state.clear(&mut core.store).map_err(state_error)?;
+            }
+            self.give(&before, &after);
+            self.sink.flush_if_full(out)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut dyn Output) -> FlowResult {
+        self.sink.flush(out)
+    }
+}
