@@ -7,9 +7,11 @@
 //! kernel are; what more a call depends on stands among its arguments.
 
 mod aggregate;
+mod builtin;
 mod library;
 mod scalar;
 
 pub use aggregate::AggregateCoat;
+pub use builtin::BuiltinFunctions;
 pub use library::FunctionLibrary;
 pub use scalar::ScalarCoat;

@@ -9,6 +9,7 @@
 
 pub mod bind;
 pub mod catalog;
+pub mod ddl;
 mod error;
 pub mod functions;
 pub mod optimize;

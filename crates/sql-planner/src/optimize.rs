@@ -12,6 +12,7 @@
 mod decorrelate;
 mod evaluate;
 mod nodes;
+mod pull_up;
 mod prune;
 mod push_down;
 

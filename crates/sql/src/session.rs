@@ -6,13 +6,19 @@
 mod explain;
 mod query;
 
+use std::sync::Arc;
+
 use hurtig::{JobClient, StreamExecutionEnvironment, TerminateKind};
 use hurtig_sql_common::SqlContext;
 use hurtig_sql_parser::{
     ScriptPart, Span, SqlParser,
     ast::{InsertStatement, ShowTarget, SqlStatement, StatementKind},
 };
-use hurtig_sql_planner::{Catalogs, StatementOutcome};
+use hurtig_sql_planner::{
+    catalog::Catalogs,
+    ddl::{DdlContext, DdlOutcome, apply_ddl},
+    functions::BuiltinFunctions,
+};
 
 pub use query::{QueryColumn, QueryResult, TextRow};
 
@@ -203,12 +209,16 @@ impl Session {
 
     /// Statements of catalogs.
     fn definition(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
-        match self.catalogs.apply(statement, &self.planner_settings())? {
-            StatementOutcome::Done => Ok(StatementResult::Done),
-            StatementOutcome::Rows { columns, rows } => Ok(StatementResult::Rows { columns, rows }),
+        let context = Arc::new(self.context());
+        let context = DdlContext { library: &BuiltinFunctions, context };
+        match apply_ddl(&mut self.catalogs, &context, statement)? {
+            Some(DdlOutcome::Done) => Ok(StatementResult::Done),
+            Some(DdlOutcome::Rows { columns, rows }) => Ok(StatementResult::Rows { columns, rows }),
             // CREATE TABLE AS: the table is there; now its rows.
-            StatementOutcome::Insert(insert) => {
-                self.insert(std::slice::from_ref(insert.as_ref()))
+            Some(DdlOutcome::Insert(insert)) => self.insert(std::slice::from_ref(insert.as_ref())),
+            None => {
+                let text = "this statement is not supported";
+                Err(SqlError::invalid(text, Some(statement.span)))
             }
         }
     }

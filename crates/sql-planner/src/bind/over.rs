@@ -16,7 +16,7 @@ use super::{
 use crate::{
     PlanError, PlanResult,
     plan::{OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind},
-    types::{plan_field, schema_of, with_nullability},
+    types::{plan_field, schema_of},
 };
 
 /// A function over a window of rows.
@@ -243,10 +243,5 @@ impl Binder<'_> {
         let kind = StreamingNodeKind::Over(OverAggregate { partition, order, functions });
         let schema = schema_of(fields)?;
         Ok(StreamingNode { kind, inputs: vec![input], expressions, schema }.into_plan())
-    }
-
-    /// NULL or not, as the other.
-    pub(super) fn nullable_as(data_type: &SqlDataType, other: &SqlDataType) -> SqlDataType {
-        with_nullability(data_type, other.nullable)
     }
 }

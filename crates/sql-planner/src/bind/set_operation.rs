@@ -10,7 +10,7 @@ use hurtig_sql_parser::{
 
 use super::{
     Binder, BoundExpression, Relation, Scope, ScopeColumn, expression::ExpressionBinder,
-    join::fields_of, literal, output::Item,
+    join::fields_of, output::Item,
 };
 use crate::{
     PlanError, PlanResult,
@@ -133,7 +133,7 @@ impl Binder<'_> {
     ) -> PlanResult<Vec<SqlDataType>> {
         let width = inputs.first().map_or(0, |input| input.columns.len());
         if inputs.iter().any(|input| input.columns.len() != width) {
-            return Err(PlanError::new(format!("Column count mismatch in {operator}")));
+            return Err(PlanError::new(format!("Column count mismatch in {}", word(operator))));
         }
         let mut types = Vec::with_capacity(width);
         for position in 0..width {
@@ -145,7 +145,7 @@ impl Binder<'_> {
             let common = self.common_type(&each).ok_or_else(|| {
                 let shown: Vec<String> = each.iter().map(calcite_name).collect();
                 let number = position + 1;
-                let message = format!("Type mismatch in column {number} of {operator}");
+                let message = format!("Type mismatch in column {number} of {}", word(operator));
                 PlanError::new(message).hint(format!("the types are {}", shown.join(", ")))
             })?;
             let nullable = each.iter().any(|one| one.nullable);
@@ -175,9 +175,12 @@ impl Binder<'_> {
         let columns: Vec<ScopeColumn> = items.iter().map(|item| item.column.clone()).collect();
         Ok(Relation { plan: self.project_items(relation.plan, items)?, columns })
     }
+}
 
-    /// NULL of each type, for columns that nothing is written to.
-    pub(super) fn null_columns(types: &[SqlDataType]) -> PlanResult<Vec<BoundExpression>> {
-        types.iter().map(literal::null_of).collect()
+fn word(operator: SetOperator) -> &'static str {
+    match operator {
+        SetOperator::Union => "UNION",
+        SetOperator::Intersect => "INTERSECT",
+        SetOperator::Except => "EXCEPT",
     }
 }

@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 use datafusion_common::{DFSchema, DataFusionError, ScalarValue, tree_node::TreeNode};
-use datafusion_expr::{ColumnarValue, Expr, Volatility, execution_props::ExecutionProps};
+use datafusion_expr::{
+    ColumnarValue, Expr, Volatility, execution_props::ExecutionProps,
+    physical_planning_context::PhysicalPlanningContext,
+};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use hurtig_sql_common::EvalError;
 use hurtig_sql_functions::api::Expression;
@@ -49,7 +52,7 @@ impl Expression for PlannedExpression {
 
 /// An expression over columns of that schema, ready to run. Names stand for positions.
 pub fn physical_expression(expr: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Expression>> {
-    let physical = create_physical_expr(expr, schema, &ExecutionProps::new())?;
+    let physical = create_physical_expr(expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
     // Batches may hold NULL where a type says that there is none: a sink checks, nobody else does.
     let fields: Vec<_> = schema.fields().iter().map(|one| one.as_ref().clone().with_nullable(true)).collect();
     Ok(Arc::new(PlannedExpression { expr: physical, schema: Arc::new(Schema::new(fields)) }))
@@ -74,7 +77,7 @@ pub(crate) fn constant_value(expr: &Expr) -> Option<ScalarValue> {
     if !constant || !fixed {
         return None;
     }
-    let physical = create_physical_expr(expr, &DFSchema::empty(), &ExecutionProps::new()).ok()?;
+    let physical = create_physical_expr(expr, &DFSchema::empty(), &ExecutionProps::new(), &PhysicalPlanningContext::default()).ok()?;
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).ok()?;
     let value = match physical.evaluate(&row).ok()? {

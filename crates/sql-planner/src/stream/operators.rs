@@ -211,6 +211,7 @@ impl PlannerSettings {
                     keys: keys.clone(),
                     rowtime: event_time.then_some(*time),
                     last: *keep_last,
+                    insert_only: node.modify.is_insert_only(),
                     emits_update_before,
                     ttl,
                 })
