@@ -77,6 +77,7 @@ const WITHIN_A_LAYER: &[(&str, &str, &str)] = &[
     ("hurtig-cluster-api", "hurtig-graph", "a job is submitted as a JobGraph"),
     ("hurtig-storage", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-high-availability", "hurtig-filesystem", "the owner of the object stores"),
+    ("hurtig-blob", "hurtig-filesystem", "the owner of the object stores"),
     ("hurtig-network", "hurtig-tls", "the owner of TLS"),
     ("hurtig-rpc", "hurtig-tls", "the owner of TLS"),
     ("hurtig-connectors", "hurtig-nexmark", "the Nexmark source"),

@@ -48,7 +48,7 @@ const USAGE: &str =
        hurtig-bench start [--runs R]
        hurtig-bench exchange [--runs R] [--megabytes N] [--buffer-bytes B]
        hurtig-bench submission [--runs R] [--parallelism P] [--hurtig PROGRAM]
-       hurtig-bench failover [--runs R] [--hurtig PROGRAM]
+       hurtig-bench failover [--runs R] [--hurtig PROGRAM] [--logs DIRECTORY]
        hurtig-bench fleet [--taskmanagers N] [--slots S] [--records N] [--hurtig PROGRAM]";
 
 fn main() -> ExitCode {

@@ -144,22 +144,28 @@ impl BlobCache {
         }
         let directory = self.0.options.directory.clone();
         let mut file = UnfinishedFile::create(&directory).map_err(failed)?;
+        let mut offset = 0;
+        let mut arrived = Vec::new();
         while file.size_bytes < size_bytes {
-            let read = source.read_blob(id, file.size_bytes, CHUNK_BYTES).await;
-            let bytes = read.map_err(unreachable)?;
-            if bytes.is_empty() || file.size_bytes + bytes.len() as u64 > size_bytes {
-                let got = file.size_bytes + bytes.len() as u64;
-                let text = format!("blob {id} has {got} bytes instead of {size_bytes}");
-                return Err(BlobError::Storage(text));
+            // What has come is written while the next bytes are on their way.
+            let written = tokio::task::spawn_blocking(move || file.write(&arrived).map(|()| file));
+            if offset < size_bytes {
+                arrived = source.read_blob(id, offset, CHUNK_BYTES).await.map_err(unreachable)?;
+                offset += arrived.len() as u64;
+                if arrived.is_empty() || offset > size_bytes {
+                    let text = format!("blob {id} has {offset} bytes instead of {size_bytes}");
+                    return Err(BlobError::Storage(text));
+                }
+            } else {
+                arrived = Vec::new();
             }
-            let written = tokio::task::spawn_blocking(move || file.write(&bytes).map(|()| file));
             file = written.await.map_err(io::Error::other).and_then(|file| file).map_err(failed)?;
         }
         let got = file.id();
         if got != id {
             return Err(BlobError::Storage(format!("under the name {id} came blob {got}")));
         }
-        let named = tokio::task::spawn_blocking(move || file.name(&directory)).await;
+        let named = tokio::task::spawn_blocking(move || file.name(&directory, false)).await;
         let path = named.map_err(io::Error::other).and_then(|path| path).map_err(failed)?;
         let blob = CachedBlob(Arc::new(Blob { id, path, size_bytes }));
         self.keep(blob.clone()).map_err(failed)?;

@@ -45,11 +45,14 @@ impl UnfinishedFile {
         BlobId(self.hash.clone().finalize().into())
     }
 
-    /// Gives the file its name. It can be executed, and not be written.
-    pub(crate) fn name(self, directory: &Path) -> io::Result<PathBuf> {
+    /// Gives the file its name. It can be executed, and not be written. What must outlive a crash
+    /// of the machine is on the disk before it has its name; a cache needs no such care.
+    pub(crate) fn name(self, directory: &Path, durable: bool) -> io::Result<PathBuf> {
         let path = directory.join(self.id().to_string());
         self.file.set_permissions(Permissions::from_mode(0o500))?;
-        self.file.sync_data()?;
+        if durable {
+            self.file.sync_data()?;
+        }
         fs::rename(&self.path, &path)?;
         Ok(path)
     }

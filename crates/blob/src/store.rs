@@ -193,7 +193,7 @@ impl BlobStore {
         // Under the lock, so that no deletion of the same content comes in between.
         let mut state = self.0.state.lock();
         if !state.blobs.contains_key(&id) {
-            file.name(directory).map_err(storage)?;
+            file.name(directory, true).map_err(storage)?;
             state.total_bytes += size_bytes;
         }
         let path = info_path(directory, id);

@@ -1,8 +1,13 @@
 //! The job of the kill test: keyed, with windows and timers, from files through the exactly-once
 //! file sink.
 
-use std::{path::Path, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use clap::Parser;
 use hurtig::{connectors::TextFileSource, prelude::*};
 
 use crate::{
@@ -72,6 +77,32 @@ impl KeyedProcessFunction<u32, Keyed, String> for Counts {
     }
 }
 
+/// Sums and counts of keys by second, exactly once.
+#[derive(Parser)]
+struct Arguments {
+    /// Directory of the files to read.
+    #[arg(long)]
+    input: PathBuf,
+    /// Directory of the files to write.
+    #[arg(long)]
+    output: PathBuf,
+    /// Lines per second and file.
+    #[arg(long, default_value_t = 1_000_000)]
+    rate: u64,
+}
+
+/// The job's program.
+///
+/// # Errors
+/// If the job cannot be built or fails.
+pub fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let env = StreamExecutionEnvironment::new();
+    build(&env, &arguments.input, &arguments.output, arguments.rate);
+    env.execute("kill test")?;
+    Ok(())
+}
+
 /// Adds the job to an environment. `lines_per_second` is for each file.
 pub fn build(env: &StreamExecutionEnvironment, input: &Path, output: &Path, lines_per_second: u64) {
     let pace =
@@ -81,8 +112,10 @@ pub fn build(env: &StreamExecutionEnvironment, input: &Path, output: &Path, line
         .with_timestamp_assigner(|line: &String| {
             Reading::parse(line).map_or(0, |event| event.time_ms as i64)
         });
+    // A part of a file that is read behind another one would be late.
+    let files = TextFileSource::new(input).split_size_bytes(u64::MAX);
     let events = env
-        .from_source(TextFileSource::new(input), strategy, "Files")
+        .from_source(files, strategy, "Files")
         .uid("files")
         .map_with(pace)
         .uid("pace")

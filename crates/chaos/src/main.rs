@@ -25,11 +25,11 @@ struct Arguments {
     /// One JobManager that nobody hits, and no ZooKeeper.
     #[arg(long)]
     taskmanagers_alone: bool,
-    /// Lines of each of the two input files.
-    #[arg(long, default_value_t = 300_000)]
+    /// Lines of each of the two input files: enough for the job to last longer than the faults.
+    #[arg(long, default_value_t = 450_000)]
     lines: u32,
     /// Lines per second and file.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 1_500)]
     rate: u64,
     /// Where everything goes, to be looked at afterwards; otherwise it is deleted.
     #[arg(long)]

@@ -45,7 +45,7 @@ pub struct Options {
 /// What was seen.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Faults that struck before the job had ended.
+    /// Faults, all of which struck before the job had ended.
     pub faults: usize,
     /// From the submission to the end.
     pub took: Duration,
@@ -256,6 +256,12 @@ pub fn run(options: &Options) -> Result<Option<Outcome>, String> {
     run.wait_for("FINISHED")?;
     let took = clock.monotonic() - run.began;
     drop(run);
+    let planned = options.plan.len();
+    if faults < planned {
+        return Err(format!(
+            "the job ended after {faults} of {planned} faults: it needs more lines"
+        ));
+    }
     let lines = compare(&options.directory.join("output"), options.input)?;
     Ok(Some(Outcome { faults, took, lines }))
 }

@@ -40,7 +40,7 @@ pub(crate) enum Topic {
     Config(ConfigCommand),
     /// Run a JobManager, until SIGTERM or SIGINT.
     #[command(name = "jobmanager")]
-    JobManager(ProcessCommand),
+    JobManager(JobManagerCommand),
     /// Run a TaskManager, until SIGTERM or SIGINT; then it leaves the cluster in order.
     #[command(name = "taskmanager")]
     TaskManager(ProcessCommand),
@@ -56,6 +56,15 @@ pub(crate) struct ProcessCommand {
     /// A property over those of the file.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobManagerCommand {
+    #[command(flatten)]
+    pub(crate) process: ProcessCommand,
+    /// Start TaskManagers on this machine when jobs need them, and stop them when none does.
+    #[arg(long)]
+    pub(crate) start_taskmanagers: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,14 +10,15 @@ use std::{
 };
 
 use hurtig_cluster::{
-    HOST_LAUNCHER, JobManagerProcess, run_job_manager, run_local_cluster, run_task_manager,
+    HOST_LAUNCHER, JobManagerProcess, TaskManagerStart, run_job_manager, run_local_cluster,
+    run_task_manager,
 };
 use hurtig_config::{CONFIG_FILE_NAME, Configuration};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     CommandResult, Outcome,
-    args::{ClusterCommand, ProcessCommand},
+    args::{ClusterCommand, JobManagerCommand, ProcessCommand},
 };
 
 /// The variable that says what is logged, as `info` or `hurtig_rpc=debug`.
@@ -70,11 +71,15 @@ fn this_program() -> io::Result<PathBuf> {
     env::current_exe()
 }
 
-pub(crate) fn job_manager(command: &ProcessCommand) -> CommandResult {
-    let configuration = configuration(command)?;
+pub(crate) fn job_manager(command: &JobManagerCommand) -> CommandResult {
+    let configuration = configuration(&command.process)?;
     log_to_stderr();
     let launcher = this_program()?;
-    run_job_manager(&configuration, &launcher, announce_job_manager)?;
+    let task_managers = match command.start_taskmanagers {
+        true => TaskManagerStart::OnDemand,
+        false => TaskManagerStart::Standalone,
+    };
+    run_job_manager(&configuration, &launcher, task_managers, announce_job_manager)?;
     Ok(Outcome::text(""))
 }
 

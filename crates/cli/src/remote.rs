@@ -9,10 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster::leading_rest_address;
-use hurtig_config::{
-    CONFIG_FILE_NAME, Configuration, catalogue::rest::REST_AWAIT_LEADER_TIMEOUT,
+use hurtig_config::{CONFIG_FILE_NAME, Configuration, catalogue::rest::REST_AWAIT_LEADER_TIMEOUT};
+use hurtig_rest::{
+    ClientError, LeaderLocator, RestClient, messages::operations::SerializedThrowable,
 };
-use hurtig_rest::{ClientError, LeaderLocator, RestClient, messages::operations::SerializedThrowable};
 
 pub(crate) use self::{
     jobs::{cancel, list, status},

@@ -23,7 +23,9 @@ use hurtig_high_availability::HighAvailabilityOptions;
 use hurtig_metrics::MetricRegistry;
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
-use hurtig_resource_manager::ResourceManagerConfig;
+use hurtig_resource_manager::{
+    LocalProcessDriver, ResourceDriver, ResourceManagerConfig, StandaloneDriver,
+};
 use hurtig_rest::{RestServer, RestServerConfig};
 use hurtig_rpc::{BLOB_SERVER, Export, HOST_PARENT, LOG_SERVER, RpcConfig, RpcServer};
 use hurtig_types::ResourceId;
@@ -40,6 +42,7 @@ use crate::{
     logs::LogDirectory,
     processes::{HOST_LAUNCHER, ProcessError},
     roles::{RoleContext, Roles, slots},
+    workers::{TaskManagerStart, on_demand},
 };
 
 /// Uploads that may be under way at once.
@@ -58,6 +61,8 @@ pub struct JobManagerProcess {
     leading: Arc<Leading>,
     context: Arc<RoleContext>,
     rest: Arc<RestServer>,
+    /// TaskManagers that it has started itself.
+    workers: Option<Arc<LocalProcessDriver>>,
     _reporters: MetricsService,
     _exports: Vec<Export>,
     _server: RpcServer,
@@ -74,6 +79,21 @@ impl JobManagerProcess {
     pub async fn start(
         configuration: &Configuration,
         launcher: &Path,
+        runtimes: &Runtimes,
+        clock: Clock,
+    ) -> Result<Self, ProcessError> {
+        let start = TaskManagerStart::Standalone;
+        Self::start_with(configuration, launcher, start, runtimes, clock).await
+    }
+
+    /// The same, with a word on who starts TaskManagers.
+    ///
+    /// # Errors
+    /// As [`JobManagerProcess::start`].
+    pub async fn start_with(
+        configuration: &Configuration,
+        launcher: &Path,
+        task_managers: TaskManagerStart,
         runtimes: &Runtimes,
         clock: Clock,
     ) -> Result<Self, ProcessError> {
@@ -125,6 +145,9 @@ impl JobManagerProcess {
         let parent: Arc<dyn HostParentGateway> = Arc::new(calls.clone());
         let parent = service.export_as(HOST_PARENT, parent, NOT_FENCED)?;
         let logs = directory.logs(configuration)?;
+        let endpoint = service.endpoint().to_owned();
+        let workers = (task_managers == TaskManagerStart::OnDemand)
+            .then(|| on_demand(configuration, launcher, &endpoint, logs.clone(), runtimes));
         let starter = HostStarter::new(
             supervisor,
             directory.path(),
@@ -144,7 +167,6 @@ impl JobManagerProcess {
         let rest = RestServerConfig::of(configuration)?;
         let rest = Arc::new(RestServer::bind(rest, clock, &runtimes.control).await?);
         let rest_address = rest_address(configuration, rest.address(), host_name.as_deref())?;
-        let endpoint = service.endpoint().to_owned();
         let context = Arc::new(RoleContext {
             configuration: configuration.clone(),
             service,
@@ -163,6 +185,10 @@ impl JobManagerProcess {
                 heartbeat_interval,
                 heartbeat_timeout,
                 slots: slots(configuration)?,
+            },
+            driver: match &workers {
+                Some(workers) => workers.clone(),
+                None => Arc::new(StandaloneDriver) as Arc<dyn ResourceDriver>,
             },
             metrics: group,
             shut_down: Signal::new(),
@@ -194,6 +220,7 @@ impl JobManagerProcess {
             leading,
             context,
             rest,
+            workers,
             _reporters: reporters,
             _exports: exports,
             _server: server,
@@ -221,6 +248,9 @@ impl JobManagerProcess {
     pub async fn leave(self) {
         if let Some(competitor) = &self.competitor {
             competitor.leave().await;
+        }
+        if let Some(workers) = &self.workers {
+            workers.stop_all().await;
         }
     }
 

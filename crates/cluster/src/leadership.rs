@@ -196,7 +196,12 @@ impl Candidacy {
                 Ok(false) | Err(_) => return,
             }
         }
-        tracing::info!(token = token.0, endpoint, rest = self.rest_address, "this JobManager leads");
+        tracing::info!(
+            token = token.0,
+            endpoint,
+            rest = self.rest_address,
+            "this JobManager leads"
+        );
     }
 
     /// Blobs of jobs that were never submitted. Nobody submits one before the leader is announced.

@@ -25,6 +25,7 @@ mod programs;
 mod roles;
 mod task_hosts;
 mod task_manager;
+mod workers;
 
 pub use high_availability::leading_rest_address;
 pub use job_manager::JobManagerProcess;
@@ -33,3 +34,4 @@ pub use processes::{
     until_stopped,
 };
 pub use task_manager::TaskManagerProcess;
+pub use workers::TaskManagerStart;

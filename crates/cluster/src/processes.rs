@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Duration,
 };
 
 use hurtig_cluster_api::RpcError;
@@ -19,14 +18,14 @@ use hurtig_rest::RestServerError;
 use hurtig_rpc::RpcServerError;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{JobManagerProcess, TaskManagerProcess};
+use crate::{
+    JobManagerProcess, TaskManagerProcess,
+    workers::{LEAVE_GRACE, TaskManagerStart, task_manager_arguments},
+};
 
 /// The argument that makes a program a launcher of hosts: what follows it goes to
 /// [`hurtig_process_host::exec_as_child`].
 pub const HOST_LAUNCHER: &str = "__launch-host";
-
-/// How long a TaskManager may take to leave.
-const LEAVE_GRACE: Duration = Duration::from_secs(20);
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -160,11 +159,14 @@ fn on_runtimes<T>(
 pub fn run_job_manager(
     configuration: &Configuration,
     launcher: &Path,
+    task_managers: TaskManagerStart,
     started: impl FnOnce(&JobManagerProcess),
 ) -> Result<(), ProcessError> {
     on_runtimes(async |runtimes| {
-        let process =
-            JobManagerProcess::start(configuration, launcher, &runtimes, Clock::system()).await?;
+        let clock = Clock::system();
+        let starting =
+            JobManagerProcess::start_with(configuration, launcher, task_managers, &runtimes, clock);
+        let process = starting.await?;
         started(&process);
         let stop = until_told(&process).await?;
         tracing::info!(%stop, "the JobManager ends");
@@ -259,16 +261,9 @@ fn task_manager(
     logs: &Path,
     number: u32,
 ) -> ProcessSpec {
-    let (host, port) = job_manager.rsplit_once(':').unwrap_or((job_manager, "6123"));
-    let mut settings = configuration.without_secrets();
-    settings.insert("jobmanager.rpc.address".to_owned(), host.to_owned());
-    settings.insert("jobmanager.rpc.port".to_owned(), port.to_owned());
-    let properties = settings.iter().flat_map(|(key, value)| {
-        ["-D".to_owned().into(), std::ffi::OsString::from(format!("{key}={value}"))]
-    });
     ProcessSpec {
         program: launcher.to_owned(),
-        arguments: std::iter::once("taskmanager".into()).chain(properties).collect(),
+        arguments: task_manager_arguments(configuration, job_manager, None),
         environment: vec![("HURTIG_CONF_DIR".into(), None)],
         directory: std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir()),
         output: OutputOptions {

@@ -13,8 +13,8 @@ use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_high_availability::HighAvailabilityServices;
 use hurtig_metrics::MetricGroup;
 use hurtig_resource_manager::{
-    ResourceManager, ResourceManagerConfig, ResourceManagerHandle, SlotManagerConfig,
-    StandaloneDriver,
+    ResourceDriver, ResourceManager, ResourceManagerConfig, ResourceManagerHandle,
+    SlotManagerConfig,
 };
 use hurtig_rest::{RestServices, TaskManagerLogs};
 use hurtig_rpc::{DISPATCHER, Export, LOG_SERVER, RESOURCE_MANAGER, RpcService};
@@ -39,6 +39,9 @@ pub(crate) struct RoleContext {
     pub(crate) logs: LogDirectory,
     pub(crate) job_masters: JobMasterOptions,
     pub(crate) resource_manager: ResourceManagerConfig,
+    /// Starts TaskManagers, if anything does. What it has started runs on when this process leads
+    /// no more; a later leadership stops only what it has started itself.
+    pub(crate) driver: Arc<dyn ResourceDriver>,
     /// The group of the JobManager; those of a later leadership take the place of earlier ones.
     pub(crate) metrics: MetricGroup,
     pub(crate) shut_down: Signal,
@@ -75,7 +78,7 @@ impl Roles {
                 slots: config.slots.clone(),
                 ..*config
             },
-            Arc::new(StandaloneDriver),
+            context.driver.clone(),
             runtimes,
             *clock,
         );
@@ -106,7 +109,8 @@ impl Roles {
         let dispatcher = Arc::new(dispatcher.with_metrics(context.metrics.clone()));
         let gateway: Arc<dyn DispatcherGateway> = dispatcher.clone();
         let exports = vec![exported, service.export_as(DISPATCHER, gateway.clone(), proof)?];
-        let programs = ClusterPrograms::new(context.blobs.clone(), context.starter.clone(), gateway);
+        let programs =
+            ClusterPrograms::new(context.blobs.clone(), context.starter.clone(), gateway);
         Ok(Self {
             dispatcher,
             resource_manager,

@@ -23,10 +23,10 @@ use hurtig_config::{
     },
 };
 use hurtig_env::{Clock, Runtimes};
+use hurtig_high_availability::LeaderScope;
 use hurtig_metrics::{MetricRegistry, MetricsQuery, MetricsSnapshot};
 use hurtig_metrics_reporters::{MetricsService, MetricsSettings, MetricsSource, process};
 use hurtig_process_host::{ProcessSupervisor, random_bits};
-use hurtig_high_availability::LeaderScope;
 use hurtig_rpc::{Export, HOST_PARENT, LOG_SERVER, RpcConfig, RpcServer};
 use hurtig_task_executor::{
     RegistrationConfig, TaskExecutor, TaskExecutorConfig, TaskExecutorHandle,
@@ -87,7 +87,10 @@ impl TaskManagerProcess {
         let random = || random_bits().map_err(ProcessError::Random);
         let resource = match configuration.get(&TASK_MANAGER_RESOURCE_ID)? {
             // A name of the user's: one process of that name at a time.
-            Some(name) => ResourceId::from_bytes_hash(name.as_bytes()),
+            // One that a JobManager has started is told the very id.
+            Some(name) => {
+                name.parse().unwrap_or_else(|_| ResourceId::from_bytes_hash(name.as_bytes()))
+            }
             None => ResourceId(random()?),
         };
         let directory = WorkingDirectory::of_task_manager(configuration, resource)?;

@@ -25,7 +25,7 @@ pub mod storage;
 pub use mutate::Mutator;
 
 /// Inputs that the tests give to each target.
-pub const INPUTS_PER_TEST: u64 = 4_000;
+pub const INPUTS_PER_TEST: u64 = 20_000;
 
 /// One decoder.
 #[derive(Clone, Copy, Debug)]

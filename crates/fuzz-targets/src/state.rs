@@ -100,10 +100,9 @@ pub fn operator_lists(bytes: &[u8]) {
         number[..bytes.len()].copy_from_slice(bytes);
         u64::from_le_bytes(number)
     };
-    let partitions = places.chunks_exact(16).map(|place| StatePartition {
-        offset: number(&place[..8]),
-        length: number(&place[8..]),
-    });
+    let partitions = places
+        .chunks_exact(16)
+        .map(|place| StatePartition { offset: number(&place[..8]), length: number(&place[8..]) });
     let partitions: Vec<_> = partitions.collect();
     let handle = OperatorStateHandle {
         file: StateFile::inline(content),
@@ -113,13 +112,15 @@ pub fn operator_lists(bytes: &[u8]) {
             partitions: partitions.clone(),
         }],
     };
-    let inside = partitions.iter().all(|place| {
-        u128::from(place.offset) + u128::from(place.length) <= content.len() as u128
-    });
+    let inside = partitions
+        .iter()
+        .all(|place| u128::from(place.offset) + u128::from(place.length) <= content.len() as u128);
     match hurtig_task::restore::lists(&handle, content) {
         Ok(lists) => {
             assert!(inside, "something was read that is not there");
-            assert!(lists.iter().map(|list| list.elements.len()).sum::<usize>() <= partitions.len());
+            assert!(
+                lists.iter().map(|list| list.elements.len()).sum::<usize>() <= partitions.len()
+            );
         }
         Err(error) => {
             assert!(!inside, "{error}");

@@ -24,8 +24,7 @@ impl JobMaster {
     /// from next is another, or the failure is one that restarting cannot help.
     pub(crate) async fn look_for_damage(&mut self, update: &mut TaskStateUpdate) -> Vec<Command> {
         let mut commands = Vec::new();
-        let goes_on =
-            matches!(self.scheduler.status(), JobStatus::Running | JobStatus::Restarting);
+        let goes_on = matches!(self.scheduler.status(), JobStatus::Running | JobStatus::Restarting);
         let counts = goes_on && self.scheduler.graph().current(update.attempt).is_some();
         let Some(failure) = update.failure.as_mut().filter(|_| counts) else { return commands };
         let FailureClass::DamagedState(damaged) = failure.class else { return commands };

@@ -17,6 +17,7 @@ use hurtig_cluster_api::{
     leader,
 };
 use hurtig_env::{Clock, OwnedRuntimes, Runtimes};
+use hurtig_filesystem::object_store::ObjectStore;
 use hurtig_graph::JobGraph;
 use hurtig_high_availability::{
     ContenderId, HighAvailabilityError, HighAvailabilityOptions, HighAvailabilityServices,
@@ -31,7 +32,6 @@ use hurtig_network::{
 };
 use hurtig_operator_api::{Program, ProgramStore};
 pub use hurtig_resource_manager::SlotManagerConfig;
-use hurtig_filesystem::object_store::ObjectStore;
 pub use hurtig_storage::LocalStateOptions;
 use hurtig_storage::{LocalStateError, LocalStateStores, Stores, checkpoints::memory_stores};
 use hurtig_task_executor::{

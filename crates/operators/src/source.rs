@@ -18,8 +18,8 @@ use hurtig_operator_api::{
     OperatorContext, OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
 };
 use hurtig_types::{
-    Batch, BoxError, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP,
-    RedistributionMode, StateMeta, codec,
+    Batch, BoxError, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP,
+    MIN_TIMESTAMP, RedistributionMode, StateMeta, codec,
 };
 use serde::{Deserialize, Serialize};
 

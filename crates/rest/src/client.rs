@@ -4,9 +4,10 @@
 //! `rest.client.max-content-length`; files are sent chunk by chunk.
 //!
 //! A JobManager that does not lead names the one that does: the request is sent there, and those
-//! after it at once. When nobody is there the next request goes to where the [`LeaderLocator`] says,
-//! or without one to where the first went. Only waiting for a job's end outlasts the loss of a
-//! leader ([`RestClient::result`]): whether another request has had its effect is not known.
+//! after it at once. When nobody is there, a request is sent again to where the [`LeaderLocator`]
+//! says, if there is one; without, the next request goes to where the first went. What was sent and
+//! not answered is not sent again, since nobody knows its effect: only waiting for a job's end
+//! outlasts that ([`RestClient::result`]).
 
 mod calls;
 mod connection;
@@ -180,6 +181,7 @@ impl RestClient {
     }
 
     /// Nobody was at the address: the next request goes elsewhere, if it is known where.
+    /// A locator may name the one that is gone until its lease has run out.
     async fn look_elsewhere(&self) {
         let found = match &self.locator {
             Some(locator) => locator.leader().await,

@@ -348,6 +348,10 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
 
     async fn update_task_state(&self, update: TaskStateUpdate) -> RpcResult<()> {
         let reason = update.failure.as_ref().map_or("", |failure| failure.message.as_str());
+        if reason.contains("panicked") && !reason.contains("injected") {
+            // A restart hides it: who looks at the output alone does not see it.
+            self.wire.world.violation(format_args!("{}: {reason}", named(update.attempt)));
+        }
         let what = format!("{} {:?} {reason}", named(update.attempt), update.state);
         self.wire.step(Step::TaskState, what, self.inner.update_task_state(update)).await
     }

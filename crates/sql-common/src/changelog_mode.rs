@@ -14,8 +14,7 @@ impl ChangelogMode {
     /// All kinds.
     pub const ALL: Self = Self::UPSERT.with(RowKind::UpdateBefore);
     /// All but `-U`: who takes it knows rows by a key.
-    pub const UPSERT: Self =
-        Self::INSERT_ONLY.with(RowKind::UpdateAfter).with(RowKind::Delete);
+    pub const UPSERT: Self = Self::INSERT_ONLY.with(RowKind::UpdateAfter).with(RowKind::Delete);
     const NONE: Self = Self(0);
 
     /// With one more kind.

@@ -99,9 +99,11 @@ impl Aggregates {
     ) -> FlowResult<Option<BooleanArray>> {
         let filter = match self.calls[call].filter {
             None => None,
-            Some(at) => Some(rows.column(at).as_boolean_opt().ok_or_else(|| {
-                FlowError::internal("a FILTER is no BOOLEAN")
-            })?),
+            Some(at) => Some(
+                rows.column(at)
+                    .as_boolean_opt()
+                    .ok_or_else(|| FlowError::internal("a FILTER is no BOOLEAN"))?,
+            ),
         };
         if filter.is_none() && skipped.is_none() {
             return Ok(None);

@@ -28,15 +28,15 @@ pub use aggregate::{
     GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate, OverAggregate, OverCall, OverFrame,
     OverOrder, OverRanking, SetOperation,
 };
-pub use join::{IntervalJoin, JoinInput, JoinKeys, JoinKind, RegularJoin, TemporalJoin, WindowJoin};
+pub use join::{
+    IntervalJoin, JoinInput, JoinKeys, JoinKind, RegularJoin, TemporalJoin, WindowJoin,
+};
 pub use rank::{Deduplicate, Limit, Rank, SortLimit, TemporalSort, WindowDeduplicate, WindowRank};
 pub use stateless::{
     Calc, ChangelogNormalize, Correlate, DropUpdateBefore, Expand, NotNullEnforcer,
     SinkMaterialize, Values, WatermarkAssigner,
 };
-pub use window::{
-    WindowAggregate, WindowProperty, WindowSpec, WindowTableFunction, WindowTime,
-};
+pub use window::{WindowAggregate, WindowProperty, WindowSpec, WindowTableFunction, WindowTime};
 
 /// How rows get from an operator to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]

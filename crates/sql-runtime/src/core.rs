@@ -254,17 +254,14 @@ impl<L: Logic> Operator for KeyedOperator<L> {
         }
         self.logic.flush(out)?;
         if let Some(watermark) = core.firing_watermark.take() {
-            let delay = if watermark == Watermark::MAX { 0 } else { self.logic.watermark_delay_ms() };
+            let delay =
+                if watermark == Watermark::MAX { 0 } else { self.logic.watermark_delay_ms() };
             out.emit_watermark(Watermark(watermark.0.saturating_sub(delay)))?;
         }
         Ok(Progress::Done)
     }
 
-    fn begin_capture(
-        &mut self,
-        _: CheckpointId,
-        since: Option<u32>,
-    ) -> FlowResult<Captured> {
+    fn begin_capture(&mut self, _: CheckpointId, since: Option<u32>) -> FlowResult<Captured> {
         let (core, mut capturing) = self.parts()?;
         let captured = capturing.begin(core, since);
         core.capturing = capturing;

@@ -136,7 +136,8 @@ impl Buffer {
         if batches.iter().all(|batch| batch.kinds.is_none()) {
             return Ok(Some(ChangelogBatch::inserts(rows)));
         }
-        let kinds = batches.iter().flat_map(|batch| (0..batch.rows.num_rows()).map(|row| batch.kind(row)));
+        let kinds =
+            batches.iter().flat_map(|batch| (0..batch.rows.num_rows()).map(|row| batch.kind(row)));
         let kinds: Vec<RowKind> = kinds.collect();
         Ok(Some(ChangelogBatch::new(rows, kinds)))
     }
@@ -173,7 +174,10 @@ impl Partitioner for ByKey {
                 pick(&batch, chosen)?
             };
             let buffer = &mut self.buffers[channel];
-            if buffer.batches.first().is_some_and(|one| one.rows.schema_ref() != part.rows.schema_ref())
+            if buffer
+                .batches
+                .first()
+                .is_some_and(|one| one.rows.schema_ref() != part.rows.schema_ref())
                 && let Some(full) = buffer.take()?
             {
                 sink.push(channel, full.boxed())?;

@@ -227,10 +227,10 @@ impl GroupLogic {
                 continue;
             };
             let rows = by_group.iter().flatten().enumerate();
-            let rows = rows.flat_map(|(group, rows)| rows.iter().map(move |row| (group as u32, *row)));
-            let rows = rows.filter(|(_, row)| {
-                mask.as_ref().is_none_or(|mask| mask.value(*row as usize))
-            });
+            let rows =
+                rows.flat_map(|(group, rows)| rows.iter().map(move |row| (group as u32, *row)));
+            let rows =
+                rows.filter(|(_, row)| mask.as_ref().is_none_or(|mask| mask.value(*row as usize)));
             let changes: Vec<_> = rows
                 .map(|(group, row)| {
                     let takes = retracts.as_ref().is_some_and(|all| all[row as usize]);
@@ -307,7 +307,8 @@ impl GroupLogic {
         after: &[ArrayRef],
     ) -> FlowResult<Vec<(RowKind, u32, bool)>> {
         let lives_for_ever = self.ttl.is_none_or(|ttl| ttl.is_zero());
-        let (old, new) = (self.results.encode_columns(before)?, self.results.encode_columns(after)?);
+        let (old, new) =
+            (self.results.encode_columns(before)?, self.results.encode_columns(after)?);
         let mut changes = Vec::with_capacity(groups.len() * 2);
         for (index, group) in groups.iter().enumerate() {
             let at = index as u32;
@@ -398,7 +399,8 @@ fn decode_partials(
         .iter()
         .map(|bytes| {
             let partial: Accumulator = hurtig_types::codec::decode(bytes.unwrap_or_default())?;
-            if partial.states.len() != aggregates.calls.len() || partial.distinct.len() != distinct {
+            if partial.states.len() != aggregates.calls.len() || partial.distinct.len() != distinct
+            {
                 return Err(FlowError::internal("partial results are of other calls"));
             }
             Ok(partial)
@@ -443,7 +445,8 @@ impl Operator for LocalOperator {
         let first = UInt32Array::from(grouping.first);
         let keys = self.key_columns.iter().map(|at| take(batch.rows.column(*at), &first, None));
         let mut columns = keys.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
-        let bytes = groups.iter().map(hurtig_types::codec::encode).collect::<Result<Vec<_>, _>>()?;
+        let bytes =
+            groups.iter().map(hurtig_types::codec::encode).collect::<Result<Vec<_>, _>>()?;
         columns.push(Arc::new(arrow_array::BinaryArray::from_iter_values(&bytes)));
         let rows = make_rows(&self.schema, columns, groups.len())?;
         out.emit(ChangelogBatch::inserts(rows).boxed())

@@ -128,7 +128,9 @@ impl Encoded {
 impl RowCodec {
     /// Of some columns of a schema.
     pub(crate) fn new(schema: &SchemaRef, columns: &[usize]) -> FlowResult<Self> {
-        let sort = |column: &usize| Self::field(schema, *column).map(|f| SortField::new(f.data_type().clone()));
+        let sort = |column: &usize| {
+            Self::field(schema, *column).map(|f| SortField::new(f.data_type().clone()))
+        };
         Self::of(columns.iter().map(sort).collect::<FlowResult<_>>()?, columns.to_vec())
     }
 
@@ -239,7 +241,8 @@ pub(crate) struct Grouping {
 impl Grouping {
     /// Groups equal keys.
     pub(crate) fn of(keys: &Encoded, rows: usize) -> FlowResult<Self> {
-        let mut table: hashbrown::HashTable<u32> = hashbrown::HashTable::with_capacity(rows.min(1024));
+        let mut table: hashbrown::HashTable<u32> =
+            hashbrown::HashTable::with_capacity(rows.min(1024));
         let mut made = Self { groups: Vec::with_capacity(rows), ..Self::default() };
         let Self { groups, first, hashes } = &mut made;
         for row in 0..rows {
@@ -248,7 +251,8 @@ impl Grouping {
             let found = table.entry(
                 hash,
                 |group| {
-                    hashes[*group as usize] == hash && keys.get(first[*group as usize] as usize) == key
+                    hashes[*group as usize] == hash
+                        && keys.get(first[*group as usize] as usize) == key
                 },
                 |group| hashes[*group as usize],
             );

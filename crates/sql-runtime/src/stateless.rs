@@ -107,7 +107,8 @@ impl Stateless for Expand {
     fn apply(&self, batch: ChangelogBatch, out: &mut dyn Output) -> FlowResult {
         let rows = batch.rows.num_rows();
         for projection in &self.projections {
-            let columns = projection.iter().map(|one| one.evaluate(&batch.rows).map_err(eval_error));
+            let columns =
+                projection.iter().map(|one| one.evaluate(&batch.rows).map_err(eval_error));
             let columns = columns.collect::<FlowResult<Vec<_>>>()?;
             let rows = make_rows(&self.schema, columns, rows)?;
             out.emit(ChangelogBatch { rows, kinds: batch.kinds.clone() }.boxed())?;
@@ -119,9 +120,11 @@ impl Stateless for Expand {
 impl Stateless for Correlate {
     fn apply(&self, batch: ChangelogBatch, out: &mut dyn Output) -> FlowResult {
         let rows = batch.rows.num_rows();
-        let arguments = self.arguments.iter().map(|one| one.evaluate(&batch.rows).map_err(eval_error));
+        let arguments =
+            self.arguments.iter().map(|one| one.evaluate(&batch.rows).map_err(eval_error));
         let arguments = arguments.collect::<FlowResult<Vec<_>>>()?;
-        let (mut origins, mut made) = self.function.evaluate(&arguments, rows).map_err(eval_error)?;
+        let (mut origins, mut made) =
+            self.function.evaluate(&arguments, rows).map_err(eval_error)?;
         let inputs = batch.rows.num_columns();
         if made.len() + inputs != self.schema.fields().len() {
             return Err(FlowError::internal("a table function gave another number of columns"));
@@ -230,7 +233,11 @@ impl Operator for ValuesSource {
         _: Option<u32>,
     ) -> FlowResult<hurtig_operator_api::Captured> {
         let mode = hurtig_types::RedistributionMode::Union;
-        let elements = if self.rows.is_none() { vec![hurtig_types::codec::encode(&true)?] } else { Vec::new() };
+        let elements = if self.rows.is_none() {
+            vec![hurtig_types::codec::encode(&true)?]
+        } else {
+            Vec::new()
+        };
         let state = hurtig_operator_api::ListStateData { name: GIVEN.to_owned(), mode, elements };
         Ok(hurtig_operator_api::Captured {
             operator_states: vec![state],

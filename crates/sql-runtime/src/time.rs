@@ -18,9 +18,11 @@ pub(crate) fn millis(column: &ArrayRef) -> FlowResult<Int64Array> {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => column
             .as_primitive::<TimestampNanosecondType>()
             .unary::<_, Int64Type>(|nanos| nanos.div_euclid(1_000_000)),
-        DataType::Timestamp(TimeUnit::Second, _) => column
-            .as_primitive::<TimestampSecondType>()
-            .unary::<_, Int64Type>(|seconds| seconds.saturating_mul(1_000)),
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            column
+                .as_primitive::<TimestampSecondType>()
+                .unary::<_, Int64Type>(|seconds| seconds.saturating_mul(1_000))
+        }
         DataType::Int64 => column.as_primitive::<Int64Type>().clone(),
         other => {
             return Err(FlowError::internal(format!("a time attribute of type {other}")));
@@ -32,7 +34,9 @@ pub(crate) fn millis(column: &ArrayRef) -> FlowResult<Int64Array> {
 pub(crate) fn rowtimes(column: &ArrayRef) -> FlowResult<Int64Array> {
     let times = millis(column)?;
     if times.null_count() > 0 {
-        return Err(FlowError::user("RowTime field should not be null, please convert it to a non-null long value."));
+        return Err(FlowError::user(
+            "RowTime field should not be null, please convert it to a non-null long value.",
+        ));
     }
     Ok(times)
 }
@@ -79,7 +83,11 @@ pub(crate) fn to_epoch(local_ms: i64, zone: Option<Tz>, for_timer: bool) -> i64 
     match zone.from_local_datetime(&shown.naive_utc()) {
         chrono::LocalResult::Single(moment) => moment.timestamp_millis(),
         chrono::LocalResult::Ambiguous(earlier, later) => {
-            if for_timer { later.timestamp_millis() } else { earlier.timestamp_millis() }
+            if for_timer {
+                later.timestamp_millis()
+            } else {
+                earlier.timestamp_millis()
+            }
         }
         chrono::LocalResult::None => {
             // The offset before the gap.

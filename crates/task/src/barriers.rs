@@ -34,7 +34,8 @@
 //!
 //! - A barrier of a later checkpoint than the one under way ends that one: it is declined, its
 //!   channels are opened, and the later one begins.
-//! - Barriers of earlier checkpoints, and of ones that were aborted, are dropped.
+//! - Barriers of earlier checkpoints, of ones that were aborted, and of ones that the task has
+//!   taken at the coordinator's word when all its input had ended, are dropped.
 //!
 //! At least once, several checkpoints can be under way at once, since nothing is blocked; of those
 //! older than one that completes, none will.
@@ -169,6 +170,20 @@ impl BarrierHandler {
         if self.pending.is_empty() {
             self.over = self.over.max(id);
         }
+        actions
+    }
+
+    /// A checkpoint was taken without its barriers, since the end of every channel had come: behind
+    /// the end, producers that await their consumers may have sent a barrier all the same. Nothing
+    /// is before it that is not in the checkpoint, and it is dropped.
+    pub fn on_taken(&mut self, id: CheckpointId) -> BarrierActions {
+        let mut actions = BarrierActions::default();
+        let later = self.pending.split_off(&CheckpointId(id.0 + 1));
+        let mut done = std::mem::replace(&mut self.pending, later);
+        actions.unblock = !done.is_empty();
+        done.remove(&id);
+        actions.superseded = done.into_keys().collect();
+        self.over = self.over.max(id);
         actions
     }
 

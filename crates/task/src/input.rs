@@ -274,6 +274,12 @@ impl InputProcessor {
         held || self.inputs.iter().any(|input| input.open_gates > 0)
     }
 
+    /// A checkpoint is taken at the coordinator's word: see [`BarrierHandler::on_taken`].
+    pub fn on_taken(&mut self, id: CheckpointId) -> FlowResult {
+        let actions = self.barriers.on_taken(id);
+        self.obey(actions)
+    }
+
     /// Collects all records that are left, for a checkpoint of which no barrier will come.
     pub fn collect_held(&mut self, id: CheckpointId) -> FlowResult {
         self.begin_collecting(id)?;

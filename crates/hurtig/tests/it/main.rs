@@ -4,9 +4,9 @@
 #![allow(clippy::disallowed_methods)] // some tests look at how long the caller waited
 
 mod configuration;
+mod damage;
 mod examples;
 mod keyed;
-mod damage;
 mod local_recovery;
 mod programs;
 mod recovery;

@@ -2,14 +2,18 @@
 //!
 //! What is started is said by whoever makes the driver: a function from the worker's id to a
 //! command. The driver ends a child by SIGTERM, so that it can drain, and by SIGKILL if it has not
-//! ended within the grace period. When the driver is dropped, its children are killed.
+//! ended within the grace period. When the driver is dropped, its children are killed; whoever can
+//! wait has them end in order before ([`LocalProcessDriver::stop_all`]).
 
 use std::{collections::BTreeMap, process::Command, sync::Arc, time::Duration};
 
 use hurtig_env::Runtimes;
 use hurtig_types::ResourceId;
 use parking_lot::Mutex;
-use tokio::{process::Child, sync::oneshot};
+use tokio::{
+    process::Child,
+    sync::{oneshot, watch},
+};
 
 use super::{ResourceDriver, WorkerEnded, WorkerListener};
 
@@ -25,6 +29,8 @@ pub struct LocalProcessDriver {
     grace: Duration,
     runtimes: Runtimes,
     children: Children,
+    /// Children that run, those that were told to end among them.
+    running: watch::Sender<usize>,
 }
 
 impl LocalProcessDriver {
@@ -35,7 +41,19 @@ impl LocalProcessDriver {
         runtimes: &Runtimes,
     ) -> Self {
         let (command, runtimes) = (Box::new(command), runtimes.clone());
-        Self { command, grace, runtimes, children: Children::default() }
+        let (children, running) = (Children::default(), watch::channel(0).0);
+        Self { command, grace, runtimes, children, running }
+    }
+
+    /// Asks all children to end, and waits until they have.
+    pub async fn stop_all(&self) {
+        let children = std::mem::take(&mut *self.children.lock());
+        for (_, stop) in children {
+            // One that has just ended needs no more.
+            let _ = stop.send(());
+        }
+        // The sender is this object's.
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
     }
 
     /// Number of children that have not ended.
@@ -55,13 +73,16 @@ impl ResourceDriver for LocalProcessDriver {
         let (stop, stopped) = oneshot::channel();
         self.children.lock().insert(worker, stop);
         let (children, grace) = (self.children.clone(), self.grace);
+        let running = self.running.clone();
+        running.send_modify(|running| *running += 1);
         self.runtimes.control.spawn(async move {
             let mut command = tokio::process::Command::from(command);
             let reason = match command.kill_on_drop(true).spawn() {
-                Ok(child) => watch(child, stopped, grace).await,
+                Ok(child) => until_end(child, stopped, grace).await,
                 Err(error) => format!("cannot start {program}: {error}"),
             };
             children.lock().remove(&worker);
+            running.send_modify(|running| *running -= 1);
             listener(WorkerEnded { worker, reason });
         });
     }
@@ -82,7 +103,11 @@ impl Drop for LocalProcessDriver {
 }
 
 /// Waits for a child's end; says how it ended.
-async fn watch(mut child: Child, mut stopped: oneshot::Receiver<()>, grace: Duration) -> String {
+async fn until_end(
+    mut child: Child,
+    mut stopped: oneshot::Receiver<()>,
+    grace: Duration,
+) -> String {
     let ended = tokio::select! {
         biased;
         ended = child.wait() => ended,
@@ -184,6 +209,18 @@ mod tests {
         // Again, and one that never was.
         test.driver.stop_worker(ResourceId(2));
         test.driver.stop_worker(ResourceId(3));
+    }
+
+    #[test]
+    fn all_children_end_in_order() {
+        let mut test = test(FOR_EVER, Duration::from_secs(1_000));
+        test.start(1);
+        test.start(2);
+        test.owned.handles().control.block_on(test.driver.stop_all());
+        for _ in 0..2 {
+            let (_, reason) = test.next_end();
+            assert!(reason.contains("15 (SIGTERM)"), "{reason}");
+        }
     }
 
     #[test]

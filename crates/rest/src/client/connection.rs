@@ -82,25 +82,33 @@ impl RestClient {
         path: &str,
         mut body: RequestBody,
     ) -> ClientResult<Answer> {
-        let mut hops = 0;
+        let (mut hops, mut tries) = (0, 0);
         loop {
             let again = body.again();
-            let answered = self.open_here(method.clone(), path, body).await;
-            if let Err(ClientError::Connect { .. }) = &answered {
-                self.look_elsewhere().await;
-            }
-            match answered? {
-                Answered::Well(answer) => return Ok(answer),
-                Answered::Elsewhere(address, error) => {
+            let error = match self.open_here(method.clone(), path, body).await {
+                Ok(Answered::Well(answer)) => return Ok(answer),
+                Ok(Answered::Elsewhere(address, error)) => {
                     *self.address.lock() = address;
                     hops += 1;
-                    body = match again {
-                        Some(body) if hops <= HOPS => body,
-                        // A file was sent to the wrong one: the next try goes to the right one.
-                        _ => return Err(error),
-                    };
+                    error
                 }
-            }
+                // Nothing was sent, so it can be sent again, to the next leader.
+                Err(error @ ClientError::Connect { .. }) => {
+                    self.look_elsewhere().await;
+                    if self.locator.is_none() || tries >= self.retries {
+                        return Err(error);
+                    }
+                    tries += 1;
+                    tokio::time::sleep(self.retry_pause).await;
+                    error
+                }
+                Err(error) => return Err(error),
+            };
+            body = match again {
+                Some(body) if hops <= HOPS => body,
+                // A file was sent to the wrong one: the next try goes to the right one.
+                _ => return Err(error),
+            };
         }
     }
 

@@ -37,21 +37,18 @@ fn a_standby_sends_clients_to_the_leader_or_says_that_there_is_none() {
     let location = format!("location: http://{leader}/v1/jobs/overview?a=b%20c\r\n");
     assert!(answer.contains(&location), "{answer}");
     // The client goes there, and remembers it.
-    let client =
-        RestClient::new(&standby.address().to_string(), &Configuration::new()).unwrap();
+    let client = RestClient::new(&standby.address().to_string(), &Configuration::new()).unwrap();
     let overview: Value = cluster.wait(client.get("/overview")).unwrap();
     assert_eq!(overview["taskmanagers"], 1);
     assert_eq!(client.address(), leader);
     // A file is sent once: the standby refuses it, and the next try goes to the leader.
-    let client =
-        RestClient::new(&standby.address().to_string(), &Configuration::new()).unwrap();
+    let client = RestClient::new(&standby.address().to_string(), &Configuration::new()).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), vec![7; 1 << 20]).unwrap();
     cluster.wait(client.upload(file.path())).unwrap_err();
     // What no server follows is an error, and not a circle.
     standby.follow(Some(standby.address().to_string()));
-    let client =
-        RestClient::new(&standby.address().to_string(), &Configuration::new()).unwrap();
+    let client = RestClient::new(&standby.address().to_string(), &Configuration::new()).unwrap();
     let error = cluster.wait(client.get::<Value>("/overview")).unwrap_err();
     assert!(matches!(&error, ClientError::Refused { .. }), "{error}");
     assert!(error.to_string().contains("does not lead"), "{error}");

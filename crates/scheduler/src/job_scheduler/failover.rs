@@ -70,8 +70,7 @@ impl JobScheduler {
             // Other regions must not go on from a checkpoint that does not count any more.
             let is_damage = matches!(failure.class, FailureClass::DamagedState(_));
             let all = 0..self.graph.regions().len();
-            let regions =
-                if stopping.is_some() || is_damage { all } else { region..region + 1 };
+            let regions = if stopping.is_some() || is_damage { all } else { region..region + 1 };
             self.restart_regions(regions, now_ms, commands);
         }
         let at_ms = now_ms.saturating_add_unsigned(delay_ms);

@@ -1,7 +1,8 @@
 //! Calls of functions.
 
+use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::{
-    AggregateUDF, Expr, Volatility,
+    AggregateUDF, Case, Expr, Volatility,
     expr::{AggregateFunction, NullTreatment, ScalarFunction, Sort},
 };
 use hurtig_sql_functions::api::{CallArgument, ScalarFunction as FlinkFunction};
@@ -65,8 +66,11 @@ impl Binder<'_> {
             )));
         }
         let pairs = arguments.into_iter().zip(&resolved.arguments);
-        let arguments =
+        let arguments: Vec<Expr> =
             pairs.map(|(argument, to)| Ok(self.coerce(argument, to)?.expr)).collect::<PlanResult<_>>()?;
+        if let Some(case) = lazy(function.name(), &arguments, &resolved.arguments, &resolved.result)? {
+            return Ok(self.folded(case, resolved.result));
+        }
         let volatility = match (function.is_deterministic(), function.is_dynamic()) {
             (false, _) => Volatility::Volatile,
             (true, true) => Volatility::Stable,
@@ -77,6 +81,39 @@ impl Binder<'_> {
         let call = ScalarFunction { func: coat.into_udf(), args: arguments };
         Ok(self.folded(Expr::ScalarFunction(call), result))
     }
+}
+
+/// Functions that leave some arguments alone, as CASE: what is not taken must not fail. Where nothing
+/// can fail the function itself is faster.
+fn lazy(
+    name: &str,
+    arguments: &[Expr],
+    types: &[SqlDataType],
+    result: &SqlDataType,
+) -> PlanResult<Option<Expr>> {
+    let may_fail = |expr: &Expr| {
+        expr.exists(|one| Ok(matches!(one, Expr::ScalarFunction(_)))).unwrap_or(true)
+    };
+    // Branches have the type of the result, or else the function knows better.
+    let typed = |all: &[SqlDataType]| all.iter().all(|one| one.kind == result.kind);
+    let (when_then_expr, otherwise) = match (name, arguments) {
+        ("IF", [condition, then, otherwise])
+            if (may_fail(then) || may_fail(otherwise)) && typed(&types[1..]) =>
+        {
+            (vec![(condition.clone(), then.clone())], otherwise)
+        }
+        ("COALESCE" | "IFNULL", [first @ .., last])
+            if arguments.iter().skip(1).any(may_fail) && typed(types) =>
+        {
+            let tested = |one: &Expr| (Expr::IsNotNull(Box::new(one.clone())), one.clone());
+            (first.iter().map(tested).collect(), last)
+        }
+        _ => return Ok(None),
+    };
+    let boxed = |(when, then)| (Box::new(when), Box::new(then));
+    let when_then_expr = when_then_expr.into_iter().map(boxed).collect();
+    let else_expr = Some(Box::new(otherwise.clone()));
+    Ok(Some(Expr::Case(Case { expr: None, when_then_expr, else_expr })))
 }
 
 impl ExpressionBinder<'_, '_> {

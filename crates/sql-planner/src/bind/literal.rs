@@ -51,11 +51,6 @@ pub(super) fn boolean(value: bool) -> BoundExpression {
     constant(ScalarValue::Boolean(Some(value)), SqlDataType::not_null(SqlTypeKind::Boolean))
 }
 
-/// An INT.
-pub(super) fn int(value: i32) -> BoundExpression {
-    constant(ScalarValue::Int32(Some(value)), SqlDataType::not_null(SqlTypeKind::Int))
-}
-
 /// A BIGINT.
 pub(super) fn big_int(value: i64) -> BoundExpression {
     constant(ScalarValue::Int64(Some(value)), SqlDataType::not_null(SqlTypeKind::BigInt))

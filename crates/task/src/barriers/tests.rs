@@ -11,7 +11,7 @@ fn check(channels: usize, alignment: Alignment, script: &str, expected: Expect) 
 }
 
 /// `2@1`: the barrier of checkpoint 1 on channel 2. `2!1`: it is announced. `2~1`: it has
-/// overtaken what was before it. `end 2`: the channel ends. `abort 1`. `time`: nothing but that
+/// overtaken what was before it. `end 2`: the channel ends. `abort 1`. `taken 1`: without barriers. `time`: nothing but that
 /// time passes. Time passes by a millisecond with each event; all barriers are of time 0.
 fn check_channels(may_overtake: Vec<bool>, alignment: Alignment, script: &str, expected: Expect) {
     let mut handler = BarrierHandler::new(may_overtake);
@@ -21,6 +21,8 @@ fn check_channels(may_overtake: Vec<bool>, alignment: Alignment, script: &str, e
             handler.on_end(channel.parse().unwrap(), now_ms)
         } else if let Some(id) = event.strip_prefix("abort ") {
             handler.on_aborted(CheckpointId(id.parse().unwrap()))
+        } else if let Some(id) = event.strip_prefix("taken ") {
+            handler.on_taken(CheckpointId(id.parse().unwrap()))
         } else if event == "time" {
             handler.on_time(now_ms)
         } else {
@@ -410,5 +412,39 @@ fn collecting_ends_when_a_checkpoint_is_given_up_or_superseded() {
         0!2:
         0~2: collected 2
     "#]],
+    );
+}
+
+/// A producer that awaits its consumers has sent the barrier behind the end of its channel, and the
+/// consumer has taken the checkpoint as soon as it saw the end.
+#[test]
+fn a_barrier_behind_the_end_is_not_taken_again() {
+    for alignment in [Alignment::Aligned, Alignment::Unaligned, Alignment::AtLeastOnce] {
+        check(
+            2,
+            alignment,
+            "end 0, taken 1, 1!1, 1@1, end 1",
+            expect![[r#"
+                end 0:
+                taken 1:
+                1!1:
+                1@1:
+                end 1:
+            "#]],
+        );
+    }
+    // An earlier one that waits for its barriers will not be taken any more.
+    check(
+        2,
+        Alignment::Aligned,
+        "0@1, taken 2, 1@1, 1@2, 0@3, 1@3",
+        expect![[r#"
+            0@1: block 0
+            taken 2: decline 1 unblock
+            1@1:
+            1@2:
+            0@3: block 0
+            1@3: block 1 take 3 after 1 ms
+        "#]],
     );
 }

@@ -84,11 +84,12 @@ impl Leaders {
         configuration
     }
 
-    /// Index of the one that leads.
-    async fn leader(&self) -> usize {
+    /// Index of the one that leads after another, which may be named until its lease has run out.
+    async fn leader_after(&self, before: Option<usize>) -> usize {
         until("somebody leads", async || {
             let address = leading_rest_address(&self.configuration(), PATIENCE).await.unwrap();
-            self.managers.iter().position(|(_, own)| Some(own) == address.as_ref())
+            let leader = self.managers.iter().position(|(_, own)| Some(own) == address.as_ref());
+            leader.filter(|leader| Some(*leader) != before)
         })
         .await
     }
@@ -121,7 +122,7 @@ impl Leaders {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_takes_over_while_tasks_run_on_and_the_client_waits() {
     let mut cluster = Leaders::start();
-    let first = cluster.leader().await;
+    let first = cluster.leader_after(None).await;
     let job = cluster.job(8);
     let words: Vec<&str> = job.iter().map(String::as_str).collect();
     let (code, out, error) = cluster.command(&["run", "-d", "--json"], &words);
@@ -138,8 +139,7 @@ async fn a_standby_takes_over_while_tasks_run_on_and_the_client_waits() {
     assert_eq!(tasks.len(), 1);
     cluster.managers[first].0.0.kill().unwrap();
     cluster.managers[first].0.0.wait().unwrap();
-    let second = cluster.leader().await;
-    assert_ne!(first, second);
+    let second = cluster.leader_after(Some(first)).await;
     let standby = RestClient::new(&cluster.managers[second].1, &cluster.configuration()).unwrap();
     until("the next JobMaster completes a checkpoint", async || completed(&standby).await).await;
     assert_eq!(cluster.task_hosts(), tasks, "the tasks run where they ran");
@@ -162,16 +162,17 @@ async fn a_standby_takes_over_while_tasks_run_on_and_the_client_waits() {
     );
     // Its result outlives the one that has seen its end.
     cluster.managers[second].0.0.kill().unwrap();
-    assert_eq!(cluster.leader().await, first);
-    let (code, out, error) = cluster.command(&["status"], &[&job.to_string()]);
+    // The command waits for the next leader by itself.
+    let (code, _, error) = cluster.command(&["list"], &[]);
     assert_eq!(code, 0, "{error}");
-    assert!(out.contains("FINISHED"), "{out}");
+    assert_eq!(cluster.leader_after(Some(second)).await, first);
+    assert_eq!(sent_on.result(job).await.unwrap().application_status, "SUCCEEDED");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_told_to_end_leaves_jobs_to_the_next_one_which_has_their_programs() {
     let mut cluster = Leaders::start();
-    let first = cluster.leader().await;
+    let first = cluster.leader_after(None).await;
     let standby = cluster.managers[1 - first].1.clone();
     let job = cluster.job(4);
     let words: Vec<&str> = job.iter().map(String::as_str).collect();
@@ -191,7 +192,7 @@ async fn a_leader_that_is_told_to_end_leaves_jobs_to_the_next_one_which_has_thei
     let (process, _) = cluster.launch("taskmanager");
     cluster.task_managers.push(process);
     until("it ends", async || cluster.managers[first].0.0.try_wait().unwrap()).await;
-    assert_eq!(cluster.leader().await, 1 - first);
+    assert_eq!(cluster.leader_after(None).await, 1 - first, "there is no lease to wait for");
     let output = cluster.directory.path().join("output");
     until("the job's end", async || {
         let jobs = client.jobs().await.ok()?.jobs;
