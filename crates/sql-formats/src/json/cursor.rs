@@ -59,11 +59,6 @@ impl<'a> Cursor<'a> {
         Err(self.fault(FaultKind::End))
     }
 
-    /// True if nothing but blanks is left.
-    pub(crate) fn is_at_end(&mut self) -> bool {
-        self.peek().is_err()
-    }
-
     /// Consumes a byte that must be next, behind blanks.
     #[inline]
     pub(crate) fn expect(&mut self, wanted: u8) -> Result<(), Fault> {
