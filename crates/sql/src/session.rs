@@ -248,7 +248,7 @@ impl Session {
 
     /// What expressions may know.
     pub(crate) fn context(&self) -> SqlContext {
-        let mut context = SqlContext::new(hurtig_env::Clock::start());
+        let mut context = SqlContext::new(hurtig_env::Clock::system());
         context.zone = self.settings.zone();
         let legacy = self.settings.get("table.exec.legacy-cast-behaviour");
         context.legacy_cast = legacy.is_some_and(|value| value.eq_ignore_ascii_case("ENABLED"));
@@ -276,7 +276,7 @@ impl Session {
     fn show_jobs(&self) -> Result<StatementResult, SqlError> {
         let columns = ["job id", "job name", "status"].map(str::to_owned).to_vec();
         let row = |job: &SqlJob| -> Result<TextRow, SqlError> {
-            let status = job.client.status()?.to_string();
+            let status = format!("{:?}", job.client.status()?).to_uppercase();
             Ok(vec![Some(job.client.job_id().to_string()), Some(job.name.clone()), Some(status)])
         };
         let rows = self.jobs.iter().map(row).collect::<Result<_, _>>()?;
