@@ -2,7 +2,7 @@
 
 use hurtig::ExecuteError;
 use hurtig_sql_parser::{Span, SqlErrorKind, SqlParseError};
-use hurtig_sql_planner::PlanError;
+use hurtig_sql_planner::{PlanError, stream::StreamPlanError};
 use hurtig_types::chain_text;
 
 /// Why a statement could not be done.
@@ -14,6 +14,9 @@ pub enum SqlError {
     /// It was right, but its job could not run to its end.
     #[error("{}", chain_text(.0))]
     Execution(#[from] ExecuteError),
+    /// A fault of the engine.
+    #[error("internal: {0}")]
+    Internal(String),
 }
 
 impl SqlError {
@@ -54,5 +57,11 @@ impl From<PlanError> for SqlError {
         let span = error.span.unwrap_or_default();
         let PlanError { message, hint, .. } = error;
         Self::Statement(SqlParseError { kind: SqlErrorKind::Invalid, message, span, hint })
+    }
+}
+
+impl From<StreamPlanError> for SqlError {
+    fn from(error: StreamPlanError) -> Self {
+        PlanError::from(error).into()
     }
 }

@@ -6,13 +6,19 @@
 mod explain;
 mod query;
 
-use hurtig::{JobClient, StreamExecutionEnvironment};
+use std::sync::Arc;
+
+use hurtig::{JobClient, StreamExecutionEnvironment, TerminateKind};
 use hurtig_sql_common::SqlContext;
 use hurtig_sql_parser::{
     ScriptPart, Span, SqlParser,
     ast::{InsertStatement, ShowTarget, SqlStatement, StatementKind},
 };
-use hurtig_sql_planner::{Catalogs, StatementOutcome};
+use hurtig_sql_planner::{
+    catalog::Catalogs,
+    ddl::{DdlContext, DdlOutcome, apply_ddl},
+    functions::BuiltinFunctions,
+};
 
 pub use query::{QueryColumn, QueryResult, TextRow};
 
@@ -182,8 +188,8 @@ impl Session {
                 Ok(StatementResult::Done)
             }
             StatementKind::Query(query) => self.query(query),
-            StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert.as_ref()), span),
-            StatementKind::StatementSet(inserts) => self.insert(inserts, span),
+            StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert.as_ref())),
+            StatementKind::StatementSet(inserts) => self.insert(inserts),
             StatementKind::Execute(inner) => self.statement(inner),
             StatementKind::BeginStatementSet => {
                 self.open_set = Some(Vec::new());
@@ -203,12 +209,16 @@ impl Session {
 
     /// Statements of catalogs.
     fn definition(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
-        match self.catalogs.apply(statement, &self.planner_settings())? {
-            StatementOutcome::Done => Ok(StatementResult::Done),
-            StatementOutcome::Rows { columns, rows } => Ok(StatementResult::Rows { columns, rows }),
+        let context = Arc::new(self.context());
+        let context = DdlContext { library: &BuiltinFunctions, context };
+        match apply_ddl(&mut self.catalogs, &context, statement)? {
+            Some(DdlOutcome::Done) => Ok(StatementResult::Done),
+            Some(DdlOutcome::Rows { columns, rows }) => Ok(StatementResult::Rows { columns, rows }),
             // CREATE TABLE AS: the table is there; now its rows.
-            StatementOutcome::Insert(insert) => {
-                self.insert(std::slice::from_ref(insert.as_ref()), Some(statement.span))
+            Some(DdlOutcome::Insert(insert)) => self.insert(std::slice::from_ref(insert.as_ref())),
+            None => {
+                let text = "this statement is not supported";
+                Err(SqlError::invalid(text, Some(statement.span)))
             }
         }
     }
@@ -227,7 +237,7 @@ impl Session {
                     let text = "the statement set has no INSERT";
                     return Err(SqlError::invalid(text, Some(statement.span)));
                 }
-                self.insert(&inserts, Some(statement.span))
+                self.insert(&inserts)
             }
             _ => {
                 let text = "only INSERT can stand between BEGIN STATEMENT SET and END";
@@ -238,7 +248,7 @@ impl Session {
 
     /// What expressions may know.
     pub(crate) fn context(&self) -> SqlContext {
-        let mut context = SqlContext::new(hurtig_env::Clock::start());
+        let mut context = SqlContext::new(hurtig_env::Clock::system());
         context.zone = self.settings.zone();
         let legacy = self.settings.get("table.exec.legacy-cast-behaviour");
         context.legacy_cast = legacy.is_some_and(|value| value.eq_ignore_ascii_case("ENABLED"));
@@ -266,7 +276,7 @@ impl Session {
     fn show_jobs(&self) -> Result<StatementResult, SqlError> {
         let columns = ["job id", "job name", "status"].map(str::to_owned).to_vec();
         let row = |job: &SqlJob| -> Result<TextRow, SqlError> {
-            let status = job.client.status()?.to_string();
+            let status = format!("{:?}", job.client.status()?).to_uppercase();
             Ok(vec![Some(job.client.job_id().to_string()), Some(job.name.clone()), Some(status)])
         };
         let rows = self.jobs.iter().map(row).collect::<Result<_, _>>()?;
@@ -288,7 +298,13 @@ impl Session {
             job.client.cancel()?;
             return Ok(StatementResult::Done);
         }
-        let path = job.client.stop_with_savepoint(drain)?;
+        let kind = if drain { TerminateKind::Drain } else { TerminateKind::Suspend };
+        let directory = self.settings.get("execution.checkpointing.savepoint-dir");
+        let Some(directory) = directory else {
+            let text = "execution.checkpointing.savepoint-dir is not set";
+            return Err(SqlError::invalid(text, Some(span)));
+        };
+        let path = job.client.stop_with_savepoint(directory, kind)?;
         let columns = vec!["savepoint path".to_owned()];
         Ok(StatementResult::Rows { columns, rows: vec![vec![Some(path)]] })
     }

@@ -1,21 +1,22 @@
 //! Queries and inserts: from a statement to a job, and from a job to rows.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use arrow_array::Array;
 use arrow_schema::SchemaRef;
 use hurtig::{
     JobClient,
-    raw::{RawCollector, RawInput},
+    raw::RawCollector,
 };
 use hurtig_sql_common::{ChangelogBatch, RowKind, SqlContext};
 use hurtig_sql_functions::print_column;
 use hurtig_sql_parser::{
-    Span,
     ast::{InsertStatement, SqlQuery},
     types::SqlDataType,
 };
-use hurtig_sql_planner::{Binder, PlannerSettings, plan_query, plan_sinks};
+use hurtig_sql_planner::{
+    PlannerSettings, bind::Binder, functions::BuiltinFunctions, stream::plan_stream,
+};
 
 use super::{Session, SqlJob, StatementResult};
 use crate::{SqlError, translate};
@@ -107,25 +108,42 @@ impl Session {
     /// What the planner has to know of the session.
     pub(super) fn planner_settings(&self) -> PlannerSettings {
         let settings = self.settings();
+        let is = |key: &str, value: &str| {
+            settings.get(key).is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
+        };
         let mut planner = PlannerSettings::new(self.context());
         planner.state_ttl_ms = settings.duration_ms("table.exec.state.ttl").unwrap_or(0);
+        planner.source_idle_timeout_ms =
+            settings.duration_ms("table.exec.source.idle-timeout").unwrap_or(0);
+        planner.two_phase = is("table.optimizer.agg-phase-strategy", "TWO_PHASE");
+        planner.drop_null_rows = is("table.exec.sink.not-null-enforcer", "DROP");
+        planner.duplicate_changes = is("table.exec.source.cdc-events-duplicate", "true");
         planner
+    }
+
+    /// A binder for one statement.
+    pub(super) fn binder(&self, settings: &PlannerSettings) -> Binder<'_> {
+        Binder::new(&self.catalogs, &BuiltinFunctions, Arc::new(settings.context.clone()))
     }
 
     pub(super) fn query(&mut self, query: &SqlQuery) -> Result<StatementResult, SqlError> {
         let settings = self.planner_settings();
-        let bound = Binder::new(&self.catalogs, &settings).bind_query(query)?;
+        let bound = self.binder(&settings).bind_query(query)?;
         let columns = bound.columns.iter().map(|(name, _, data_type)| QueryColumn {
             name: name.clone(),
             data_type: data_type.clone(),
         });
         let columns = columns.collect();
-        let plan = plan_query(&bound, &settings, &self.connectors)?;
         let env = self.environment()?;
-        let translated = translate::query(&env, &plan, &self.connectors, &settings)?;
+        let tables = translate::SessionTables {
+            connectors: &self.connectors,
+            inserts: &[],
+            duplicate_changes: settings.duplicate_changes,
+        };
+        let plan = plan_stream(&[bound.plan], &settings, &tables, true)?;
+        let translated = translate::query(&env, &plan, &tables, &settings)?;
         let name = format!("collect: {query}");
-        let collector =
-            env.collect_raw(&name, translated.input, Some(translated.parallelism))?;
+        let collector = env.collect_raw(&name, translated.input, translated.parallelism)?;
         self.remember(SqlJob { name, client: collector.client().clone() });
         let (schema, context) = (translated.schema, settings.context);
         Ok(StatementResult::Query(QueryResult { columns, schema, context, collector }))
@@ -135,18 +153,22 @@ impl Session {
     pub(super) fn insert(
         &mut self,
         inserts: &[InsertStatement],
-        span: Option<Span>,
     ) -> Result<StatementResult, SqlError> {
-        let _ = span;
         let settings = self.planner_settings();
-        let mut plans = Vec::new();
+        let mut bound = Vec::new();
         for insert in inserts {
-            plans.push(Binder::new(&self.catalogs, &settings).bind_insert(insert)?);
+            bound.push(self.binder(&settings).bind_insert(insert)?);
         }
         let names: Vec<_> = inserts.iter().map(|insert| insert.table.to_string()).collect();
-        let plan = plan_sinks(&plans, &settings, &self.connectors)?;
         let env = self.environment()?;
-        translate::sinks(&env, &plan, &self.connectors, &settings)?;
+        let tables = translate::SessionTables {
+            connectors: &self.connectors,
+            inserts: &bound,
+            duplicate_changes: settings.duplicate_changes,
+        };
+        let plans: Vec<_> = bound.iter().map(|one| one.plan.clone()).collect();
+        let plan = plan_stream(&plans, &settings, &tables, true)?;
+        translate::sinks(&env, &plan, &tables, &settings)?;
         let name = self.settings().get("pipeline.name").map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("insert-into_{}", names.join(",")));
         let client = env.execute_async(&name)?;

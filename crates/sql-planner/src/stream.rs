@@ -1,0 +1,113 @@
+//! The streaming plan: what runs, and which changes flow.
+//!
+//! 1. [`StreamPlanner::plan`] turns an optimised logical plan into a tree of [`StreamNode`]s. Here
+//!    patterns become operators of their own: windows, top lists, deduplication, interval joins.
+//! 2. Inference settles, per node, which kinds of changes it gives ([`ModifyKinds`]), and whether
+//!    updates come with the row as it was before ([`UpdateKind`]): as Flink 2.3's planner does it,
+//!    since a sink sees the difference. What cannot be is an error in Flink's words.
+//! 3. [`explain`] prints it.
+//!
+//! Columns are positions in a node's input; expressions are over its names, which are unique.
+//! Deliberately absent: batches, state and threads, which are those of the operators.
+
+mod aggregate;
+mod changelog;
+mod constants;
+mod convert;
+mod explain;
+mod expressions;
+mod infer;
+mod join;
+mod keys;
+mod node;
+mod operators;
+mod over;
+mod rank;
+mod state;
+mod unnest;
+mod windows;
+
+pub use changelog::{ModifyKinds, UpdateKind, changelog_mode, modify_kinds, update_kind};
+pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
+pub use explain::{describe, explain};
+pub use keys::upsert_keys;
+pub use node::{
+    AggregateCall, BoundKind, JoinKeys, OverCall, OverWindow, RankStrategy, SortKey, StreamNode,
+    StreamNodeKind, WindowInput, WindowProperty,
+};
+pub use operators::arrow_schema;
+pub use windows::WindowColumns;
+
+/// Why a plan cannot be streamed: for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StreamPlanError(pub String);
+
+impl From<datafusion_common::DataFusionError> for StreamPlanError {
+    fn from(error: datafusion_common::DataFusionError) -> Self {
+        Self(error.strip_backtrace())
+    }
+}
+
+impl From<crate::PlanError> for StreamPlanError {
+    fn from(error: crate::PlanError) -> Self {
+        Self(error.message)
+    }
+}
+
+impl From<StreamPlanError> for crate::PlanError {
+    fn from(error: StreamPlanError) -> Self {
+        Self::new(error.0)
+    }
+}
+
+/// A plan, or why there is none.
+pub type StreamPlanResult<T> = std::result::Result<T, StreamPlanError>;
+
+pub(crate) fn refused<T>(text: impl Into<String>) -> StreamPlanResult<T> {
+    Err(StreamPlanError(text.into()))
+}
+
+/// What runs for one statement: a query, or the sinks of a statement set.
+#[derive(Clone, Debug)]
+pub struct StreamPlan {
+    /// A tree for each sink, or the query's.
+    pub roots: Vec<StreamNode>,
+}
+
+impl StreamPlan {
+    /// The columns of the query.
+    #[must_use]
+    pub fn output_schema(&self) -> Option<arrow_schema::SchemaRef> {
+        self.roots.first().map(arrow_schema)
+    }
+
+    /// The changes of the query.
+    #[must_use]
+    pub fn changelog_mode(&self) -> Option<hurtig_sql_common::ChangelogMode> {
+        self.roots.first().map(StreamNode::changelog_mode)
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn explain(&self, changelog: bool) -> String {
+        self.roots.iter().map(|root| explain(root, changelog)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The streaming plan of bound statements: optimised, with all changes settled. `before`: the rows
+/// before updates are wanted of a query.
+pub fn plan_stream(
+    bound: &[datafusion_expr::LogicalPlan],
+    settings: &crate::PlannerSettings,
+    tables: &dyn TableTraits,
+    before: bool,
+) -> crate::PlanResult<StreamPlan> {
+    let planner = StreamPlanner { tables, two_phase: settings.two_phase };
+    let mut roots = Vec::new();
+    for plan in bound {
+        let optimized = crate::optimize::optimize(plan.clone())?;
+        roots.push(planner.plan(&optimized, before)?);
+    }
+    Ok(StreamPlan { roots })
+}

@@ -1,0 +1,322 @@
+//! Aggregates over groups and windows.
+
+use std::sync::Arc;
+
+use datafusion_common::DFSchemaRef;
+use datafusion_expr::{Aggregate, Expr, expr::AggregateFunction};
+
+use super::{
+    AggregateCall, StreamNode, StreamNodeKind, StreamPlanResult, StreamPlanner, WindowColumns,
+    WindowInput, WindowProperty,
+    expressions::{ColumnsBefore, column, column_of, schema_of, select, unaliased},
+    refused,
+    windows::window_columns,
+};
+use crate::plan::{WindowKind, WindowTable};
+
+impl StreamPlanner<'_> {
+    pub(super) fn aggregate(&self, aggregate: &Aggregate) -> StreamPlanResult<StreamNode> {
+        let input = self.convert(&aggregate.input, &None)?;
+        let windows = window_columns(&input);
+        let mut columns = ColumnsBefore::none(&input.schema);
+        let mut groups = Vec::new();
+        for expression in &aggregate.group_expr {
+            if matches!(expression, Expr::GroupingSet(_)) {
+                return refused("internal: grouping sets must have become an Expand node");
+            }
+            groups.push(columns.position(expression)?);
+        }
+        let mut calls = Vec::new();
+        for expression in &aggregate.aggr_expr {
+            calls.push(aggregate_call(expression, &mut columns)?);
+        }
+        if columns.is_empty() && !input.schema.fields().is_empty() {
+            // COUNT(*) alone: rows are counted, whatever is in them.
+            columns.position(&column(&input.schema, 0))?;
+        }
+        // The input's window columns, as columns behind the projection.
+        let windows = windows.and_then(|windows| columns.moved(&windows));
+        let node = columns.behind(input)?;
+        let Some(windows) = windows.filter(|windows| windows.both_in(&groups)) else {
+            return self.group_aggregate(node, &groups, calls, &aggregate.schema);
+        };
+        self.window_aggregate(node, &groups, calls, &windows, &aggregate.schema)
+    }
+
+    fn group_aggregate(
+        &self,
+        input: StreamNode,
+        groups: &[usize],
+        calls: Vec<AggregateCall>,
+        schema: &DFSchemaRef,
+    ) -> StreamPlanResult<StreamNode> {
+        let keys = distinct(groups);
+        let two_phase = self.two_phase && keys.is_empty() && !calls.is_empty();
+        let given = keyed_fields(&keys, groups, calls.len(), schema)?;
+        let positions = output_positions(&keys, groups, calls.len(), |_| None);
+        let kind = StreamNodeKind::GroupAggregate { keys, calls, two_phase };
+        Ok(select(StreamNode::new(kind, vec![input], given), &positions, schema.clone()))
+    }
+
+    fn window_aggregate(
+        &self,
+        input: StreamNode,
+        groups: &[usize],
+        calls: Vec<AggregateCall>,
+        windows: &WindowColumns,
+        schema: &DFSchemaRef,
+    ) -> StreamPlanResult<StreamNode> {
+        check_window(&windows.window)?;
+        let keys: Vec<usize> =
+            distinct(groups).into_iter().filter(|one| !windows.has(*one)).collect();
+        let mut properties: Vec<WindowProperty> = Vec::new();
+        let mut property_of = Vec::new();
+        for group in groups {
+            let property = if windows.start.contains(group) {
+                Some(WindowProperty::Start)
+            } else if windows.end.contains(group) {
+                Some(WindowProperty::End)
+            } else if windows.time.contains(group) {
+                Some(WindowProperty::Time)
+            } else {
+                None
+            };
+            property_of.push(property);
+            if let Some(property) = property
+                && !properties.contains(&property)
+            {
+                properties.push(property);
+            }
+        }
+        let first = keys.len() + calls.len();
+        let place = |group: usize| {
+            let property = property_of[groups.iter().position(|one| *one == group)?]?;
+            properties.iter().position(|one| *one == property).map(|index| first + index)
+        };
+        let positions = output_positions(&keys, groups, calls.len(), place);
+        // Fields: keys and calls from the schema of the whole, properties behind them.
+        let mut fields = Vec::new();
+        for key in &keys {
+            fields.push(schema.fields()[index_of(groups, *key)?].clone());
+        }
+        for call in 0..calls.len() {
+            fields.push(schema.fields()[groups.len() + call].clone());
+        }
+        for property in &properties {
+            let at = property_of.iter().position(|one| *one == Some(*property)).unwrap_or(0);
+            fields.push(schema.fields()[at].clone());
+        }
+        let given = schema_of(fields)?;
+        let (input, keys, calls, window) = window_input(input, keys, calls, windows)?;
+        let kind = StreamNodeKind::WindowAggregate { keys, calls, window, properties };
+        Ok(select(StreamNode::new(kind, vec![input], given), &positions, schema.clone()))
+    }
+}
+
+/// What windows of aggregates must be, in Flink's words.
+fn check_window(window: &WindowTable) -> StreamPlanResult<()> {
+    match window.kind {
+        WindowKind::Hop { size_ms, slide_ms, .. } if slide_ms <= 0 || size_ms % slide_ms != 0 => {
+            refused(format!(
+                "HOP table function based aggregate requires size must be an integral multiple of \
+                 slide, but got size {size_ms} ms and slide {slide_ms} ms"
+            ))
+        }
+        WindowKind::Cumulate { size_ms, step_ms, .. } if step_ms <= 0 || size_ms % step_ms != 0 => {
+            refused(format!(
+                "CUMULATE table function based aggregate requires maxSize must be an integral \
+                 multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The operator makes the windows itself if the window function is near, and nothing but the group
+/// has looked at its columns.
+fn window_input(
+    input: StreamNode,
+    keys: Vec<usize>,
+    calls: Vec<AggregateCall>,
+    windows: &WindowColumns,
+) -> StreamPlanResult<(StreamNode, Vec<usize>, Vec<AggregateCall>, WindowInput)> {
+    if let Some((lifted, time)) = without_window(&input)
+        && let Some(partition) = session_partition(&input)
+        && partition_fits(&partition, &keys, &input)
+        && let Some(keys) = moved(&keys, &input, &lifted)
+        && let Some(calls) = moved_calls(&calls, &input, &lifted)
+    {
+        let window = windows.window.clone();
+        return Ok((lifted, keys, calls, WindowInput::Time { window, time }));
+    }
+    let (Some(start), Some(end)) = (windows.start.first(), windows.end.first()) else {
+        return refused("internal: a window without bounds");
+    };
+    let window = WindowInput::Attached { window: windows.window.clone(), start: *start, end: *end };
+    Ok((input, keys, calls, window))
+}
+
+/// The names of the columns by which sessions are kept apart.
+fn session_partition(node: &StreamNode) -> Option<Vec<String>> {
+    match &node.kind {
+        StreamNodeKind::Calc { .. } => session_partition(node.inputs.first()?),
+        StreamNodeKind::WindowTableFunction { partition, window, .. } => {
+            let schema = &node.inputs.first()?.schema;
+            let sessions = matches!(window.kind, WindowKind::Session { .. });
+            let names = partition.iter().map(|one| schema.field(*one).name().clone());
+            Some(if sessions { names.collect() } else { Vec::new() })
+        }
+        _ => None,
+    }
+}
+
+/// Sessions are those of the group: by the same columns.
+fn partition_fits(partition: &[String], keys: &[usize], node: &StreamNode) -> bool {
+    let is_session = matches!(
+        window_columns(node).map(|columns| columns.window.kind),
+        Some(WindowKind::Session { .. })
+    );
+    let names: Vec<&String> = keys.iter().map(|key| node.schema.field(*key).name()).collect();
+    !is_session
+        || names.len() == partition.len() && partition.iter().all(|one| names.contains(&one))
+}
+
+/// The same rows before the window function, and the position of the time in them.
+fn without_window(node: &StreamNode) -> Option<(StreamNode, usize)> {
+    match &node.kind {
+        StreamNodeKind::WindowTableFunction { time, .. } => {
+            Some((node.inputs.first()?.clone(), *time))
+        }
+        StreamNodeKind::Calc { projection, condition } => {
+            let input = node.inputs.first()?;
+            let windows = window_columns(input)?;
+            let uses = |expression: &Expr| {
+                expression.column_refs().iter().any(|one| {
+                    super::expressions::position(&input.schema, &one.name)
+                        .is_some_and(|position| windows.has(position))
+                })
+            };
+            if condition.as_ref().is_some_and(uses) {
+                return None;
+            }
+            let (below, time) = without_window(input)?;
+            let mut kept = Vec::new();
+            let mut fields = Vec::new();
+            for (index, expression) in projection.iter().enumerate() {
+                let plain = column_of(expression, &input.schema);
+                if plain.is_some_and(|position| windows.has(position)) {
+                    continue;
+                }
+                if uses(expression) {
+                    return None;
+                }
+                kept.push(expression.clone());
+                fields.push(node.schema.fields()[index].clone());
+            }
+            let time = match kept.iter().position(|one| column_of(one, &below.schema) == Some(time))
+            {
+                Some(position) => position,
+                None => {
+                    kept.push(column(&below.schema, time));
+                    fields.push(below.schema.fields()[time].clone());
+                    kept.len() - 1
+                }
+            };
+            let kind = StreamNodeKind::Calc { projection: kept, condition: condition.clone() };
+            Some((StreamNode::new(kind, vec![below], schema_of(fields).ok()?), time))
+        }
+        _ => None,
+    }
+}
+
+fn moved(columns: &[usize], from: &StreamNode, to: &StreamNode) -> Option<Vec<usize>> {
+    let place = |column: &usize| {
+        super::expressions::position(&to.schema, from.schema.field(*column).name())
+    };
+    columns.iter().map(place).collect()
+}
+
+fn moved_calls(
+    calls: &[AggregateCall],
+    from: &StreamNode,
+    to: &StreamNode,
+) -> Option<Vec<AggregateCall>> {
+    let of_call = |call: &AggregateCall| {
+        let filter = match call.filter {
+            Some(filter) => Some(*moved(&[filter], from, to)?.first()?),
+            None => None,
+        };
+        Some(AggregateCall { arguments: moved(&call.arguments, from, to)?, filter, ..call.clone() })
+    };
+    calls.iter().map(of_call).collect()
+}
+
+/// A call, its arguments as columns.
+pub(super) fn aggregate_call(
+    expression: &Expr,
+    columns: &mut ColumnsBefore,
+) -> StreamPlanResult<AggregateCall> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(expression) else {
+        return refused(format!("internal: {expression} is no aggregate"));
+    };
+    let mut arguments = Vec::new();
+    for argument in &params.args {
+        arguments.push(columns.position(argument)?);
+    }
+    let filter = match &params.filter {
+        Some(filter) => Some(columns.position(filter)?),
+        None => None,
+    };
+    Ok(AggregateCall {
+        function: Arc::clone(func),
+        arguments,
+        call: unaliased(expression).clone(),
+        distinct: params.distinct,
+        filter,
+    })
+}
+
+fn distinct(columns: &[usize]) -> Vec<usize> {
+    let mut seen = Vec::new();
+    for column in columns {
+        if !seen.contains(column) {
+            seen.push(*column);
+        }
+    }
+    seen
+}
+
+fn index_of(groups: &[usize], key: usize) -> StreamPlanResult<usize> {
+    match groups.iter().position(|one| *one == key) {
+        Some(index) => Ok(index),
+        None => refused("internal: a key that is no group"),
+    }
+}
+
+fn keyed_fields(
+    keys: &[usize],
+    groups: &[usize],
+    calls: usize,
+    schema: &DFSchemaRef,
+) -> StreamPlanResult<DFSchemaRef> {
+    let mut fields = Vec::new();
+    for key in keys {
+        fields.push(schema.fields()[index_of(groups, *key)?].clone());
+    }
+    fields.extend((0..calls).map(|call| schema.fields()[groups.len() + call].clone()));
+    schema_of(fields)
+}
+
+/// Where the columns of the logical aggregate are in what the operator gives.
+fn output_positions(
+    keys: &[usize],
+    groups: &[usize],
+    calls: usize,
+    property: impl Fn(usize) -> Option<usize>,
+) -> Vec<usize> {
+    let of_group = |group: &usize| {
+        property(*group).or_else(|| keys.iter().position(|key| key == group)).unwrap_or(0)
+    };
+    let groups = groups.iter().map(of_group);
+    groups.chain((0..calls).map(|call| keys.len() + call)).collect()
+}

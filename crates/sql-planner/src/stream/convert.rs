@@ -1,0 +1,458 @@
+//! From the logical plan to nodes.
+
+use std::{collections::HashSet, sync::Arc};
+
+use datafusion_common::DFSchemaRef;
+use datafusion_expr::{
+    Distinct, Expr, FetchType, Filter, Limit, LogicalPlan, SkipType, Sort, TableScan,
+    expr::Sort as SortExpr,
+};
+use hurtig_sql_common::ChangelogMode;
+
+use super::{
+    SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
+    expressions::{
+        ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
+        select, time_attribute, unaliased,
+    },
+    infer, refused,
+};
+use crate::{
+    catalog::TableRef,
+    plan::{StreamingNode, StreamingNodeKind, WindowTable},
+};
+
+/// What a connector makes of a source.
+pub struct SourceTraits {
+    /// The changes that it gives.
+    pub mode: ChangelogMode,
+    /// The names of the fields of the primary key; `None` without one, or if not all are read.
+    pub primary_key: Option<Vec<String>>,
+    /// Changes are by key and may repeat themselves.
+    pub normalize: bool,
+    /// The source makes watermarks itself.
+    pub makes_watermarks: bool,
+}
+
+/// What a connector makes of a sink.
+pub struct SinkTraits {
+    /// The table's whole name.
+    pub name: String,
+    /// The columns of its primary key.
+    pub primary_key: Vec<usize>,
+    /// The changes that it takes of those that are offered.
+    pub accepts: Box<dyn Fn(ChangelogMode) -> ChangelogMode>,
+}
+
+/// What the planner must know of tables.
+pub trait TableTraits {
+    /// Of one that is read, as the fields of those names.
+    fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits>;
+    /// Of one that is written, by its whole name.
+    fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits>;
+}
+
+/// Makes streaming plans.
+pub struct StreamPlanner<'a> {
+    /// Of the tables.
+    pub tables: &'a dyn TableTraits,
+    /// Global aggregates take two phases.
+    pub two_phase: bool,
+}
+
+/// The columns of a node that somebody uses: names, or all if `None`.
+pub(super) type Needed = Option<HashSet<String>>;
+
+impl StreamPlanner<'_> {
+    /// The streaming plan of an optimised plan, all its changes settled. A plan that does not end in
+    /// a sink gives whole changes, `before` saying whether rows before updates are among them.
+    pub fn plan(&self, plan: &LogicalPlan, before: bool) -> StreamPlanResult<StreamNode> {
+        let mut node = self.convert(plan, &None)?;
+        infer::infer(&mut node, self.tables, before)?;
+        Ok(node)
+    }
+
+    pub(super) fn convert(
+        &self,
+        plan: &LogicalPlan,
+        needed: &Needed,
+    ) -> StreamPlanResult<StreamNode> {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let used = names_in(&projection.expr);
+                let input = self.convert(&projection.input, &Some(used))?;
+                let expressions =
+                    projection.expr.iter().map(|one| unaliased(one).clone()).collect();
+                Ok(project(input, expressions, projection.schema.clone()))
+            }
+            LogicalPlan::Filter(filter) => self.filter(filter, needed),
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::Values(values) => {
+                let kind = StreamNodeKind::Values { rows: values.values.clone() };
+                Ok(StreamNode::new(kind, Vec::new(), values.schema.clone()))
+            }
+            LogicalPlan::EmptyRelation(empty) => {
+                let rows = if empty.produce_one_row { vec![Vec::new()] } else { Vec::new() };
+                let kind = StreamNodeKind::Values { rows };
+                Ok(StreamNode::new(kind, Vec::new(), empty.schema.clone()))
+            }
+            LogicalPlan::Union(union) => {
+                let mut inputs = Vec::new();
+                for input in &union.inputs {
+                    let node = self.convert(input, &None)?;
+                    let all: Vec<usize> = (0..node.schema.fields().len()).collect();
+                    inputs.push(select(node, &all, union.schema.clone()));
+                }
+                Ok(StreamNode::new(StreamNodeKind::Union, inputs, union.schema.clone()))
+            }
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let input = self.convert(input, &None)?;
+                let keys = (0..input.schema.fields().len()).collect();
+                let schema = input.schema.clone();
+                let kind =
+                    StreamNodeKind::GroupAggregate { keys, calls: Vec::new(), two_phase: false };
+                Ok(StreamNode::new(kind, vec![input], schema))
+            }
+            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Limit(limit) => self.limit(limit, needed),
+            LogicalPlan::Sort(sort) => match sort.fetch {
+                Some(fetch) => self.sort_limit(sort, 0, fetch as u64),
+                None => self.sort(sort),
+            },
+            LogicalPlan::SubqueryAlias(alias) => self.convert(&alias.input, needed),
+            LogicalPlan::Subquery(_) => refused("this kind of subquery is not supported"),
+            LogicalPlan::Extension(_) => match StreamingNode::of(plan) {
+                Some(node) => self.streaming(node),
+                None => refused(format!("internal: no streaming plan for {}", plan.display())),
+            },
+            other => refused(format!("internal: no streaming plan for {}", other.display())),
+        }
+    }
+
+    fn filter(&self, filter: &Filter, needed: &Needed) -> StreamPlanResult<StreamNode> {
+        let mut terms = conjuncts(&filter.predicate);
+        let below = needed.clone().map(|mut names| {
+            names.extend(names_in(&terms));
+            names
+        });
+        let input = self.convert(&filter.input, &below)?;
+        let input = self.top_list(input, &mut terms, needed)?;
+        match conjunction(terms) {
+            Some(condition) => Ok(restrict(input, condition)),
+            None => Ok(input),
+        }
+    }
+
+    fn scan(&self, scan: &TableScan) -> StreamPlanResult<StreamNode> {
+        let schema = scan.projected_schema.clone();
+        let Some(table) = scan.source.downcast_ref::<TableRef>() else {
+            return refused("internal: a scan of something that is no table");
+        };
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let traits = self.tables.source(table, &names)?;
+        let key = traits.primary_key.and_then(|names| {
+            names.iter().map(|name| position(&schema, name)).collect::<Option<Vec<usize>>>()
+        });
+        let kind = StreamNodeKind::TableSourceScan {
+            table: Arc::new(table.clone()),
+            projection: scan.projection.clone(),
+            mode: traits.mode,
+            primary_key: key.clone(),
+            drop_update_before: false,
+            watermark: None,
+            makes_watermarks: traits.makes_watermarks,
+        };
+        let mut node = StreamNode::new(kind, Vec::new(), schema.clone());
+        if traits.normalize {
+            let Some(keys) = key else {
+                return refused(format!(
+                    "Table '{}' gives updates by key, and so needs a primary key that is read.",
+                    scan.table_name
+                ));
+            };
+            node = StreamNode::new(StreamNodeKind::ChangelogNormalize { keys }, vec![node], schema);
+        }
+        match conjunction(scan.filters.clone()) {
+            Some(condition) => Ok(restrict(node, condition)),
+            None => Ok(node),
+        }
+    }
+
+    fn streaming(&self, node: &StreamingNode) -> StreamPlanResult<StreamNode> {
+        let schema = node.schema.clone();
+        let input = |index: usize| -> StreamPlanResult<StreamNode> {
+            let missing = || StreamPlanError("internal: a node without input".to_owned());
+            self.convert(node.inputs.get(index).ok_or_else(missing)?, &None)
+        };
+        match &node.kind {
+            StreamingNodeKind::Watermark => self.watermark(input(0)?, node),
+            StreamingNodeKind::Window(window) => self.window(input(0)?, window, node),
+            StreamingNodeKind::Over(over) => self.over(input(0)?, over, node),
+            StreamingNodeKind::TemporalJoin { join_type, keys } => {
+                self.temporal_join(input(0)?, input(1)?, *join_type, *keys, node)
+            }
+            StreamingNodeKind::Correlate { function, ordinality, arguments, outer } => {
+                let (arguments, condition) = node.expressions.split_at(*arguments);
+                let kind = StreamNodeKind::Correlate {
+                    function: function.clone(),
+                    ordinality: *ordinality,
+                    arguments: arguments.to_vec(),
+                    condition: condition.first().cloned(),
+                    outer: *outer,
+                };
+                Ok(StreamNode::new(kind, vec![input(0)?], schema))
+            }
+            StreamingNodeKind::SetOperation { except, all } => {
+                let mut inputs = Vec::new();
+                for index in 0..2 {
+                    let one = input(index)?;
+                    let all: Vec<usize> = (0..one.schema.fields().len()).collect();
+                    inputs.push(select(one, &all, schema.clone()));
+                }
+                let kind = StreamNodeKind::SetOperation { except: *except, all: *all };
+                Ok(StreamNode::new(kind, inputs, schema))
+            }
+            StreamingNodeKind::Expand { sets } => {
+                let width = node.expressions.len() / (*sets).max(1);
+                let projections = node.expressions.chunks(width.max(1)).map(<[Expr]>::to_vec);
+                let kind = StreamNodeKind::Expand { projections: projections.collect() };
+                Ok(StreamNode::new(kind, vec![input(0)?], schema))
+            }
+            StreamingNodeKind::Sink { table, overwrite } => {
+                let kind = StreamNodeKind::Sink {
+                    table: table.to_string(),
+                    overwrite: *overwrite,
+                    primary_key: self.tables.sink(&table.to_string())?.primary_key,
+                    mode: ChangelogMode::INSERT_ONLY,
+                    materialize: false,
+                };
+                let input = input(0)?;
+                let schema = input.schema.clone();
+                Ok(StreamNode::new(kind, vec![input], schema))
+            }
+        }
+    }
+
+    /// Sources that can make watermarks do so, per split: then what lies between is computed twice,
+    /// for the watermark alone.
+    fn watermark(&self, input: StreamNode, node: &StreamingNode) -> StreamPlanResult<StreamNode> {
+        let [time, watermark] = node.expressions.as_slice() else {
+            return refused("internal: a watermark without expression");
+        };
+        let Some(time) = column_of(time, &input.schema) else {
+            return refused("internal: a watermark of something that is no column");
+        };
+        let (input, pushed) = push_watermark(input, watermark);
+        // The fields are the node's: the time is a time attribute from here on.
+        if pushed {
+            let all: Vec<usize> = (0..input.schema.fields().len()).collect();
+            return Ok(select(input, &all, node.schema.clone()));
+        }
+        let kind = StreamNodeKind::WatermarkAssigner { time, watermark: watermark.clone() };
+        Ok(StreamNode::new(kind, vec![input], node.schema.clone()))
+    }
+
+    fn window(
+        &self,
+        input: StreamNode,
+        window: &WindowTable,
+        node: &StreamingNode,
+    ) -> StreamPlanResult<StreamNode> {
+        let mut columns = ColumnsBefore::after_all(&input.schema);
+        let width = input.schema.fields().len();
+        let mut positions = Vec::new();
+        for expression in &node.expressions {
+            positions.push(columns.position(expression)?);
+        }
+        let Some((time, partition)) = positions.split_first() else {
+            return refused("internal: a window without time");
+        };
+        if positions.iter().any(|position| *position >= width) {
+            return refused("internal: a window over something that is no column");
+        }
+        let kind = StreamNodeKind::WindowTableFunction {
+            window: window.clone(),
+            time: *time,
+            partition: partition.to_vec(),
+        };
+        Ok(StreamNode::new(kind, vec![input], node.schema.clone()))
+    }
+
+    fn limit(&self, limit: &Limit, needed: &Needed) -> StreamPlanResult<StreamNode> {
+        let constant = || StreamPlanError("LIMIT and OFFSET must be constants".to_owned());
+        let SkipType::Literal(offset) = limit.get_skip_type()? else { return Err(constant()) };
+        let FetchType::Literal(fetch) = limit.get_fetch_type()? else { return Err(constant()) };
+        let offset = offset as u64;
+        // What is between the limit and the order only computes columns.
+        if let Some(sort) = sort_below(&limit.input) {
+            let Some(fetch) = fetch else {
+                return refused(
+                    "FETCH is missed, which on streaming table is not supported currently.",
+                );
+            };
+            return self.limited(&limit.input, sort, offset, fetch as u64);
+        }
+        let Some(fetch) = fetch else {
+            return refused(
+                "FETCH is missed, which on streaming table is not supported currently.",
+            );
+        };
+        let input = self.convert(&limit.input, needed)?;
+        let schema = input.schema.clone();
+        let kind = StreamNodeKind::Limit { offset, limit: fetch as u64 };
+        Ok(StreamNode::new(kind, vec![input], schema))
+    }
+
+    fn limited(
+        &self,
+        plan: &LogicalPlan,
+        sort: &Sort,
+        offset: u64,
+        limit: u64,
+    ) -> StreamPlanResult<StreamNode> {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let input = self.limited(&projection.input, sort, offset, limit)?;
+                let expressions =
+                    projection.expr.iter().map(|one| unaliased(one).clone()).collect();
+                Ok(project(input, expressions, projection.schema.clone()))
+            }
+            _ => self.sort_limit(sort, offset, limit),
+        }
+    }
+
+    fn sort_limit(&self, sort: &Sort, offset: u64, limit: u64) -> StreamPlanResult<StreamNode> {
+        let (input, order) = self.sorted(sort)?;
+        let schema = input.schema.clone();
+        let strategy = super::RankStrategy::AppendFast;
+        let kind = StreamNodeKind::SortLimit { order, offset, limit, strategy };
+        let node = StreamNode::new(kind, vec![input], schema);
+        Ok(first_columns(node, &sort.input.schema().clone()))
+    }
+
+    fn sort(&self, sort: &Sort) -> StreamPlanResult<StreamNode> {
+        let (input, order) = self.sorted(sort)?;
+        let time = order.first().and_then(|key| time_attribute(&input.schema, key.column));
+        let event_time = match time {
+            Some(_) if !order[0].ascending => {
+                return refused(
+                    "Primary sort order of a streaming table must be ascending on time.",
+                );
+            }
+            Some(TimeAttribute::Rowtime) => true,
+            Some(TimeAttribute::Proctime) => false,
+            None => return refused("Sort on a non-time-attribute field is not supported."),
+        };
+        let schema = input.schema.clone();
+        let kind = StreamNodeKind::TemporalSort { order, event_time };
+        let node = StreamNode::new(kind, vec![input], schema);
+        Ok(first_columns(node, &sort.input.schema().clone()))
+    }
+
+    fn sorted(&self, sort: &Sort) -> StreamPlanResult<(StreamNode, Vec<SortKey>)> {
+        let input = self.convert(&sort.input, &None)?;
+        let mut columns = ColumnsBefore::after_all(&input.schema);
+        let mut order = Vec::new();
+        for SortExpr { expr, asc, nulls_first } in &sort.expr {
+            let column = columns.position(expr)?;
+            order.push(SortKey { column, ascending: *asc, nulls_first: *nulls_first });
+        }
+        Ok((columns.behind(input)?, order))
+    }
+}
+
+/// Without columns that were added for an order.
+fn first_columns(node: StreamNode, schema: &DFSchemaRef) -> StreamNode {
+    if node.schema.fields().len() == schema.fields().len() {
+        return node;
+    }
+    let first: Vec<usize> = (0..schema.fields().len()).collect();
+    select(node, &first, schema.clone())
+}
+
+fn sort_below(plan: &LogicalPlan) -> Option<&Sort> {
+    match plan {
+        LogicalPlan::Sort(sort) => Some(sort),
+        LogicalPlan::Projection(projection) => sort_below(&projection.input),
+        _ => None,
+    }
+}
+
+/// The names of all columns in expressions.
+pub(super) fn names_in<'a>(expressions: impl IntoIterator<Item = &'a Expr>) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for expression in expressions {
+        names.extend(expression.column_refs().into_iter().map(|column| column.name.clone()));
+    }
+    names
+}
+
+/// A projection; together with a filter below it, if there is one.
+pub(super) fn project(input: StreamNode, projection: Vec<Expr>, schema: DFSchemaRef) -> StreamNode {
+    let same = projection.len() == input.schema.fields().len()
+        && projection.iter().enumerate().all(|(index, one)| {
+            column_of(one, &input.schema) == Some(index)
+                && input.schema.field(index) == schema.field(index)
+        });
+    if same {
+        return input;
+    }
+    if let StreamNodeKind::Calc { projection: below, condition: Some(condition) } = &input.kind
+        && let Some(source) = input.inputs.first()
+        && *below == all_columns(&source.schema)
+    {
+        let kind = StreamNodeKind::Calc { projection, condition: Some(condition.clone()) };
+        return StreamNode::new(kind, input.inputs, schema);
+    }
+    let kind = StreamNodeKind::Calc { projection, condition: None };
+    StreamNode::new(kind, vec![input], schema)
+}
+
+/// A filter.
+pub(super) fn restrict(input: StreamNode, condition: Expr) -> StreamNode {
+    let schema = input.schema.clone();
+    let projection = all_columns(&schema);
+    let kind = StreamNodeKind::Calc { projection, condition: Some(condition) };
+    StreamNode::new(kind, vec![input], schema)
+}
+
+fn push_watermark(mut node: StreamNode, watermark: &Expr) -> (StreamNode, bool) {
+    match &mut node.kind {
+        StreamNodeKind::TableSourceScan {
+            watermark: of_source, makes_watermarks: true, ..
+        } => {
+            *of_source = Some(watermark.clone());
+            (node, true)
+        }
+        StreamNodeKind::Calc { projection, condition: None } => {
+            let Some(below) = substituted(watermark, &node.schema, projection) else {
+                return (node, false);
+            };
+            let Some(input) = node.inputs.pop() else { return (node, false) };
+            let (input, pushed) = push_watermark(input, &below);
+            node.inputs.push(input);
+            (node, pushed)
+        }
+        _ => (node, false),
+    }
+}
+
+/// An expression over what a projection gives, as one over what it takes.
+pub(super) fn substituted(
+    expression: &Expr,
+    schema: &DFSchemaRef,
+    projection: &[Expr],
+) -> Option<Expr> {
+    use datafusion_common::tree_node::{Transformed, TreeNode};
+    let replaced = expression.clone().transform(|one| {
+        Ok(match &one {
+            Expr::Column(column) => match position(schema, &column.name) {
+                Some(position) => Transformed::yes(projection[position].clone()),
+                None => Transformed::no(one),
+            },
+            _ => Transformed::no(one),
+        })
+    });
+    replaced.ok().map(|transformed| transformed.data)
+}

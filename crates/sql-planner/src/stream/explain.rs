@@ -1,0 +1,364 @@
+//! Plans as text.
+
+use std::fmt::Write;
+
+use datafusion_common::{DFSchema, JoinType};
+use datafusion_expr::Expr;
+
+use super::{
+    AggregateCall, BoundKind, JoinKeys, OverCall, RankStrategy, SortKey, StreamNode,
+    StreamNodeKind, WindowInput, WindowProperty,
+};
+use crate::plan::{WindowKind, WindowTable};
+
+/// A plan as a tree, each node with the changes that it gives if `changelog`.
+#[must_use]
+pub fn explain(node: &StreamNode, changelog: bool) -> String {
+    let mut text = String::new();
+    write_node(&mut text, node, "", "", changelog);
+    text
+}
+
+fn write_node(text: &mut String, node: &StreamNode, first: &str, rest: &str, changelog: bool) {
+    text.push_str(first);
+    text.push_str(&described(node, changelog));
+    text.push('\n');
+    for (index, input) in node.inputs.iter().enumerate() {
+        let last = index + 1 == node.inputs.len();
+        let head = format!("{rest}{}", if last { "+- " } else { ":- " });
+        let tail = format!("{rest}{}", if last { "   " } else { ":  " });
+        match node.distribution(index) {
+            Some(columns) => {
+                let distribution = if columns.is_empty() {
+                    "single".to_owned()
+                } else {
+                    format!("hash[{}]", names(&columns, &input.schema))
+                };
+                let mode = input.changelog_mode();
+                let mode =
+                    if changelog { format!(", changelogMode=[{mode}]") } else { String::new() };
+                let _ = writeln!(text, "{head}Exchange(distribution=[{distribution}]{mode})");
+                let below = format!("{tail}+- ");
+                write_node(text, input, &below, &format!("{tail}   "), changelog);
+            }
+            None => write_node(text, input, &head, &tail, changelog),
+        }
+    }
+}
+
+/// One node, as Flink's errors name it.
+#[must_use]
+pub fn describe(node: &StreamNode) -> String {
+    described(node, false)
+}
+
+fn described(node: &StreamNode, changelog: bool) -> String {
+    let mut parts = details(node);
+    if changelog {
+        let mode = node.changelog_mode();
+        let none = matches!(node.kind, StreamNodeKind::Sink { .. });
+        parts.push(format!(
+            "changelogMode=[{}]",
+            if none { "NONE".to_owned() } else { mode.to_string() }
+        ));
+    }
+    format!("{}({})", node.name(), parts.join(", "))
+}
+
+/// A name without the number that makes it unique.
+fn plain(name: &str) -> &str {
+    name.split('#').next().unwrap_or(name)
+}
+
+fn name(column: usize, schema: &DFSchema) -> String {
+    schema
+        .fields()
+        .get(column)
+        .map_or_else(|| format!("${column}"), |one| plain(one.name()).to_owned())
+}
+
+fn names(columns: &[usize], schema: &DFSchema) -> String {
+    columns.iter().map(|column| name(*column, schema)).collect::<Vec<_>>().join(", ")
+}
+
+/// An expression without the numbers of its columns.
+pub(crate) fn readable(expression: &Expr) -> String {
+    let text = expression.to_string();
+    let mut out = String::with_capacity(text.len());
+    let mut skipping = false;
+    for c in text.chars() {
+        skipping = c == '#' || skipping && (c.is_ascii_digit() || c == '$');
+        if !skipping {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn list(expressions: &[Expr], schema: &DFSchema) -> String {
+    let one = |(index, expression): (usize, &Expr)| {
+        let (text, given) = (readable(expression), name(index, schema));
+        if text == given { text } else { format!("{text} AS {given}") }
+    };
+    expressions.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn calls_of(
+    calls: &[AggregateCall],
+    first: usize,
+    input: &DFSchema,
+    given: &DFSchema,
+) -> Vec<String> {
+    let one = |(index, call): (usize, &AggregateCall)| {
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let arguments = match call.arguments.as_slice() {
+            [] => "*".to_owned(),
+            columns => names(columns, input),
+        };
+        let filter = match call.filter {
+            Some(filter) => format!(" FILTER {}", name(filter, input)),
+            None => String::new(),
+        };
+        let given = name(first + index, given);
+        format!("{}({distinct}{arguments}){filter} AS {given}", call.function.name())
+    };
+    calls.iter().enumerate().map(one).collect()
+}
+
+fn order_of(order: &[SortKey], schema: &DFSchema) -> String {
+    let one = |key: &SortKey| {
+        format!("{} {}", name(key.column, schema), if key.ascending { "ASC" } else { "DESC" })
+    };
+    order.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn window_of(window: &WindowTable) -> String {
+    match &window.kind {
+        WindowKind::Tumble { size_ms, .. } => format!("TUMBLE(size=[{size_ms} ms])"),
+        WindowKind::Hop { size_ms, slide_ms, .. } => {
+            format!("HOP(size=[{size_ms} ms], slide=[{slide_ms} ms])")
+        }
+        WindowKind::Cumulate { size_ms, step_ms, .. } => {
+            format!("CUMULATE(max_size=[{size_ms} ms], step=[{step_ms} ms])")
+        }
+        WindowKind::Session { gap_ms } => format!("SESSION(gap=[{gap_ms} ms])"),
+    }
+}
+
+fn join_name(join_type: JoinType) -> &'static str {
+    match join_type {
+        JoinType::Inner => "InnerJoin",
+        JoinType::Left => "LeftOuterJoin",
+        JoinType::Right => "RightOuterJoin",
+        JoinType::Full => "FullOuterJoin",
+        JoinType::LeftSemi => "LeftSemiJoin",
+        JoinType::LeftAnti => "LeftAntiJoin",
+        _ => "Join",
+    }
+}
+
+fn join_details(
+    node: &StreamNode,
+    join_type: JoinType,
+    keys: &JoinKeys,
+    condition: &Option<Expr>,
+) -> Vec<String> {
+    let mut parts = vec![format!("joinType=[{}]", join_name(join_type))];
+    let mut terms = Vec::new();
+    if let [left, right] = node.inputs.as_slice() {
+        for (l, r) in keys.left.iter().zip(&keys.right) {
+            terms.push(format!("{} = {}", name(*l, &left.schema), name(*r, &right.schema)));
+        }
+    }
+    terms.extend(condition.iter().map(readable));
+    parts.push(format!("where=[{}]", terms.join(" AND ")));
+    parts
+}
+
+fn details(node: &StreamNode) -> Vec<String> {
+    let empty = DFSchema::empty();
+    let input = node.inputs.first().map_or(&empty, |input| input.schema.as_ref());
+    let given = node.schema.as_ref();
+    let all_names = || {
+        let all: Vec<usize> = (0..given.fields().len()).collect();
+        names(&all, given)
+    };
+    match &node.kind {
+        StreamNodeKind::TableSourceScan { table, watermark, drop_update_before, .. } => {
+            let mut parts =
+                vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
+            parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
+            if *drop_update_before {
+                parts.push("dropUpdateBefore=[true]".to_owned());
+            }
+            parts
+        }
+        StreamNodeKind::Values { rows } => vec![format!("tuples=[{} rows]", rows.len())],
+        StreamNodeKind::Calc { projection, condition } => {
+            let mut parts = vec![format!("select=[{}]", list(projection, given))];
+            parts.extend(condition.iter().map(|one| format!("where=[{}]", readable(one))));
+            parts
+        }
+        StreamNodeKind::WatermarkAssigner { time, watermark } => vec![
+            format!("rowtime=[{}]", name(*time, given)),
+            format!("watermark=[{}]", readable(watermark)),
+        ],
+        StreamNodeKind::WindowTableFunction { window, time, partition } => vec![
+            format!("window=[{}]", window_of(window)),
+            format!("timeCol=[{}]", name(*time, input)),
+            format!("partition=[{}]", names(partition, input)),
+        ],
+        StreamNodeKind::GroupAggregate { keys, calls, .. } => {
+            let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
+            selected.extend(calls_of(calls, keys.len(), input, given));
+            let mut parts = Vec::new();
+            if !keys.is_empty() {
+                parts.push(format!("groupBy=[{}]", names(keys, input)));
+            }
+            parts.push(format!("select=[{}]", selected.join(", ")));
+            parts
+        }
+        StreamNodeKind::WindowAggregate { keys, calls, window, properties } => {
+            let mut parts = Vec::new();
+            if !keys.is_empty() {
+                parts.push(format!("groupBy=[{}]", names(keys, input)));
+            }
+            parts.push(match window {
+                WindowInput::Time { window, time } => {
+                    format!("window=[{}, time_col=[{}]]", window_of(window), name(*time, input))
+                }
+                WindowInput::Attached { window, end, .. } => {
+                    format!("window=[{}, win_end=[{}]]", window_of(window), name(*end, input))
+                }
+            });
+            let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
+            selected.extend(calls_of(calls, keys.len(), input, given));
+            selected.extend(properties.iter().map(|one| match one {
+                WindowProperty::Start => "start('w$) AS window_start".to_owned(),
+                WindowProperty::End => "end('w$) AS window_end".to_owned(),
+                WindowProperty::Time => "rowtime('w$) AS window_time".to_owned(),
+            }));
+            parts.push(format!("select=[{}]", selected.join(", ")));
+            parts
+        }
+        StreamNodeKind::Expand { projections } => {
+            vec![format!("projects=[{} sets]", projections.len())]
+        }
+        StreamNodeKind::Join { join_type, keys, condition, .. } => {
+            join_details(node, *join_type, keys, condition)
+        }
+        StreamNodeKind::IntervalJoin {
+            join_type,
+            keys,
+            condition,
+            lower_ms,
+            upper_ms,
+            event_time,
+            ..
+        } => {
+            let mut parts = join_details(node, *join_type, keys, condition);
+            let bounds = format!(
+                "windowBounds=[isRowTime={event_time}, leftLowerBound={lower_ms}, \
+                 leftUpperBound={upper_ms}]"
+            );
+            parts.insert(1, bounds);
+            parts
+        }
+        StreamNodeKind::WindowJoin { join_type, keys, condition, .. }
+        | StreamNodeKind::TemporalJoin { join_type, keys, condition, .. } => {
+            join_details(node, *join_type, keys, condition)
+        }
+        StreamNodeKind::Rank { partition, order, start, end, with_number, strategy } => vec![
+            format!("strategy=[{}]", strategy_name(*strategy)),
+            "rankType=[ROW_NUMBER]".to_owned(),
+            format!("rankRange=[rankStart={start}, rankEnd={end}]"),
+            format!("partitionBy=[{}]", names(partition, input)),
+            format!("orderBy=[{}]", order_of(order, input)),
+            format!("rankNumber=[{with_number}]"),
+        ],
+        StreamNodeKind::Deduplicate { keys, time, event_time, keep_last } => vec![
+            format!("keep=[{}Row]", if *keep_last { "Last" } else { "First" }),
+            format!("key=[{}]", names(keys, input)),
+            format!(
+                "order=[{}]",
+                if *event_time { name(*time, input) } else { "PROCTIME".to_owned() }
+            ),
+        ],
+        StreamNodeKind::WindowRank { partition, order, start, end, window_end, .. } => vec![
+            format!("window=[win_end=[{}]]", name(*window_end, input)),
+            format!("rankRange=[rankStart={start}, rankEnd={end}]"),
+            format!("partitionBy=[{}]", names(partition, input)),
+            format!("orderBy=[{}]", order_of(order, input)),
+        ],
+        StreamNodeKind::WindowDeduplicate { keys, keep_last, window_end, .. } => vec![
+            format!("window=[win_end=[{}]]", name(*window_end, input)),
+            format!("keep=[{}Row]", if *keep_last { "Last" } else { "First" }),
+            format!("partitionKeys=[{}]", names(keys, input)),
+        ],
+        StreamNodeKind::SortLimit { order, offset, limit, strategy } => vec![
+            format!("orderBy=[{}]", order_of(order, input)),
+            format!("offset=[{offset}]"),
+            format!("fetch=[{limit}]"),
+            format!("strategy=[{}]", strategy_name(*strategy)),
+        ],
+        StreamNodeKind::TemporalSort { order, .. } => {
+            vec![format!("orderBy=[{}]", order_of(order, input))]
+        }
+        StreamNodeKind::Limit { offset, limit } => {
+            vec![format!("offset=[{offset}]"), format!("fetch=[{limit}]")]
+        }
+        StreamNodeKind::OverAggregate(over) => {
+            let functions = over.functions.iter().enumerate().map(|(index, one)| match one {
+                OverCall::Aggregate { call, .. } => {
+                    let first = input.fields().len() + index;
+                    calls_of(std::slice::from_ref(call), first, input, given).join(", ")
+                }
+                OverCall::Ranking { name: function, .. } => {
+                    format!("{function}() AS {}", name(input.fields().len() + index, given))
+                }
+            });
+            let functions = functions.collect::<Vec<_>>().join(", ");
+            let bound = match over.bound {
+                BoundKind::EventTime => "rowtime",
+                BoundKind::ProcessingTime => "proctime",
+                BoundKind::Value => "value",
+            };
+            vec![
+                format!("partitionBy=[{}]", names(&over.partition, input)),
+                format!("orderBy=[{}]", order_of(&over.order, input)),
+                format!("orderedBy=[{bound}]"),
+                format!("select=[{functions}]"),
+            ]
+        }
+        StreamNodeKind::Correlate { function, arguments, outer, .. } => {
+            let arguments: Vec<String> = arguments.iter().map(readable).collect();
+            let join = if *outer { "LEFT" } else { "INNER" };
+            vec![
+                format!("invocation=[{function}({})]", arguments.join(", ")),
+                format!("joinType=[{join}]"),
+            ]
+        }
+        StreamNodeKind::Union => vec![format!("union=[{}]", all_names())],
+        StreamNodeKind::SetOperation { except, all } => {
+            let kind = if *except { "EXCEPT" } else { "INTERSECT" };
+            vec![format!("type=[{kind}{}]", if *all { " ALL" } else { "" })]
+        }
+        StreamNodeKind::ChangelogNormalize { keys } => {
+            vec![format!("key=[{}]", names(keys, input))]
+        }
+        StreamNodeKind::Sink { table, materialize, .. } => {
+            let mut parts = vec![format!("table=[{table}]"), format!("fields=[{}]", all_names())];
+            if *materialize {
+                parts.push("upsertMaterialize=[true]".to_owned());
+            }
+            parts
+        }
+    }
+}
+
+fn strategy_name(strategy: RankStrategy) -> &'static str {
+    match strategy {
+        RankStrategy::AppendFast => "AppendFastStrategy",
+        RankStrategy::Retract => "RetractStrategy",
+    }
+}

@@ -1,0 +1,309 @@
+//! Which changes each node gives, as Flink 2.3's `FlinkChangelogModeInferenceProgram`.
+//!
+//! 1. From the leaves up: the kinds of changes that a node gives, and whether whoever takes them can.
+//! 2. From the root down: what updates must look like. A node that cannot give what is asked says so,
+//!    and whoever asked tries its next choice, which is always the rows before updates, too.
+
+use datafusion_common::JoinType;
+
+use super::{
+    BoundKind, ModifyKinds, RankStrategy, StreamNode, StreamNodeKind, StreamPlanResult,
+    TableTraits, UpdateKind,
+    changelog::{changelog_mode, modify_kinds, update_kind},
+    explain::describe,
+    expressions::time_attribute,
+    keys::{unique_by, upsert_keys},
+    over, refused,
+};
+
+/// Attempts of the second step: nested choices multiply, and no real plan comes near.
+const MOST_VISITS: usize = 200_000;
+
+/// Settles the changes of a plan. `before`: for a plan without a sink, whether rows before updates are
+/// wanted.
+pub(super) fn infer(
+    node: &mut StreamNode,
+    tables: &dyn TableTraits,
+    before: bool,
+) -> StreamPlanResult<()> {
+    kinds(node, tables)?;
+    let mut visits = 0;
+    let settled = if let StreamNodeKind::Sink { .. } = &node.kind {
+        sink_updates(node, tables, &mut visits)?
+    } else {
+        let wanted = if before { before_and_after(node.modify) } else { only_after(node.modify) };
+        updates(node, wanted, &mut visits)
+            || updates(node, before_and_after(node.modify), &mut visits)
+    };
+    if !settled {
+        return refused("Can't generate a valid execution plan for the given query");
+    }
+    Ok(())
+}
+
+/// What a node takes; the requester's name is for the error.
+fn check(node: &StreamNode, allowed: ModifyKinds, requester: &str) -> StreamPlanResult<()> {
+    let beyond = node.modify.beyond(allowed);
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    refused(format!(
+        "{requester} doesn't support consuming {} changes which is produced by node {}",
+        beyond.join(" and "),
+        describe(node)
+    ))
+}
+
+fn kinds(node: &mut StreamNode, tables: &dyn TableTraits) -> StreamPlanResult<()> {
+    for input in &mut node.inputs {
+        kinds(input, tables)?;
+    }
+    deduplicated(node);
+    let of_inputs: Vec<ModifyKinds> = node.inputs.iter().map(|input| input.modify).collect();
+    let first = of_inputs.first().copied().unwrap_or(ModifyKinds::INSERT_ONLY);
+    let insert_only = |node: &StreamNode| -> StreamPlanResult<()> {
+        node.inputs.iter().try_for_each(|input| check(input, ModifyKinds::INSERT_ONLY, node.name()))
+    };
+    let changing = ModifyKinds { insert: true, update: true, delete: !first.is_insert_only() };
+    node.modify = match &node.kind {
+        StreamNodeKind::TableSourceScan { mode, .. } => modify_kinds(*mode),
+        StreamNodeKind::Values { .. } => ModifyKinds::INSERT_ONLY,
+        StreamNodeKind::GroupAggregate { .. } => changing,
+        StreamNodeKind::WindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
+        StreamNodeKind::WindowRank { .. }
+        | StreamNodeKind::WindowDeduplicate { .. }
+        | StreamNodeKind::WindowJoin { .. }
+        | StreamNodeKind::TemporalSort { .. }
+        | StreamNodeKind::IntervalJoin { .. } => {
+            insert_only(node)?;
+            ModifyKinds::INSERT_ONLY
+        }
+        StreamNodeKind::Deduplicate { keep_last: false, .. } => ModifyKinds::INSERT_ONLY,
+        StreamNodeKind::Deduplicate { .. }
+        | StreamNodeKind::Rank { .. }
+        | StreamNodeKind::SortLimit { .. }
+        | StreamNodeKind::ChangelogNormalize { .. } => ModifyKinds::ALL,
+        StreamNodeKind::Limit { .. } if first.is_insert_only() => ModifyKinds::INSERT_ONLY,
+        StreamNodeKind::Limit { .. } => ModifyKinds::ALL,
+        StreamNodeKind::OverAggregate(window) => {
+            over::check(window)?;
+            if window.bound == BoundKind::Value {
+                ModifyKinds::ALL
+            } else {
+                insert_only(node)?;
+                ModifyKinds::INSERT_ONLY
+            }
+        }
+        StreamNodeKind::Join { join_type, .. } => match join_type {
+            JoinType::Inner | JoinType::LeftSemi => {
+                of_inputs.iter().fold(ModifyKinds::INSERT_ONLY, |all, one| all.union(*one))
+            }
+            _ => ModifyKinds::ALL,
+        },
+        StreamNodeKind::SetOperation { .. } => ModifyKinds { update: false, ..ModifyKinds::ALL },
+        StreamNodeKind::Union => {
+            of_inputs.iter().fold(ModifyKinds::NONE, |all, one| all.union(*one))
+        }
+        StreamNodeKind::TemporalJoin { .. }
+        | StreamNodeKind::Calc { .. }
+        | StreamNodeKind::WatermarkAssigner { .. }
+        | StreamNodeKind::WindowTableFunction { .. }
+        | StreamNodeKind::Expand { .. }
+        | StreamNodeKind::Correlate { .. } => first,
+        StreamNodeKind::Sink { table, .. } => {
+            let sink = tables.sink(table)?;
+            let offered = changelog_mode(first, before_and_after(first));
+            let accepted = modify_kinds((sink.accepts)(offered));
+            let requester = format!("Table sink '{}'", sink.name);
+            check(&node.inputs[0], accepted, &requester)?;
+            ModifyKinds::NONE
+        }
+    };
+    Ok(())
+}
+
+/// The first or last row by time of a stream that only grows needs no order.
+fn deduplicated(node: &mut StreamNode) {
+    let Some(input) = node.inputs.first() else { return };
+    let by_time = |column: usize| {
+        let time = time_attribute(&input.schema, column)?;
+        Some(time == super::expressions::TimeAttribute::Rowtime)
+    };
+    let kind = match &node.kind {
+        StreamNodeKind::Rank { partition, order, start: 1, end: 1, with_number: false, .. }
+            if order.len() == 1 && input.modify.is_insert_only() =>
+        {
+            by_time(order[0].column).map(|event_time| StreamNodeKind::Deduplicate {
+                keys: partition.clone(),
+                time: order[0].column,
+                event_time,
+                keep_last: !order[0].ascending,
+            })
+        }
+        StreamNodeKind::WindowRank {
+            partition,
+            order,
+            start: 1,
+            end: 1,
+            with_number: false,
+            window_end,
+            event_time,
+        } if order.len() == 1 => match by_time(order[0].column) {
+            Some(true) => Some(StreamNodeKind::WindowDeduplicate {
+                keys: partition.clone(),
+                time: order[0].column,
+                keep_last: !order[0].ascending,
+                window_end: *window_end,
+                event_time: *event_time,
+            }),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        node.kind = kind;
+    }
+}
+
+fn only_after(kinds: ModifyKinds) -> UpdateKind {
+    if kinds.update { UpdateKind::OnlyAfter } else { UpdateKind::None }
+}
+
+fn before_and_after(kinds: ModifyKinds) -> UpdateKind {
+    if kinds.update { UpdateKind::BeforeAndAfter } else { UpdateKind::None }
+}
+
+/// Asks a node for updates of a kind. True if it gives them, or there are none.
+fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> bool {
+    *visits += 1;
+    if *visits > MOST_VISITS {
+        return false;
+    }
+    let of_inputs: Vec<ModifyKinds> = node.inputs.iter().map(|input| input.modify).collect();
+    let first = of_inputs.first().copied().unwrap_or(ModifyKinds::INSERT_ONLY);
+    let given = if node.modify.update { wanted } else { UpdateKind::None };
+    let settled = match &mut node.kind {
+        StreamNodeKind::TableSourceScan { mode, drop_update_before, .. } => {
+            let provided = update_kind(*mode);
+            *drop_update_before =
+                provided == UpdateKind::BeforeAndAfter && wanted == UpdateKind::OnlyAfter;
+            provided == UpdateKind::None
+                || provided == UpdateKind::BeforeAndAfter
+                || wanted == provided
+        }
+        StreamNodeKind::Values { .. } => true,
+        StreamNodeKind::Rank { strategy, .. } | StreamNodeKind::SortLimit { strategy, .. } => {
+            *strategy = if first.is_insert_only() {
+                RankStrategy::AppendFast
+            } else {
+                RankStrategy::Retract
+            };
+            updates(&mut node.inputs[0], before_and_after(first), visits)
+        }
+        StreamNodeKind::Deduplicate { .. }
+        | StreamNodeKind::GroupAggregate { .. }
+        | StreamNodeKind::WindowAggregate { .. }
+        | StreamNodeKind::Limit { .. }
+        | StreamNodeKind::OverAggregate(_)
+        | StreamNodeKind::WindowRank { .. }
+        | StreamNodeKind::WindowDeduplicate { .. }
+        | StreamNodeKind::TemporalSort { .. } => {
+            updates(&mut node.inputs[0], before_and_after(first), visits)
+        }
+        StreamNodeKind::IntervalJoin { .. }
+        | StreamNodeKind::WindowJoin { .. }
+        | StreamNodeKind::SetOperation { .. } => node.inputs.iter_mut().all(|input| {
+            let wanted = before_and_after(input.modify);
+            updates(input, wanted, visits)
+        }),
+        StreamNodeKind::Join { keys, .. } => {
+            let of_sides = [keys.left.clone(), keys.right.clone()];
+            let only_after_asked = wanted == UpdateKind::OnlyAfter;
+            node.inputs.iter_mut().zip(of_sides).all(|(input, columns)| {
+                if !only_after_asked {
+                    return updates(input, before_and_after(input.modify), visits);
+                }
+                if input.modify.update && !unique_by(&upsert_keys(input), &columns) {
+                    return false;
+                }
+                updates(input, only_after(input.modify), visits)
+            })
+        }
+        StreamNodeKind::TemporalJoin { .. } => {
+            let (left, right) = node.inputs.split_at_mut(1);
+            let of_left = if wanted == UpdateKind::BeforeAndAfter {
+                before_and_after(left[0].modify)
+            } else {
+                only_after(left[0].modify)
+            };
+            let after = only_after(right[0].modify);
+            let both = before_and_after(right[0].modify);
+            updates(&mut left[0], of_left, visits)
+                && (updates(&mut right[0], after, visits) || updates(&mut right[0], both, visits))
+        }
+        StreamNodeKind::Calc { condition, .. } => {
+            let condition = condition.clone();
+            let filtered = wanted == UpdateKind::OnlyAfter
+                && node.modify.update
+                && condition.is_some_and(|condition| !is_of_key(&condition, &node.inputs[0]));
+            !filtered && updates(&mut node.inputs[0], given, visits)
+        }
+        StreamNodeKind::WatermarkAssigner { .. }
+        | StreamNodeKind::WindowTableFunction { .. }
+        | StreamNodeKind::Expand { .. }
+        | StreamNodeKind::Correlate { .. } => updates(&mut node.inputs[0], given, visits),
+        StreamNodeKind::Union => node.inputs.iter_mut().all(|input| {
+            let wanted = if input.modify.update { wanted } else { UpdateKind::None };
+            updates(input, wanted, visits)
+        }),
+        StreamNodeKind::ChangelogNormalize { .. } => {
+            let wanted = only_after(first);
+            updates(&mut node.inputs[0], wanted, visits)
+        }
+        StreamNodeKind::Sink { .. } => false,
+    };
+    node.update = given;
+    settled
+}
+
+/// True if a condition is over an upsert key alone: the rows of a key all pass, or none.
+fn is_of_key(condition: &datafusion_expr::Expr, input: &StreamNode) -> bool {
+    let columns: Vec<usize> = condition
+        .column_refs()
+        .iter()
+        .filter_map(|column| super::expressions::position(&input.schema, &column.name))
+        .collect();
+    upsert_keys(input).iter().any(|key| columns.iter().all(|column| key.contains(column)))
+}
+
+fn sink_updates(
+    node: &mut StreamNode,
+    tables: &dyn TableTraits,
+    visits: &mut usize,
+) -> StreamPlanResult<bool> {
+    let StreamNodeKind::Sink { table, primary_key, .. } = &node.kind else { return Ok(false) };
+    let sink = tables.sink(table)?;
+    let primary_key = primary_key.clone();
+    let mut sorted = primary_key.clone();
+    sorted.sort_unstable();
+    let kinds = node.inputs[0].modify;
+    let accepted = (sink.accepts)(changelog_mode(kinds, before_and_after(kinds)));
+    let keys = upsert_keys(&node.inputs[0]);
+    let by_key = update_kind(accepted) == UpdateKind::OnlyAfter;
+    let same_key = primary_key.is_empty() || keys.contains(&sorted);
+    let choices = match update_kind(accepted) {
+        UpdateKind::OnlyAfter if same_key => vec![only_after(kinds), before_and_after(kinds)],
+        UpdateKind::OnlyAfter | UpdateKind::BeforeAndAfter => vec![before_and_after(kinds)],
+        UpdateKind::None => vec![before_and_after(kinds)],
+    };
+    // Of a changing input whose own key is another, the latest row of each primary key counts.
+    let materializes = by_key
+        && !primary_key.is_empty()
+        && !kinds.is_insert_only()
+        && !keys.iter().any(|key| key.iter().all(|column| primary_key.contains(column)));
+    if let StreamNodeKind::Sink { mode, materialize, .. } = &mut node.kind {
+        *mode = accepted;
+        *materialize = materializes;
+    }
+    Ok(choices.into_iter().any(|choice| updates(&mut node.inputs[0], choice, visits)))
+}
