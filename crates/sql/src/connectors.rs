@@ -3,16 +3,17 @@
 //! - [`api`]: what a connector is to a session.
 //! - [`options`]: options as text, checked as Flink does.
 //! - [`source`]: the operator of all sources: splits, batches, watermarks per split.
+//! - [`filesystem`], [`datagen`], [`nexmark`], [`print`], [`blackhole`], [`values`]: the connectors.
 //!
 //! Deliberately absent: what needs heavy clients (message queues, databases).
 
 pub mod api;
 pub mod blackhole;
+pub mod datagen;
 pub mod filesystem;
 pub mod nexmark;
 pub mod options;
 pub mod print;
-
 pub mod source;
 pub mod values;
 
@@ -31,7 +32,9 @@ impl Default for Connectors {
     fn default() -> Self {
         Self(vec![
             Arc::new(filesystem::FileSystemFactory),
-            Arc::new(nexmark::NexmarkFactory),
+            Arc::new(datagen::DatagenFactory),
+            Arc::new(nexmark::NexmarkFactory("nexmark-gen")),
+            Arc::new(nexmark::NexmarkFactory("nexmark")),
             Arc::new(print::PrintFactory),
             Arc::new(blackhole::BlackholeFactory),
         ])

@@ -2,7 +2,8 @@
 //!
 //! - `listing` finds files and partitions, `enumerator` cuts files into splits,
 //! - `scanner` finds records in bytes, `reader` decodes those of a split,
-//! - `dead_letters` keeps what cannot be decoded, `sink` writes.
+//! - `dead_letters` keeps what cannot be decoded,
+//! - `sink` writes, `success` marks partitions that were written.
 //!
 //! Files whose names begin with `.` or `_` are left out; directories are entered. With partitions, files
 //! lie in directories `key=value`, one level a key in the order of the keys.
@@ -15,6 +16,7 @@ mod listing;
 mod reader;
 mod scanner;
 mod sink;
+mod success;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -220,9 +222,8 @@ impl TableSource for FileSource {
                         Some(key) => Give::Partition(key, data_type.clone()),
                         None => {
                             let before = &columns[..*column];
-                            let stored = |(name, _): &&(String, SqlDataType)| {
-                                !partition_keys.contains(name)
-                            };
+                            let stored =
+                                |(name, _): &&(String, SqlDataType)| !partition_keys.contains(name);
                             let column = before.iter().filter(stored).count();
                             decoded.push(DecodedColumn::Physical { column, path: path.clone() });
                             Give::Decoded(decoded.len() - 1)

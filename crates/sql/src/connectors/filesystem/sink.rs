@@ -3,7 +3,7 @@
 //! Rows of a batch that go to the same directory travel as one piece of bytes. With partitions, that
 //! directory is `key=value/...`, and columns of the partition are not in the files.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use hurtig_connector_api::Sink;
 use hurtig_connectors::file_sink::{
@@ -22,6 +22,7 @@ use super::{
         options::{Options, invalid},
     },
     default_partition, listing, local_path,
+    success::{Mark, Marking},
 };
 
 /// A piece is given on when it has so many bytes, so that files end about where they should.
@@ -48,6 +49,7 @@ pub(super) struct FileTableSink {
     policy: DefaultRollingPolicy,
     check_interval: Duration,
     parallelism: Option<u32>,
+    mark: Option<Mark>,
 }
 
 impl FileTableSink {
@@ -57,11 +59,6 @@ impl FileTableSink {
         bulk: bool,
     ) -> Result<Self, TableError> {
         let options = Options(&table.options);
-        for key in ["sink.partition-commit.policy.kind", "sink.partition-commit.policy.class"] {
-            if let Some(text) = options.text(key) {
-                return Err(invalid(key, text, &"partitions are not committed here yet"));
-            }
-        }
         if options.flag("auto-compaction")? == Some(true) {
             return Err(invalid("auto-compaction", "true", &"files are not merged here yet"));
         }
@@ -71,15 +68,17 @@ impl FileTableSink {
         };
         let keys = &table.partition_keys;
         let base = local_path(options.required("path")?)?;
+        let mark = mark(&options, &base)?.filter(|_| !keys.is_empty());
         let minutes = |count: u64| Duration::from_secs(count * 60);
         let interval = |key: &str, default| options.duration(key).map(|d| d.unwrap_or(default));
         let size = options.bytes("sink.rolling-policy.file-size")?.unwrap_or(128 << 20);
         let rollover = interval("sink.rolling-policy.rollover-interval", minutes(30))?;
         let inactivity = interval("sink.rolling-policy.inactivity-interval", minutes(30))?;
         Ok(Self {
-            base: base.to_str().map(str::to_owned).ok_or_else(|| {
-                TableError(format!("the path {} is not UTF-8", base.display()))
-            })?,
+            base: base
+                .to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| TableError(format!("the path {} is not UTF-8", base.display())))?,
             format,
             bulk,
             stored: (0..table.columns.len())
@@ -93,8 +92,33 @@ impl FileTableSink {
                 .with_inactivity_interval(inactivity),
             check_interval: interval("sink.rolling-policy.check-interval", minutes(1))?,
             parallelism: options.parallelism("sink.parallelism")?,
+            mark,
         })
     }
+}
+
+/// How partitions are committed, if they are.
+fn mark(options: &Options<'_>, base: &Path) -> Result<Option<Mark>, TableError> {
+    const KIND: &str = "sink.partition-commit.policy.kind";
+    const TRIGGER: &str = "sink.partition-commit.trigger";
+    const DELAY: &str = "sink.partition-commit.delay";
+    let Some(kind) = options.text(KIND) else { return Ok(None) };
+    if kind != "success-file" {
+        return Err(invalid(KIND, kind, &"the only policy here is success-file"));
+    }
+    match options.text(TRIGGER) {
+        None | Some("process-time") => {}
+        Some(other) => return Err(invalid(TRIGGER, other, &"the only trigger is process-time")),
+    }
+    if options.duration(DELAY)?.is_some_and(|delay| !delay.is_zero()) {
+        let text = options.text(DELAY).unwrap_or_default();
+        return Err(invalid(DELAY, text, &"partitions are committed with their first files"));
+    }
+    let name = options.text("sink.partition-commit.success-file.name").unwrap_or("_SUCCESS");
+    if name.is_empty() || name.contains('/') {
+        return Err(invalid("sink.partition-commit.success-file.name", name, &"it is no name"));
+    }
+    Ok(Some(Mark { base: base.to_owned(), name: name.to_owned() }))
 }
 
 impl TableSink for FileTableSink {
@@ -126,10 +150,13 @@ impl TableSink for FileTableSink {
             write,
         };
         Ok(if self.bulk {
-            let sink = Arc::new(sink.with_rolling_policy(OnCheckpointRollingPolicy));
+            let sink = sink.with_rolling_policy(OnCheckpointRollingPolicy);
+            let sink = Arc::new(Marking { sink, mark: self.mark.clone() });
             Arc::new(FileSinkOperators { sink, plan })
         } else {
-            Arc::new(FileSinkOperators { sink: Arc::new(sink.with_rolling_policy(self.policy)), plan })
+            let sink = sink.with_rolling_policy(self.policy);
+            let sink = Arc::new(Marking { sink, mark: self.mark.clone() });
+            Arc::new(FileSinkOperators { sink, plan })
         })
     }
 }
