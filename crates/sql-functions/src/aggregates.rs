@@ -6,6 +6,7 @@
 mod collect;
 mod count;
 mod extreme;
+mod json;
 mod list;
 mod ordered;
 mod sum;
@@ -67,6 +68,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
         ordered::FUNCTIONS,
         list::FUNCTIONS,
         collect::FUNCTIONS,
+        json::FUNCTIONS,
     ];
     FAMILIES.iter().copied().flatten()
 }

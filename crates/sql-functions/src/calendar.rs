@@ -5,6 +5,8 @@
 
 pub mod moment;
 pub mod parse;
+pub mod pattern;
+pub mod units;
 pub mod zone;
 
 /// Milliseconds of a day.

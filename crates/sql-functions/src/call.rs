@@ -1,12 +1,10 @@
 //! How built-in functions are declared, and what they see of a call while it is planned.
 
-use std::sync::Arc;
-
 use arrow_array::{Array, Int32Array, StringArray};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use crate::{
-    api::{CallArgument, CallError, Kernel, ResolvedCall, ScalarFunction},
+    api::{CallArgument, CallError, ResolvedCall, ScalarFunction},
     columns::{Columns, Evaluated, kernel},
     types::{STRING, is_binary, is_integer, is_numeric, is_text, of},
 };
@@ -226,15 +224,5 @@ impl Call<'_> {
         F: Fn(&Columns<'_>) -> Evaluated + Send + Sync + 'static,
     {
         ResolvedCall { arguments, result, kernel: kernel(self.name, compute) }
-    }
-
-    /// A settled call with a kernel of another kind.
-    pub fn with_kernel(
-        &self,
-        arguments: Vec<SqlDataType>,
-        result: SqlDataType,
-        kernel: Arc<dyn Kernel>,
-    ) -> ResolvedCall {
-        ResolvedCall { arguments, result, kernel }
     }
 }

@@ -17,8 +17,11 @@ mod columns;
 pub mod decimal;
 mod functions;
 pub mod java;
+mod json;
 mod print;
 pub mod registry;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 pub use aggregate_state::AggregateState;

@@ -115,7 +115,7 @@ impl<'a> Binder<'a> {
 
     /// A query.
     pub fn bind_query(&self, query: &ast::SqlQuery) -> PlanResult<BoundQuery> {
-        let relation = self.query(query, &[])?;
+        let relation = self.ordered_query(query, &[])?;
         let columns = relation.columns.into_iter();
         let columns = columns.map(|one| (one.name, one.column, one.data_type)).collect();
         Ok(BoundQuery { plan: relation.plan, columns })

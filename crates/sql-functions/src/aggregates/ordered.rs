@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray};
 use hurtig_sql_common::EvalError;
 
 use super::{

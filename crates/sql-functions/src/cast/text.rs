@@ -14,7 +14,7 @@ use hurtig_sql_common::{EvalError, SqlContext};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use crate::{
-    calendar::{self, moment::Moments, zone},
+    calendar::{self, moment::Moments, zone::to_local},
     columns::{Evaluated, downcast},
     decimal, java,
     types::{is_text, length_of},
@@ -55,6 +55,15 @@ impl<'a> Printer<'a> {
         data_type: &SqlDataType,
         context: &SqlContext,
     ) -> Result<Self, EvalError> {
+        Self::in_zone(array, data_type, context.zone)
+    }
+
+    /// For a column of that type, with points in time shown in a zone.
+    pub fn in_zone(
+        array: &'a ArrayRef,
+        data_type: &SqlDataType,
+        zone: Tz,
+    ) -> Result<Self, EvalError> {
         use SqlTypeKind::{
             Array as List, BigInt, Binary, Boolean, Char, Date, Decimal, Double, Float, Int,
             Interval, Map, Multiset, Null, Row, SmallInt, Structured, Time, Timestamp,
@@ -76,13 +85,13 @@ impl<'a> Printer<'a> {
             Time(precision) => Kind::Time(downcast(array)?, *precision),
             Timestamp(precision) => Kind::Timestamp(Moments::of(array, false)?, *precision, None),
             TimestampLtz(precision) => {
-                Kind::Timestamp(Moments::of(array, false)?, *precision, Some(context.zone))
+                Kind::Timestamp(Moments::of(array, false)?, *precision, Some(zone))
             }
             Interval(resolution, _) if resolution.is_year_month() => Kind::Months(downcast(array)?),
             Interval(..) => Kind::Duration(downcast(array)?),
             List(element) => {
                 let list = array.as_list_opt::<i32>().ok_or_else(|| wrong(array, data_type))?;
-                let values = Self::new(list.values(), element, context)?;
+                let values = Self::in_zone(list.values(), element, zone)?;
                 Kind::List(list.offsets(), Box::new(values))
             }
             Map(..) | Multiset(_) => {
@@ -93,14 +102,15 @@ impl<'a> Printer<'a> {
                     Multiset(element) => (&**element, &count),
                     _ => return Err(wrong(array, data_type)),
                 };
-                let keys = Self::new(map.keys(), key, context)?;
-                let values = Self::new(map.values(), value, context)?;
+                let keys = Self::in_zone(map.keys(), key, zone)?;
+                let values = Self::in_zone(map.values(), value, zone)?;
                 Kind::Map(map.offsets(), Box::new([keys, values]))
             }
             Row(fields) | Structured { fields, .. } => {
                 let row = array.as_struct_opt().ok_or_else(|| wrong(array, data_type))?;
                 let columns = row.columns().iter().zip(fields);
-                let columns = columns.map(|(one, field)| Self::new(one, &field.data_type, context));
+                let columns =
+                    columns.map(|(one, field)| Self::in_zone(one, &field.data_type, zone));
                 Kind::Row(columns.collect::<Result<_, _>>()?)
             }
             _ => return Err(wrong(array, data_type)),
@@ -138,7 +148,7 @@ impl<'a> Printer<'a> {
             }
             Kind::Timestamp(values, precision, local) => {
                 if let Some(at) = values.get(row) {
-                    let at = local.map_or(at, |local| zone::to_local(local, at));
+                    let at = local.map_or(at, |local| to_local(local, at));
                     at.print(*precision, out);
                 }
             }

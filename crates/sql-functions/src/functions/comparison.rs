@@ -4,7 +4,6 @@ use std::{collections::HashSet, sync::Arc};
 
 use arrow_arith::boolean::{and_kleene, not, or_kleene};
 use arrow_array::{Array, ArrayRef, BooleanArray, cast::AsArray};
-use arrow_ord::cmp;
 use arrow_row::{RowConverter, SortField};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
@@ -208,9 +207,4 @@ fn in_set(columns: &Columns<'_>) -> Evaluated {
 /// NOT of a column of truth values.
 pub(super) fn negated(array: &ArrayRef) -> Evaluated {
     Ok(Arc::new(not(array.as_boolean())?))
-}
-
-/// Equality in which NULL equals NULL, of columns of one type that is not nested.
-pub(super) fn same(left: &ArrayRef, right: &ArrayRef) -> Evaluated {
-    Ok(Arc::new(cmp::not_distinct(left, right)?))
 }

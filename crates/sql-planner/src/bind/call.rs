@@ -211,6 +211,8 @@ impl ExpressionBinder<'_, '_> {
             inner.condition(filter)
         });
         let filter = filter.transpose()?;
+        let ignores = call.null_treatment == Some(ast::NullTreatment::Ignore);
+        let name = if name == "ARRAY_AGG" && ignores { "ARRAY_AGG_IGNORE_NULLS" } else { name };
         let distinct = call.quantifier == SelectQuantifier::Distinct;
         let mut order_by = Vec::new();
         for item in call.order_by.iter().chain(&call.within_group) {

@@ -16,7 +16,7 @@ use crate::{
 
 /// The most columns of all tables that one statement names. Common tables and views are bound
 /// wherever they are named, so that a few lines can name very many.
-const MAX_COLUMNS: u64 = 2_000_000;
+const MAX_COLUMNS: u64 = 200_000;
 
 /// The tables of WITH, the nearest first. Each sees those behind it.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Binder<'_> {
             return Err(PlanError::at(factor.span, "TABLESAMPLE is not supported"));
         }
         let (plan, mut scope) = match &factor.kind {
-            TableFactorKind::Table { name, hints, .. } => self.table(name, hints, None)?,
+            TableFactorKind::Table { name, hints, .. } => self.table(name, hints)?,
             TableFactorKind::Query { query, lateral } => {
                 let mut all = outer.to_vec();
                 all.extend(left.filter(|_| *lateral));
@@ -110,7 +110,6 @@ impl Binder<'_> {
         &self,
         name: &ObjectName,
         hints: &[TableHint],
-        _time: Option<()>,
     ) -> PlanResult<Source> {
         if let [only] = &*name.0 {
             let mut common = self.common.as_ref();

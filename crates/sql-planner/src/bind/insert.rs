@@ -60,7 +60,7 @@ impl Binder<'_> {
         let targets: Vec<SqlDataType> = named.iter().map(|column| column.data_type.clone()).collect();
         let relation = match &insert.query.body {
             SqlQueryBody::Values(rows) if plain(&insert.query) => self.values(rows, &[], &targets)?,
-            _ => self.query(&insert.query, &[])?,
+            _ => self.ordered_query(&insert.query, &[])?,
         };
         if relation.columns.len() != named.len() {
             return Err(mismatch(&path, "Different number of columns.", &relation, &named)

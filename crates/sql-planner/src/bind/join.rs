@@ -152,7 +152,7 @@ impl Binder<'_> {
             // The key of a view is what its query makes it: the streaming planner knows.
             _ => None,
         };
-        let (right, mut right_scope) = self.table(name, hints, None)?;
+        let (right, mut right_scope) = self.table(name, hints)?;
         if let Some(alias) = &join.right.alias {
             right_scope = renamed(right_scope, alias)?;
         }

@@ -22,8 +22,18 @@ use crate::{PlanError, PlanResult, types::schema_of};
 type Items = Vec<(Option<String>, BoundExpression)>;
 
 impl Binder<'_> {
-    /// A query within others, whose columns it can name.
+    /// A query within others, whose columns it can name. Its order is lost, so it needs none, unless
+    /// it says which rows there are.
     pub(crate) fn query(&self, query: &SqlQuery, outer: &[&Scope]) -> PlanResult<Relation> {
+        if query.order_by.is_empty() || query.limit.is_some() || query.offset.is_some() {
+            return self.ordered_query(query, outer);
+        }
+        let unordered = SqlQuery { order_by: Vec::new(), ..query.clone() };
+        self.ordered_query(&unordered, outer)
+    }
+
+    /// A query whose order is seen.
+    pub(crate) fn ordered_query(&self, query: &SqlQuery, outer: &[&Scope]) -> PlanResult<Relation> {
         if let Some(with) = &query.with {
             if with.recursive {
                 return Err(PlanError::at(query.span, "WITH RECURSIVE is not supported"));
@@ -34,7 +44,7 @@ impl Binder<'_> {
                 binder.common = Some(Rc::new(next));
             }
             let inner = SqlQuery { with: None, ..query.clone() };
-            return binder.query(&inner, outer);
+            return binder.ordered_query(&inner, outer);
         }
         let mut relation = match &query.body {
             SqlQueryBody::Select(select) => return self.select(select, query, outer),
@@ -72,7 +82,7 @@ impl Binder<'_> {
             }
             SqlQueryBody::Values(rows) => self.values(rows, outer, &[]),
             SqlQueryBody::Table(name) => {
-                let (plan, scope) = self.table(name, &[], None)?;
+                let (plan, scope) = self.table(name, &[])?;
                 let columns = scope.columns().cloned().collect();
                 Ok(Relation { plan, columns })
             }

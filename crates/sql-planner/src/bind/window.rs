@@ -132,6 +132,7 @@ impl Binder<'_> {
             });
         }
         let kind = window_kind(&name, &durations).map_err(|error| error.within(span))?;
+        check_slices(&kind).map_err(|error| error.within(span))?;
         let mut partition = Vec::new();
         for key in &table.partition_by {
             partition.push(binder.name(std::slice::from_ref(key))?);
@@ -261,19 +262,26 @@ fn check(kind: &WindowKind) -> PlanResult<()> {
         }
         WindowKind::Hop { size_ms, slide_ms, .. } => {
             positive("HOP", &[*size_ms, *slide_ms])?;
-            if size_ms % slide_ms != 0 {
-                return Err(PlanError::new(format!("HOP table function based aggregate requires size must be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms")));
-            }
         }
         WindowKind::Cumulate { size_ms, step_ms, .. } => {
             positive("CUMULATE", &[*size_ms, *step_ms])?;
-            if size_ms % step_ms != 0 {
-                return Err(PlanError::new(format!("CUMULATE table function based aggregate requires maxSize must be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms")));
-            }
         }
         WindowKind::Session { gap_ms } => positive("SESSION", &[*gap_ms])?,
     }
     Ok(())
+}
+
+/// Table functions want windows of whole slices; the older group windows do not.
+fn check_slices(kind: &WindowKind) -> PlanResult<()> {
+    match kind {
+        WindowKind::Hop { size_ms, slide_ms, .. } if *slide_ms > 0 && size_ms % slide_ms != 0 => {
+            Err(PlanError::new(format!("HOP table function based aggregate requires size must be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms")))
+        }
+        WindowKind::Cumulate { size_ms, step_ms, .. } if *step_ms > 0 && size_ms % step_ms != 0 => {
+            Err(PlanError::new(format!("CUMULATE table function based aggregate requires maxSize must be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A constant interval of time, in milliseconds.
