@@ -250,6 +250,8 @@ impl JobManagerProcess {
             competitor.leave().await;
         }
         if let Some(workers) = &self.workers {
+            // First the ResourceManager, which would start others in their place.
+            self.leading.send_replace(None);
             workers.stop_all().await;
         }
     }

@@ -52,9 +52,8 @@ fn main() {
         [("json", &json, 9), ("json", &json, 2), ("csv", &csv, 9), ("csv", &csv, 2)]
     {
         let format = DecodingFormat::from_options(identifier, &columns, &BTreeMap::new());
-        let wanted: Vec<_> = (0..read)
-            .map(|column| DecodedColumn::Physical { column, path: Vec::new() })
-            .collect();
+        let wanted: Vec<_> =
+            (0..read).map(|column| DecodedColumn::Physical { column, path: Vec::new() }).collect();
         let mut decoder = format.and_then(|format| format.decoder(&wanted)).expect("a decoder");
         let mut best = f64::MAX;
         for _ in 0..5 {

@@ -83,7 +83,9 @@ impl CsvOptions {
 }
 
 fn single(key: &str, text: &str) -> FormatError {
-    FormatError(format!("Option 'csv.{key}' must be a string with single character, but was: {text}"))
+    FormatError(format!(
+        "Option 'csv.{key}' must be a string with single character, but was: {text}"
+    ))
 }
 
 /// One character, which must be of one byte: fields are found by bytes.

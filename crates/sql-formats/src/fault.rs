@@ -84,10 +84,9 @@ impl fmt::Display for FaultKind {
             Self::Range(wanted) => write!(f, "out of the range of {wanted}"),
             Self::Null => f.write_str("NULL for a column that is NOT NULL"),
             Self::Missing => f.write_str("Some field is missing in the JSON data"),
-            Self::Arity { found, expected } => write!(
-                f,
-                "Row length mismatch. {expected} fields expected but was {found}"
-            ),
+            Self::Arity { found, expected } => {
+                write!(f, "Row length mismatch. {expected} fields expected but was {found}")
+            }
             Self::Change(what) => f.write_str(what),
             Self::TooLarge => f.write_str("a batch would exceed 2 GiB"),
             Self::Internal => f.write_str("internal: a column is not of its type"),

@@ -315,10 +315,11 @@ impl Decoder for Derived {
 fn field_of(column: &ArrayRef, path: &[usize]) -> Result<ArrayRef, FormatError> {
     let mut array = column.clone();
     for index in path {
-        let rows: &StructArray = array
-            .as_struct_opt()
-            .filter(|rows| *index < rows.num_columns())
-            .ok_or_else(|| FormatError("internal: a field of what is no ROW".to_owned()))?;
+        let rows: &StructArray =
+            array
+                .as_struct_opt()
+                .filter(|rows| *index < rows.num_columns())
+                .ok_or_else(|| FormatError("internal: a field of what is no ROW".to_owned()))?;
         let field = rows.column(*index);
         let nulls = NullBuffer::union(rows.nulls(), field.nulls());
         if *field.data_type() == DataType::Null {

@@ -31,7 +31,7 @@ use hurtig_sql_parser::types::SqlDataType;
 
 pub use encoding::{EncodingFormat, RowEncoder};
 pub use fault::DecodeError;
-pub use format::{DecodedColumn, Decoded, Decoder, DecodingFormat, FormatError, Framing};
+pub use format::{Decoded, DecodedColumn, Decoder, DecodingFormat, FormatError, Framing};
 
 /// A column that has the same value in all rows: what a text means (the directory of a partition), or
 /// NULL.

@@ -133,7 +133,8 @@ fn append(column: &mut Column, record: &[u8], options: &RawOptions) -> Result<()
                     column.append_bytes(text.as_bytes())
                 }
                 Charset::Ascii => {
-                    let shown = |byte: &u8| if byte.is_ascii() { *byte as char } else { '\u{fffd}' };
+                    let shown =
+                        |byte: &u8| if byte.is_ascii() { *byte as char } else { '\u{fffd}' };
                     let text: String = record.iter().map(shown).collect();
                     column.append_bytes(text.as_bytes())
                 }
@@ -143,9 +144,8 @@ fn append(column: &mut Column, record: &[u8], options: &RawOptions) -> Result<()
                         ([a, b], false) => u16::from_le_bytes([*a, *b]),
                         _ => 0xfffd,
                     });
-                    let text: String = char::decode_utf16(units)
-                        .map(|unit| unit.unwrap_or('\u{fffd}'))
-                        .collect();
+                    let text: String =
+                        char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect();
                     column.append_bytes(text.as_bytes())
                 }
             };
@@ -218,15 +218,18 @@ impl RowEncoder for RawEncoder<'_> {
             DataType::Utf8 => {
                 let text = array.as_string::<i32>().value(row);
                 let narrow = |limit: u32| {
-                    text.chars().map(move |c| if (c as u32) < limit { c as u32 as u8 } else { b'?' })
+                    text.chars()
+                        .map(move |c| if (c as u32) < limit { c as u32 as u8 } else { b'?' })
                 };
                 match self.options.charset {
                     Charset::Utf8 => out.extend_from_slice(text.as_bytes()),
                     Charset::Latin1 => out.extend(narrow(256)),
                     Charset::Ascii => out.extend(narrow(128)),
-                    Charset::Utf16 { big_endian } => out.extend(text.encode_utf16().flat_map(
-                        |unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() },
-                    )),
+                    Charset::Utf16 { big_endian } => {
+                        out.extend(text.encode_utf16().flat_map(|unit| {
+                            if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }
+                        }))
+                    }
                 }
             }
             DataType::Binary => out.extend_from_slice(array.as_binary::<i32>().value(row)),

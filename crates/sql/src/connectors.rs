@@ -33,7 +33,8 @@ impl Default for Connectors {
         Self(vec![
             Arc::new(filesystem::FileSystemFactory),
             Arc::new(datagen::DatagenFactory),
-            Arc::new(nexmark::NexmarkFactory),
+            Arc::new(nexmark::NexmarkFactory("nexmark-gen")),
+            Arc::new(nexmark::NexmarkFactory("nexmark")),
             Arc::new(print::PrintFactory),
             Arc::new(blackhole::BlackholeFactory),
         ])

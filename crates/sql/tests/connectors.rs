@@ -25,10 +25,7 @@ pub fn table(columns: &[(&str, &str)], options: &[(&str, &str)]) -> TableSpec {
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     TableSpec {
         identifier: "`c`.`d`.`t`".to_owned(),
-        columns: columns
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), typed(text)))
-            .collect(),
+        columns: columns.iter().map(|(name, text)| ((*name).to_owned(), typed(text))).collect(),
         partition_keys: Vec::new(),
         primary_key: Vec::new(),
         options: options.collect::<BTreeMap<_, _>>(),
@@ -82,10 +79,7 @@ fn edge(schema: &SchemaRef, stream: RawStream) -> RawInput {
     }
 }
 
-fn source(
-    env: &StreamExecutionEnvironment,
-    factory: Arc<dyn OperatorFactory>,
-) -> RawStream {
+fn source(env: &StreamExecutionEnvironment, factory: Arc<dyn OperatorFactory>) -> RawStream {
     let operator =
         RawOperator { kind: OperatorKind::Source, ..RawOperator::new("Source", factory) };
     env.add_raw(operator, Vec::new())

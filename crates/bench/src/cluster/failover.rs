@@ -17,7 +17,7 @@ use super::{
     Spread,
     job::Told,
     ms, on_runtime,
-    processes::{Cluster, until},
+    processes::{ProcessCluster, until},
     runs, tell,
 };
 
@@ -74,7 +74,7 @@ async fn new_records(seen: &Mutex<Seen>, attempt: u32) -> Result<Vec<(Instant, T
 async fn measure(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let one_slot = ("taskmanager.numberOfTaskSlots", "1");
     let number = PARALLELISM as usize + 1;
-    let mut cluster = Cluster::start(parameters, number, &[one_slot]).await?;
+    let mut cluster = ProcessCluster::start(parameters, number, &[one_slot]).await?;
     let listener = UdpSocket::bind("127.0.0.1:0")?;
     listener.set_read_timeout(Some(Duration::from_millis(100)))?;
     let tell_to = listener.local_addr()?.to_string();

@@ -8,7 +8,7 @@ use hurtig::{ParameterTool, prelude::BoxError};
 use super::{
     job::COUNTED,
     ms, on_runtime,
-    processes::{Cluster, until},
+    processes::{ProcessCluster, until},
 };
 use crate::memory;
 
@@ -25,7 +25,7 @@ async fn measure(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let began = Instant::now();
     let slots = slots.to_string();
     let settings = [("taskmanager.numberOfTaskSlots", slots.as_str())];
-    let mut cluster = Cluster::start(parameters, number as usize, &settings).await?;
+    let mut cluster = ProcessCluster::start(parameters, number as usize, &settings).await?;
     println!("{number} TaskManagers start and register: {:.0} ms", ms(began.elapsed()));
     let overview = cluster.client.overview().await?;
     if overview.slots_available != all_slots {
@@ -55,7 +55,7 @@ async fn measure(parameters: &ParameterTool) -> Result<bool, BoxError> {
     println!("RSS of the JobManager afterwards: {job_manager} MB");
 
     let began = Instant::now();
-    cluster.task_managers.iter().try_for_each(super::processes::Process::terminate)?;
+    cluster.task_managers.iter().try_for_each(super::processes::MemberProcess::terminate)?;
     for process in &mut cluster.task_managers {
         let status = until("a TaskManager ends", async || process.ended()).await?;
         if !status.success() {

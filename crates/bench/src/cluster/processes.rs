@@ -22,12 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// One process, which is killed when it is dropped.
-pub struct Process {
+pub struct MemberProcess {
     child: Child,
     name: String,
 }
 
-impl Process {
+impl MemberProcess {
     /// Its id.
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -55,7 +55,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for MemberProcess {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
@@ -64,11 +64,11 @@ impl Drop for Process {
 }
 
 /// The processes.
-pub struct Cluster {
+pub struct ProcessCluster {
     /// The JobManager.
-    pub job_manager: Process,
+    pub job_manager: MemberProcess,
     /// The TaskManagers.
-    pub task_managers: Vec<Process>,
+    pub task_managers: Vec<MemberProcess>,
     /// The way to the JobManager.
     pub client: RestClient,
     endpoint: String,
@@ -100,7 +100,7 @@ fn start(
     name: &str,
     settings: &[(String, String)],
     logs: &Path,
-) -> Result<(Process, String), BoxError> {
+) -> Result<(MemberProcess, String), BoxError> {
     let command = name.split('-').next().unwrap_or(name);
     let properties =
         settings.iter().flat_map(|(key, value)| ["-D".to_owned(), format!("{key}={value}")]);
@@ -113,7 +113,7 @@ fn start(
         .stderr(File::create(logs.join(format!("{name}.log")))?)
         .spawn()?;
     let output = child.stdout.take().ok_or("no output")?;
-    let process = Process { child, name: name.to_owned() };
+    let process = MemberProcess { child, name: name.to_owned() };
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
     if line.is_empty() {
@@ -123,7 +123,7 @@ fn start(
     Ok((process, line.trim().to_owned()))
 }
 
-impl Cluster {
+impl ProcessCluster {
     /// A JobManager and TaskManagers, all of which have registered.
     pub async fn start(
         parameters: &ParameterTool,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hurtig::{ParameterTool, prelude::BoxError};
 
-use super::{Spread, ms, on_runtime, processes::Cluster, runs, tell};
+use super::{Spread, ms, on_runtime, processes::ProcessCluster, runs, tell};
 use crate::memory;
 
 /// How long an idle process is left alone before it is weighed.
@@ -25,7 +25,7 @@ async fn measure(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let parallelism: u32 = parameters.parse_or("parallelism", 2)?;
     let slots = parallelism.to_string();
     let cluster =
-        Cluster::start(parameters, 2, &[("taskmanager.numberOfTaskSlots", &slots)]).await?;
+        ProcessCluster::start(parameters, 2, &[("taskmanager.numberOfTaskSlots", &slots)]).await?;
     // Idle means that time passes.
     tokio::time::sleep(REST).await;
     let unknown = "the memory of a process is not known";

@@ -107,6 +107,9 @@ fn the_options_that_change_something_are_known() {
         slot.idle.timeout
         minicluster.number-of-taskmanagers
         cluster.evenly-spread-out-slots
+        cluster.registration.initial-timeout
+        cluster.registration.error-delay
+        cluster.registration.refused-registration-delay
         io.tmp.dirs
         process.working-dir
         process.taskmanager.working-dir
@@ -122,6 +125,17 @@ fn the_options_that_change_something_are_known() {
         jobmanager.rpc.port
         jobmanager.bind-host
         jobmanager.rpc.bind-port
+        high-availability.type
+        high-availability.cluster-id
+        high-availability.storageDir
+        high-availability.jobmanager.port
+        high-availability.zookeeper.quorum
+        high-availability.zookeeper.path.root
+        high-availability.zookeeper.client.session-timeout
+        high-availability.zookeeper.client.connection-timeout
+        high-availability.leader-election.lease-duration
+        high-availability.leader-election.retry-period
+        job-result-store.delete-on-commit
         jobmanager.scheduler
         scheduler-mode
         jobmanager.adaptive-scheduler.submission.resource-wait-timeout
@@ -145,6 +159,9 @@ fn the_options_that_change_something_are_known() {
         rest.port
         rest.bind-address
         rest.bind-port
+        rest.await-leader-timeout
+        rest.retry.max-attempts
+        rest.retry.delay
         rest.connection-timeout
         rest.idleness-timeout
         rest.server.max-content-length
@@ -166,6 +183,7 @@ fn the_options_that_change_something_are_known() {
         taskmanager.rpc.port
         taskmanager.rpc.bind-port
         taskmanager.resource-id
+        taskmanager.registration.timeout
         taskmanager.slot.timeout
         taskmanager.memory.process.size
         taskmanager.memory.flink.size

@@ -45,12 +45,7 @@ pub(super) struct Metadata {
     meaning: Meaning,
 }
 
-const fn entry(
-    key: &'static str,
-    place: Place,
-    field: &'static str,
-    meaning: Meaning,
-) -> Metadata {
+const fn entry(key: &'static str, place: Place, field: &'static str, meaning: Meaning) -> Metadata {
     Metadata { key, place, field, meaning }
 }
 
@@ -142,7 +137,8 @@ impl MetadataColumn {
         };
         cursor.skip(1)?;
         let text = record[at..cursor.at].trim_ascii();
-        let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
+        let text =
+            text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
         let millis = scalar::integer(text).and_then(|value| value.checked_mul(unit_ms));
         let Data::Timestamp { values, .. } = &mut self.column.data else {
             return Err(FaultKind::Internal.at(at));

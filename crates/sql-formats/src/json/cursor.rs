@@ -44,7 +44,9 @@ impl<'a> Cursor<'a> {
 
     /// What is here cannot be here.
     fn unexpected(&self) -> Fault {
-        self.fault(self.bytes.get(self.at).map_or(FaultKind::End, |byte| FaultKind::Unexpected(*byte)))
+        self.fault(
+            self.bytes.get(self.at).map_or(FaultKind::End, |byte| FaultKind::Unexpected(*byte)),
+        )
     }
 
     /// Skips blanks; the byte that follows them, which is not consumed.
@@ -298,10 +300,15 @@ mod tests {
 
     #[test]
     fn values_of_all_kinds_are_skipped() {
-        for text in ["{}", "[]", " [1, -2.5e+3, \"a\\\"b\", {\"k\": [null, true]}, false]", "\"\\\\\"", "0"] {
+        for text in
+            ["{}", "[]", " [1, -2.5e+3, \"a\\\"b\", {\"k\": [null, true]}, false]", "\"\\\\\"", "0"]
+        {
             assert_eq!(skipped(text), Ok(text.len()), "{text}");
         }
-        for text in ["", "{", "[1", "{\"a\"}", "{\"a\":}", "[1 2]", "[1,]", "{,}", "tru", "01", "-", "1.", "\"a\\\"", "[}"] {
+        for text in [
+            "", "{", "[1", "{\"a\"}", "{\"a\":}", "[1 2]", "[1,]", "{,}", "tru", "01", "-", "1.",
+            "\"a\\\"", "[}",
+        ] {
             assert!(skipped(text).is_err(), "{text}");
         }
         assert_eq!(skipped(&"[".repeat(100_000)), Err(FaultKind::Depth));

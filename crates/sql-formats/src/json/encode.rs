@@ -312,7 +312,8 @@ impl<'a> JsonEncoder<'a> {
     ) -> Result<Self, FormatError> {
         let schema = rows.schema_ref();
         let fields = schema.fields().iter().zip(rows.columns());
-        let fields = fields.map(|(field, array)| Ok((key(field.name()), Value::new(array.as_ref())?)));
+        let fields =
+            fields.map(|(field, array)| Ok((key(field.name()), Value::new(array.as_ref())?)));
         Ok(Self { options, fields: fields.collect::<Result<_, FormatError>>()? })
     }
 

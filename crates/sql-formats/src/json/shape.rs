@@ -104,14 +104,16 @@ impl Shape {
         let (mut nth, mut missing) = (0, self.targets.len());
         while let Some(key) = cursor.next_key(nth == 0)? {
             // As in Flink, nothing counts once all fields were there.
-            let field = if missing == 0 { None } else { self.find(nth, key, &mut context.scratch)? };
+            let field =
+                if missing == 0 { None } else { self.find(nth, key, &mut context.scratch)? };
             nth += 1;
             let Some(field) = field else {
                 cursor.skip(depth)?;
                 continue;
             };
             missing -= 1;
-            let named = |fault: Fault| if depth == 1 { fault.in_field(field as usize) } else { fault };
+            let named =
+                |fault: Fault| if depth == 1 { fault.in_field(field as usize) } else { fault };
             match &mut self.targets[field as usize] {
                 Target::Column(index, reader) => {
                     let column = &mut columns[*index];

@@ -8,11 +8,7 @@ use crate::{
 };
 
 /// Appends the value that is next.
-pub(super) fn write(
-    cursor: &mut Cursor<'_>,
-    out: &mut Vec<u8>,
-    depth: usize,
-) -> Result<(), Fault> {
+pub(super) fn write(cursor: &mut Cursor<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
     match cursor.peek()? {
         b'{' => {
             let depth = cursor.deeper(depth)?;

@@ -58,7 +58,9 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
             let (mut encoded, mut decoded) = (Vec::new(), Vec::new());
             encode(bytes.as_bytes(), &mut encoded);
             assert_eq!(encoded, text.as_bytes());

@@ -63,7 +63,8 @@ fn date_at(text: &[u8], clamp: bool) -> Option<(i64, usize)> {
     };
     let digits = text[start..].iter().take_while(|b| b.is_ascii_digit()).count();
     // More than four digits need a sign, as in Java.
-    if !(4..=9).contains(&digits) || (digits > 4 && start == 0) || (digits == 4 && text[0] == b'+') {
+    if !(4..=9).contains(&digits) || (digits > 4 && start == 0) || (digits == 4 && text[0] == b'+')
+    {
         return None;
     }
     let year = sign * super::integer(&text[start..start + digits])?;
@@ -299,8 +300,17 @@ mod tests {
         }
         assert_eq!(sql("2024-02-31 00:00:00"), sql("2024-02-29 00:00:00"), "the last of the month");
         assert_eq!(sql("2024-02-28 24:00:00"), sql("2024-02-29 00:00:00"));
-        for text in ["2024-02-29", "2024-02-29T00:00:00", "2024-02-29 00:00", "24-02-29 00:00:00",
-            "2024-13-01 00:00:00", "2024-02-29 00:00:00Z", "2024-02-29 25:00:00", "", "2024-02-29 "] {
+        for text in [
+            "2024-02-29",
+            "2024-02-29T00:00:00",
+            "2024-02-29 00:00",
+            "24-02-29 00:00:00",
+            "2024-13-01 00:00:00",
+            "2024-02-29 00:00:00Z",
+            "2024-02-29 25:00:00",
+            "",
+            "2024-02-29 ",
+        ] {
             assert_eq!(sql(text), None, "{text}");
         }
         let iso = |text: &str, zoned| {

@@ -4,7 +4,12 @@ use hurtig_sql_formats::DecodedColumn;
 
 use crate::{decode, decoding, oracle};
 
-fn rows(format: &str, table: &[(&str, &str)], with: &[(&str, &str)], records: &[&str]) -> Vec<String> {
+fn rows(
+    format: &str,
+    table: &[(&str, &str)],
+    with: &[(&str, &str)],
+    records: &[&str],
+) -> Vec<String> {
     let records: Vec<&[u8]> = records.iter().map(|record| record.as_bytes()).collect();
     decode(format, table, with, &records)
 }
@@ -23,7 +28,10 @@ fn debezium() {
     ];
     let got = rows("debezium-json", TABLE, &[], records);
     assert_eq!(got[..4], ["+I[1|a]", "-U[1|a]", "+U[1|b]", "-D[1|b]"]);
-    assert!(got[4].contains("Corrupt Debezium JSON message") && got[4].contains("REPLICA"), "{got:?}");
+    assert!(
+        got[4].contains("Corrupt Debezium JSON message") && got[4].contains("REPLICA"),
+        "{got:?}"
+    );
     assert!(got[5].contains("unknown \"op\""), "{got:?}");
     let whole = r#"{"schema":{"type":"struct"},"payload":{"after":{"id":7,"s":"z"},"op":"r"}}"#;
     let with = &[("schema-include", "true")];
@@ -61,8 +69,18 @@ fn maxwell() {
 #[test]
 fn the_files_of_the_oracle_are_read_to_the_end() {
     for (format, file, table, with) in [
-        ("debezium-json", "cdc_accounts.debezium.json", &[("account_id", "INT"), ("balance", "DECIMAL(10, 2)")][..], &[][..]),
-        ("debezium-json", "cdc_stock.debezium-schema.json", &[("item_id", "INT"), ("qty", "INT")], &[("schema-include", "true")]),
+        (
+            "debezium-json",
+            "cdc_accounts.debezium.json",
+            &[("account_id", "INT"), ("balance", "DECIMAL(10, 2)")][..],
+            &[][..],
+        ),
+        (
+            "debezium-json",
+            "cdc_stock.debezium-schema.json",
+            &[("item_id", "INT"), ("qty", "INT")],
+            &[("schema-include", "true")],
+        ),
         ("canal-json", "cdc_tickets.canal.json", &[("ticket", "INT"), ("state", "STRING")], &[]),
         ("maxwell-json", "cdc_scores.maxwell.json", &[("id", "INT"), ("score", "INT")], &[]),
     ] {
@@ -70,7 +88,10 @@ fn the_files_of_the_oracle_are_read_to_the_end() {
         let records: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let got = decode(format, table, with, &records);
         assert!(got.len() >= lines.len(), "{file}");
-        assert!(got.iter().all(|row| !row.contains("Corrupt") && !row.contains("[NULL")), "{got:?}");
+        assert!(
+            got.iter().all(|row| !row.contains("Corrupt") && !row.contains("[NULL")),
+            "{got:?}"
+        );
     }
 }
 
@@ -81,7 +102,8 @@ fn metadata_are_columns() {
     let keys = ["ingestion-timestamp", "source.table", "source.timestamp", "source.properties"];
     let wanted: Vec<_> = keys.map(|key| DecodedColumn::Metadata(key.to_owned())).into();
     let mut decoder = format.decoder(&wanted).unwrap();
-    let record = br#"{"after":{"id":1},"op":"c","ts_ms":1500,"source":{"table":"t","ts_ms":"7","n":1}}"#;
+    let record =
+        br#"{"after":{"id":1},"op":"c","ts_ms":1500,"source":{"table":"t","ts_ms":"7","n":1}}"#;
     decoder.decode(record).unwrap();
     decoder.decode(br#"{"after":{"id":1},"op":"c"}"#).unwrap();
     let decoded = decoder.finish().unwrap();

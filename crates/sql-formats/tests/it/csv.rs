@@ -39,7 +39,12 @@ fn files_of_the_oracle_are_read_as_flink_reads_them() {
     let lines = oracle("people_pipe.csv");
     assert_eq!(
         decode("csv", piped, with, &refs(&lines)),
-        ["+I[10|pipe|inside|NULL|3.25]", "+I[11|plain|5|NULL]", "+I[12|it's|6|0.50]", "+I[13|NULL|7|1.00]"]
+        [
+            "+I[10|pipe|inside|NULL|3.25]",
+            "+I[11|plain|5|NULL]",
+            "+I[12|it's|6|0.50]",
+            "+I[13|NULL|7|1.00]"
+        ]
     );
     let arrays = &[("id", "INT"), ("parts", "ARRAY<STRING>"), ("tail", "STRING")];
     let lines = oracle("arrays.csv");

@@ -22,7 +22,13 @@ fn errors_are_ignored_field_by_field() {
     // The line that is no JSON is an error, which is the reader's to drop.
     assert_eq!(
         rows[..5],
-        ["+I[1|one|10]", "+I[2|two|NULL]", "+I[4|four|40]", "+I[NULL|five|NULL]", "+I[6|{\"x\":1}|60]"]
+        [
+            "+I[1|one|10]",
+            "+I[2|two|NULL]",
+            "+I[4|four|40]",
+            "+I[NULL|five|NULL]",
+            "+I[6|{\"x\":1}|60]"
+        ]
     );
     assert_eq!(rows.len(), 6, "{rows:?}");
 }
@@ -131,7 +137,8 @@ fn nested_values_and_times() {
             "+I[3|NULL|NULL|NULL|NULL|NULL]",
         ]
     );
-    let table = &[("dt", "DATE"), ("tm", "TIME(0)"), ("ts", "TIMESTAMP(3)"), ("lz", "TIMESTAMP_LTZ(3)")];
+    let table =
+        &[("dt", "DATE"), ("tm", "TIME(0)"), ("ts", "TIMESTAMP(3)"), ("lz", "TIMESTAMP_LTZ(3)")];
     let times = lines("times.json");
     let rows = decode("json", table, &[], &refs(&times[..2]));
     assert_eq!(
@@ -170,7 +177,8 @@ fn missing_fields_can_be_errors() {
 
 #[test]
 fn only_what_is_wanted_is_decoded() {
-    let table = &[("id", "INT"), ("r", "ROW<a INT, s ROW<b STRING, c INT> NOT NULL>"), ("x", "INT")];
+    let table =
+        &[("id", "INT"), ("r", "ROW<a INT, s ROW<b STRING, c INT> NOT NULL>"), ("x", "INT")];
     let format = decoding("json", table, &[]).unwrap();
     let path = |column, path: &[usize]| DecodedColumn::Physical { column, path: path.to_vec() };
     let mut decoder = format.decoder(&[path(1, &[1, 1]), path(0, &[]), path(1, &[0])]).unwrap();

@@ -12,7 +12,10 @@ fn a_record_is_a_value() {
     assert_eq!(decode("raw", &[("x", "INT")], &[], &[big]), ["+I[258]"]);
     let little = &[("endianness", "little-endian")];
     assert_eq!(decode("raw", &[("x", "INT")], little, &[&[2, 1, 0, 0]]), ["+I[258]"]);
-    assert_eq!(decode("raw", &[("x", "STRING")], &[("charset", "ISO-8859-1")], &[b"\xe9"]), ["+I[é]"]);
+    assert_eq!(
+        decode("raw", &[("x", "STRING")], &[("charset", "ISO-8859-1")], &[b"\xe9"]),
+        ["+I[é]"]
+    );
     let rows = decode("raw", &[("x", "BIGINT")], &[], &[b"123"]);
     assert!(rows[0].contains("Failed to deserialize raw value"), "{rows:?}");
 }

@@ -80,7 +80,11 @@ fn changes_become_messages_and_rows_again() {
     for format in ["debezium-json", "canal-json", "maxwell-json"] {
         let lines = encode(format, &batch, &[]);
         let records: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
-        assert_eq!(decode(format, table, &[], &records), ["+I[1|a]", "-D[1|a]", "+I[1|b]"], "{format}");
+        assert_eq!(
+            decode(format, table, &[], &records),
+            ["+I[1|a]", "-D[1|a]", "+I[1|b]"],
+            "{format}"
+        );
     }
     assert_eq!(
         encode("debezium-json", &batch, &[])[1],

@@ -136,7 +136,8 @@ impl TableSource for DatagenTable {
         }
         // Limits are known to end the job only where rows are counted over all readers.
         let Scan { schema, watermark, .. } = scan;
-        let reading = DatagenReading { fields: fields.into(), rows: self.rows, rate: self.rate, schema };
+        let reading =
+            DatagenReading { fields: fields.into(), rows: self.rows, rate: self.rate, schema };
         Ok(Arc::new(TableSourceFactory::new(reading, watermark)))
     }
 }
@@ -174,9 +175,8 @@ impl TableReading for DatagenReading {
         let parts = u64::from(parallelism.max(1));
         let splits = (0..parallelism.max(1)).map(|part| match self.rows {
             Some(rows) => {
-                let at = |part: u64| {
-                    (u128::from(rows) * u128::from(part) / u128::from(parts)) as u64
-                };
+                let at =
+                    |part: u64| (u128::from(rows) * u128::from(part) / u128::from(parts)) as u64;
                 let part64 = u64::from(part);
                 DatagenSplit { part, next: at(part64), step: 1, end: at(part64 + 1) }
             }

@@ -222,9 +222,8 @@ impl TableSource for FileSource {
                         Some(key) => Give::Partition(key, data_type.clone()),
                         None => {
                             let before = &columns[..*column];
-                            let stored = |(name, _): &&(String, SqlDataType)| {
-                                !partition_keys.contains(name)
-                            };
+                            let stored =
+                                |(name, _): &&(String, SqlDataType)| !partition_keys.contains(name);
                             let column = before.iter().filter(stored).count();
                             decoded.push(DecodedColumn::Physical { column, path: path.clone() });
                             Give::Decoded(decoded.len() - 1)

@@ -1,4 +1,4 @@
-//! The connector `nexmark-gen`: the deterministic events of Nexmark, as columns.
+//! The connector `nexmark-gen`, also called `nexmark`: the deterministic events of Nexmark, as columns.
 //!
 //! Reader `k` of `p` generates the events whose index is `k` modulo `p`; the position is the next
 //! index. Only the columns and nested fields that are read are computed. Options: `events.num`, the
@@ -25,13 +25,13 @@ use super::{
     source::{Read, SplitReader, TableReading, TableSourceFactory},
 };
 
-/// The factory.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NexmarkFactory;
+/// The factory, under one of its two names.
+#[derive(Clone, Copy, Debug)]
+pub struct NexmarkFactory(pub &'static str);
 
 impl TableFactory for NexmarkFactory {
     fn identifier(&self) -> &'static str {
-        "nexmark-gen"
+        self.0
     }
 
     fn required_options(&self) -> &'static [&'static str] {
@@ -214,7 +214,11 @@ fn column(events: &RecordBatch, names: &[String], wanted: &DataType) -> Result<A
 
 fn in_type(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, BoxError> {
     let DataType::Struct(fields) = wanted else {
-        return if array.data_type() == wanted { Ok(array.clone()) } else { Ok(cast(array, wanted)?) };
+        return if array.data_type() == wanted {
+            Ok(array.clone())
+        } else {
+            Ok(cast(array, wanted)?)
+        };
     };
     let rows: &StructArray = array.as_struct_opt().ok_or("internal: a ROW of what is none")?;
     let mut columns = Vec::new();

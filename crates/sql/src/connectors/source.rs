@@ -263,9 +263,10 @@ fn largest(watermark: &ScanWatermark, batch: &ChangelogBatch) -> FlowResult<Opti
         return if times.null_count() == times.len() { Ok(None) } else { Err(wrong()) };
     };
     let (found, per_ms) = match unit {
-        TimeUnit::Millisecond => {
-            (arrow_arith::aggregate::max(times.as_primitive::<types::TimestampMillisecondType>()), 1)
-        }
+        TimeUnit::Millisecond => (
+            arrow_arith::aggregate::max(times.as_primitive::<types::TimestampMillisecondType>()),
+            1,
+        ),
         TimeUnit::Microsecond => (
             arrow_arith::aggregate::max(times.as_primitive::<types::TimestampMicrosecondType>()),
             1000,
@@ -368,7 +369,8 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
         let watermark = self.current_watermark();
         self.announce(watermark, out)?;
         let timeout = self.watermark.as_ref().and_then(|watermark| watermark.idle_timeout);
-        if !self.idle && timeout.is_some_and(|timeout| silent_ms as i128 >= timeout.as_millis() as i128)
+        if !self.idle
+            && timeout.is_some_and(|timeout| silent_ms as i128 >= timeout.as_millis() as i128)
         {
             self.idle = true;
             out.emit_status(StreamStatus::Idle)?;

@@ -11,8 +11,10 @@ const SALES: &[(&str, &str)] =
 
 #[test]
 fn partitions_are_directories_and_can_be_chosen() {
-    let mut sales =
-        table(SALES, &[("connector", "filesystem"), ("path", &oracle("part_sales")), ("format", "json")]);
+    let mut sales = table(
+        SALES,
+        &[("connector", "filesystem"), ("path", &oracle("part_sales")), ("format", "json")],
+    );
     sales.partition_keys = vec!["dt".to_owned(), "region".to_owned()];
     let source = Connectors::default().source(&sales).unwrap();
     let found = source.partitions().unwrap().unwrap();
@@ -65,9 +67,15 @@ fn a_broken_record_fails_the_job_is_dropped_or_kept() {
     let letters = directory.path().to_str().unwrap();
     let keeping = table(columns, &[&base[..], &[("dead-letter.path", letters)]].concat());
     let rows = read(&keeping, whole(&keeping), 2).unwrap();
-    assert_eq!(rows, ["+I[4|four|40]", "+I[6|{\"x\":1}|60]", "+I[1|one|10]", "+I[NULL|five|NULL]"]
-        .iter().map(|row| (*row).to_owned()).collect::<std::collections::BTreeSet<_>>()
-        .into_iter().collect::<Vec<_>>());
+    assert_eq!(
+        rows,
+        ["+I[4|four|40]", "+I[6|{\"x\":1}|60]", "+I[1|one|10]", "+I[NULL|five|NULL]"]
+            .iter()
+            .map(|row| (*row).to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
     let files: Vec<_> = fs::read_dir(letters).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1);
     let kept = fs::read_to_string(&files[0]).unwrap();
@@ -121,10 +129,8 @@ fn large_files_are_read_by_all_readers_once() {
     fs::write(&file, lines.collect::<String>()).unwrap();
     fs::write(directory.path().join("_hidden"), "not json").unwrap();
     let path = directory.path().to_str().unwrap();
-    let numbers = table(
-        &[("n", "INT")],
-        &[("connector", "filesystem"), ("path", path), ("format", "json")],
-    );
+    let numbers =
+        table(&[("n", "INT")], &[("connector", "filesystem"), ("path", path), ("format", "json")]);
     let rows = read(&numbers, whole(&numbers), 3).unwrap();
     assert_eq!(rows.len(), 200_000);
     let distinct: std::collections::HashSet<_> = rows.iter().collect();

@@ -49,7 +49,9 @@ fn sequences_end_and_random_values_are_within_bounds() {
     assert!((150..350).contains(&nulls), "{nulls}");
     // The same again, but for times.
     let stable = |rows: &[String]| {
-        rows.iter().map(|row| row.split('|').take(5).collect::<Vec<_>>().join("|")).collect::<Vec<_>>()
+        rows.iter()
+            .map(|row| row.split('|').take(5).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(stable(&rows), stable(&read(&made, whole(&made), 1).unwrap()));
 }

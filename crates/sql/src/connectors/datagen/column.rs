@@ -185,9 +185,8 @@ fn sequence(
         DataType::Decimal128(precision, scale) => {
             let factor = 10i128.pow(u32::try_from(*scale).unwrap_or(0));
             let limit = 10i128.pow(u32::from(*precision).min(38));
-            let scaled = values.map(|value| {
-                value.checked_mul(factor).filter(|value| value.abs() < limit)
-            });
+            let scaled =
+                values.map(|value| value.checked_mul(factor).filter(|value| value.abs() < limit));
             let array: Decimal128Array = scaled.collect();
             let nulls = NullBuffer::union(array.nulls(), nulls.as_ref());
             let array = Decimal128Array::new(array.values().clone(), nulls);

@@ -30,20 +30,41 @@ pub(super) struct FieldGenerator {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     /// One after the other.
-    Sequence { start: i64, end: i64 },
+    Sequence {
+        start: i64,
+        end: i64,
+    },
     Boolean,
     /// Numbers between two, both included (unscaled for decimals).
-    Integer { min: i128, max: i128 },
-    Float { min: f64, max: f64 },
+    Integer {
+        min: i128,
+        max: i128,
+    },
+    Float {
+        min: f64,
+        max: f64,
+    },
     /// Texts or bytes; `varies`: from one on to that many.
-    Length { length: u32, varies: bool },
+    Length {
+        length: u32,
+        varies: bool,
+    },
     /// Today, or now.
     Now,
     /// Before now, by so many milliseconds at most.
-    Past { max_past_ms: u64 },
+    Past {
+        max_past_ms: u64,
+    },
     Row(Vec<FieldGenerator>),
-    List { length: u32, element: Box<FieldGenerator> },
-    Map { length: u32, key: Box<FieldGenerator>, value: Box<FieldGenerator> },
+    List {
+        length: u32,
+        element: Box<FieldGenerator>,
+    },
+    Map {
+        length: u32,
+        key: Box<FieldGenerator>,
+        value: Box<FieldGenerator>,
+    },
 }
 
 impl FieldGenerator {
@@ -101,11 +122,7 @@ impl FieldGenerator {
     }
 }
 
-fn sequence(
-    options: Options<'_>,
-    name: &str,
-    data_type: &SqlDataType,
-) -> Result<Kind, TableError> {
+fn sequence(options: Options<'_>, name: &str, data_type: &SqlDataType) -> Result<Kind, TableError> {
     let supported = matches!(
         data_type.kind,
         SqlTypeKind::Char(_)
@@ -204,14 +221,18 @@ fn random(options: Options<'_>, name: &str, data_type: &SqlDataType) -> Result<K
         SqlTypeKind::Double => floats(f64::MIN, f64::MAX)?,
         SqlTypeKind::Decimal { precision, scale } => {
             let most = 10i128.pow(u32::from(*precision).min(38)) - 1;
-            let bound = |what: &str, default: i128| {
+            let bound = |what: &str, default: i128| -> Result<i128, TableError> {
                 let Some(value) = options.parsed::<f64>(&key(what))? else { return Ok(default) };
                 let unscaled = value * 10f64.powi(i32::from(*scale));
                 Ok(unscaled.clamp(-(most as f64), most as f64) as i128)
             };
             let (min, max) = (bound("min", -most)?, bound("max", most)?);
             if min > max {
-                return Err(invalid(&key("min"), &min.to_string(), &"it is greater than the maximum"));
+                return Err(invalid(
+                    &key("min"),
+                    &min.to_string(),
+                    &"it is greater than the maximum",
+                ));
             }
             Kind::Integer { min: min.max(-most), max: max.min(most) }
         }

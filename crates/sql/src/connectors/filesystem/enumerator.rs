@@ -82,11 +82,7 @@ impl FileEnumerator {
         Self { place, parallelism, queue, seen: HashSet::new(), made: 0, restored: false }
     }
 
-    pub(super) fn restored(
-        place: Place,
-        parallelism: u32,
-        state: &[u8],
-    ) -> Result<Self, BoxError> {
+    pub(super) fn restored(place: Place, parallelism: u32, state: &[u8]) -> Result<Self, BoxError> {
         let (queue, seen, made) = codec::decode::<(Vec<u8>, HashSet<String>, usize)>(state)?;
         let queue = SplitQueue::restored(&queue)?;
         Ok(Self { place, parallelism, queue, seen, made, restored: true })

@@ -71,9 +71,8 @@ pub(super) fn files(
         let looked = look(&path, &mut open, &mut entered);
         match looked {
             Ok(Some(metadata)) => {
-                let text = path.to_str().ok_or_else(|| {
-                    ListError::NotUtf8(path.display().to_string())
-                })?;
+                let text =
+                    path.to_str().ok_or_else(|| ListError::NotUtf8(path.display().to_string()))?;
                 let modified = metadata.modified().ok();
                 let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
                 found.push(FoundFile {
@@ -196,7 +195,8 @@ mod tests {
 
     #[test]
     fn names_of_partitions_are_escaped_and_back() {
-        for (value, name) in [("2024-01-01", "2024-01-01"), ("a/b=c%", "a%2Fb%3Dc%25"), ("é", "é")] {
+        for (value, name) in [("2024-01-01", "2024-01-01"), ("a/b=c%", "a%2Fb%3Dc%25"), ("é", "é")]
+        {
             let mut escaped = String::new();
             escape(value, &mut escaped);
             assert_eq!(escaped, name);

@@ -157,8 +157,7 @@ impl Scanner {
             return at;
         };
         let escape = escape.unwrap_or(quote);
-        while let Some(found) =
-            memchr3(b'\n', quote, escape, &self.buffer[self.scanned..self.end])
+        while let Some(found) = memchr3(b'\n', quote, escape, &self.buffer[self.scanned..self.end])
         {
             let at = self.scanned + found;
             let byte = self.buffer[at];

@@ -75,9 +75,10 @@ impl FileTableSink {
         let rollover = interval("sink.rolling-policy.rollover-interval", minutes(30))?;
         let inactivity = interval("sink.rolling-policy.inactivity-interval", minutes(30))?;
         Ok(Self {
-            base: base.to_str().map(str::to_owned).ok_or_else(|| {
-                TableError(format!("the path {} is not UTF-8", base.display()))
-            })?,
+            base: base
+                .to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| TableError(format!("the path {} is not UTF-8", base.display())))?,
             format,
             bulk,
             stored: (0..table.columns.len())
