@@ -57,7 +57,8 @@ impl PairCondition {
         row_is_left: bool,
         others: &[&[u8]],
     ) -> FlowResult<Vec<bool>> {
-        let pairs = others.iter().map(|other| if row_is_left { (row, *other) } else { (*other, row) });
+        let pairs =
+            others.iter().map(|other| if row_is_left { (row, *other) } else { (*other, row) });
         self.holds(&pairs.collect::<Vec<_>>())
     }
 
@@ -191,12 +192,7 @@ impl JoinLogic {
     }
 
     /// The rows of the other side that a row joins, in the order of their bytes.
-    fn partners(
-        &self,
-        side: usize,
-        row: &[u8],
-        core: &mut Core,
-    ) -> FlowResult<Vec<Partner>> {
+    fn partners(&self, side: usize, row: &[u8], core: &mut Core) -> FlowResult<Vec<Partner>> {
         let other = self.sides[1 - side].table()?;
         let is_unique = self.sides[1 - side].unique.is_some();
         let entries = other.entries(&mut core.store).map_err(state_error)?;

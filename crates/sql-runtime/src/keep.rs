@@ -130,7 +130,8 @@ impl OneRow {
         let mut is_gone = false;
         for row in members {
             let time = times.map_or(0, |times| times.value(*row as usize));
-            let old = kept.map(|(time, _)| time).or(before.map(|(time, _)| *time).filter(|_| !is_gone));
+            let old =
+                kept.map(|(time, _)| time).or(before.map(|(time, _)| *time).filter(|_| !is_gone));
             match self.choice {
                 Choice::Latest if !batch.kind(*row as usize).adds() => {
                     (kept, is_gone) = (None, true);

@@ -23,16 +23,16 @@ use crate::{
 
 /// The rows of a partition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Rows {
+pub(crate) struct Rows {
     /// Rows by place, with their upsert keys where there are any.
     places: BTreeMap<RowBytes, Vec<(RowBytes, RowBytes)>>,
     /// The place of each upsert key.
     keys: BTreeMap<RowBytes, RowBytes>,
-    count: u64,
+    pub(crate) count: u64,
 }
 
 impl Rows {
-    fn insert(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
+    pub(crate) fn insert(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
         if let Some(identity) = identity {
             if let Some(known) = self.keys.get(identity).cloned() {
                 if &*known.0 == place
@@ -54,7 +54,7 @@ impl Rows {
         }
     }
 
-    fn remove(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
+    pub(crate) fn remove(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
         match identity {
             Some(identity) => {
                 if let Some(known) = self.keys.remove(identity) {
@@ -63,6 +63,23 @@ impl Rows {
             }
             None => self.remove_from(place, |(_, known)| &*known.0 == row),
         }
+    }
+
+    /// A row that comes before those of its place.
+    pub(crate) fn insert_before(&mut self, place: &[u8], row: &[u8]) {
+        self.count += 1;
+        let entry = (RowBytes::default(), row.into());
+        match self.places.get_mut(place) {
+            Some(same) => same.insert(0, entry),
+            None => drop(self.places.insert(place.into(), vec![entry])),
+        }
+    }
+
+    /// The places in their order, with their rows.
+    pub(crate) fn places(
+        &self,
+    ) -> impl Iterator<Item = (&RowBytes, impl Iterator<Item = &RowBytes>)> {
+        self.places.iter().map(|(place, rows)| (place, rows.iter().map(|(_, row)| row)))
     }
 
     fn remove_from(&mut self, place: &[u8], is_it: impl Fn(&(RowBytes, RowBytes)) -> bool) {
@@ -77,7 +94,7 @@ impl Rows {
     }
 
     /// Forgets what is beyond the end.
-    fn prune(&mut self, end: u64) {
+    pub(crate) fn prune(&mut self, end: u64) {
         while self.count > end {
             let Some(mut last) = self.places.last_entry() else { return };
             last.get_mut().pop();
@@ -89,14 +106,15 @@ impl Rows {
     }
 
     /// True if a row of that place would be beyond the end.
-    fn is_beyond(&self, place: &[u8], end: u64) -> bool {
+    pub(crate) fn is_beyond(&self, place: &[u8], end: u64) -> bool {
         self.count >= end && self.places.last_key_value().is_none_or(|(last, _)| &*last.0 <= place)
     }
 
-    fn list(&self, start: u64, end: u64) -> Vec<RowBytes> {
+    pub(crate) fn list(&self, start: u64, end: u64) -> Vec<RowBytes> {
         let rows = self.places.values().flatten().map(|(_, row)| row.clone());
         let skip = usize::try_from(start.saturating_sub(1)).unwrap_or(usize::MAX);
-        let take = usize::try_from(end.saturating_sub(start.saturating_sub(1))).unwrap_or(usize::MAX);
+        let take =
+            usize::try_from(end.saturating_sub(start.saturating_sub(1))).unwrap_or(usize::MAX);
         rows.skip(skip).take(take).collect()
     }
 }
