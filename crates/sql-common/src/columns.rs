@@ -13,6 +13,7 @@
 //! | INTERVAL of months; of time | `Interval(YearMonth)`; `Duration(ms)` |
 //! | ARRAY, ROW | `List` (its field is `element`), `Struct` |
 //! | MAP, MULTISET | `Map` (entries `key`, `value`); a multiset maps to the INT count |
+//! | VARIANT | `Utf8`: the value as JSON |
 //! | NULL | `Null` |
 //!
 //! The column of a type alone forgets lengths, precisions and the like, so that a [`Field`] carries
@@ -50,7 +51,7 @@ pub fn time_unit(precision: u8) -> TimeUnit {
 /// The type of the column of a data type.
 pub fn arrow_type(data_type: &SqlDataType) -> Result<DataType, UnsupportedType> {
     Ok(match &data_type.kind {
-        SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_) => DataType::Utf8,
+        SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_) | SqlTypeKind::Variant => DataType::Utf8,
         SqlTypeKind::Boolean => DataType::Boolean,
         SqlTypeKind::Binary(_) | SqlTypeKind::Varbinary(_) => DataType::Binary,
         SqlTypeKind::Decimal { precision, scale } => {
@@ -85,7 +86,6 @@ pub fn arrow_type(data_type: &SqlDataType) -> Result<DataType, UnsupportedType> 
         }
         SqlTypeKind::Null => DataType::Null,
         SqlTypeKind::TimestampWithTimeZone(_)
-        | SqlTypeKind::Variant
         | SqlTypeKind::Raw { .. }
         | SqlTypeKind::Named(_) => return Err(UnsupportedType(data_type.to_string())),
     })

@@ -9,6 +9,7 @@ mod extreme;
 mod json;
 mod list;
 mod ordered;
+mod percentile;
 mod sum;
 mod values;
 mod variance;
@@ -69,6 +70,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
         list::FUNCTIONS,
         collect::FUNCTIONS,
         json::FUNCTIONS,
+        percentile::FUNCTIONS,
     ];
     FAMILIES.iter().copied().flatten()
 }

@@ -11,10 +11,12 @@ mod lists;
 mod logic;
 mod math;
 mod operate;
+mod printf;
 mod regexp;
 mod search;
 mod strings;
 mod temporal;
+mod variant;
 
 use crate::call::Builtin;
 
@@ -30,10 +32,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Builtin> {
         logic::FUNCTIONS,
         math::FUNCTIONS,
         math::OF_DOUBLE,
+        printf::FUNCTIONS,
         regexp::FUNCTIONS,
         search::FUNCTIONS,
         strings::FUNCTIONS,
         temporal::FUNCTIONS,
+        variant::FUNCTIONS,
     ];
     FAMILIES.iter().copied().flatten()
 }

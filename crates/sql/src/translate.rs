@@ -253,7 +253,7 @@ impl Translator<'_> {
         }
         let sink = self.tables.sink_of(table)?;
         let write = Write {
-            schema: rows.schema.clone(),
+            schema: self.tables.sink_schema(table, &rows.schema)?,
             overwrite: *overwrite,
             zone: self.settings.context.zone,
         };

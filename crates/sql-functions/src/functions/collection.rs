@@ -234,6 +234,7 @@ fn item(call: &Call<'_>) -> Resolved {
             }))
         }
         SqlTypeKind::Row(_) | SqlTypeKind::Structured { .. } => field(call),
+        SqlTypeKind::Variant => super::variant::item(call),
         _ => Err(call.mismatch()),
     }
 }

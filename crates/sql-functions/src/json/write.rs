@@ -150,6 +150,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Self, EvalError> {
         let printer = Printer::in_zone(array, data_type, zone)?;
         let of = match &data_type.kind {
+            SqlTypeKind::Variant => Kind::Json,
             kind if is_numeric(kind) => Kind::Bare,
             kind if is_binary(kind) => Kind::Bytes,
             kind if is_timestamp(kind) => {

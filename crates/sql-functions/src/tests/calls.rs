@@ -106,6 +106,7 @@ IF | NULL:BOOLEAN | yes:CHAR(3) NOT NULL | no:CHAR(2) NOT NULL | no VARCHAR(3) N
 MD5 | hello world:STRING | 5eb63bbbe01eeed093cb22bb8f5acdc3 CHAR(32)
 SHA1 | hello world:STRING | 2aae6c35c94fcfb415dbe95f408b9ce91ee846ed CHAR(40)
 UNHEX | 666C696E6B:STRING | flink BYTES
+PRINTF | %05d %s %.2f:STRING | 42:INT | x:STRING | 2.5:DECIMAL(2, 1) | 00042 x 2.50 STRING
 PARSE_URL | http://u@facebook.com:80/p/1.php?q=1&r=2#R:STRING | QUERY:STRING | r:STRING | 2 STRING
 ",
     );

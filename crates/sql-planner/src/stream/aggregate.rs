@@ -12,7 +12,7 @@ use super::{
     refused,
     windows::window_columns,
 };
-use crate::plan::{WindowKind, WindowTable};
+use crate::plan::WindowKind;
 
 impl StreamPlanner<'_> {
     pub(super) fn aggregate(&self, aggregate: &Aggregate) -> StreamPlanResult<StreamNode> {
@@ -66,7 +66,6 @@ impl StreamPlanner<'_> {
         windows: &WindowColumns,
         schema: &DFSchemaRef,
     ) -> StreamPlanResult<StreamNode> {
-        check_window(&windows.window)?;
         let keys: Vec<usize> =
             distinct(groups).into_iter().filter(|one| !windows.has(*one)).collect();
         let mut properties: Vec<WindowProperty> = Vec::new();
@@ -110,25 +109,6 @@ impl StreamPlanner<'_> {
         let (input, keys, calls, window) = window_input(input, keys, calls, windows)?;
         let kind = StreamNodeKind::WindowAggregate { keys, calls, window, properties };
         Ok(select(StreamNode::new(kind, vec![input], given), &positions, schema.clone()))
-    }
-}
-
-/// What windows of aggregates must be, in Flink's words.
-fn check_window(window: &WindowTable) -> StreamPlanResult<()> {
-    match window.kind {
-        WindowKind::Hop { size_ms, slide_ms, .. } if slide_ms <= 0 || size_ms % slide_ms != 0 => {
-            refused(format!(
-                "HOP table function based aggregate requires size must be an integral multiple of \
-                 slide, but got size {size_ms} ms and slide {slide_ms} ms"
-            ))
-        }
-        WindowKind::Cumulate { size_ms, step_ms, .. } if step_ms <= 0 || size_ms % step_ms != 0 => {
-            refused(format!(
-                "CUMULATE table function based aggregate requires maxSize must be an integral \
-                 multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
-            ))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
-        select, time_attribute, unaliased,
+        schema_of, select, time_attribute, unaliased,
     },
     infer, refused,
 };
@@ -145,10 +145,42 @@ impl StreamPlanner<'_> {
     }
 
     fn scan(&self, scan: &TableScan) -> StreamPlanResult<StreamNode> {
-        let schema = scan.projected_schema.clone();
         let Some(table) = scan.source.downcast_ref::<TableRef>() else {
             return refused("internal: a scan of something that is no table");
         };
+        let node = self.scan_of(scan, table)?;
+        match node {
+            Some(node) => Ok(node),
+            // Changes by key need the key, also where nobody else does.
+            None => {
+                let all = scan.projection.clone().unwrap_or_default();
+                let mut wider = all.clone();
+                wider.extend(key_fields(table).into_iter().filter(|one| !all.contains(one)));
+                let fields = wider.iter().map(|one| Arc::new(table.schema.field(*one).clone()));
+                let wider = TableScan {
+                    projected_schema: schema_of(fields.collect())?,
+                    projection: Some(wider.clone()),
+                    ..scan.clone()
+                };
+                let Some(node) = self.scan_of(&wider, table)? else {
+                    return refused(format!(
+                        "Table '{}' gives updates by key, and so needs a primary key.",
+                        scan.table_name
+                    ));
+                };
+                let first: Vec<usize> = (0..all.len()).collect();
+                Ok(select(node, &first, scan.projected_schema.clone()))
+            }
+        }
+    }
+
+    /// A scan; nothing if it needs a key that is not read.
+    fn scan_of(
+        &self,
+        scan: &TableScan,
+        table: &TableRef,
+    ) -> StreamPlanResult<Option<StreamNode>> {
+        let schema = scan.projected_schema.clone();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let traits = self.tables.source(table, &names)?;
         let key = traits.primary_key.and_then(|names| {
@@ -165,17 +197,12 @@ impl StreamPlanner<'_> {
         };
         let mut node = StreamNode::new(kind, Vec::new(), schema.clone());
         if traits.normalize {
-            let Some(keys) = key else {
-                return refused(format!(
-                    "Table '{}' gives updates by key, and so needs a primary key that is read.",
-                    scan.table_name
-                ));
-            };
+            let Some(keys) = key else { return Ok(None) };
             node = StreamNode::new(StreamNodeKind::ChangelogNormalize { keys }, vec![node], schema);
         }
         match conjunction(scan.filters.clone()) {
-            Some(condition) => Ok(restrict(node, condition)),
-            None => Ok(node),
+            Some(condition) => Ok(Some(restrict(node, condition))),
+            None => Ok(Some(node)),
         }
     }
 
@@ -360,6 +387,16 @@ impl StreamPlanner<'_> {
         }
         Ok((columns.behind(input)?, order))
     }
+}
+
+/// The fields of the primary key among those of a table.
+fn key_fields(table: &TableRef) -> Vec<usize> {
+    let columns = table.table.primary_key.iter().flat_map(|key| &key.columns);
+    let field = |column: &String| {
+        let (position, _) = table.table.column(column)?;
+        table.columns.iter().position(|one| *one == position)
+    };
+    columns.filter_map(field).collect()
 }
 
 /// Without columns that were added for an order.

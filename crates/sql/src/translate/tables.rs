@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_schema::{Schema, SchemaRef};
 use hurtig_sql_common::{ChangelogMode, RowKind};
 use hurtig_sql_planner::{
     bind::BoundInsert,
@@ -90,6 +91,14 @@ impl SessionTables<'_> {
         let insert = self.insert(table)?;
         let spec = spec(&insert.path, &insert.table, &insert.options);
         self.connectors.sink(&spec).map_err(|error| refused(error.0))
+    }
+
+    /// The rows of a sink, under the names that its table has.
+    pub fn sink_schema(&self, table: &str, rows: &SchemaRef) -> StreamPlanResult<SchemaRef> {
+        let names = self.insert(table)?.table.persisted().map(|column| column.name.clone());
+        let fields = rows.fields().iter().zip(names);
+        let named = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+        Ok(Arc::new(Schema::new(named.collect::<Vec<_>>())))
     }
 
     /// The columns of a sink that must not be NULL, and their names.
