@@ -13,8 +13,9 @@ pub(crate) fn run(command: &SqlCommand) -> CommandResult {
         settings.push(("parallelism.default".to_owned(), parallelism.to_string()));
     }
     for property in &command.properties {
-        let (key, value) =
-            property.split_once('=').ok_or_else(|| format!("-D {property}: KEY=VALUE is wanted"))?;
+        let (key, value) = property
+            .split_once('=')
+            .ok_or_else(|| format!("-D {property}: KEY=VALUE is wanted"))?;
         settings.push((key.trim().to_owned(), value.trim().to_owned()));
     }
     let mode = match (command.output, command.materialize) {

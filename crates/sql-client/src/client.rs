@@ -15,8 +15,8 @@ use hurtig_sql_parser::SqlParser;
 
 use crate::{
     output::{
-        ChangelogOutput, JsonLines, LiveTable, MaterializedJsonLines, ResultColumn, Screen, Tableau,
-        print_table,
+        ChangelogOutput, JsonLines, LiveTable, MaterializedJsonLines, ResultColumn, Screen,
+        Tableau, print_table,
     },
     shell::{self, Commands, Vocabulary},
 };
@@ -94,7 +94,8 @@ pub fn run(options: ClientOptions) -> Result<(), SqlClientError> {
         }
         client.interactive = true;
         // Without it Ctrl-C ends the client as a whole.
-        let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, client.interrupted.clone());
+        let _ =
+            signal_hook::flag::register(signal_hook::consts::SIGINT, client.interrupted.clone());
         return Ok(shell::run(&mut client, options.history)?);
     }
     for path in &options.files {

@@ -210,9 +210,8 @@ impl Session {
                 Ok(StatementResult::Done)
             }
             StatementKind::Set(None) => {
-                let row = |(key, value): (&str, &str)| {
-                    vec![Some(key.to_owned()), Some(value.to_owned())]
-                };
+                let row =
+                    |(key, value): (&str, &str)| vec![Some(key.to_owned()), Some(value.to_owned())];
                 let columns = vec!["key".to_owned(), "value".to_owned()];
                 Ok(StatementResult::Rows { columns, rows: self.settings.iter().map(row).collect() })
             }

@@ -175,11 +175,7 @@ impl StreamPlanner<'_> {
     }
 
     /// A scan; nothing if it needs a key that is not read.
-    fn scan_of(
-        &self,
-        scan: &TableScan,
-        table: &TableRef,
-    ) -> StreamPlanResult<Option<StreamNode>> {
+    fn scan_of(&self, scan: &TableScan, table: &TableRef) -> StreamPlanResult<Option<StreamNode>> {
         let schema = scan.projected_schema.clone();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let traits = self.tables.source(table, &names)?;
