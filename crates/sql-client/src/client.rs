@@ -7,9 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use hurtig_env::Clock;
 use hurtig_sql::{QueryResult, Session, Settings, SqlError, SqlJob, StatementResult};
 use hurtig_sql_parser::SqlParser;
 
@@ -188,7 +189,8 @@ impl Client {
         let columns: Vec<ResultColumn> = columns.collect();
         let mut output = self.output(&columns);
         self.interrupted.store(false, Ordering::Relaxed);
-        let begun = Instant::now();
+        let clock = Clock::system();
+        let begun = clock.monotonic();
         let mut cancelled = false;
         while let Some(changes) = query.next(PATIENCE).map_err(Shown::Statement)? {
             output.changes(&changes)?;
@@ -202,7 +204,7 @@ impl Client {
         drop(output);
         if self.interactive {
             let verb = if cancelled { "Cancelled" } else { "Done" };
-            println!("[INFO] {verb} after {:.2} s.\n", begun.elapsed().as_secs_f64());
+            println!("[INFO] {verb} after {:.2} s.\n", (clock.monotonic() - begun).as_secs_f64());
         }
         Ok(())
     }
@@ -224,7 +226,7 @@ impl Client {
             ResultMode::JsonLines => Box::new(JsonLines::new(out)),
             ResultMode::Materialized => Box::new(MaterializedJsonLines::new(out)),
             ResultMode::Table if out.is_terminal() => {
-                Box::new(LiveTable::new(out, Terminal(Instant::now()), columns))
+                Box::new(LiveTable::new(out, Terminal(Clock::system()), columns))
             }
             ResultMode::Table | ResultMode::Changelog | ResultMode::Tableau => {
                 Box::new(Tableau::new(out, columns, width))
@@ -262,7 +264,7 @@ impl Commands for Client {
 }
 
 /// The terminal that the client runs in.
-struct Terminal(Instant);
+struct Terminal(Clock);
 
 /// Lines of a terminal that does not tell.
 const LINES: usize = 24;
@@ -274,6 +276,6 @@ impl Screen for Terminal {
     }
 
     fn now_ms(&self) -> u64 {
-        self.0.elapsed().as_millis() as u64
+        self.0.monotonic().as_millis() as u64
     }
 }

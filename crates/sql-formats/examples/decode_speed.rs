@@ -1,5 +1,7 @@
 //! How fast records are decoded, in MB/s of one core: `cargo run --release --example decode_speed`.
 
+#![allow(clippy::disallowed_methods)] // it measures time
+
 use std::{collections::BTreeMap, fmt::Write, time::Instant};
 
 use hurtig_sql_formats::{DecodedColumn, DecodingFormat};

@@ -12,7 +12,7 @@ use regex::Regex;
 
 pub(crate) use self::{decode::ChangeDecoder, encode::ChangeEncoder};
 use crate::{
-    format::{FormatError, JsonOptions},
+    format::{JsonOptions, TableFormatError},
     options::FormatOptions,
 };
 
@@ -47,7 +47,7 @@ pub(crate) struct ChangeOptions {
 }
 
 impl ChangeOptions {
-    pub(crate) fn of(options: FormatOptions<'_>) -> Result<Self, FormatError> {
+    pub(crate) fn of(options: FormatOptions<'_>) -> Result<Self, TableFormatError> {
         let dialect = match options.identifier {
             "debezium-json" => Dialect::Debezium,
             "canal-json" => Dialect::Canal,
@@ -58,7 +58,7 @@ impl ChangeOptions {
                 return Ok(None);
             };
             let whole = Regex::new(&format!("^(?:{text})$"));
-            whole.map(Some).map_err(|e| FormatError(format!("Invalid pattern for {key}: {e}")))
+            whole.map(Some).map_err(|e| TableFormatError(format!("Invalid pattern for {key}: {e}")))
         };
         Ok(Self {
             dialect,

@@ -10,7 +10,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 
 use crate::{
-    format::{FormatError, Framing},
+    format::{Framing, TableFormatError},
     options::FormatOptions,
 };
 
@@ -43,10 +43,10 @@ impl Default for CsvOptions {
 }
 
 impl CsvOptions {
-    pub(crate) fn of(options: FormatOptions<'_>) -> Result<Self, FormatError> {
+    pub(crate) fn of(options: FormatOptions<'_>) -> Result<Self, TableFormatError> {
         let disabled = options.flag("disable-quote-character")?;
         if disabled && options.text("quote-character").is_some() {
-            return Err(FormatError(
+            return Err(TableFormatError(
                 "Format cannot define a quote character and disabled quote character at the same \
                  time."
                     .to_owned(),
@@ -82,14 +82,14 @@ impl CsvOptions {
     }
 }
 
-fn single(key: &str, text: &str) -> FormatError {
-    FormatError(format!(
+fn single(key: &str, text: &str) -> TableFormatError {
+    TableFormatError(format!(
         "Option 'csv.{key}' must be a string with single character, but was: {text}"
     ))
 }
 
 /// One character, which must be of one byte: fields are found by bytes.
-fn character(key: &str, text: &str) -> Result<u8, FormatError> {
+fn character(key: &str, text: &str) -> Result<u8, TableFormatError> {
     match text.as_bytes() {
         [byte] if byte.is_ascii() => Ok(*byte),
         _ => Err(single(key, text)),

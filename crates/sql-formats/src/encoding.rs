@@ -9,7 +9,7 @@ use hurtig_sql_parser::types::SqlDataType;
 use crate::{
     cdc,
     csv::{CsvOptions, encode::CsvEncoder},
-    format::{FormatError, unknown},
+    format::{TableFormatError, unknown},
     json::encode::{JsonEncodeOptions, JsonEncoder},
     options::FormatOptions,
     raw::{RawEncoder, RawOptions},
@@ -30,7 +30,7 @@ enum Kind {
 /// Appends the rows of one batch as bytes, without line ends.
 pub trait RowEncoder {
     /// One row. After an error a part of it may be there.
-    fn encode(&self, row: usize, kind: RowKind, out: &mut Vec<u8>) -> Result<(), FormatError>;
+    fn encode(&self, row: usize, kind: RowKind, out: &mut Vec<u8>) -> Result<(), TableFormatError>;
 }
 
 impl EncodingFormat {
@@ -39,7 +39,7 @@ impl EncodingFormat {
         identifier: &str,
         columns: &[(String, SqlDataType)],
         all: &BTreeMap<String, String>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let options = FormatOptions { identifier, all };
         let json = || JsonEncodeOptions::of(options).map(Arc::new);
         Ok(Self(match identifier {
@@ -48,7 +48,7 @@ impl EncodingFormat {
             "raw" => Kind::Raw(RawOptions::of(options, columns)?),
             "debezium-json" => {
                 if options.flag("schema-include")? {
-                    return Err(FormatError(
+                    return Err(TableFormatError(
                         "Debezium JSON serialization doesn't support 'debezium-json.schema-include' \
                          option been set to true."
                             .to_owned(),
@@ -81,7 +81,7 @@ impl EncodingFormat {
     pub fn encoder<'a>(
         &self,
         rows: &'a RecordBatch,
-    ) -> Result<Box<dyn RowEncoder + 'a>, FormatError> {
+    ) -> Result<Box<dyn RowEncoder + 'a>, TableFormatError> {
         Ok(match &self.0 {
             Kind::Json(options) => Box::new(JsonEncoder::new(rows, options.clone())?),
             Kind::Csv(options) => Box::new(CsvEncoder::new(rows, options.clone())?),

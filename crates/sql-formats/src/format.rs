@@ -21,9 +21,9 @@ use crate::{
 /// A format cannot be as it is described. The text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct FormatError(pub String);
+pub struct TableFormatError(pub String);
 
-impl From<ArrowError> for FormatError {
+impl From<ArrowError> for TableFormatError {
     fn from(error: ArrowError) -> Self {
         Self(format!("internal: {error}"))
     }
@@ -33,8 +33,8 @@ impl From<ArrowError> for FormatError {
 pub(crate) const IDENTIFIERS: [&str; 6] =
     ["canal-json", "csv", "debezium-json", "json", "maxwell-json", "raw"];
 
-pub(crate) fn unknown(identifier: &str) -> FormatError {
-    FormatError(format!(
+pub(crate) fn unknown(identifier: &str) -> TableFormatError {
+    TableFormatError(format!(
         "Could not find any format factory for identifier '{identifier}' in the classpath. \
          Available formats: {}.",
         IDENTIFIERS.join(", ")
@@ -94,11 +94,11 @@ pub(crate) struct JsonOptions {
 }
 
 impl JsonOptions {
-    pub(crate) fn of(options: FormatOptions<'_>, may_fail: bool) -> Result<Self, FormatError> {
+    pub(crate) fn of(options: FormatOptions<'_>, may_fail: bool) -> Result<Self, TableFormatError> {
         let ignore_parse_errors = options.flag("ignore-parse-errors")?;
         let fail_on_missing_field = may_fail && options.flag("fail-on-missing-field")?;
         if ignore_parse_errors && fail_on_missing_field {
-            return Err(FormatError(
+            return Err(TableFormatError(
                 "fail-on-missing-field and ignore-parse-errors shouldn't both be true.".to_owned(),
             ));
         }
@@ -130,7 +130,7 @@ impl DecodingFormat {
         identifier: &str,
         columns: &[(String, SqlDataType)],
         all: &BTreeMap<String, String>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let options = FormatOptions { identifier, all };
         let kind = match identifier {
             "json" => {
@@ -190,7 +190,7 @@ impl DecodingFormat {
     }
 
     /// What decodes records into these columns. Nothing else of a record is decoded.
-    pub fn decoder(&self, wanted: &[DecodedColumn]) -> Result<Box<dyn Decoder>, FormatError> {
+    pub fn decoder(&self, wanted: &[DecodedColumn]) -> Result<Box<dyn Decoder>, TableFormatError> {
         let mut plan = Plan::of(&self.columns, wanted, !matches!(self.kind, Kind::Json { .. }))?;
         let inner: Box<dyn Decoder> = match &self.kind {
             Kind::Json { options } => Box::new(JsonDecoder::new(&plan.read, options.context())?),
@@ -228,7 +228,7 @@ impl Plan {
         columns: &[(String, SqlDataType)],
         wanted: &[DecodedColumn],
         whole: bool,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let mut paths: Vec<Vec<usize>> = Vec::new();
         let mut metadata: Vec<String> = Vec::new();
         for column in wanted {
@@ -259,7 +259,8 @@ impl Plan {
                 DecodedColumn::Physical { column, path } => {
                     let full = [&[*column], path.as_slice()].concat();
                     let at = unique.iter().position(|path| full.starts_with(path));
-                    let at = at.ok_or_else(|| FormatError("internal: a lost column".to_owned()))?;
+                    let at =
+                        at.ok_or_else(|| TableFormatError("internal: a lost column".to_owned()))?;
                     (at, full[unique[at].len()..].to_vec())
                 }
                 DecodedColumn::Metadata(key) => {
@@ -274,8 +275,11 @@ impl Plan {
 
 /// The names and the type of the field that a path of positions leads to. A field of a ROW that may
 /// be NULL may be NULL, too.
-fn named(columns: &[(String, SqlDataType)], path: &[usize]) -> Result<ReadColumn, FormatError> {
-    let missing = || FormatError(format!("internal: there is no column {path:?}"));
+fn named(
+    columns: &[(String, SqlDataType)],
+    path: &[usize],
+) -> Result<ReadColumn, TableFormatError> {
+    let missing = || TableFormatError(format!("internal: there is no column {path:?}"));
     let (first, rest) = path.split_first().ok_or_else(missing)?;
     let (name, data_type) = columns.get(*first).ok_or_else(missing)?;
     let (mut names, mut data_type) = (vec![name.clone()], data_type.clone());
@@ -304,7 +308,7 @@ impl Decoder for Derived {
         self.inner.rows()
     }
 
-    fn finish(&mut self) -> Result<Decoded, FormatError> {
+    fn finish(&mut self) -> Result<Decoded, TableFormatError> {
         let read = self.inner.finish()?;
         let gives = self.gives.iter().map(|(column, path)| field_of(&read.columns[*column], path));
         Ok(Decoded { columns: gives.collect::<Result<_, _>>()?, ..read })
@@ -312,14 +316,13 @@ impl Decoder for Derived {
 }
 
 /// The field of a column of ROWs that a path leads to; NULL where a ROW is.
-fn field_of(column: &ArrayRef, path: &[usize]) -> Result<ArrayRef, FormatError> {
+fn field_of(column: &ArrayRef, path: &[usize]) -> Result<ArrayRef, TableFormatError> {
     let mut array = column.clone();
     for index in path {
         let rows: &StructArray =
-            array
-                .as_struct_opt()
-                .filter(|rows| *index < rows.num_columns())
-                .ok_or_else(|| FormatError("internal: a field of what is no ROW".to_owned()))?;
+            array.as_struct_opt().filter(|rows| *index < rows.num_columns()).ok_or_else(|| {
+                TableFormatError("internal: a field of what is no ROW".to_owned())
+            })?;
         let field = rows.column(*index);
         let nulls = NullBuffer::union(rows.nulls(), field.nulls());
         if *field.data_type() == DataType::Null {
@@ -339,7 +342,7 @@ pub trait Decoder: Send {
     /// How many rows were added since the last [`Decoder::finish`].
     fn rows(&self) -> usize;
     /// The columns of the rows that were added.
-    fn finish(&mut self) -> Result<Decoded, FormatError>;
+    fn finish(&mut self) -> Result<Decoded, TableFormatError>;
 }
 
 /// Rows as columns.
@@ -358,7 +361,7 @@ impl Decoded {
         columns: &mut [Column],
         rows: usize,
         kinds: Option<Vec<RowKind>>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let columns = columns.iter_mut().map(Column::finish).collect::<Result<_, _>>()?;
         Ok(Self { columns, rows, kinds })
     }

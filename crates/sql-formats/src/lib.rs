@@ -31,7 +31,7 @@ use hurtig_sql_parser::types::SqlDataType;
 
 pub use encoding::{EncodingFormat, RowEncoder};
 pub use fault::DecodeError;
-pub use format::{Decoded, DecodedColumn, Decoder, DecodingFormat, FormatError, Framing};
+pub use format::{Decoded, DecodedColumn, Decoder, DecodingFormat, Framing, TableFormatError};
 
 /// A column that has the same value in all rows: what a text means (the directory of a partition), or
 /// NULL.
@@ -39,6 +39,6 @@ pub fn constant(
     data_type: &SqlDataType,
     text: Option<&str>,
     rows: usize,
-) -> Result<ArrayRef, FormatError> {
+) -> Result<ArrayRef, TableFormatError> {
     csv::decode::constant(data_type, text, rows)
 }

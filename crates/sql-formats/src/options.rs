@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{format::FormatError, scalar::time::TimestampFormat};
+use crate::{format::TableFormatError, scalar::time::TimestampFormat};
 
 /// The options of one table that belong to one format: `json.ignore-parse-errors` and the like.
 #[derive(Clone, Copy)]
@@ -16,11 +16,11 @@ impl<'a> FormatOptions<'a> {
         self.all.get(&format!("{}.{key}", self.identifier)).map(String::as_str)
     }
 
-    pub(crate) fn flag(&self, key: &str) -> Result<bool, FormatError> {
+    pub(crate) fn flag(&self, key: &str) -> Result<bool, TableFormatError> {
         Ok(self.flag_or_none(key)?.unwrap_or(false))
     }
 
-    pub(crate) fn flag_or_none(&self, key: &str) -> Result<Option<bool>, FormatError> {
+    pub(crate) fn flag_or_none(&self, key: &str) -> Result<Option<bool>, TableFormatError> {
         match self.text(key) {
             None => Ok(None),
             Some(text) if text.trim().eq_ignore_ascii_case("true") => Ok(Some(true)),
@@ -29,19 +29,19 @@ impl<'a> FormatOptions<'a> {
         }
     }
 
-    pub(crate) fn timestamp_format(&self) -> Result<TimestampFormat, FormatError> {
+    pub(crate) fn timestamp_format(&self) -> Result<TimestampFormat, TableFormatError> {
         const KEY: &str = "timestamp-format.standard";
         match self.text(KEY) {
             None | Some("SQL") => Ok(TimestampFormat::Sql),
             Some("ISO-8601") => Ok(TimestampFormat::Iso8601),
-            Some(other) => Err(FormatError(format!(
+            Some(other) => Err(TableFormatError(format!(
                 "Unsupported value '{other}' for {KEY}. Supported values are [SQL, ISO-8601]."
             ))),
         }
     }
 
-    pub(crate) fn invalid(&self, key: &str, text: &str, supported: &str) -> FormatError {
-        FormatError(format!(
+    pub(crate) fn invalid(&self, key: &str, text: &str, supported: &str) -> TableFormatError {
+        TableFormatError(format!(
             "Unsupported value '{text}' for option '{}.{key}'. Supported values are [{supported}].",
             self.identifier
         ))

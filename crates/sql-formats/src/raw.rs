@@ -9,7 +9,7 @@ use crate::{
     column::{Column, Data},
     encoding::RowEncoder,
     fault::{DecodeError, FaultKind},
-    format::{Decoded, Decoder, FormatError, ReadColumn},
+    format::{Decoded, Decoder, ReadColumn, TableFormatError},
     options::FormatOptions,
 };
 
@@ -33,9 +33,9 @@ impl RawOptions {
     pub(crate) fn of(
         options: FormatOptions<'_>,
         columns: &[(String, SqlDataType)],
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let [(_, data_type)] = columns else {
-            return Err(FormatError(format!(
+            return Err(TableFormatError(format!(
                 "The 'raw' format only supports single physical column. However the defined schema \
                  contains multiple physical columns: [{}]",
                 columns
@@ -60,7 +60,7 @@ impl RawOptions {
                 | SqlTypeKind::Double
         );
         if !supported {
-            return Err(FormatError(format!(
+            return Err(TableFormatError(format!(
                 "The 'raw' format doesn't supports '{data_type}' as column type."
             )));
         }
@@ -72,7 +72,7 @@ impl RawOptions {
             "UTF-16" | "UTF-16BE" => Charset::Utf16 { big_endian: true },
             "UTF-16LE" => Charset::Utf16 { big_endian: false },
             _ => {
-                return Err(FormatError(format!(
+                return Err(TableFormatError(format!(
                     "Unsupported 'raw.charset' name: {charset}. Supported are UTF-8, ISO-8859-1, \
                      US-ASCII, UTF-16, UTF-16BE and UTF-16LE."
                 )));
@@ -88,14 +88,17 @@ impl RawOptions {
         Ok(Self { charset, big_endian })
     }
 
-    pub(crate) fn decoder(&self, read: &[ReadColumn]) -> Result<Box<dyn Decoder>, FormatError> {
+    pub(crate) fn decoder(
+        &self,
+        read: &[ReadColumn],
+    ) -> Result<Box<dyn Decoder>, TableFormatError> {
         let column = match read {
             [] => None,
             [column] => {
                 let column = Column::new(&column.data_type);
-                Some(column.map_err(|e| FormatError(e.to_string()))?)
+                Some(column.map_err(|e| TableFormatError(e.to_string()))?)
             }
-            _ => return Err(FormatError("internal: raw has one column".to_owned())),
+            _ => return Err(TableFormatError("internal: raw has one column".to_owned())),
         };
         Ok(Box::new(RawDecoder { options: self.clone(), column, rows: 0 }))
     }
@@ -180,7 +183,7 @@ impl Decoder for RawDecoder {
         self.rows
     }
 
-    fn finish(&mut self) -> Result<Decoded, FormatError> {
+    fn finish(&mut self) -> Result<Decoded, TableFormatError> {
         let columns = self.column.as_mut_slice();
         Decoded::of(columns, std::mem::take(&mut self.rows), None)
     }
@@ -193,9 +196,12 @@ pub(crate) struct RawEncoder<'a> {
 }
 
 impl<'a> RawEncoder<'a> {
-    pub(crate) fn new(rows: &'a RecordBatch, options: &RawOptions) -> Result<Self, FormatError> {
+    pub(crate) fn new(
+        rows: &'a RecordBatch,
+        options: &RawOptions,
+    ) -> Result<Self, TableFormatError> {
         let [array] = rows.columns() else {
-            return Err(FormatError("internal: raw has one column".to_owned()));
+            return Err(TableFormatError("internal: raw has one column".to_owned()));
         };
         Ok(Self { array: array.as_ref(), options: options.clone() })
     }
@@ -209,7 +215,7 @@ impl<'a> RawEncoder<'a> {
 }
 
 impl RowEncoder for RawEncoder<'_> {
-    fn encode(&self, row: usize, _: RowKind, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn encode(&self, row: usize, _: RowKind, out: &mut Vec<u8>) -> Result<(), TableFormatError> {
         let array = self.array;
         if array.is_null(row) {
             return Ok(());
@@ -252,7 +258,7 @@ impl RowEncoder for RawEncoder<'_> {
             DataType::Float64 => {
                 self.put(array.as_primitive::<types::Float64Type>().value(row).to_be_bytes(), out);
             }
-            other => return Err(FormatError(format!("internal: raw values of {other}"))),
+            other => return Err(TableFormatError(format!("internal: raw values of {other}"))),
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use hurtig_sql_common::columns;
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use crate::{
-    format::FormatError,
+    format::TableFormatError,
     scalar::{decimal, time},
 };
 
@@ -102,18 +102,18 @@ impl<'a> TextWriter<'a> {
         array: &'a dyn Array,
         field: &Field,
         zone: chrono_tz::Tz,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         Self::of(array, field, Style::Cast(zone))
     }
 
     /// As the objects show themselves that Flink gives to connectors: `true`, `2024-01-01T10:00`,
     /// `null`, rows as `+I[a, b]`.
-    pub fn of_objects(array: &'a dyn Array, field: &Field) -> Result<Self, FormatError> {
+    pub fn of_objects(array: &'a dyn Array, field: &Field) -> Result<Self, TableFormatError> {
         Self::of(array, field, Style::Object)
     }
 
-    fn of(array: &'a dyn Array, field: &Field, style: Style) -> Result<Self, FormatError> {
-        let unsupported = || FormatError(format!("no text of type {}", array.data_type()));
+    fn of(array: &'a dyn Array, field: &Field, style: Style) -> Result<Self, TableFormatError> {
+        let unsupported = || TableFormatError(format!("no text of type {}", array.data_type()));
         let digits = |found: Option<SqlDataType>| match found.map(|data_type| data_type.kind) {
             Some(
                 SqlTypeKind::Timestamp(digits)

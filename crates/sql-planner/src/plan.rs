@@ -20,6 +20,5 @@ mod node;
 
 pub use crate::catalog::TableRef;
 pub use node::{
-    OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind, WindowKind,
-    WindowTable,
+    OverFunction, OverNode, OverRange, StreamingNode, StreamingNodeKind, WindowKind, WindowTable,
 };

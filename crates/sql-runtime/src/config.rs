@@ -7,8 +7,8 @@
 //! - `schema` is what the operator gives, and says which columns those are.
 //! - `emits_update_before`: consumers need `-U` beside `+U`.
 //! - `ttl`: `table.exec.state.ttl` or a hint; `None` or zero keeps state for ever.
-//! - Keyed operators are to be fed by [`Distribution::Hash`] on their keys, in their order; without
-//!   keys by [`Distribution::Global`], at parallelism 1.
+//! - Keyed operators are to be fed by [`Exchange::Hash`] on their keys, in their order; without
+//!   keys by [`Exchange::Global`], at parallelism 1.
 //! - Every struct here is an `OperatorFactory`.
 
 mod aggregate;
@@ -29,7 +29,7 @@ pub use aggregate::{
     OverOrder, OverRanking, SetOperation,
 };
 pub use join::{
-    IntervalJoin, JoinInput, JoinKeys, JoinKind, RegularJoin, TemporalJoin, WindowJoin,
+    IntervalJoin, JoinInput, JoinKeys, JoinVariant, RegularJoin, TemporalJoin, WindowJoin,
 };
 pub use rank::{Deduplicate, Limit, Rank, SortLimit, TemporalSort, WindowDeduplicate, WindowRank};
 pub use stateless::{
@@ -40,7 +40,7 @@ pub use window::{WindowAggregate, WindowProperty, WindowSpec, WindowTableFunctio
 
 /// How rows get from an operator to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Distribution {
+pub enum Exchange {
     /// To the subtask in the same place; also what chains.
     Forward,
     /// All to subtask 0.
@@ -59,7 +59,7 @@ pub struct TableEdge {
     /// Of the rows.
     pub schema: SchemaRef,
     /// Where they go.
-    pub distribution: Distribution,
+    pub distribution: Exchange,
 }
 
 /// One aggregate call of an operator.

@@ -19,7 +19,7 @@ use hurtig_types::{
 };
 
 use crate::{
-    config::{Distribution, TableEdge},
+    config::{Exchange, TableEdge},
     rows::{RowCodec, arrow_error, hash_of, rows_of},
 };
 
@@ -33,12 +33,12 @@ impl EdgeFactory for TableEdge {
         }
         let channels = context.channels;
         Ok(match &self.distribution {
-            Distribution::Forward | Distribution::Global => Box::new(PassOn),
-            Distribution::Broadcast => Box::new(Broadcast { channels }),
-            Distribution::Rebalance => {
+            Exchange::Forward | Exchange::Global => Box::new(PassOn),
+            Exchange::Broadcast => Box::new(Broadcast { channels }),
+            Exchange::Rebalance => {
                 Box::new(Rebalance { next: context.subtask as usize % channels, channels })
             }
-            Distribution::Hash(columns) => {
+            Exchange::Hash(columns) => {
                 let max = context.target_max_parallelism;
                 let owner = |group| operator_index_of(group, context.target_parallelism, max);
                 Box::new(ByKey {

@@ -19,7 +19,7 @@ use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{JoinInput, JoinKeys, JoinKind, RegularJoin, SharedExpression},
+    config::{JoinInput, JoinKeys, JoinVariant, RegularJoin, SharedExpression},
     core::{Core, KeyedOperator, Logic, descriptor},
     rows::{RowBytes, RowCodec, hash_of, make_rows, state_error},
     sink::RowSink,
@@ -135,7 +135,7 @@ impl Side {
 }
 
 struct JoinLogic {
-    kind: JoinKind,
+    kind: JoinVariant,
     sides: [Side; 2],
     condition: PairCondition,
     sink: RowSink,
@@ -147,7 +147,7 @@ impl OperatorFactory for RegularJoin {
         let left = Side::new(&self.left, &self.keys.left, nulls)?;
         let right = Side::new(&self.right, &self.keys.right, nulls)?;
         let mut codecs = vec![RowCodec::all(&self.left.schema)?];
-        if !matches!(self.kind, JoinKind::Semi | JoinKind::Anti) {
+        if !matches!(self.kind, JoinVariant::Semi | JoinVariant::Anti) {
             codecs.push(RowCodec::all(&self.right.schema)?);
         }
         Ok(KeyedOperator::boxed(JoinLogic {
@@ -170,17 +170,17 @@ struct Partner {
 impl JoinLogic {
     fn is_outer(&self, side: usize) -> bool {
         match self.kind {
-            JoinKind::Left => side == 0,
-            JoinKind::Right => side == 1,
-            JoinKind::Full => true,
-            JoinKind::Inner => false,
+            JoinVariant::Left => side == 0,
+            JoinVariant::Right => side == 1,
+            JoinVariant::Full => true,
+            JoinVariant::Inner => false,
             // Whether a left row is given depends on its partners.
-            JoinKind::Semi | JoinKind::Anti => side == 0,
+            JoinVariant::Semi | JoinVariant::Anti => side == 0,
         }
     }
 
     fn is_filter(&self) -> bool {
-        matches!(self.kind, JoinKind::Semi | JoinKind::Anti)
+        matches!(self.kind, JoinVariant::Semi | JoinVariant::Anti)
     }
 
     fn push(&mut self, kind: RowKind, side: usize, row: &[u8], other: &[u8]) {
@@ -241,7 +241,7 @@ impl JoinLogic {
         can_match: bool,
         core: &mut Core,
     ) -> FlowResult<i64> {
-        if self.kind == JoinKind::Inner && self.condition.is_trivial() {
+        if self.kind == JoinVariant::Inner && self.condition.is_trivial() {
             if can_match {
                 self.join_plainly(side, kind, row, core)?;
             }
@@ -315,7 +315,7 @@ impl JoinLogic {
         partners: &[Partner],
         core: &mut Core,
     ) -> FlowResult {
-        let semi = self.kind == JoinKind::Semi;
+        let semi = self.kind == JoinVariant::Semi;
         if side == 0 {
             if partners.is_empty() != semi {
                 self.sink.push(kind, row);

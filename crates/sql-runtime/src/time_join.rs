@@ -9,7 +9,7 @@ use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{IntervalJoin, JoinKind, TemporalJoin},
+    config::{IntervalJoin, JoinVariant, TemporalJoin},
     core::{Core, KeyedOperator, Logic},
     join::{PairCondition, SideCodec},
     rows::{RowBytes, RowCodec, state_error},
@@ -62,9 +62,9 @@ impl OperatorFactory for IntervalJoin {
 impl IntervalLogic {
     fn is_outer(&self, side: usize) -> bool {
         match self.config.kind {
-            JoinKind::Left => side == 0,
-            JoinKind::Right => side == 1,
-            JoinKind::Full => true,
+            JoinVariant::Left => side == 0,
+            JoinVariant::Right => side == 1,
+            JoinVariant::Full => true,
             _ => false,
         }
     }
@@ -315,7 +315,7 @@ impl Logic for TemporalLogic {
             let version = version.filter(|_| holds.next().unwrap_or(false));
             match version {
                 Some(version) => self.sink.push_pair(kind, &row.0, &version.0),
-                None if self.config.kind == JoinKind::Left => {
+                None if self.config.kind == JoinVariant::Left => {
                     self.sink.push_pair(kind, &row.0, &self.null.0);
                 }
                 None => {}

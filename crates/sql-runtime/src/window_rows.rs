@@ -11,7 +11,7 @@ use hurtig_state_heap::{MapState, ValueState};
 use hurtig_types::{FlowError, FlowResult};
 
 use crate::{
-    config::{JoinKind, SortColumn, TemporalSort, WindowDeduplicate, WindowJoin, WindowRank},
+    config::{JoinVariant, SortColumn, TemporalSort, WindowDeduplicate, WindowJoin, WindowRank},
     core::{Core, KeyedOperator, Logic},
     join::{PairCondition, SideCodec},
     rank::Rows,
@@ -176,7 +176,7 @@ impl OperatorFactory for WindowJoin {
         let left = SideCodec::new(&self.left, &self.keys.left, &self.keys.null_equal)?;
         let right = SideCodec::new(&self.right, &self.keys.right, &self.keys.null_equal)?;
         let mut codecs = vec![RowCodec::all(&self.left)?];
-        if !matches!(self.kind, JoinKind::Semi | JoinKind::Anti) {
+        if !matches!(self.kind, JoinVariant::Semi | JoinVariant::Anti) {
             codecs.push(RowCodec::all(&self.right)?);
         }
         Ok(KeyedOperator::boxed(JoinLogic {
@@ -204,13 +204,13 @@ impl JoinLogic {
             };
             let has_partner = holds.iter().any(|holds| *holds);
             match kind {
-                JoinKind::Semi | JoinKind::Anti => {
-                    if has_partner == (kind == JoinKind::Semi) {
+                JoinVariant::Semi | JoinVariant::Anti => {
+                    if has_partner == (kind == JoinVariant::Semi) {
                         self.sink.push(RowKind::Insert, &row.0);
                     }
                     continue;
                 }
-                JoinKind::Left | JoinKind::Full if !has_partner => {
+                JoinVariant::Left | JoinVariant::Full if !has_partner => {
                     self.sink.push_pair(RowKind::Insert, &row.0, &self.nulls[1].0);
                 }
                 _ => {}
@@ -223,7 +223,7 @@ impl JoinLogic {
             }
             self.sink.flush_if_full(out)?;
         }
-        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+        if matches!(kind, JoinVariant::Right | JoinVariant::Full) {
             for ((_, row), _) in right.iter().zip(is_matched).filter(|(_, matched)| !matched) {
                 self.sink.push_pair(RowKind::Insert, &self.nulls[0].0, &row.0);
             }

@@ -1,5 +1,7 @@
 //! Connectors of tables on the embedded cluster: from files and generators to rows and files.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "connectors/files.rs"]
 mod files;
 #[path = "connectors/generated.rs"]
@@ -18,7 +20,7 @@ use hurtig_sql::connectors::{Connectors, Scan, ScanColumn, TableSpec, Write};
 use hurtig_sql_common::{ChangelogBatch, columns};
 use hurtig_sql_formats::text::TextWriter;
 use hurtig_sql_parser::{SqlParser, types::SqlDataType};
-use hurtig_sql_runtime::config::{Distribution, TableEdge};
+use hurtig_sql_runtime::config::{Exchange, TableEdge};
 
 /// A table of columns `name TYPE` with options.
 pub fn table(columns: &[(&str, &str)], options: &[(&str, &str)]) -> TableSpec {
@@ -71,8 +73,8 @@ fn edge(schema: &SchemaRef, stream: RawStream) -> RawInput {
         ship: None,
         edge: Arc::new(move |ship| {
             let distribution = match ship {
-                ShipStrategy::Forward => Distribution::Forward,
-                _ => Distribution::Rebalance,
+                ShipStrategy::Forward => Exchange::Forward,
+                _ => Exchange::Rebalance,
             };
             Arc::new(TableEdge { schema: schema.clone(), distribution })
         }),

@@ -1,3 +1,5 @@
+//! The archive: what is kept, found again and cleared.
+
 use hurtig_cluster_api::BlobSource;
 
 use super::*;

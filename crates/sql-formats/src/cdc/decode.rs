@@ -9,7 +9,7 @@ use super::{
 use crate::{
     column::Column,
     fault::{DecodeError, Fault, FaultKind},
-    format::{Decoded, Decoder, FormatError, ReadColumn},
+    format::{Decoded, Decoder, ReadColumn, TableFormatError},
     json::{
         cursor::Cursor,
         value::{Context, Reader},
@@ -101,7 +101,7 @@ impl ChangeDecoder {
         options: &ChangeOptions,
         read: &[ReadColumn],
         metadata: &[String],
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let readers = read.iter().map(|column| Reader::new(&column.data_type));
         let columns = read.iter().map(|column| Column::new(&column.data_type));
         let metadata = metadata.iter().map(|key| MetadataColumn::new(options.dialect, key));
@@ -109,8 +109,10 @@ impl ChangeDecoder {
             context: options.json.context(),
             options: options.clone(),
             names: read.iter().filter_map(|column| column.path.first().cloned()).collect(),
-            readers: readers.collect::<Result<_, _>>().map_err(FormatError)?,
-            columns: columns.collect::<Result<_, _>>().map_err(|e| FormatError(e.to_string()))?,
+            readers: readers.collect::<Result<_, _>>().map_err(TableFormatError)?,
+            columns: columns
+                .collect::<Result<_, _>>()
+                .map_err(|e| TableFormatError(e.to_string()))?,
             metadata: metadata.collect::<Result<_, _>>()?,
             kinds: Vec::new(),
         })
@@ -289,7 +291,7 @@ impl Decoder for ChangeDecoder {
         self.kinds.len()
     }
 
-    fn finish(&mut self) -> Result<Decoded, FormatError> {
+    fn finish(&mut self) -> Result<Decoded, TableFormatError> {
         let rows = self.kinds.len();
         let kinds = std::mem::take(&mut self.kinds);
         let mut decoded = Decoded::of(&mut self.columns, rows, Some(kinds))?;

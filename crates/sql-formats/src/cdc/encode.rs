@@ -4,7 +4,7 @@
 use hurtig_sql_common::RowKind;
 
 use super::Dialect;
-use crate::{encoding::RowEncoder, format::FormatError, json::encode::JsonEncoder};
+use crate::{encoding::RowEncoder, format::TableFormatError, json::encode::JsonEncoder};
 
 /// Writes rows as messages.
 pub(crate) struct ChangeEncoder<'a> {
@@ -13,7 +13,7 @@ pub(crate) struct ChangeEncoder<'a> {
 }
 
 impl RowEncoder for ChangeEncoder<'_> {
-    fn encode(&self, row: usize, kind: RowKind, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn encode(&self, row: usize, kind: RowKind, out: &mut Vec<u8>) -> Result<(), TableFormatError> {
         let nulls = !self.inner.ignores_nulls();
         let (before, behind): (&[u8], &[u8]) = match (self.dialect, kind.adds()) {
             (Dialect::Debezium, true) if nulls => (br#"{"before":null,"after":"#, br#","op":"c"}"#),

@@ -6,7 +6,7 @@ use super::Dialect;
 use crate::{
     column::{Column, Data},
     fault::{Fault, FaultKind},
-    format::FormatError,
+    format::TableFormatError,
     json::{
         cursor::Cursor,
         value::{Context, Reader},
@@ -108,16 +108,16 @@ pub(super) struct MetadataColumn {
 }
 
 impl MetadataColumn {
-    pub(super) fn new(dialect: Dialect, key: &str) -> Result<Self, FormatError> {
+    pub(super) fn new(dialect: Dialect, key: &str) -> Result<Self, TableFormatError> {
         let found = all(dialect).iter().find(|one| one.key == key);
         let metadata = *found.ok_or_else(|| {
-            FormatError(format!("The format {} has no metadata '{key}'.", dialect.name()))
+            TableFormatError(format!("The format {} has no metadata '{key}'.", dialect.name()))
         })?;
         let data_type = metadata.data_type();
         Ok(Self {
             metadata,
-            reader: Reader::new(&data_type).map_err(FormatError)?,
-            column: Column::new(&data_type).map_err(|e| FormatError(e.to_string()))?,
+            reader: Reader::new(&data_type).map_err(TableFormatError)?,
+            column: Column::new(&data_type).map_err(|e| TableFormatError(e.to_string()))?,
         })
     }
 

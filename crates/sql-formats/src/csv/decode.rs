@@ -7,7 +7,7 @@ use super::CsvOptions;
 use crate::{
     column::{Column, Data},
     fault::{DecodeError, Fault, FaultKind},
-    format::{Decoded, Decoder, FormatError, ReadColumn},
+    format::{Decoded, Decoder, ReadColumn, TableFormatError},
     scalar::{self, base64, decimal, time, time::TimestampFormat},
 };
 
@@ -30,7 +30,7 @@ impl CsvDecoder {
         options: CsvOptions,
         physical: &[(String, SqlDataType)],
         read: &[ReadColumn],
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let (mut targets, mut names) = (Vec::new(), Vec::new());
         for (name, data_type) in physical {
             check(data_type, true)?;
@@ -39,7 +39,8 @@ impl CsvDecoder {
             names.push(name.clone());
         }
         let columns = read.iter().map(|column| Column::new(&column.data_type));
-        let columns = columns.collect::<Result<_, _>>().map_err(|e| FormatError(e.to_string()))?;
+        let columns =
+            columns.collect::<Result<_, _>>().map_err(|e| TableFormatError(e.to_string()))?;
         let (bytes, ends) = (Vec::new(), Vec::new());
         Ok(Self { options, targets, names, columns, rows: 0, bytes, ends })
     }
@@ -146,13 +147,13 @@ fn unescape(byte: u8) -> u8 {
 }
 
 /// Types that a field of CSV can have.
-fn check(data_type: &SqlDataType, top: bool) -> Result<(), FormatError> {
+fn check(data_type: &SqlDataType, top: bool) -> Result<(), TableFormatError> {
     match &data_type.kind {
         SqlTypeKind::Array(element) if top => check(element, false),
         SqlTypeKind::Row(fields) if top => {
             fields.iter().try_for_each(|field| check(&field.data_type, false))
         }
-        SqlTypeKind::Time(precision) if *precision > 3 => Err(FormatError(format!(
+        SqlTypeKind::Time(precision) if *precision > 3 => Err(TableFormatError(format!(
             "Csv does not support TIME type with precision: {precision}, it only supports \
              precision 0 ~ 3."
         ))),
@@ -161,7 +162,7 @@ fn check(data_type: &SqlDataType, top: bool) -> Result<(), FormatError> {
         | SqlTypeKind::Map(..)
         | SqlTypeKind::Multiset(_)
         | SqlTypeKind::Structured { .. } => {
-            Err(FormatError(format!("The csv format does not support the type {data_type}")))
+            Err(TableFormatError(format!("The csv format does not support the type {data_type}")))
         }
         _ => Ok(()),
     }
@@ -262,8 +263,8 @@ pub(crate) fn constant(
     data_type: &SqlDataType,
     text: Option<&str>,
     rows: usize,
-) -> Result<ArrayRef, FormatError> {
-    let mut column = Column::new(data_type).map_err(|e| FormatError(e.to_string()))?;
+) -> Result<ArrayRef, TableFormatError> {
+    let mut column = Column::new(data_type).map_err(|e| TableFormatError(e.to_string()))?;
     let options = CsvOptions::default();
     for _ in 0..rows {
         let added = match text {
@@ -271,7 +272,7 @@ pub(crate) fn constant(
             None => column.append_null(),
         };
         added.map_err(|kind| {
-            FormatError(format!("'{}' as {data_type}: {kind}", text.unwrap_or("NULL")))
+            TableFormatError(format!("'{}' as {data_type}: {kind}", text.unwrap_or("NULL")))
         })?;
     }
     Ok(column.finish()?)
@@ -310,7 +311,7 @@ impl Decoder for CsvDecoder {
         self.rows
     }
 
-    fn finish(&mut self) -> Result<Decoded, FormatError> {
+    fn finish(&mut self) -> Result<Decoded, TableFormatError> {
         Decoded::of(&mut self.columns, std::mem::take(&mut self.rows), None)
     }
 }

@@ -9,7 +9,7 @@ use hurtig_sql_common::RowKind;
 use super::CsvOptions;
 use crate::{
     encoding::RowEncoder,
-    format::FormatError,
+    format::TableFormatError,
     scalar::{base64, decimal, time, time::TimestampFormat},
     text::{Timestamps, write_double, write_float},
 };
@@ -27,7 +27,7 @@ impl<'a> CsvEncoder<'a> {
     pub(crate) fn new(
         rows: &'a RecordBatch,
         options: Arc<CsvOptions>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let unsupported = |data_type: &DataType| match data_type {
             DataType::Map(..) => true,
             DataType::List(element) => element.data_type().is_nested(),
@@ -36,7 +36,7 @@ impl<'a> CsvEncoder<'a> {
         };
         for field in rows.schema_ref().fields() {
             if unsupported(field.data_type()) {
-                return Err(FormatError(format!(
+                return Err(TableFormatError(format!(
                     "The csv format does not support the type of column {}: {}",
                     field.name(),
                     field.data_type()
@@ -46,7 +46,12 @@ impl<'a> CsvEncoder<'a> {
         Ok(Self { options, rows })
     }
 
-    fn field(&self, array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn field(
+        &self,
+        array: &dyn Array,
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), TableFormatError> {
         let options = &*self.options;
         if array.is_null(row) {
             out.extend_from_slice(options.null_literal.as_deref().unwrap_or_default().as_bytes());
@@ -97,7 +102,12 @@ impl<'a> CsvEncoder<'a> {
         }
     }
 
-    fn element(&self, array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn element(
+        &self,
+        array: &dyn Array,
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), TableFormatError> {
         if array.is_null(row) {
             let literal = self.options.null_literal.as_deref().unwrap_or_default();
             out.extend_from_slice(literal.as_bytes());
@@ -106,7 +116,12 @@ impl<'a> CsvEncoder<'a> {
         self.scalar(array, row, out)
     }
 
-    fn scalar(&self, array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn scalar(
+        &self,
+        array: &dyn Array,
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), TableFormatError> {
         use std::io::Write;
         macro_rules! number {
             ($kind:ident) => {{
@@ -153,15 +168,16 @@ impl<'a> CsvEncoder<'a> {
             }
             DataType::Timestamp(unit, zone) => {
                 let times = Timestamps::of(array, *unit);
-                let (value, unit) =
-                    times.ok_or_else(|| FormatError("internal: seconds".to_owned()))?.value(row);
+                let (value, unit) = times
+                    .ok_or_else(|| TableFormatError("internal: seconds".to_owned()))?
+                    .value(row);
                 time::write_timestamp(value, unit, TimestampFormat::Sql, zone.is_some(), out);
             }
             DataType::Utf8 => {
                 out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes());
             }
             DataType::Binary => base64::encode(array.as_binary::<i32>().value(row), out),
-            other => return Err(FormatError(format!("internal: {other} in CSV"))),
+            other => return Err(TableFormatError(format!("internal: {other} in CSV"))),
         }
         Ok(())
     }
@@ -205,7 +221,7 @@ fn escape(text: &[u8], options: &CsvOptions, out: &mut Vec<u8>) {
 }
 
 impl RowEncoder for CsvEncoder<'_> {
-    fn encode(&self, row: usize, _: RowKind, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn encode(&self, row: usize, _: RowKind, out: &mut Vec<u8>) -> Result<(), TableFormatError> {
         for (nth, column) in self.rows.columns().iter().enumerate() {
             if nth > 0 {
                 out.push(self.options.delimiter);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     column::Column,
     fault::{DecodeError, Fault, FaultKind},
-    format::{Decoded, Decoder, FormatError, ReadColumn},
+    format::{Decoded, Decoder, ReadColumn, TableFormatError},
 };
 
 /// Decodes objects into the columns of their fields.
@@ -24,19 +24,19 @@ pub(crate) struct JsonDecoder {
 }
 
 /// The shape that reads columns, and the columns; `columns` must not contain each other.
-pub(crate) fn shape_of(columns: &[ReadColumn]) -> Result<(Shape, Vec<Column>), FormatError> {
+pub(crate) fn shape_of(columns: &[ReadColumn]) -> Result<(Shape, Vec<Column>), TableFormatError> {
     let mut shape = Shape::default();
     let mut built = Vec::new();
     for (index, column) in columns.iter().enumerate() {
-        built.push(Column::new(&column.data_type).map_err(|e| FormatError(e.to_string()))?);
-        let reader = Reader::new(&column.data_type).map_err(FormatError)?;
+        built.push(Column::new(&column.data_type).map_err(|e| TableFormatError(e.to_string()))?);
+        let reader = Reader::new(&column.data_type).map_err(TableFormatError)?;
         let Some((last, outer)) = column.path.split_last() else {
-            return Err(FormatError("internal: a column without a name".to_owned()));
+            return Err(TableFormatError("internal: a column without a name".to_owned()));
         };
         let mut at = &mut shape;
         for name in outer {
             at = at.fields_of(name).ok_or_else(|| {
-                FormatError(format!("internal: {name} is read whole and in parts"))
+                TableFormatError(format!("internal: {name} is read whole and in parts"))
             })?;
         }
         at.add(last, Target::Column(index, reader));
@@ -45,7 +45,7 @@ pub(crate) fn shape_of(columns: &[ReadColumn]) -> Result<(Shape, Vec<Column>), F
 }
 
 impl JsonDecoder {
-    pub(crate) fn new(columns: &[ReadColumn], context: Context) -> Result<Self, FormatError> {
+    pub(crate) fn new(columns: &[ReadColumn], context: Context) -> Result<Self, TableFormatError> {
         let (shape, built) = shape_of(columns)?;
         let mut names: Vec<String> = Vec::new();
         for name in columns.iter().filter_map(|column| column.path.first()) {
@@ -124,7 +124,7 @@ impl Decoder for JsonDecoder {
         self.rows
     }
 
-    fn finish(&mut self) -> Result<Decoded, FormatError> {
+    fn finish(&mut self) -> Result<Decoded, TableFormatError> {
         Decoded::of(&mut self.columns, std::mem::take(&mut self.rows), None::<Vec<RowKind>>)
     }
 }

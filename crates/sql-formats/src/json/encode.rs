@@ -8,7 +8,7 @@ use hurtig_sql_common::RowKind;
 
 use crate::{
     encoding::RowEncoder,
-    format::FormatError,
+    format::TableFormatError,
     options::FormatOptions,
     scalar::{base64, decimal, time, time::TimestampFormat},
     text::{Timestamps, write_double, write_float},
@@ -32,7 +32,7 @@ pub(crate) struct JsonEncodeOptions {
 }
 
 impl JsonEncodeOptions {
-    pub(crate) fn of(options: FormatOptions<'_>) -> Result<Self, FormatError> {
+    pub(crate) fn of(options: FormatOptions<'_>) -> Result<Self, TableFormatError> {
         let mode = options.text("map-null-key.mode").unwrap_or("FAIL");
         let null_key = match mode.to_ascii_uppercase().as_str() {
             "FAIL" => NullKey::Fail,
@@ -73,9 +73,9 @@ fn key(name: &str) -> Vec<u8> {
 }
 
 impl<'a> Value<'a> {
-    fn new(array: &'a dyn Array) -> Result<Self, FormatError> {
+    fn new(array: &'a dyn Array) -> Result<Self, TableFormatError> {
         let unsupported =
-            || FormatError(format!("Not support to parse type: {}", array.data_type()));
+            || TableFormatError(format!("Not support to parse type: {}", array.data_type()));
         let (children, names) = match array.data_type() {
             DataType::List(_) => {
                 (vec![Self::new(array.as_list::<i32>().values().as_ref())?], Vec::new())
@@ -88,7 +88,7 @@ impl<'a> Value<'a> {
             DataType::Map(..) => {
                 let map = array.as_map();
                 if *map.keys().data_type() != DataType::Utf8 {
-                    return Err(FormatError(format!(
+                    return Err(TableFormatError(format!(
                         "JSON format doesn't support non-string as key type of map. The type is: {}",
                         array.data_type()
                     )));
@@ -122,7 +122,7 @@ impl<'a> Value<'a> {
         row: usize,
         options: &JsonEncodeOptions,
         out: &mut Vec<u8>,
-    ) -> Result<(), FormatError> {
+    ) -> Result<(), TableFormatError> {
         let array = self.array;
         if array.is_null(row) || *array.data_type() == DataType::Null {
             out.extend_from_slice(b"null");
@@ -172,8 +172,9 @@ impl<'a> Value<'a> {
             }
             DataType::Timestamp(unit, zone) => {
                 let times = Timestamps::of(array, *unit);
-                let (value, unit) =
-                    times.ok_or_else(|| FormatError("internal: seconds".to_owned()))?.value(row);
+                let (value, unit) = times
+                    .ok_or_else(|| TableFormatError("internal: seconds".to_owned()))?
+                    .value(row);
                 let (format, zoned) = (options.timestamp_format, zone.is_some());
                 quoted_unless(false, out, |out| {
                     time::write_timestamp(value, unit, format, zoned, out);
@@ -200,7 +201,7 @@ impl<'a> Value<'a> {
                 write_object(fields, row, options, out)?;
             }
             DataType::Map(..) => self.write_map(row, options, out)?,
-            other => return Err(FormatError(format!("internal: {other} has no JSON"))),
+            other => return Err(TableFormatError(format!("internal: {other} has no JSON"))),
         }
         Ok(())
     }
@@ -210,10 +211,10 @@ impl<'a> Value<'a> {
         row: usize,
         options: &JsonEncodeOptions,
         out: &mut Vec<u8>,
-    ) -> Result<(), FormatError> {
+    ) -> Result<(), TableFormatError> {
         let map = self.array.as_map();
         let [keys, values] = self.children.as_slice() else {
-            return Err(FormatError("internal: a map without values".to_owned()));
+            return Err(TableFormatError("internal: a map without values".to_owned()));
         };
         let offsets = map.value_offsets();
         out.push(b'{');
@@ -224,7 +225,7 @@ impl<'a> Value<'a> {
                 (true, NullKey::Literal(literal)) => literal,
                 (true, NullKey::Drop) => continue,
                 (true, NullKey::Fail) => {
-                    return Err(FormatError(
+                    return Err(TableFormatError(
                         "JSON format doesn't support to serialize map data with null keys. You can \
                          drop null key entries or encode null in literals by specifying \
                          map-null-key.mode option."
@@ -250,7 +251,7 @@ fn write_object<'v, 'a: 'v>(
     row: usize,
     options: &JsonEncodeOptions,
     out: &mut Vec<u8>,
-) -> Result<(), FormatError> {
+) -> Result<(), TableFormatError> {
     out.push(b'{');
     let mut first = true;
     for (name, value) in fields {
@@ -309,12 +310,12 @@ impl<'a> JsonEncoder<'a> {
     pub(crate) fn new(
         rows: &'a RecordBatch,
         options: Arc<JsonEncodeOptions>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, TableFormatError> {
         let schema = rows.schema_ref();
         let fields = schema.fields().iter().zip(rows.columns());
         let fields =
             fields.map(|(field, array)| Ok((key(field.name()), Value::new(array.as_ref())?)));
-        Ok(Self { options, fields: fields.collect::<Result<_, FormatError>>()? })
+        Ok(Self { options, fields: fields.collect::<Result<_, TableFormatError>>()? })
     }
 
     /// Whether fields that are NULL are left out.
@@ -323,14 +324,14 @@ impl<'a> JsonEncoder<'a> {
     }
 
     /// Appends the object of a row.
-    pub(crate) fn object(&self, row: usize, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    pub(crate) fn object(&self, row: usize, out: &mut Vec<u8>) -> Result<(), TableFormatError> {
         let fields = self.fields.iter().map(|(name, value)| (name, value));
         write_object(fields, row, &self.options, out)
     }
 }
 
 impl RowEncoder for JsonEncoder<'_> {
-    fn encode(&self, row: usize, _: RowKind, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn encode(&self, row: usize, _: RowKind, out: &mut Vec<u8>) -> Result<(), TableFormatError> {
         self.object(row, out)
     }
 }

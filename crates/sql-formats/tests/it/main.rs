@@ -1,5 +1,7 @@
 //! Formats from outside: records in, texts of rows out, and the other way round.
 
+#![allow(clippy::unwrap_used)]
+
 mod change;
 mod csv;
 mod hostile;
@@ -13,7 +15,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
 use hurtig_sql_common::{ChangelogBatch, columns};
 use hurtig_sql_formats::{
-    DecodedColumn, DecodingFormat, EncodingFormat, FormatError, text::TextWriter,
+    DecodedColumn, DecodingFormat, EncodingFormat, TableFormatError, text::TextWriter,
 };
 use hurtig_sql_parser::{SqlParser, types::SqlDataType};
 
@@ -35,7 +37,7 @@ pub fn decoding(
     format: &str,
     table: &[(&str, &str)],
     with: &[(&str, &str)],
-) -> Result<DecodingFormat, FormatError> {
+) -> Result<DecodingFormat, TableFormatError> {
     DecodingFormat::from_options(format, &columns(table), &options(format, with))
 }
 

@@ -162,7 +162,7 @@ impl Encoded {
         let converter = RowConverter::new(vec![SortField::new(kind.clone())])?;
         let encode = |source: &ArrayRef| -> Result<_, EvalError> {
             let source = relabel(source, kind)?;
-            Ok((converter.convert_columns(&[source.clone()])?, source))
+            Ok((converter.convert_columns(std::slice::from_ref(&source))?, source))
         };
         Ok(Self { sources: sources.iter().map(encode).collect::<Result<_, _>>()? })
     }

@@ -1,3 +1,5 @@
+//! Aggregates: results, retraction, merging.
+
 use super::aggregate;
 
 #[test]

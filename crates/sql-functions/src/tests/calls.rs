@@ -1,3 +1,5 @@
+//! Calls of functions, as constants and as columns.
+
 use super::check;
 
 #[test]

@@ -11,7 +11,7 @@ use hurtig_sql_parser::{
 
 use super::{
     Binder, BoundExpression, ScopeColumn, WindowColumn, expression::ExpressionBinder, literal,
-    output::Item, over::OverCall,
+    output::Item, over::PlannedOver,
 };
 use crate::{
     PlanError, PlanResult,
@@ -34,7 +34,7 @@ pub(super) struct Collector {
     /// GROUPING and GROUPING_ID: positions of keys, and the column.
     pub groupings: Vec<(Vec<usize>, ScopeColumn)>,
     /// Calls over windows of rows.
-    pub overs: Vec<OverCall>,
+    pub overs: Vec<PlannedOver>,
 }
 
 impl Collector {

@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     PlanError, PlanResult,
-    plan::{OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind},
+    plan::{OverFunction, OverNode, OverRange, StreamingNode, StreamingNodeKind},
     types::{plan_field, schema_of},
 };
 
 /// A function over a window of rows.
 #[derive(Clone, Debug)]
-pub(super) struct OverCall {
+pub(super) struct PlannedOver {
     partition: Vec<Expr>,
     order: Vec<(Expr, bool, bool)>,
     function: OverFunction,
@@ -73,7 +73,7 @@ impl ExpressionBinder<'_, '_> {
         }
         let output = self.binder.column(name, data_type);
         let bound = output.bound();
-        collector.overs.push(OverCall { partition, order, function, expressions, output });
+        collector.overs.push(PlannedOver { partition, order, function, expressions, output });
         Ok(bound)
     }
 
@@ -109,8 +109,8 @@ impl ExpressionBinder<'_, '_> {
         Ok((function, arguments.into_iter().map(|one| one.expr).collect(), data_type))
     }
 
-    fn frame(&self, frame: Option<&WindowFrame>) -> PlanResult<OverFrame> {
-        let Some(frame) = frame else { return Ok(OverFrame { rows: false, preceding: None }) };
+    fn frame(&self, frame: Option<&WindowFrame>) -> PlanResult<OverRange> {
+        let Some(frame) = frame else { return Ok(OverRange { rows: false, preceding: None }) };
         let rows = frame.unit == WindowFrameUnit::Rows;
         if !matches!(frame.end, None | Some(FrameBound::CurrentRow)) {
             let message = "OVER windows end at the current row: FOLLOWING is not supported";
@@ -140,7 +140,7 @@ impl ExpressionBinder<'_, '_> {
                 return Err(PlanError::new("OVER windows cannot start behind the current row"));
             }
         };
-        Ok(OverFrame { rows, preceding })
+        Ok(OverRange { rows, preceding })
     }
 }
 
@@ -190,13 +190,13 @@ impl Binder<'_> {
     /// The nodes of OVER calls above a plan: one for each partition and order.
     pub(super) fn over_nodes(
         &self,
-        calls: Vec<OverCall>,
+        calls: Vec<PlannedOver>,
         mut plan: LogicalPlan,
     ) -> PlanResult<LogicalPlan> {
         let mut rest = calls;
         while let Some(first) = rest.first().cloned() {
             let same =
-                |call: &OverCall| call.partition == first.partition && call.order == first.order;
+                |call: &PlannedOver| call.partition == first.partition && call.order == first.order;
             let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(same);
             rest = later;
             plan = self.over_node(&first, now, plan)?;
@@ -206,8 +206,8 @@ impl Binder<'_> {
 
     fn over_node(
         &self,
-        first: &OverCall,
-        calls: Vec<OverCall>,
+        first: &PlannedOver,
+        calls: Vec<PlannedOver>,
         plan: LogicalPlan,
     ) -> PlanResult<LogicalPlan> {
         let mut items = Vec::new();
@@ -244,7 +244,7 @@ impl Binder<'_> {
             fields.push(Arc::new(plan_field(&output.column, &output.data_type, None)?));
         }
         let partition = first.partition.len();
-        let kind = StreamingNodeKind::Over(OverAggregate { partition, order, functions });
+        let kind = StreamingNodeKind::Over(OverNode { partition, order, functions });
         let schema = schema_of(fields)?;
         Ok(StreamingNode { kind, inputs: vec![input], expressions, schema }.into_plan())
     }

@@ -28,7 +28,7 @@ pub enum StreamingNodeKind {
     /// end, and time.
     Window(WindowTable),
     /// Aggregates over windows of rows: all columns pass, one column a function follows.
-    Over(OverAggregate),
+    Over(OverNode),
     /// FOR SYSTEM_TIME AS OF: the rows of the left join the version of the right at the left's time.
     /// `expressions`: the left's time, the keys of the left, as many keys of the right, and what else
     /// of the ON clause must hold, at most one.
@@ -119,7 +119,7 @@ pub enum WindowKind {
 
 /// Functions over windows of rows, all with the same partition and order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OverAggregate {
+pub struct OverNode {
     /// How many of the node's expressions are the partition; they come first.
     pub partition: usize,
     /// Then the order: of each, whether it ascends and whether NULLs come first.
@@ -140,12 +140,12 @@ pub enum OverFunction {
         arguments: usize,
     },
     /// An aggregate: one expression, the call.
-    Aggregate(OverFrame),
+    Aggregate(OverRange),
 }
 
 /// Which rows count: up to the current one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OverFrame {
+pub struct OverRange {
     /// ROWS; or RANGE: in units of the order.
     pub rows: bool,
     /// How many before; for RANGE milliseconds; `None`: unbounded.

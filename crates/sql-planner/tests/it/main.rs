@@ -1,5 +1,7 @@
 //! Tests of the planner against texts: names, types, errors, plans.
 
+#![allow(clippy::unwrap_used)]
+
 mod oracle;
 mod queries;
 mod support;

@@ -9,7 +9,7 @@ use super::SharedExpression;
 
 /// Which rows without a partner are given, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JoinKind {
+pub enum JoinVariant {
     /// None.
     Inner,
     /// The left ones.
@@ -55,7 +55,7 @@ pub struct JoinInput {
 #[derive(Clone, Debug)]
 pub struct RegularJoin {
     /// Which.
-    pub kind: JoinKind,
+    pub kind: JoinVariant,
     /// The left input.
     pub left: JoinInput,
     /// The right input.
@@ -71,7 +71,7 @@ pub struct RegularJoin {
 #[derive(Clone, Debug)]
 pub struct IntervalJoin {
     /// Inner, left, right or full.
-    pub kind: JoinKind,
+    pub kind: JoinVariant,
     /// The left's schema.
     pub left: SchemaRef,
     /// The right's schema.
@@ -92,7 +92,7 @@ pub struct IntervalJoin {
 #[derive(Clone, Debug)]
 pub struct TemporalJoin {
     /// Inner or left.
-    pub kind: JoinKind,
+    pub kind: JoinVariant,
     /// The left's schema.
     pub left: SchemaRef,
     /// The right's schema: a changelog, whose rows say since when they count.
@@ -109,7 +109,7 @@ pub struct TemporalJoin {
 #[derive(Clone, Debug)]
 pub struct WindowJoin {
     /// Any.
-    pub kind: JoinKind,
+    pub kind: JoinVariant,
     /// The left's schema.
     pub left: SchemaRef,
     /// The right's schema.

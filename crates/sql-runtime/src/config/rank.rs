@@ -55,7 +55,7 @@ pub struct Deduplicate {
 }
 
 /// ORDER BY .. LIMIT over a table that changes: a top list without partition. Give it
-/// `Distribution::Global`.
+/// `Exchange::Global`.
 #[derive(Clone, Debug)]
 pub struct SortLimit {
     /// Of input and output.
@@ -76,7 +76,7 @@ pub struct SortLimit {
     pub ttl: Option<Duration>,
 }
 
-/// LIMIT without an order. Give it `Distribution::Global`.
+/// LIMIT without an order. Give it `Exchange::Global`.
 #[derive(Clone, Debug)]
 pub struct Limit {
     /// Of input and output.
@@ -93,7 +93,7 @@ pub struct Limit {
     pub ttl: Option<Duration>,
 }
 
-/// ORDER BY a time attribute, ascending, and then perhaps others. Give it `Distribution::Global`.
+/// ORDER BY a time attribute, ascending, and then perhaps others. Give it `Exchange::Global`.
 #[derive(Clone, Debug)]
 pub struct TemporalSort {
     /// Of input and output.

@@ -6,7 +6,7 @@ use expect_test::expect;
 use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext};
 use hurtig_sql_common::ChangelogBatch;
 use hurtig_sql_runtime::config::{
-    Calc, Distribution, DropUpdateBefore, Expand, NotNullEnforcer, TableEdge, WatermarkAssigner,
+    Calc, DropUpdateBefore, Exchange, Expand, NotNullEnforcer, TableEdge, WatermarkAssigner,
 };
 use hurtig_types::{BoxedPayload, FlowResult};
 
@@ -25,7 +25,7 @@ impl ChannelSink for Channels {
     }
 }
 
-fn run(distribution: Distribution, channels: usize, batches: &[&str]) -> Vec<Vec<String>> {
+fn run(distribution: Exchange, channels: usize, batches: &[&str]) -> Vec<Vec<String>> {
     let schema = schema("k:s v:i");
     let edge = TableEdge { schema: schema.clone(), distribution };
     let context = PartitionContext {
@@ -50,12 +50,9 @@ fn run(distribution: Distribution, channels: usize, batches: &[&str]) -> Vec<Vec
 #[test]
 fn every_distribution_reaches_the_right_channels() {
     let batches = ["a 1 | -D b 2", "c 3"];
-    assert_eq!(run(Distribution::Global, 2, &batches)[0].len(), 3);
-    assert!(run(Distribution::Broadcast, 2, &batches).iter().all(|channel| channel.len() == 3));
-    assert_eq!(
-        run(Distribution::Rebalance, 2, &batches),
-        [vec!["+I c 3"], vec!["+I a 1", "-D b 2"]]
-    );
+    assert_eq!(run(Exchange::Global, 2, &batches)[0].len(), 3);
+    assert!(run(Exchange::Broadcast, 2, &batches).iter().all(|channel| channel.len() == 3));
+    assert_eq!(run(Exchange::Rebalance, 2, &batches), [vec!["+I c 3"], vec!["+I a 1", "-D b 2"]]);
 }
 
 #[test]
@@ -63,7 +60,7 @@ fn equal_keys_meet_whatever_the_batch() {
     let text: Vec<String> =
         (0..40).map(|n| format!("k{} {n} | +U k{} {n}", n % 10, n % 7)).collect();
     let batches: Vec<&str> = text.iter().map(String::as_str).collect();
-    let channels = run(Distribution::Hash(vec![0]), 3, &batches);
+    let channels = run(Exchange::Hash(vec![0]), 3, &batches);
     assert_eq!(channels.iter().map(Vec::len).sum::<usize>(), 80);
     assert!(channels.iter().all(|channel| !channel.is_empty()));
     for key in (0..10).map(|n| format!(" k{n} ")) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use hurtig_sql_runtime::config::{
-    IntervalJoin, JoinInput, JoinKeys, JoinKind, RegularJoin, TemporalJoin,
+    IntervalJoin, JoinInput, JoinKeys, JoinVariant, RegularJoin, TemporalJoin,
 };
 
 use crate::harness::{Harness, Less, materialize, schema};
@@ -13,14 +13,14 @@ fn keys() -> JoinKeys {
     JoinKeys { left: vec![0], right: vec![0], ..JoinKeys::default() }
 }
 
-fn join(kind: JoinKind) -> RegularJoin {
+fn join(kind: JoinVariant) -> RegularJoin {
     let input = |text| JoinInput {
         schema: schema(text),
         unique_key: None,
         join_key_contains_unique_key: false,
         ttl: None,
     };
-    let is_filter = matches!(kind, JoinKind::Semi | JoinKind::Anti);
+    let is_filter = matches!(kind, JoinVariant::Semi | JoinVariant::Anti);
     RegularJoin {
         kind,
         left: input("k:s v:i"),
@@ -58,7 +58,7 @@ fn an_outer_join_takes_its_nulls_back() {
         second -D a 5
           -D null null a 5
     "#]]
-    .assert_eq(&run(join(JoinKind::Full), script));
+    .assert_eq(&run(join(JoinVariant::Full), script));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn equal_rows_count_and_kinds_pass() {
           -D a 1 a 6
     "#]]
     .assert_eq(&run(
-        join(JoinKind::Inner),
+        join(JoinVariant::Inner),
         "a 1 | a 1\n second a 5\n second -U a 5 | +U a 6\n -D a 1",
     ));
 }
@@ -97,7 +97,7 @@ fn semi_and_anti_joins_follow_the_right() {
           -D a 1
         -D a 1
     "#]]
-    .assert_eq(&run(join(JoinKind::Semi), script));
+    .assert_eq(&run(join(JoinVariant::Semi), script));
     expect![[r#"
         a 1 | null 2
           +I a 1
@@ -112,12 +112,12 @@ fn semi_and_anti_joins_follow_the_right() {
         -D a 1
           -D a 1
     "#]]
-    .assert_eq(&run(join(JoinKind::Anti), script));
+    .assert_eq(&run(join(JoinVariant::Anti), script));
 }
 
 #[test]
 fn conditions_and_unique_keys() {
-    let mut config = join(JoinKind::Left);
+    let mut config = join(JoinVariant::Left);
     config.keys.condition = Some(Arc::new(Less(1, 3)));
     config.right.unique_key = Some(vec![0]);
     config.right.join_key_contains_unique_key = true;
@@ -135,7 +135,7 @@ fn conditions_and_unique_keys() {
 
 #[test]
 fn null_may_equal_null() {
-    let mut config = join(JoinKind::Inner);
+    let mut config = join(JoinVariant::Inner);
     config.keys.null_equal = vec![true];
     expect![[r#"
         null 1
@@ -145,7 +145,7 @@ fn null_may_equal_null() {
     .assert_eq(&run(config, "null 1\n second null 2"));
 }
 
-fn interval(kind: JoinKind) -> Harness {
+fn interval(kind: JoinVariant) -> Harness {
     let (left, right) = (schema("k:s t:t"), schema("k:s u:t"));
     let config = IntervalJoin {
         kind,
@@ -162,7 +162,7 @@ fn interval(kind: JoinKind) -> Harness {
 
 #[test]
 fn rows_of_close_times_are_joined_and_others_are_padded() {
-    let got = interval(JoinKind::Full).run(
+    let got = interval(JoinVariant::Full).run(
         "a 10 | a 20 | b 1
         second a 12 | a 13
         restore
@@ -193,7 +193,7 @@ fn rows_of_close_times_are_joined_and_others_are_padded() {
           wm end
     "#]]
     .assert_eq(&got);
-    let mut harness = interval(JoinKind::Inner);
+    let mut harness = interval(JoinVariant::Inner);
     harness.run("second a 10\n a 8 | a 15 | a 7 | a 16\n end");
     assert_eq!(materialize(&harness.out.rows), ["a 15 a 10", "a 8 a 10"]);
 }
@@ -202,7 +202,7 @@ fn rows_of_close_times_are_joined_and_others_are_padded() {
 fn a_row_meets_the_version_of_its_time() {
     let (left, right) = (schema("k:s t:t"), schema("k:s r:i u:t"));
     let config = TemporalJoin {
-        kind: JoinKind::Left,
+        kind: JoinVariant::Left,
         left: left.clone(),
         right: right.clone(),
         times: (1, 2),

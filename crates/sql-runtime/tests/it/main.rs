@@ -1,5 +1,7 @@
 //! Tests of SQL's operators.
 
+#![allow(clippy::unwrap_used)]
+
 mod aggregates;
 mod edges;
 mod harness;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hurtig_sql_runtime::config::{
-    GroupAggregate, JoinInput, JoinKeys, JoinKind, RegularJoin, WindowAggregate, WindowProperty,
+    GroupAggregate, JoinInput, JoinKeys, JoinVariant, RegularJoin, WindowAggregate, WindowProperty,
     WindowSpec, WindowTime,
 };
 use proptest::prelude::*;
@@ -107,12 +107,12 @@ proptest! {
     fn joins_are_those_of_the_tables(
         raw in raw(),
         kind in prop::sample::select(vec![
-            JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full, JoinKind::Semi, JoinKind::Anti,
+            JoinVariant::Inner, JoinVariant::Left, JoinVariant::Right, JoinVariant::Full, JoinVariant::Semi, JoinVariant::Anti,
         ]),
         restores: bool,
     ) {
         let changes = changes(2, &raw);
-        let is_filter = matches!(kind, JoinKind::Semi | JoinKind::Anti);
+        let is_filter = matches!(kind, JoinVariant::Semi | JoinVariant::Anti);
         let input = schema("k:s v:i");
         let side = JoinInput {
             schema: input.clone(), unique_key: None, join_key_contains_unique_key: false, ttl: None,
@@ -135,20 +135,20 @@ proptest! {
         for row in &left {
             let found = partners(row, &right);
             match kind {
-                JoinKind::Semi | JoinKind::Anti => {
-                    if found.is_empty() == (kind == JoinKind::Anti) {
+                JoinVariant::Semi | JoinVariant::Anti => {
+                    if found.is_empty() == (kind == JoinVariant::Anti) {
                         wanted.push(format!("{} {}", row.0, row.1));
                     }
                     continue;
                 }
-                JoinKind::Left | JoinKind::Full if found.is_empty() => {
+                JoinVariant::Left | JoinVariant::Full if found.is_empty() => {
                     wanted.push(format!("{} {} null null", row.0, row.1));
                 }
                 _ => {}
             }
             wanted.extend(found.iter().map(|other| format!("{} {} {} {}", row.0, row.1, other.0, other.1)));
         }
-        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+        if matches!(kind, JoinVariant::Right | JoinVariant::Full) {
             for row in right.iter().filter(|row| partners(row, &left).is_empty()) {
                 wanted.push(format!("null null {} {}", row.0, row.1));
             }

@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use hurtig_sql_runtime::config::{
-    JoinKeys, JoinKind, SortColumn, WindowAggregate, WindowDeduplicate, WindowJoin, WindowProperty,
-    WindowRank, WindowSpec, WindowTableFunction, WindowTime,
+    JoinKeys, JoinVariant, SortColumn, WindowAggregate, WindowDeduplicate, WindowJoin,
+    WindowProperty, WindowRank, WindowSpec, WindowTableFunction, WindowTime,
 };
 
 use crate::harness::{Harness, count, schema, sum, sum_distinct};
@@ -242,9 +242,9 @@ fn rows_of_equal_windows_are_joined() {
         harness.out.rows
     };
     let both = "k:s v:i e:t k2:s w:i e2:t";
-    assert_eq!(run(JoinKind::Inner, both), ["+I a 1 10 a 5 10"]);
+    assert_eq!(run(JoinVariant::Inner, both), ["+I a 1 10 a 5 10"]);
     assert_eq!(
-        run(JoinKind::Full, both),
+        run(JoinVariant::Full, both),
         [
             "+I a 1 10 a 5 10",
             "+I a 2 20 null null null",
@@ -252,6 +252,6 @@ fn rows_of_equal_windows_are_joined() {
             "+I null null null null 6 10"
         ]
     );
-    assert_eq!(run(JoinKind::Semi, "k:s v:i e:t"), ["+I a 1 10"]);
-    assert_eq!(run(JoinKind::Anti, "k:s v:i e:t"), ["+I a 2 20", "+I null 3 10"]);
+    assert_eq!(run(JoinVariant::Semi, "k:s v:i e:t"), ["+I a 1 10"]);
+    assert_eq!(run(JoinVariant::Anti, "k:s v:i e:t"), ["+I a 2 20", "+I null 3 10"]);
 }

@@ -41,9 +41,9 @@ pub struct TableSpec {
 pub trait TableFactory: Send + Sync {
     /// What `'connector'` must be.
     fn identifier(&self) -> &'static str;
-    /// Options that must be there.
+    /// TableOptions that must be there.
     fn required_options(&self) -> &'static [&'static str];
-    /// Options that may be there, beside the required ones and `'connector'`. A `#` stands for one or
+    /// TableOptions that may be there, beside the required ones and `'connector'`. A `#` stands for one or
     /// more characters (`fields.#.kind`).
     fn optional_options(&self) -> &'static [&'static str];
     /// True if options that begin with the format's name are the format's own business.

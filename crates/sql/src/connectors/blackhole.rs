@@ -8,7 +8,7 @@ use hurtig_types::{BoxedPayload, FlowResult};
 
 use super::{
     api::{TableError, TableFactory, TableSink, TableSource, TableSpec, Write},
-    options::Options,
+    options::TableOptions,
 };
 
 /// The factory.
@@ -33,7 +33,7 @@ impl TableFactory for BlackholeFactory {
     }
 
     fn sink(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSink>>, TableError> {
-        let parallelism = Options(&table.options).parallelism("sink.parallelism")?;
+        let parallelism = TableOptions(&table.options).parallelism("sink.parallelism")?;
         Ok(Some(Arc::new(Blackhole { parallelism })))
     }
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use self::field::FieldGenerator;
 use super::{
     api::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
-    options::{Options, invalid},
+    options::{TableOptions, invalid},
     source::{ROWS_PER_BATCH, Read, SplitReader, TableReading, TableSourceFactory},
 };
 
@@ -65,7 +65,7 @@ impl TableFactory for DatagenFactory {
     }
 
     fn source(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSource>>, TableError> {
-        let options = Options(&table.options);
+        let options = TableOptions(&table.options);
         for key in table.options.keys() {
             let Some(rest) = key.strip_prefix("fields.") else { continue };
             let of = |(name, _): &(String, _)| {

@@ -31,7 +31,7 @@ use super::{
     api::{
         Partition, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec,
     },
-    options::{Options, invalid},
+    options::{TableOptions, invalid},
     source::TableSourceFactory,
 };
 
@@ -86,7 +86,7 @@ impl TableFactory for FileSystemFactory {
     }
 
     fn source(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSource>>, TableError> {
-        let options = Options(&table.options);
+        let options = TableOptions(&table.options);
         let format = options.required("format")?;
         let columns = stored_columns(table)?;
         let format = DecodingFormat::from_options(format, &columns, &table.options)
@@ -111,7 +111,7 @@ impl TableFactory for FileSystemFactory {
     }
 
     fn sink(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSink>>, TableError> {
-        let options = Options(&table.options);
+        let options = TableOptions(&table.options);
         let format = options.required("format")?;
         let columns = stored_columns(table)?;
         let bulk = format == "csv";
@@ -121,7 +121,7 @@ impl TableFactory for FileSystemFactory {
     }
 }
 
-fn default_partition(options: &Options<'_>) -> String {
+fn default_partition(options: &TableOptions<'_>) -> String {
     options.text("partition.default-name").unwrap_or(DEFAULT_PARTITION).to_owned()
 }
 

@@ -1,7 +1,7 @@
 //! The connector `nexmark-gen`, also called `nexmark`: the deterministic events of Nexmark, as columns.
 //!
 //! Reader `k` of `p` generates the events whose index is `k` modulo `p`; the position is the next
-//! index. Only the columns and nested fields that are read are computed. Options: `events.num`, the
+//! index. Only the columns and nested fields that are read are computed. TableOptions: `events.num`, the
 //! number of events over all readers; without it the stream does not end.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     api::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
-    options::Options,
+    options::TableOptions,
     source::{Read, SplitReader, TableReading, TableSourceFactory},
 };
 
@@ -43,7 +43,7 @@ impl TableFactory for NexmarkFactory {
     }
 
     fn source(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSource>>, TableError> {
-        let events = Options(&table.options).parsed::<u64>("events.num")?;
+        let events = TableOptions(&table.options).parsed::<u64>("events.num")?;
         let all = (0..table.columns.len()).map(ScanColumn::whole).collect::<Vec<_>>();
         let source = NexmarkTable { table: table.clone(), events };
         source.gives(&all)?;

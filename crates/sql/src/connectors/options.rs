@@ -1,4 +1,4 @@
-//! Options of a table as text: which there may be, and what their texts mean.
+//! TableOptions of a table as text: which there may be, and what their texts mean.
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr, time::Duration};
 
@@ -6,7 +6,7 @@ use hurtig_config::ConfigValue;
 
 use super::api::{TableError, TableFactory, TableSpec};
 
-/// Options that tables of every connector with a source may have.
+/// TableOptions that tables of every connector with a source may have.
 const OF_EVERY_TABLE: &[&str] = &[
     "connector",
     "property-version",
@@ -75,9 +75,9 @@ fn matches(pattern: &str, key: &str) -> bool {
 
 /// The values of options.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a>(pub &'a BTreeMap<String, String>);
+pub struct TableOptions<'a>(pub &'a BTreeMap<String, String>);
 
-impl Options<'_> {
+impl TableOptions<'_> {
     /// A text.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {

@@ -11,12 +11,12 @@ use std::{
 
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::{ChangelogBatch, ChangelogMode};
-use hurtig_sql_formats::{FormatError, text::TextWriter};
+use hurtig_sql_formats::{TableFormatError, text::TextWriter};
 use hurtig_types::{BoxedPayload, FlowError, FlowResult};
 
 use super::{
     api::{TableError, TableFactory, TableSink, TableSource, TableSpec, Write},
-    options::Options,
+    options::TableOptions,
 };
 
 /// The factory.
@@ -41,7 +41,7 @@ impl TableFactory for PrintFactory {
     }
 
     fn sink(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSink>>, TableError> {
-        let options = Options(&table.options);
+        let options = TableOptions(&table.options);
         Ok(Some(Arc::new(PrintSink {
             identifier: options.text("print-identifier").unwrap_or_default().to_owned(),
             to_stderr: options.flag("standard-error")?.unwrap_or(false),
@@ -106,7 +106,7 @@ struct PrintOperator {
 }
 
 impl PrintOperator {
-    fn format(&mut self, batch: &ChangelogBatch) -> Result<(), FormatError> {
+    fn format(&mut self, batch: &ChangelogBatch) -> Result<(), TableFormatError> {
         self.lines.clear();
         let fields = self.write.schema.fields().iter();
         let writers = batch.rows.columns().iter().zip(fields);

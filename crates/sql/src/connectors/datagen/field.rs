@@ -6,7 +6,7 @@ use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::super::{
     api::TableError,
-    options::{Options, invalid},
+    options::{TableOptions, invalid},
 };
 
 /// Length of STRING and BYTES, and elements of collections, if nothing is said.
@@ -70,7 +70,7 @@ pub(super) enum Kind {
 impl FieldGenerator {
     /// The field of that name, as its options say.
     pub(super) fn of(
-        options: Options<'_>,
+        options: TableOptions<'_>,
         name: &str,
         data_type: &SqlDataType,
     ) -> Result<Self, TableError> {
@@ -122,7 +122,11 @@ impl FieldGenerator {
     }
 }
 
-fn sequence(options: Options<'_>, name: &str, data_type: &SqlDataType) -> Result<Kind, TableError> {
+fn sequence(
+    options: TableOptions<'_>,
+    name: &str,
+    data_type: &SqlDataType,
+) -> Result<Kind, TableError> {
     let supported = matches!(
         data_type.kind,
         SqlTypeKind::Char(_)
@@ -155,7 +159,11 @@ fn sequence(options: Options<'_>, name: &str, data_type: &SqlDataType) -> Result
     Ok(Kind::Sequence { start, end })
 }
 
-fn random(options: Options<'_>, name: &str, data_type: &SqlDataType) -> Result<Kind, TableError> {
+fn random(
+    options: TableOptions<'_>,
+    name: &str,
+    data_type: &SqlDataType,
+) -> Result<Kind, TableError> {
     let key = |what: &str| format!("fields.{name}.{what}");
     let integers = |low: i64, high: i64| {
         let min = options.parsed::<i64>(&key("min"))?.unwrap_or(low);

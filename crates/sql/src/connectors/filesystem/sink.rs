@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         api::{TableError, TableSink, TableSpec, Write},
-        options::{Options, invalid},
+        options::{TableOptions, invalid},
     },
     default_partition, listing, local_path,
     success::{Mark, Marking},
@@ -58,7 +58,7 @@ impl FileTableSink {
         format: EncodingFormat,
         bulk: bool,
     ) -> Result<Self, TableError> {
-        let options = Options(&table.options);
+        let options = TableOptions(&table.options);
         if options.flag("auto-compaction")? == Some(true) {
             return Err(invalid("auto-compaction", "true", &"files are not merged here yet"));
         }
@@ -98,7 +98,7 @@ impl FileTableSink {
 }
 
 /// How partitions are committed, if they are.
-fn mark(options: &Options<'_>, base: &Path) -> Result<Option<Mark>, TableError> {
+fn mark(options: &TableOptions<'_>, base: &Path) -> Result<Option<Mark>, TableError> {
     const KIND: &str = "sink.partition-commit.policy.kind";
     const TRIGGER: &str = "sink.partition-commit.trigger";
     const DELAY: &str = "sink.partition-commit.delay";
