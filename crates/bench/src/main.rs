@@ -16,6 +16,8 @@
 //!
 //! `submission`, `failover` and `fleet` measure clusters of real processes.
 //!
+//! `sql` runs Nexmark through SQL, beside a real Flink if asked to.
+//!
 //! `start` measures how fast an embedded cluster starts and what it weighs when idle.
 
 #![allow(clippy::disallowed_methods)] // it measures time
@@ -30,6 +32,7 @@ mod memory;
 mod recovery;
 mod rpc;
 mod schedule;
+mod sql;
 mod start;
 mod unaligned;
 
@@ -46,6 +49,8 @@ const USAGE: &str =
        hurtig-bench rpc [--seconds S] [--slots N]
        hurtig-bench schedule [--subtasks N] [--vertices V] [--json]
        hurtig-bench start [--runs R]
+       hurtig-bench sql [--query Q] [--events N] [--parallelism P] [--runs R] [--json]
+                    [--compare flink]
        hurtig-bench exchange [--runs R] [--megabytes N] [--buffer-bytes B]
        hurtig-bench submission [--runs R] [--parallelism P] [--hurtig PROGRAM]
        hurtig-bench failover [--runs R] [--hurtig PROGRAM] [--logs DIRECTORY]
@@ -68,6 +73,8 @@ fn main() -> ExitCode {
         ("failover", Ok(parameters)) => cluster::failover::run(&parameters),
         ("fleet", Ok(parameters)) => cluster::fleet::run(&parameters),
         ("cluster-job", Ok(parameters)) => cluster::job::run(&parameters),
+        ("sql", Ok(parameters)) => sql::run(&parameters),
+        ("sql-child", Ok(parameters)) => sql::child(&parameters),
         ("start-child", Ok(_)) => start::child(),
         (other, Ok(_)) => Err(format!("unknown command {other:?}").into()),
     };
