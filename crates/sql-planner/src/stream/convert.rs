@@ -38,6 +38,8 @@ pub struct SourceTraits {
 pub struct SinkTraits {
     /// The table's whole name.
     pub name: String,
+    /// The names of its columns.
+    pub columns: Vec<String>,
     /// The columns of its primary key.
     pub primary_key: Vec<usize>,
     /// The changes that it takes of those that are offered.
@@ -175,11 +177,7 @@ impl StreamPlanner<'_> {
     }
 
     /// A scan; nothing if it needs a key that is not read.
-    fn scan_of(
-        &self,
-        scan: &TableScan,
-        table: &TableRef,
-    ) -> StreamPlanResult<Option<StreamNode>> {
+    fn scan_of(&self, scan: &TableScan, table: &TableRef) -> StreamPlanResult<Option<StreamNode>> {
         let schema = scan.projected_schema.clone();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let traits = self.tables.source(table, &names)?;
@@ -247,16 +245,23 @@ impl StreamPlanner<'_> {
                 Ok(StreamNode::new(kind, vec![input(0)?], schema))
             }
             StreamingNodeKind::Sink { table, overwrite } => {
+                let traits = self.tables.sink(&table.to_string())?;
                 let kind = StreamNodeKind::Sink {
                     table: table.to_string(),
                     overwrite: *overwrite,
-                    primary_key: self.tables.sink(&table.to_string())?.primary_key,
+                    primary_key: traits.primary_key,
                     mode: ChangelogMode::INSERT_ONLY,
                     materialize: false,
                 };
+                // Formats write the names of columns: from here on they are the table's.
                 let input = input(0)?;
-                let schema = input.schema.clone();
-                Ok(StreamNode::new(kind, vec![input], schema))
+                let fields = input.schema.fields().iter().zip(traits.columns);
+                let named =
+                    fields.map(|(field, name)| Arc::new(field.as_ref().clone().with_name(name)));
+                let named = schema_of(named.collect())?;
+                let all: Vec<usize> = (0..named.fields().len()).collect();
+                let input = select(input, &all, named.clone());
+                Ok(StreamNode::new(kind, vec![input], named))
             }
         }
     }
@@ -438,6 +443,7 @@ pub(super) fn project(input: StreamNode, projection: Vec<Expr>, schema: DFSchema
     if let StreamNodeKind::Calc { projection: below, condition: Some(condition) } = &input.kind
         && let Some(source) = input.inputs.first()
         && *below == all_columns(&source.schema)
+        && input.schema.inner() == source.schema.inner()
     {
         let kind = StreamNodeKind::Calc { projection, condition: Some(condition.clone()) };
         return StreamNode::new(kind, input.inputs, schema);
