@@ -36,6 +36,8 @@ pub(crate) enum Topic {
     Logs(remote::LogsCommand),
     /// Print what makes a shell complete commands.
     Completion(remote::CompletionCommand),
+    /// Run SQL: scripts, statements, or a shell.
+    Sql(SqlCommand),
     /// Explain the configuration: all options, or one.
     Config(ConfigCommand),
     /// Run a JobManager, until SIGTERM or SIGINT.
@@ -166,4 +168,45 @@ pub(crate) struct ConfigCommand {
     /// For tools.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlCommand {
+    /// Run the statements of a script; may be given more than once.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Run statements.
+    #[arg(short = 'e', long = "execute", value_name = "STATEMENTS")]
+    pub(crate) statements: Vec<String>,
+    /// Run a script before all else: tables, settings.
+    #[arg(short = 'i', long = "init", value_name = "FILE")]
+    pub(crate) init: Vec<PathBuf>,
+    /// The number of subtasks of each operator.
+    #[arg(short = 'p', long, value_name = "N")]
+    pub(crate) parallelism: Option<u32>,
+    /// A setting, as SET sets it.
+    #[arg(short = 'D', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+    /// How results are shown.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) output: Option<SqlOutput>,
+    /// With `--output jsonl`: not each change, but the rows that are left at the end, sorted.
+    #[arg(long)]
+    pub(crate) materialize: bool,
+    /// Where the shell keeps its history.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+}
+
+/// How results of SQL are shown.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum SqlOutput {
+    /// A table that changes.
+    Table,
+    /// Each change, as a row.
+    Changelog,
+    /// Each change, and how many there were.
+    Tableau,
+    /// Each change as JSON: {"op":"+I","row":[..]}.
+    Jsonl,
 }

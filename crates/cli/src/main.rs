@@ -18,6 +18,7 @@ mod config;
 mod processes;
 mod remote;
 mod savepoint;
+mod sql;
 
 use std::{
     error::Error,
@@ -83,6 +84,7 @@ fn run(arguments: Arguments) -> CommandResult {
         },
         Topic::Logs(command) => remote::logs(&command),
         Topic::Completion(command) => Ok(completion(command.shell)),
+        Topic::Sql(command) => sql::run(&command),
         Topic::Config(command) => config::run(&command),
         Topic::JobManager(command) => processes::job_manager(&command),
         Topic::TaskManager(command) => processes::task_manager(&command),

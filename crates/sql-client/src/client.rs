@@ -15,8 +15,8 @@ use hurtig_sql_parser::SqlParser;
 
 use crate::{
     output::{
-        ChangelogOutput, JsonLines, LiveTable, MaterializedJsonLines, ResultColumn, Screen, Tableau,
-        print_table,
+        ChangelogOutput, JsonLines, LiveTable, MaterializedJsonLines, ResultColumn, Screen,
+        Tableau, print_table,
     },
     shell::{self, Commands, Vocabulary},
 };
@@ -55,7 +55,7 @@ pub struct ClientOptions {
 
 /// Why the client has ended early. What is wrong was written to standard error.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum SqlClientError {
     /// A statement could not be done.
     #[error("{0}")]
     Statement(String),
@@ -79,11 +79,11 @@ const PATIENCE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// If a script cannot be read, or one of its statements cannot be done; those behind it do not run.
-pub fn run(options: ClientOptions) -> Result<(), ClientError> {
+pub fn run(options: ClientOptions) -> Result<(), SqlClientError> {
     let mut client = Client::new(options.mode);
     for (key, value) in &options.settings {
         let set = client.session.set(key, value);
-        set.map_err(|error| ClientError::Statement(error.to_string()))?;
+        set.map_err(|error| SqlClientError::Statement(error.to_string()))?;
     }
     for path in &options.init {
         client.script(&read(path)?)?;
@@ -94,7 +94,8 @@ pub fn run(options: ClientOptions) -> Result<(), ClientError> {
         }
         client.interactive = true;
         // Without it Ctrl-C ends the client as a whole.
-        let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, client.interrupted.clone());
+        let _ =
+            signal_hook::flag::register(signal_hook::consts::SIGINT, client.interrupted.clone());
         return Ok(shell::run(&mut client, options.history)?);
     }
     for path in &options.files {
@@ -103,8 +104,8 @@ pub fn run(options: ClientOptions) -> Result<(), ClientError> {
     options.statements.iter().try_for_each(|statement| client.script(statement))
 }
 
-fn read(path: &PathBuf) -> Result<String, ClientError> {
-    let script = |source| ClientError::Script { path: path.display().to_string(), source };
+fn read(path: &PathBuf) -> Result<String, SqlClientError> {
+    let script = |source| SqlClientError::Script { path: path.display().to_string(), source };
     std::fs::read_to_string(path).map_err(script)
 }
 
@@ -122,8 +123,8 @@ impl Client {
     }
 
     /// Runs statements until one fails.
-    fn script(&mut self, text: &str) -> Result<(), ClientError> {
-        let told = |error: SqlError| ClientError::Statement(error.render(text));
+    fn script(&mut self, text: &str) -> Result<(), SqlClientError> {
+        let told = |error: SqlError| SqlClientError::Statement(error.render(text));
         for part in SqlParser::default().split(text).map_err(|error| told(error.into()))? {
             let result = self.session.execute(text, part).map_err(told)?;
             match self.show(result) {
@@ -180,7 +181,7 @@ impl Client {
     }
 
     fn show_query(&mut self, mut query: QueryResult) -> Result<(), Shown> {
-        let columns: Vec<_> = query.columns().iter().map(|column| ResultColumn {
+        let columns = query.columns().iter().map(|column| ResultColumn {
             name: column.name.clone(),
             data_type: column.data_type.clone(),
         });
@@ -254,7 +255,7 @@ impl Commands for Client {
     fn vocabulary(&self) -> Vocabulary {
         Vocabulary {
             names: self.session.names(),
-            functions: hurtig_sql::function_names(),
+            functions: self.session.function_names(),
             settings: Settings::known_keys(),
         }
     }

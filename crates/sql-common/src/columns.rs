@@ -85,9 +85,9 @@ pub fn arrow_type(data_type: &SqlDataType) -> Result<DataType, UnsupportedType> 
             DataType::Struct(fields.collect::<Result<Fields, _>>()?)
         }
         SqlTypeKind::Null => DataType::Null,
-        SqlTypeKind::TimestampWithTimeZone(_)
-        | SqlTypeKind::Raw { .. }
-        | SqlTypeKind::Named(_) => return Err(UnsupportedType(data_type.to_string())),
+        SqlTypeKind::TimestampWithTimeZone(_) | SqlTypeKind::Raw { .. } | SqlTypeKind::Named(_) => {
+            return Err(UnsupportedType(data_type.to_string()));
+        }
     })
 }
 

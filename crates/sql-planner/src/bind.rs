@@ -37,7 +37,9 @@ use hurtig_sql_parser::{ast, types::SqlDataType};
 pub use insert::BoundInsert;
 pub(crate) use scope::{Scope, ScopeColumn};
 
-use crate::{PlanError, PlanResult, catalog::Catalogs, functions::FunctionLibrary, types::TimeAttribute};
+use crate::{
+    PlanError, PlanResult, catalog::Catalogs, functions::FunctionLibrary, types::TimeAttribute,
+};
 
 /// Views in views in views.
 const MAX_VIEW_DEPTH: u32 = 50;
@@ -110,7 +112,14 @@ impl<'a> Binder<'a> {
         library: &'a dyn FunctionLibrary,
         context: Arc<SqlContext>,
     ) -> Self {
-        Self { catalogs, library, context, names: Rc::new(Cell::new(0)), view_depth: 0, common: None }
+        Self {
+            catalogs,
+            library,
+            context,
+            names: Rc::new(Cell::new(0)),
+            view_depth: 0,
+            common: None,
+        }
     }
 
     /// A query.

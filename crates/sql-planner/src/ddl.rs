@@ -19,7 +19,10 @@ use indexmap::IndexMap;
 use crate::{
     PlanError, PlanResult,
     bind::Binder,
-    catalog::{CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, MemoryCatalog, ViewDefinition},
+    catalog::{
+        CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, MemoryCatalog,
+        ViewDefinition,
+    },
     functions::FunctionLibrary,
 };
 
@@ -85,7 +88,9 @@ fn apply(
                 let (comment, options) = (comment.clone(), options_of(options));
                 kept.put_database(&database, DatabaseDefinition { comment, options })?;
             } else if !if_not_exists {
-                return Err(PlanError::new(format!("Database {database} already exists in Catalog {catalog}.")));
+                return Err(PlanError::new(format!(
+                    "Database {database} already exists in Catalog {catalog}."
+                )));
             }
         }
         StatementKind::CreateTable(create) => {
@@ -93,9 +98,12 @@ fn apply(
         }
         StatementKind::CreateView(view) => {
             let path = catalogs.path(&view.name)?;
-            let definition = define_view(catalogs, context, &view.query, &view.columns, view.comment.clone())?;
+            let definition =
+                define_view(catalogs, context, &view.query, &view.columns, view.comment.clone())?;
             let entry = CatalogEntry::View(Arc::new(definition));
-            if !catalogs.create(&path, entry, view.temporary, view.or_replace)? && !view.if_not_exists {
+            if !catalogs.create(&path, entry, view.temporary, view.or_replace)?
+                && !view.if_not_exists
+            {
                 return Err(create::exists(&path, view.temporary));
             }
         }
@@ -113,7 +121,14 @@ fn apply(
                 catalogs.put_function(&function.name, Some(definition), temporary, system)?;
             }
         }
-        StatementKind::AlterFunction { temporary, system, if_exists, name, implementation, language } => {
+        StatementKind::AlterFunction {
+            temporary,
+            system,
+            if_exists,
+            name,
+            implementation,
+            language,
+        } => {
             if catalogs.function(name).is_some() {
                 let definition = FunctionDefinition {
                     implementation: implementation.clone(),
@@ -189,7 +204,8 @@ fn drop_object(catalogs: &mut Catalogs, target: &DropTarget) -> PlanResult<()> {
             let is_view = target.object == ObjectKind::View;
             let word = if is_view { "View" } else { "Table" };
             let found = catalogs.entry(&path).filter(|(entry, temporary)| {
-                matches!(entry, CatalogEntry::View(_)) == is_view && (*temporary || !target.temporary)
+                matches!(entry, CatalogEntry::View(_)) == is_view
+                    && (*temporary || !target.temporary)
             });
             // DROP TABLE of a temporary table must say so, as in Flink.
             let dropped = found.is_some() && catalogs.drop(&path, target.temporary)?;
@@ -203,17 +219,23 @@ fn drop_object(catalogs: &mut Catalogs, target: &DropTarget) -> PlanResult<()> {
         ObjectKind::Database => {
             let (catalog, database) = catalogs.database_path(Some(name))?;
             if catalog == catalogs.current_catalog() && database == catalogs.current_database() {
-                return Err(PlanError::new(format!("Cannot drop a database which is currently in use: {database}")));
+                return Err(PlanError::new(format!(
+                    "Cannot drop a database which is currently in use: {database}"
+                )));
             }
             let kept = catalogs.catalog(&catalog)?;
             if kept.database(&database).is_none() {
                 if target.if_exists {
                     return Ok(());
                 }
-                return Err(PlanError::new(format!("Database {database} does not exist in Catalog {catalog}.")));
+                return Err(PlanError::new(format!(
+                    "Database {database} does not exist in Catalog {catalog}."
+                )));
             }
             if target.cascade != Some(true) && !kept.entries(&database).is_empty() {
-                return Err(PlanError::new(format!("Database {database} in catalog {catalog} is not empty.")));
+                return Err(PlanError::new(format!(
+                    "Database {database} in catalog {catalog} is not empty."
+                )));
             }
             kept.remove_database(&database)?;
         }

@@ -3,7 +3,7 @@
 use datafusion_common::DataFusionError;
 use hurtig_sql_common::{EvalError, columns::UnsupportedType};
 use hurtig_sql_functions::api::CallError;
-use hurtig_sql_parser::{SqlParseError, Span};
+use hurtig_sql_parser::{Span, SqlParseError};
 
 /// An error with its position in the statement's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

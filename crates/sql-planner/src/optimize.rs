@@ -12,14 +12,14 @@
 mod decorrelate;
 mod evaluate;
 mod nodes;
-mod pull_up;
 mod prune;
+mod pull_up;
 mod push_down;
 
-pub use evaluate::physical_expression;
 pub(crate) use evaluate::constant_value;
-pub use nodes::{conjuncts, data_type_of};
+pub use evaluate::physical_expression;
 pub(crate) use nodes::{all_of, equal_sides, join_schema};
+pub use nodes::{conjuncts, data_type_of};
 
 use datafusion_expr::LogicalPlan;
 

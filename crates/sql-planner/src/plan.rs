@@ -18,8 +18,8 @@
 
 mod node;
 
+pub use crate::catalog::TableRef;
 pub use node::{
     OverAggregate, OverFrame, OverFunction, StreamingNode, StreamingNodeKind, WindowKind,
     WindowTable,
 };
-pub use crate::catalog::TableRef;

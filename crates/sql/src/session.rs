@@ -15,9 +15,9 @@ use hurtig_sql_parser::{
     ast::{InsertStatement, ShowTarget, SqlStatement, StatementKind},
 };
 use hurtig_sql_planner::{
-    catalog::Catalogs,
+    catalog::{CatalogEntry, Catalogs, ObjectPath},
     ddl::{DdlContext, DdlOutcome, apply_ddl},
-    functions::BuiltinFunctions,
+    functions::{BuiltinFunctions, FunctionLibrary},
 };
 
 pub use query::{QueryColumn, QueryResult, TextRow};
@@ -127,6 +127,39 @@ impl Session {
         self.settings.set(key, value)
     }
 
+    /// Names that statements can use now: catalogs, databases, tables, views and their columns.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let catalogs = &self.catalogs;
+        let (catalog, database) = (catalogs.current_catalog(), catalogs.current_database());
+        let mut names: Vec<String> = catalogs.names().map(str::to_owned).collect();
+        names.extend(catalogs.catalog(catalog).map(|one| one.databases()).unwrap_or_default());
+        for (name, _) in catalogs.tables_and_views(catalog, database) {
+            let path = ObjectPath {
+                catalog: catalog.to_owned(),
+                database: database.to_owned(),
+                name: name.clone(),
+            };
+            match catalogs.entry(&path) {
+                Some((CatalogEntry::Table(table), _)) => {
+                    names.extend(table.columns.iter().map(|column| column.name.clone()));
+                }
+                Some((CatalogEntry::View(view), _)) => {
+                    names.extend(view.columns.iter().map(|(column, _)| column.clone()));
+                }
+                None => {}
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    /// Names of the built-in functions.
+    #[must_use]
+    pub fn function_names(&self) -> Vec<String> {
+        BuiltinFunctions.names()
+    }
+
     /// The jobs that the session has started, oldest first.
     #[must_use]
     pub fn jobs(&self) -> &[SqlJob] {
@@ -177,9 +210,8 @@ impl Session {
                 Ok(StatementResult::Done)
             }
             StatementKind::Set(None) => {
-                let row = |(key, value): (&str, &str)| {
-                    vec![Some(key.to_owned()), Some(value.to_owned())]
-                };
+                let row =
+                    |(key, value): (&str, &str)| vec![Some(key.to_owned()), Some(value.to_owned())];
                 let columns = vec!["key".to_owned(), "value".to_owned()];
                 Ok(StatementResult::Rows { columns, rows: self.settings.iter().map(row).collect() })
             }

@@ -37,15 +37,15 @@ const TABLE_KEYS: &[TableKey] = &[
     key("sql-client.verbose", Some("false"), Check::Boolean),
     key("table.display.max-column-width", Some("30"), Check::Integer),
     key("table.dml-sync", None, Check::Boolean),
-    key("table.exec.legacy-cast-behaviour", Some("DISABLED"), Check::OneOf(&["ENABLED", "DISABLED"])),
+    key(
+        "table.exec.legacy-cast-behaviour",
+        Some("DISABLED"),
+        Check::OneOf(&["ENABLED", "DISABLED"]),
+    ),
     key("table.exec.mini-batch.allow-latency", Some("0 ms"), Check::Duration),
     key("table.exec.mini-batch.enabled", Some("false"), Check::Boolean),
     key("table.exec.mini-batch.size", Some("-1"), Check::Integer),
-    key(
-        "table.exec.sink.not-null-enforcer",
-        Some("ERROR"),
-        Check::OneOf(&["ERROR", "DROP"]),
-    ),
+    key("table.exec.sink.not-null-enforcer", Some("ERROR"), Check::OneOf(&["ERROR", "DROP"])),
     key(
         "table.exec.sink.type-length-enforcer",
         Some("IGNORE"),
@@ -92,7 +92,9 @@ impl Settings {
             }
         }
         if name == "execution.runtime-mode" && value.eq_ignore_ascii_case("batch") {
-            return Err(wrong("execution.runtime-mode: batch mode is not supported yet".to_owned()));
+            return Err(wrong(
+                "execution.runtime-mode: batch mode is not supported yet".to_owned(),
+            ));
         }
         self.set.insert(name.to_owned(), value.to_owned());
         Ok(())

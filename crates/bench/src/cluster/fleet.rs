@@ -70,7 +70,7 @@ async fn measure(parameters: &ParameterTool) -> Result<bool, BoxError> {
         return Err(format!("the JobManager has ended with {status}").into());
     }
     let left = std::fs::read_dir(cluster.path(""))?;
-    let left = left.filter_map(|entry| Some(entry.ok()?.file_name().into_string().ok()?));
+    let left = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let left: Vec<String> = left.filter(|name| name != "logs").collect();
     if !left.is_empty() {
         return Err(format!("directories are left: {left:?}").into());

@@ -189,11 +189,10 @@ impl AggregateKernel for Extreme {
                         }
                         let value = encoded.row(row);
                         // Most values are not better: they need no box.
-                        if let AggregateState::Value(old) = &*states[group] {
-                            if !self.better(value.as_ref(), &**old) {
+                        if let AggregateState::Value(old) = &*states[group]
+                            && !self.better(value.as_ref(), &**old) {
                                 continue;
                             }
-                        }
                         *states[group] = AggregateState::Value(value.as_ref().into());
                     }
                 }

@@ -215,7 +215,7 @@ fn item(call: &Call<'_>) -> Resolved {
         }
         SqlTypeKind::Map(key, value) => {
             let mut arguments = call.types();
-            arguments[1] = of((**key).kind.clone(), arguments[1].nullable);
+            arguments[1] = of(key.kind.clone(), arguments[1].nullable);
             let result = SqlDataType::nullable(value.kind.clone());
             let (label, key) = (result.clone(), (**key).clone());
             Ok(call.settled(arguments, result, move |c| {

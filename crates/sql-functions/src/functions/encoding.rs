@@ -17,12 +17,12 @@ use crate::{
 use Want::{Int, Text};
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
-    pure("MD5", "MD5(string)", |call| hash(call, 32, |text| digest::<Md5>(text))),
-    pure("SHA1", "SHA1(string)", |call| hash(call, 40, |text| digest::<Sha1>(text))),
-    pure("SHA224", "SHA224(string)", |call| hash(call, 56, |text| digest::<Sha224>(text))),
-    pure("SHA256", "SHA256(string)", |call| hash(call, 64, |text| digest::<Sha256>(text))),
-    pure("SHA384", "SHA384(string)", |call| hash(call, 96, |text| digest::<Sha384>(text))),
-    pure("SHA512", "SHA512(string)", |call| hash(call, 128, |text| digest::<Sha512>(text))),
+    pure("MD5", "MD5(string)", |call| hash(call, 32, digest::<Md5>)),
+    pure("SHA1", "SHA1(string)", |call| hash(call, 40, digest::<Sha1>)),
+    pure("SHA224", "SHA224(string)", |call| hash(call, 56, digest::<Sha224>)),
+    pure("SHA256", "SHA256(string)", |call| hash(call, 64, digest::<Sha256>)),
+    pure("SHA384", "SHA384(string)", |call| hash(call, 96, digest::<Sha384>)),
+    pure("SHA512", "SHA512(string)", |call| hash(call, 128, digest::<Sha512>)),
     pure("SHA2", "SHA2(string, length)", |call| {
         call.simple(&[Text, Int], SqlTypeKind::Varchar(128), |c| {
             let (text, length) = (c.texts(0)?, c.numbers::<Int32Type>(1)?);

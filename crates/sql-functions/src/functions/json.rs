@@ -402,7 +402,7 @@ fn values<'a>(
 }
 
 fn json_object(call: &Call<'_>) -> Resolved {
-    if call.len() % 2 == 0 {
+    if call.len().is_multiple_of(2) {
         return Err(call.mismatch());
     }
     let (absent, json) = constructor(call, "NULL");

@@ -4,7 +4,8 @@
 //! functions that is missing has its default, so that calls that mean the same are equal.
 
 use hurtig_sql_parser::ast::{
-    BuiltinCall, Expr, ExprKind, JsonBehavior, JsonEmptyOrError, JsonNullClause, JsonPathInput, JsonWrapper, TrimSide,
+    BuiltinCall, Expr, ExprKind, JsonBehavior, JsonEmptyOrError, JsonNullClause, JsonPathInput,
+    JsonWrapper, TrimSide,
 };
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind, bounds};
 
@@ -23,7 +24,8 @@ impl ExpressionBinder<'_, '_> {
                 binder.call(name, vec![self.bind(operand)?, literal::text(unit.word())])
             }
             BuiltinCall::TimestampAdd { unit, count, operand } => {
-                let arguments = vec![literal::text(unit.word()), self.bind(count)?, self.bind(operand)?];
+                let arguments =
+                    vec![literal::text(unit.word()), self.bind(count)?, self.bind(operand)?];
                 binder.call("TIMESTAMPADD", arguments)
             }
             BuiltinCall::TimestampDiff { unit, from, to } => {
@@ -65,7 +67,9 @@ impl ExpressionBinder<'_, '_> {
                 let string = SqlDataType::nullable(SqlTypeKind::Varchar(bounds::MAX_LENGTH));
                 let returning = returning.as_ref().unwrap_or(&string);
                 let mut arguments = self.json_input(input)?;
-                arguments.push(literal::text(&SqlDataType::nullable(returning.kind.clone()).to_string()));
+                arguments.push(literal::text(
+                    &SqlDataType::nullable(returning.kind.clone()).to_string(),
+                ));
                 for when in [JsonEmptyOrError::Empty, JsonEmptyOrError::Error] {
                     let found = behaviors.iter().find(|(_, on)| *on == when).map(|(one, _)| one);
                     let behavior = found.unwrap_or(&JsonBehavior::Null);
@@ -81,7 +85,9 @@ impl ExpressionBinder<'_, '_> {
                 let string = SqlDataType::nullable(SqlTypeKind::Varchar(bounds::MAX_LENGTH));
                 let returning = returning.as_ref().unwrap_or(&string);
                 let mut arguments = self.json_input(input)?;
-                arguments.push(literal::text(&SqlDataType::nullable(returning.kind.clone()).to_string()));
+                arguments.push(literal::text(
+                    &SqlDataType::nullable(returning.kind.clone()).to_string(),
+                ));
                 arguments.push(literal::text(match wrapper {
                     None | Some(JsonWrapper::Without) => "WITHOUT",
                     Some(JsonWrapper::Conditional) => "CONDITIONAL",

@@ -66,9 +66,12 @@ impl Binder<'_> {
             )));
         }
         let pairs = arguments.into_iter().zip(&resolved.arguments);
-        let arguments: Vec<Expr> =
-            pairs.map(|(argument, to)| Ok(self.coerce(argument, to)?.expr)).collect::<PlanResult<_>>()?;
-        if let Some(case) = lazy(function.name(), &arguments, &resolved.arguments, &resolved.result)? {
+        let arguments: Vec<Expr> = pairs
+            .map(|(argument, to)| Ok(self.coerce(argument, to)?.expr))
+            .collect::<PlanResult<_>>()?;
+        if let Some(case) =
+            lazy(function.name(), &arguments, &resolved.arguments, &resolved.result)?
+        {
             return Ok(self.folded(case, resolved.result));
         }
         let volatility = match (function.is_deterministic(), function.is_dynamic()) {
@@ -91,9 +94,8 @@ fn lazy(
     types: &[SqlDataType],
     result: &SqlDataType,
 ) -> PlanResult<Option<Expr>> {
-    let may_fail = |expr: &Expr| {
-        expr.exists(|one| Ok(matches!(one, Expr::ScalarFunction(_)))).unwrap_or(true)
-    };
+    let may_fail =
+        |expr: &Expr| expr.exists(|one| Ok(matches!(one, Expr::ScalarFunction(_)))).unwrap_or(true);
     // Branches have the type of the result, or else the function knows better.
     let typed = |all: &[SqlDataType]| all.iter().all(|one| one.kind == result.kind);
     let (when_then_expr, otherwise) = match (name, arguments) {
@@ -135,7 +137,8 @@ impl ExpressionBinder<'_, '_> {
             return self.aggregate_call(&name, call, span);
         }
         if call.filter.is_some() || call.quantifier == SelectQuantifier::Distinct {
-            let message = format!("{name} is no aggregate function: it takes no DISTINCT and no FILTER");
+            let message =
+                format!("{name} is no aggregate function: it takes no DISTINCT and no FILTER");
             return Err(PlanError::at(span, message));
         }
         if matches!(&*name, "TUMBLE" | "HOP" | "SESSION") {
@@ -184,7 +187,8 @@ impl ExpressionBinder<'_, '_> {
             let message = format!("Aggregate expression is illegal in {} clause", self.clause);
             return Err(PlanError::at(span, message));
         };
-        let inner = ExpressionBinder { grouping: None, collector: None, in_aggregate: true, ..*self };
+        let inner =
+            ExpressionBinder { grouping: None, collector: None, in_aggregate: true, ..*self };
         let global = self.grouping.is_none_or(super::group::Grouping::may_be_empty);
         let (expr, data_type) = inner.aggregate(name, call, global)?;
         Ok(collector.borrow_mut().aggregate(self.binder, name, expr, data_type))
@@ -216,8 +220,13 @@ impl ExpressionBinder<'_, '_> {
         let distinct = call.quantifier == SelectQuantifier::Distinct;
         let mut order_by = Vec::new();
         for item in call.order_by.iter().chain(&call.within_group) {
-            let nulls_first = item.nulls.map_or(!item.descending, |nulls| nulls == ast::NullOrder::First);
-            order_by.push(Sort { expr: self.bind(&item.expr)?.expr, asc: !item.descending, nulls_first });
+            let nulls_first =
+                item.nulls.map_or(!item.descending, |nulls| nulls == ast::NullOrder::First);
+            order_by.push(Sort {
+                expr: self.bind(&item.expr)?.expr,
+                asc: !item.descending,
+                nulls_first,
+            });
         }
         let nulls = call.null_treatment.map(|treatment| match treatment {
             ast::NullTreatment::Ignore => NullTreatment::IgnoreNulls,
@@ -238,7 +247,9 @@ impl ExpressionBinder<'_, '_> {
         nulls: Option<NullTreatment>,
     ) -> PlanResult<(Expr, SqlDataType)> {
         let function = self.binder.library.aggregate(name);
-        let function = function.ok_or_else(|| PlanError::new(format!("No match found for function signature {name}")))?;
+        let function = function.ok_or_else(|| {
+            PlanError::new(format!("No match found for function signature {name}"))
+        })?;
         let resolved = function.resolve(&call_arguments(&arguments)?, false)?;
         let pairs = arguments.into_iter().zip(&resolved.arguments);
         let arguments = pairs

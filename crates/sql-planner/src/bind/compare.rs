@@ -28,8 +28,11 @@ impl Binder<'_> {
         let kernel = self.library.cast(&value.data_type, to, is_try)?;
         let nullable = value.data_type.nullable || is_try;
         let result = with_nullability(to, nullable);
-        let call =
-            ResolvedCall { arguments: vec![value.data_type.clone()], result: result.clone(), kernel };
+        let call = ResolvedCall {
+            arguments: vec![value.data_type.clone()],
+            result: result.clone(),
+            kernel,
+        };
         let name = if is_try { "TRY_CAST" } else { "CAST" };
         let coat = ScalarCoat::new(name, call, Volatility::Immutable, self.context.clone())?;
         let function = ScalarFunction { func: coat.into_udf(), args: vec![value.expr] };
@@ -107,7 +110,8 @@ impl Binder<'_> {
         });
         let Some(common) = common else {
             let (left, right) = (calcite_name(&types[0]), calcite_name(&types[1]));
-            let (left, right) = (left.trim_end_matches(" NOT NULL"), right.trim_end_matches(" NOT NULL"));
+            let (left, right) =
+                (left.trim_end_matches(" NOT NULL"), right.trim_end_matches(" NOT NULL"));
             return Err(PlanError::new(format!(
                 "Cannot apply '{symbol}' to arguments of type '<{left}> {symbol} <{right}>'. Supported form(s): '<COMPARABLE_TYPE> {symbol} <COMPARABLE_TYPE>'"
             )));
@@ -127,9 +131,8 @@ impl Binder<'_> {
 
 /// A text is compared with a number, a time or a truth value as one.
 fn text_beside(left: &SqlDataType, right: &SqlDataType) -> Option<SqlDataType> {
-    let is_text = |one: &SqlDataType| {
-        matches!(one.kind, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_))
-    };
+    let is_text =
+        |one: &SqlDataType| matches!(one.kind, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_));
     let is_plain = |one: &SqlDataType| {
         use SqlTypeKind as K;
         let kind = &one.kind;

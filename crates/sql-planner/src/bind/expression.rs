@@ -2,18 +2,22 @@
 
 use std::cell::RefCell;
 
-use datafusion_expr::{
-    Case, Expr, Operator,
-    expr::InList,
-};
+use datafusion_expr::{Case, Expr, Operator, expr::InList};
 use hurtig_sql_parser::{
     Span,
-    ast::{self, ArrayConstructor, BinaryOperator, CastKind, Comparison, ExprKind, Ident, IsPredicate, LikeKind, UnaryOperator},
+    ast::{
+        self, ArrayConstructor, BinaryOperator, CastKind, Comparison, ExprKind, Ident, IsPredicate,
+        LikeKind, UnaryOperator,
+    },
     types::{SqlDataType, SqlTypeKind},
 };
 
 use super::{
-    Binder, BoundExpression, compare::binary, group::{Collector, Grouping}, literal, scope::Scope,
+    Binder, BoundExpression,
+    compare::binary,
+    group::{Collector, Grouping},
+    literal,
+    scope::Scope,
 };
 use crate::{
     PlanError, PlanResult,
@@ -131,7 +135,9 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 let found = self.in_list(operand, list)?;
                 Ok(self.negated(found, *negated))
             }
-            ExprKind::InQuery { operand, negated, query } => self.in_query(operand, *negated, query),
+            ExprKind::InQuery { operand, negated, query } => {
+                self.in_query(operand, *negated, query)
+            }
             ExprKind::Quantified { operand, comparison, quantifier, right } => {
                 self.quantified(operand, *comparison, *quantifier, right)
             }
@@ -146,7 +152,9 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 self.explicit_cast(operand, data_type, *kind == CastKind::TryCast, *type_span)
             }
             ExprKind::Row { fields, .. } => binder.call("ROW", self.all(fields)?),
-            ExprKind::Array(ArrayConstructor::Elements(all)) => binder.call("ARRAY", self.all(all)?),
+            ExprKind::Array(ArrayConstructor::Elements(all)) => {
+                binder.call("ARRAY", self.all(all)?)
+            }
             ExprKind::Map(ArrayConstructor::Elements(all)) => binder.call("MAP", self.all(all)?),
             ExprKind::Array(_) | ExprKind::Map(_) | ExprKind::Multiset(_) => {
                 Err(PlanError::new("this constructor is not supported"))
@@ -200,7 +208,10 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
         let last = &name[name.len() - 1];
         let message = match name {
             [table, column, ..] => {
-                format!("Table '{}' not found, so that '{}' has no column", table.value, column.value)
+                format!(
+                    "Table '{}' not found, so that '{}' has no column",
+                    table.value, column.value
+                )
             }
             _ => format!("Column '{}' not found in any table", last.value),
         };
@@ -214,13 +225,15 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             SqlTypeKind::Row(fields) | SqlTypeKind::Structured { fields, .. } => fields,
             _ => {
                 let found = calcite_name(&base.data_type);
-                let message = format!("'{}' is no field: the value is of type {found}", field.value);
+                let message =
+                    format!("'{}' is no field: the value is of type {found}", field.value);
                 return Err(PlanError::at(field.span, message));
             }
         };
         if !fields.iter().any(|one| one.name == field.value) {
             let names = fields.iter().map(|one| &*one.name);
-            let error = PlanError::at(field.span, format!("Column '{}' not found in its row", field.value));
+            let error =
+                PlanError::at(field.span, format!("Column '{}' not found in its row", field.value));
             return Err(error.nearest(&field.value, names));
         }
         self.binder.call("FIELD", vec![base, literal::text(&field.value)])
@@ -285,7 +298,9 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             BinaryOperator::Concat => "||",
             BinaryOperator::IsDistinctFrom | BinaryOperator::IsNotDistinctFrom => {
                 let (operator, symbol) = match operator {
-                    BinaryOperator::IsDistinctFrom => (Operator::IsDistinctFrom, "IS DISTINCT FROM"),
+                    BinaryOperator::IsDistinctFrom => {
+                        (Operator::IsDistinctFrom, "IS DISTINCT FROM")
+                    }
                     _ => (Operator::IsNotDistinctFrom, "IS NOT DISTINCT FROM"),
                 };
                 let (left, right) = binder.comparable(left, right, symbol)?;
@@ -312,10 +327,10 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             && matches!(comparison, Comparison::Equal | Comparison::NotEqual)
         {
             let pairs = left.iter().zip(right);
-            let mut all = pairs.map(|(left, right)| self.comparison(left, Comparison::Equal, right));
+            let mut all =
+                pairs.map(|(left, right)| self.comparison(left, Comparison::Equal, right));
             let first = all.next().unwrap_or_else(|| Ok(literal::boolean(true)))?;
-            let equal =
-                all.try_fold(first, |all, one| Ok(self.joined(all, Operator::And, one?)));
+            let equal = all.try_fold(first, |all, one| Ok(self.joined(all, Operator::And, one?)));
             return equal.map(|equal| self.negated(equal, comparison == Comparison::NotEqual));
         }
         self.binder.compare(self.bind(left)?, comparison, self.bind(right)?)
@@ -336,7 +351,11 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
         self.binder.call("OVERLAPS", all)
     }
 
-    fn conjunction(&self, operands: &[ast::Expr], operator: Operator) -> PlanResult<BoundExpression> {
+    fn conjunction(
+        &self,
+        operands: &[ast::Expr],
+        operator: Operator,
+    ) -> PlanResult<BoundExpression> {
         let mut all = Vec::with_capacity(operands.len());
         for operand in operands {
             let bound = self.bind(operand)?;
@@ -401,7 +420,8 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             let called = self.binder.call(name, vec![operand.clone()])?;
             Ok(self.negated(called, negated))
         };
-        let truth = |this: &Self| this.truth(operand.clone(), "what is compared with a truth value");
+        let truth =
+            |this: &Self| this.truth(operand.clone(), "what is compared with a truth value");
         let expr = match predicate {
             IsPredicate::Null if negated => Expr::IsNotNull(Box::new(operand.expr)),
             IsPredicate::Null => Expr::IsNull(Box::new(operand.expr)),
@@ -437,11 +457,13 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             let operand = all.remove(0);
             let list = all.into_iter().map(|one| one.expr).collect();
             let expr = Expr::InList(InList { expr: Box::new(operand.expr), list, negated: false });
-            let data_type = with_nullability(&SqlDataType::nullable(SqlTypeKind::Boolean), nullable);
+            let data_type =
+                with_nullability(&SqlDataType::nullable(SqlTypeKind::Boolean), nullable);
             return Ok(self.binder.folded(expr, data_type));
         }
-        let mut all =
-            bound.into_iter().map(|one| self.binder.compare(operand.clone(), Comparison::Equal, one));
+        let mut all = bound
+            .into_iter()
+            .map(|one| self.binder.compare(operand.clone(), Comparison::Equal, one));
         let first = all.next().unwrap_or_else(|| Ok(literal::boolean(false)))?;
         all.try_fold(first, |all, one| Ok(self.joined(all, Operator::Or, one?)))
     }

@@ -5,7 +5,10 @@ use std::rc::Rc;
 use datafusion_expr::LogicalPlan;
 use hurtig_sql_parser::{
     Span,
-    ast::{self, FromClause, Ident, JoinKind, ObjectName, SqlQuery, TableAlias, TableFactor, TableFactorKind, TableHint},
+    ast::{
+        self, FromClause, Ident, JoinKind, ObjectName, SqlQuery, TableAlias, TableFactor,
+        TableFactorKind, TableHint,
+    },
 };
 
 use super::{Binder, Scope, ScopeColumn, expression::ExpressionBinder, scope::ScopeTable};
@@ -69,12 +72,15 @@ impl Binder<'_> {
                 all.extend(left.filter(|_| *lateral));
                 let relation = self.query(query, &all)?;
                 if *lateral && left.is_some() && !relation.plan.all_out_ref_exprs().is_empty() {
-                    let message = "LATERAL queries that name columns of other tables are not supported";
+                    let message =
+                        "LATERAL queries that name columns of other tables are not supported";
                     return Err(PlanError::at(factor.span, message));
                 }
                 (relation.plan, Scope::of(Vec::new(), relation.columns))
             }
-            TableFactorKind::Function { call, .. } => self.table_function(call, outer, factor.span)?,
+            TableFactorKind::Function { call, .. } => {
+                self.table_function(call, outer, factor.span)?
+            }
             TableFactorKind::Unnest { operands, ordinality } => {
                 let alias = factor.alias.as_ref();
                 let empty = Scope::default();
@@ -91,7 +97,8 @@ impl Binder<'_> {
             TableFactorKind::Match { input, clause } => {
                 let (_, scope) = self.factor(input, outer, left)?;
                 let binder = ExpressionBinder::plain(self, &scope, outer, "MATCH_RECOGNIZE");
-                let first = clause.order_by.first().map(|item| binder.bind(&item.expr)).transpose()?;
+                let first =
+                    clause.order_by.first().map(|item| binder.bind(&item.expr)).transpose()?;
                 if first.is_none_or(|first| first.time.is_none()) {
                     let message = "You must specify either rowtime or proctime for order by as the first one.";
                     return Err(PlanError::at(factor.span, message));
@@ -106,11 +113,7 @@ impl Binder<'_> {
     }
 
     /// A table, view or common table by its name.
-    pub(super) fn table(
-        &self,
-        name: &ObjectName,
-        hints: &[TableHint],
-    ) -> PlanResult<Source> {
+    pub(super) fn table(&self, name: &ObjectName, hints: &[TableHint]) -> PlanResult<Source> {
         if let [only] = &*name.0 {
             let mut common = self.common.as_ref();
             while let Some(table) = common {
@@ -212,7 +215,11 @@ pub(super) fn rename(columns: &mut [ScopeColumn], names: &[Ident], span: Span) -
     if columns.len() != names.len() {
         return Err(PlanError::at(
             span,
-            format!("List of column aliases must have same degree as table; table has {} columns, whereas alias list has {} columns", columns.len(), names.len()),
+            format!(
+                "List of column aliases must have same degree as table; table has {} columns, whereas alias list has {} columns",
+                columns.len(),
+                names.len()
+            ),
         ));
     }
     for (column, name) in columns.iter_mut().zip(names) {

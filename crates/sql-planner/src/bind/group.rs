@@ -145,9 +145,10 @@ impl Grouping {
         if !matches!(function, "TUMBLE" | "HOP" | "SESSION") {
             return Ok(None);
         }
-        let window = self.windows.iter().find(|window| {
-            window.name == function && window.arguments == call.arguments
-        });
+        let window = self
+            .windows
+            .iter()
+            .find(|window| window.name == function && window.arguments == call.arguments);
         let window = window.ok_or_else(|| {
             PlanError::new(format!("Call to auxiliary group function '{name}' must have matching call to group function '{function}' in GROUP BY clause"))
         })?;
@@ -175,14 +176,17 @@ impl Grouping {
         for argument in input.arguments(call)? {
             let position = self.keys.iter().position(|key| key.input.expr == argument.expr);
             positions.push(position.ok_or_else(|| {
-                PlanError::new(format!("Argument to operator '{name}' must be a grouped expression"))
+                PlanError::new(format!(
+                    "Argument to operator '{name}' must be a grouped expression"
+                ))
             })?);
         }
         let Some(collector) = binder.collector.filter(|_| self.sets.is_some()) else {
             return Ok(literal::big_int(0));
         };
         let mut collector = collector.borrow_mut();
-        if let Some((_, column)) = collector.groupings.iter().find(|(known, _)| *known == positions) {
+        if let Some((_, column)) = collector.groupings.iter().find(|(known, _)| *known == positions)
+        {
             return Ok(column.bound());
         }
         let column = binder.binder.column(name, SqlDataType::not_null(SqlTypeKind::BigInt));
@@ -214,9 +218,13 @@ impl Grouping {
             plain &= matches!(element, GroupingElement::Expr(_) | GroupingElement::Empty);
             let more = grouping.element_sets(binder, element)?;
             if sets.len().saturating_mul(more.len()) > MAX_SETS {
-                return Err(PlanError::at(clause.span, format!("more than {MAX_SETS} grouping sets")));
+                return Err(PlanError::at(
+                    clause.span,
+                    format!("more than {MAX_SETS} grouping sets"),
+                ));
             }
-            let product = sets.iter().flat_map(|one| more.iter().map(move |two| [&**one, two].concat()));
+            let product =
+                sets.iter().flat_map(|one| more.iter().map(move |two| [&**one, two].concat()));
             sets = product.collect();
         }
         let mut plan = plan;
@@ -284,7 +292,11 @@ impl Grouping {
     }
 
     /// Positions of an expression, or of those of a row.
-    fn add(&mut self, binder: &ExpressionBinder<'_, '_>, expr: &ast::Expr) -> PlanResult<Vec<usize>> {
+    fn add(
+        &mut self,
+        binder: &ExpressionBinder<'_, '_>,
+        expr: &ast::Expr,
+    ) -> PlanResult<Vec<usize>> {
         if let ExprKind::Row { explicit: false, fields } = &expr.kind {
             let all = fields.iter().map(|field| self.add(binder, field));
             return Ok(all.collect::<PlanResult<Vec<_>>>()?.concat());
@@ -360,7 +372,8 @@ impl Grouping {
             let Expr::AggregateFunction(call) = call else { continue };
             let mut call: AggregateFunction = call.clone();
             let params = &mut call.params;
-            let inner = params.args.iter_mut().chain(params.filter.iter_mut().map(|one| &mut **one));
+            let inner =
+                params.args.iter_mut().chain(params.filter.iter_mut().map(|one| &mut **one));
             for expr in inner.chain(params.order_by.iter_mut().map(|one| &mut one.expr)) {
                 *expr = binder.as_column(&mut arguments, &plan, std::mem::take(expr))?;
             }
@@ -417,9 +430,9 @@ impl Grouping {
             }
             expressions.push(literal::big_int(i64::try_from(number).unwrap_or(i64::MAX)).expr);
             for (positions, _) in &collector.groupings {
-                let bits = positions.iter().fold(0_i64, |bits, position| {
-                    bits << 1 | i64::from(!set.contains(position))
-                });
+                let bits = positions
+                    .iter()
+                    .fold(0_i64, |bits, position| bits << 1 | i64::from(!set.contains(position)));
                 expressions.push(literal::big_int(bits).expr);
             }
             expressions.extend(passed.iter().map(|one| one.bound().expr));

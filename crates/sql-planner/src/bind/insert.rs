@@ -10,7 +10,9 @@ use hurtig_sql_parser::{
 use indexmap::IndexMap;
 
 use super::{
-    Binder, BoundExpression, Relation, Scope, expression::ExpressionBinder, literal,
+    Binder, BoundExpression, Relation, Scope,
+    expression::ExpressionBinder,
+    literal,
     scan::{reference, with_hints},
 };
 use crate::{
@@ -57,9 +59,12 @@ impl Binder<'_> {
             }
         }
         let named = self.target(insert, &path, &columns, &fixed)?;
-        let targets: Vec<SqlDataType> = named.iter().map(|column| column.data_type.clone()).collect();
+        let targets: Vec<SqlDataType> =
+            named.iter().map(|column| column.data_type.clone()).collect();
         let relation = match &insert.query.body {
-            SqlQueryBody::Values(rows) if plain(&insert.query) => self.values(rows, &[], &targets)?,
+            SqlQueryBody::Values(rows) if plain(&insert.query) => {
+                self.values(rows, &[], &targets)?
+            }
             _ => self.ordered_query(&insert.query, &[])?,
         };
         if relation.columns.len() != named.len() {
@@ -75,7 +80,9 @@ impl Binder<'_> {
                     None => {
                         if !column.data_type.nullable {
                             let name = &column.name;
-                            let message = format!("Column '{name}' has no default value and does not allow NULLs");
+                            let message = format!(
+                                "Column '{name}' has no default value and does not allow NULLs"
+                            );
                             return Err(PlanError::at(insert.span, message));
                         }
                         literal::null_of(&column.data_type)?
@@ -84,7 +91,10 @@ impl Binder<'_> {
             };
             let position = items.len();
             let value = self.sink_value(value, &column.data_type).ok_or_else(|| {
-                let cause = format!("Incompatible types for sink column '{}' at position {position}.", column.name);
+                let cause = format!(
+                    "Incompatible types for sink column '{}' at position {position}.",
+                    column.name
+                );
                 mismatch(&path, &cause, &relation, &named).within(insert.query.span)
             })??;
             items.push((column.name.clone(), value));
@@ -141,12 +151,16 @@ impl Binder<'_> {
 }
 
 fn plain(query: &ast::SqlQuery) -> bool {
-    query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none()
+    query.with.is_none()
+        && query.order_by.is_empty()
+        && query.limit.is_none()
+        && query.offset.is_none()
 }
 
 fn mismatch(path: &ObjectPath, cause: &str, query: &Relation, sink: &[&TableColumn]) -> PlanError {
     let show = |all: Vec<String>| all.join(", ");
-    let found = query.columns.iter().map(|one| format!("{}: {}", one.name, one.data_type)).collect();
+    let found =
+        query.columns.iter().map(|one| format!("{}: {}", one.name, one.data_type)).collect();
     let wanted = sink.iter().map(|one| format!("{}: {}", one.name, one.data_type)).collect();
     PlanError::new(format!(
         "Column types of query result and sink for '{path}' do not match.\nCause: {cause}\n\nQuery schema: [{}]\nSink schema:  [{}]",

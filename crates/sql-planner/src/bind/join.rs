@@ -32,7 +32,9 @@ impl Binder<'_> {
     ) -> PlanResult<Source> {
         let join_type = join_type(join.kind);
         let pairs = match &join.constraint {
-            Some(ast::JoinConstraint::Using(names)) => self.common(&left_scope, &right_scope, names)?,
+            Some(ast::JoinConstraint::Using(names)) => {
+                self.common(&left_scope, &right_scope, names)?
+            }
             _ if join.natural => {
                 let names: Vec<Ident> = left_scope
                     .all()
@@ -81,9 +83,8 @@ impl Binder<'_> {
                 PlanError::at(name.span, message)
             })
         };
-        let all = names.iter().map(|name| {
-            Ok((name.value.clone(), one(left, name)?, one(right, name)?))
-        });
+        let all =
+            names.iter().map(|name| Ok((name.value.clone(), one(left, name)?, one(right, name)?)));
         all.collect()
     }
 
@@ -120,7 +121,8 @@ impl Binder<'_> {
             JoinKind::Inner => JoinType::Inner,
             JoinKind::Left => JoinType::Left,
             _ => {
-                let message = "Temporal table join currently only supports INNER JOIN and LEFT JOIN";
+                let message =
+                    "Temporal table join currently only supports INNER JOIN and LEFT JOIN";
                 return Err(PlanError::at(join.span, message));
             }
         };
@@ -160,8 +162,7 @@ impl Binder<'_> {
             let columns = right_scope.columns();
             columns.filter(|one| key.contains(&one.name)).map(|one| one.column.clone()).collect()
         });
-        let has_rowtime =
-            right_scope.columns().any(|one| one.time == Some(TimeAttribute::Rowtime));
+        let has_rowtime = right_scope.columns().any(|one| one.time == Some(TimeAttribute::Rowtime));
         if !has_rowtime {
             let message = "Event-Time Temporal Table Join requires both primary key and row time attribute in versioned table, but no row time attribute can be found.";
             return Err(PlanError::at(join.right.span, message));
@@ -180,7 +181,9 @@ impl Binder<'_> {
         }
         if let Some(key) = key_columns {
             let is_joined = |column: &String| {
-                right_keys.iter().any(|one| matches!(one, Expr::Column(known) if known.name == *column))
+                right_keys
+                    .iter()
+                    .any(|one| matches!(one, Expr::Column(known) if known.name == *column))
             };
             if !key.iter().all(is_joined) {
                 let message = "Temporal table's primary key must be included in the equivalence condition of temporal join";

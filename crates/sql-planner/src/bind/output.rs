@@ -80,7 +80,8 @@ impl Binder<'_> {
         plan: LogicalPlan,
         named: Vec<(String, BoundExpression)>,
     ) -> PlanResult<Relation> {
-        let items: Vec<Item> = named.into_iter().map(|(name, bound)| self.item(&name, bound)).collect();
+        let items: Vec<Item> =
+            named.into_iter().map(|(name, bound)| self.item(&name, bound)).collect();
         let columns = items.iter().map(|item| item.column.clone()).collect();
         Ok(Relation { plan: self.project_items(plan, items)?, columns })
     }

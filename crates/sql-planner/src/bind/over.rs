@@ -5,7 +5,10 @@ use std::sync::Arc;
 use datafusion_common::ScalarValue;
 use datafusion_expr::{Expr, LogicalPlan};
 use hurtig_sql_parser::{
-    ast::{FrameBound, FunctionCall, NullOrder, OverClause, WindowFrame, WindowFrameUnit, WindowSpecification},
+    ast::{
+        FrameBound, FunctionCall, NullOrder, OverClause, WindowFrame, WindowFrameUnit,
+        WindowSpecification,
+    },
     types::{SqlDataType, SqlTypeKind},
 };
 
@@ -38,14 +41,16 @@ impl ExpressionBinder<'_, '_> {
         over: &OverClause,
     ) -> PlanResult<BoundExpression> {
         let Some(collector) = self.collector.filter(|_| !self.in_aggregate) else {
-            let message = format!("Windowed aggregate expression is illegal in {} clause", self.clause);
+            let message =
+                format!("Windowed aggregate expression is illegal in {} clause", self.clause);
             return Err(PlanError::new(message));
         };
         let window = window_of(over, collector)?;
         let partition = self.all(&window.partition_by)?.into_iter().map(|one| one.expr).collect();
         let mut order = Vec::new();
         for item in &window.order_by {
-            let nulls_first = item.nulls.map_or(!item.descending, |nulls| nulls == NullOrder::First);
+            let nulls_first =
+                item.nulls.map_or(!item.descending, |nulls| nulls == NullOrder::First);
             order.push((self.bind(&item.expr)?.expr, !item.descending, nulls_first));
         }
         let (function, expressions, data_type) = if Self::is_ranking(name) {
@@ -190,9 +195,8 @@ impl Binder<'_> {
     ) -> PlanResult<LogicalPlan> {
         let mut rest = calls;
         while let Some(first) = rest.first().cloned() {
-            let same = |call: &OverCall| {
-                call.partition == first.partition && call.order == first.order
-            };
+            let same =
+                |call: &OverCall| call.partition == first.partition && call.order == first.order;
             let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(same);
             rest = later;
             plan = self.over_node(&first, now, plan)?;

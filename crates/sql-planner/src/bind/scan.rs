@@ -13,7 +13,8 @@ use hurtig_sql_parser::{
 use indexmap::IndexMap;
 
 use super::{
-    Binder, BoundExpression, Relation, Scope, ScopeColumn, expression::ExpressionBinder, output::Item,
+    Binder, BoundExpression, Relation, Scope, ScopeColumn, expression::ExpressionBinder,
+    output::Item,
 };
 use crate::{
     PlanError, PlanResult,
@@ -44,7 +45,8 @@ impl Binder<'_> {
             positions.push(position);
             read.push(own);
         }
-        let schema = Schema::new(fields.iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>());
+        let schema =
+            Schema::new(fields.iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>());
         let source = TableRef::new(path.clone(), table.clone(), options, positions, schema);
         let plan = LogicalPlan::TableScan(TableScan {
             table_name: reference(path),
@@ -80,7 +82,8 @@ impl Binder<'_> {
                 }
                 _ => {
                     let column = columns.next();
-                    let column = column.ok_or_else(|| PlanError::new("internal: a column is missing"))?;
+                    let column =
+                        column.ok_or_else(|| PlanError::new("internal: a column is missing"))?;
                     Item { expr: column.bound().expr, column }
                 }
             });
@@ -95,7 +98,8 @@ impl Binder<'_> {
         let binder = ExpressionBinder::plain(self, &scope, &[], "WATERMARK");
         let bound = binder.bind(&watermark.expression)?;
         let position = relation.columns.iter().position(|one| one.name == watermark.column);
-        let position = position.ok_or_else(|| PlanError::new("the column of the watermark is missing"))?;
+        let position =
+            position.ok_or_else(|| PlanError::new("the column of the watermark is missing"))?;
         let time = relation.columns[position].bound();
         let value = self.coerce(bound, &time.data_type)?;
         relation.columns[position].time = Some(TimeAttribute::Rowtime);
@@ -116,7 +120,8 @@ impl Binder<'_> {
         columns: &[TableColumn],
         expr: &hurtig_sql_parser::ast::Expr,
     ) -> PlanResult<(BoundExpression, SqlDataType)> {
-        let columns = columns.iter().map(|column| self.column(&column.name, column.data_type.clone()));
+        let columns =
+            columns.iter().map(|column| self.column(&column.name, column.data_type.clone()));
         let scope = Scope::of(Vec::new(), columns.collect());
         let bound = ExpressionBinder::plain(self, &scope, &[], "a column").bind(expr)?;
         let data_type = bound.data_type.clone();

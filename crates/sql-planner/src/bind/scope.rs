@@ -103,8 +103,11 @@ impl Scope {
                 continue;
             }
             let span = rest[0].span;
-            let message =
-                format!("Column '{}' not found in table '{}'", rest[0].value, qualifier[length - 1].value);
+            let message = format!(
+                "Column '{}' not found in table '{}'",
+                rest[0].value,
+                qualifier[length - 1].value
+            );
             let names = tables.iter().flat_map(|table| &table.columns).map(|one| &*one.name);
             return Err(PlanError::at(span, message).nearest(&rest[0].value, names));
         }
@@ -123,9 +126,9 @@ impl Scope {
     /// The columns of `*`, with their names.
     pub fn all(&self) -> Vec<(String, BoundExpression)> {
         let merged = self.merged.iter().map(|one| (one.name.clone(), one.value.clone()));
-        let own = self.columns().filter(|column| {
-            !self.merged.iter().any(|merged| merged.name == column.name)
-        });
+        let own = self
+            .columns()
+            .filter(|column| !self.merged.iter().any(|merged| merged.name == column.name));
         merged.chain(own.map(|column| (column.name.clone(), column.bound()))).collect()
     }
 

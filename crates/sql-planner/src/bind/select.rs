@@ -5,7 +5,9 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use datafusion_expr::{Distinct, EmptyRelation, Expr, Filter, Limit, LogicalPlan, Sort, SortExpr};
 use hurtig_sql_parser::{
     Span,
-    ast::{self, ExprKind, NullOrder, OrderItem, SelectQuantifier, SqlQuery, SqlQueryBody, SqlSelect},
+    ast::{
+        self, ExprKind, NullOrder, OrderItem, SelectQuantifier, SqlQuery, SqlQueryBody, SqlSelect,
+    },
 };
 
 use super::{
@@ -94,7 +96,12 @@ impl Binder<'_> {
     }
 
     /// SELECT with the ORDER BY and LIMIT of its query.
-    fn select(&self, select: &SqlSelect, query: &SqlQuery, outer: &[&Scope]) -> PlanResult<Relation> {
+    fn select(
+        &self,
+        select: &SqlSelect,
+        query: &SqlQuery,
+        outer: &[&Scope],
+    ) -> PlanResult<Relation> {
         let (mut plan, scope) = match &select.from {
             Some(from) => self.from(from, outer)?,
             None => {
@@ -107,7 +114,8 @@ impl Binder<'_> {
             let binder = ExpressionBinder::plain(self, &scope, outer, "WHERE");
             plan = filtered(plan, binder.condition(filter)?)?;
         }
-        let collector = RefCell::new(Collector { windows: select.windows.clone(), ..Collector::default() });
+        let collector =
+            RefCell::new(Collector { windows: select.windows.clone(), ..Collector::default() });
         let binder = ExpressionBinder {
             collector: Some(&collector),
             ..ExpressionBinder::plain(self, &scope, outer, "SELECT")
@@ -119,13 +127,21 @@ impl Binder<'_> {
         } else if select.having.is_some() {
             grouping = Some(Grouping::default());
         }
-        let mut parts = Parts::bind(&ExpressionBinder { grouping: grouping.as_ref(), ..binder }, select, query)?;
+        let mut parts = Parts::bind(
+            &ExpressionBinder { grouping: grouping.as_ref(), ..binder },
+            select,
+            query,
+        )?;
         if grouping.is_none() && !collector.borrow().aggregates.is_empty() {
             // Aggregates without GROUP BY: all rows are one group, and no column has a name.
             let windows = select.windows.clone();
             *collector.borrow_mut() = Collector { windows, ..Collector::default() };
             grouping = Some(Grouping::default());
-            parts = Parts::bind(&ExpressionBinder { grouping: grouping.as_ref(), ..binder }, select, query)?;
+            parts = Parts::bind(
+                &ExpressionBinder { grouping: grouping.as_ref(), ..binder },
+                select,
+                query,
+            )?;
         }
         let mut collector = collector.into_inner();
         if let Some(grouping) = &grouping {
@@ -191,7 +207,9 @@ impl Binder<'_> {
         }
         plan = self.limited(plan, query)?;
         if hidden {
-            let pass = columns.iter().map(|column| Item { expr: column.bound().expr, column: column.clone() });
+            let pass = columns
+                .iter()
+                .map(|column| Item { expr: column.bound().expr, column: column.clone() });
             plan = self.project_items(plan, pass.collect())?;
         }
         Ok(Relation { plan, columns })
@@ -253,7 +271,8 @@ impl Parts {
             }
         }
         let clause = |clause| ExpressionBinder { clause, ..*binder };
-        let having = select.having.as_ref().map(|one| clause("HAVING").condition(one)).transpose()?;
+        let having =
+            select.having.as_ref().map(|one| clause("HAVING").condition(one)).transpose()?;
         let by_alias = |expr: &ast::Expr| {
             let name = expr.as_ident()?;
             items.iter().position(|(alias, _)| alias.as_deref() == Some(&*name.value))
@@ -305,11 +324,8 @@ fn wildcard(
     qualifier: &[ast::Ident],
     span: Span,
 ) -> PlanResult<Items> {
-    let all = if qualifier.is_empty() {
-        binder.scope.all()
-    } else {
-        binder.scope.all_of(qualifier)?
-    };
+    let all =
+        if qualifier.is_empty() { binder.scope.all() } else { binder.scope.all_of(qualifier)? };
     if all.is_empty() {
         return Err(PlanError::at(span, "SELECT * requires a FROM clause"));
     }
@@ -327,7 +343,8 @@ fn wildcard(
 
 /// The position that an expression of ORDER BY names by its number.
 fn ordinal(expr: &ast::Expr, columns: usize) -> PlanResult<Option<usize>> {
-    let ExprKind::Literal(ast::Literal::Number(digits, ast::NumberKind::Integer)) = &expr.kind else {
+    let ExprKind::Literal(ast::Literal::Number(digits, ast::NumberKind::Integer)) = &expr.kind
+    else {
         return Ok(None);
     };
     let position = digits.parse::<usize>().ok().and_then(|number| number.checked_sub(1));

@@ -51,11 +51,14 @@ impl Binder<'_> {
             };
             let Some(common) = common else {
                 let span = rows[0].span;
-                return Err(PlanError::at(span, if all_null {
-                    "Illegal use of 'NULL'".to_owned()
-                } else {
-                    "Values passed to VALUES operator must have compatible types".to_owned()
-                }));
+                return Err(PlanError::at(
+                    span,
+                    if all_null {
+                        "Illegal use of 'NULL'".to_owned()
+                    } else {
+                        "Values passed to VALUES operator must have compatible types".to_owned()
+                    },
+                ));
             };
             let nullable = types.iter().any(|one| one.nullable);
             let name = format!("EXPR${position}");
@@ -121,8 +124,7 @@ impl Binder<'_> {
         let schema = schema_of(fields_of(columns.iter())?)?;
         let inputs = inputs.into_iter().map(|input| Arc::new(input.plan)).collect();
         let plan = LogicalPlan::Union(Union { inputs, schema });
-        let plan =
-            if all { plan } else { LogicalPlan::Distinct(Distinct::All(Arc::new(plan))) };
+        let plan = if all { plan } else { LogicalPlan::Distinct(Distinct::All(Arc::new(plan))) };
         Ok(Relation { plan, columns })
     }
 

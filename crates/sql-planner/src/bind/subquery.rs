@@ -102,9 +102,9 @@ impl ExpressionBinder<'_, '_> {
                     Quantifier::Any => (Operator::Or, false),
                     Quantifier::All => (Operator::And, true),
                 };
-                let mut all = fields.iter().map(|one| {
-                    self.binder.compare(operand.clone(), comparison, self.bind(one)?)
-                });
+                let mut all = fields
+                    .iter()
+                    .map(|one| self.binder.compare(operand.clone(), comparison, self.bind(one)?));
                 let first = all.next().unwrap_or_else(|| Ok(literal::boolean(empty)))?;
                 return all.try_fold(first, |all, one| Ok(self.joined(all, operator, one?)));
             }

@@ -38,8 +38,8 @@ impl Binder<'_> {
         let mut expressions = Vec::new();
         for operand in operands {
             let bound = binder.bind(operand)?;
-            for (name, data_type) in elements(&bound.data_type)
-                .map_err(|error| error.within(operand.span))?
+            for (name, data_type) in
+                elements(&bound.data_type).map_err(|error| error.within(operand.span))?
             {
                 columns.push(self.column(&name, data_type));
             }
@@ -68,7 +68,10 @@ impl Binder<'_> {
             let condition = ExpressionBinder::plain(self, &scope, outer, "ON").condition(on)?;
             let is_true = matches!(
                 &condition.expr,
-                datafusion_expr::Expr::Literal(datafusion_common::ScalarValue::Boolean(Some(true)), _)
+                datafusion_expr::Expr::Literal(
+                    datafusion_common::ScalarValue::Boolean(Some(true)),
+                    _
+                )
             );
             if !is_true {
                 expressions.push(condition.expr);
@@ -107,7 +110,9 @@ fn elements(data_type: &SqlDataType) -> PlanResult<Vec<(String, SqlDataType)>> {
         }
         _ => {
             let found = calcite_name(data_type);
-            Err(PlanError::new(format!("UNNEST needs an array, map or multiset, but is of type {found}")))
+            Err(PlanError::new(format!(
+                "UNNEST needs an array, map or multiset, but is of type {found}"
+            )))
         }
     }
 }

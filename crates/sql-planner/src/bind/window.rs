@@ -53,7 +53,9 @@ pub(super) fn group_window(
     let kind = match (&*name, &*durations) {
         ("TUMBLE", [size]) => WindowKind::Tumble { size_ms: *size, offset_ms: 0 },
         ("TUMBLE", [size, offset]) => WindowKind::Tumble { size_ms: *size, offset_ms: *offset },
-        ("HOP", [slide, size]) => WindowKind::Hop { size_ms: *size, slide_ms: *slide, offset_ms: 0 },
+        ("HOP", [slide, size]) => {
+            WindowKind::Hop { size_ms: *size, slide_ms: *slide, offset_ms: 0 }
+        }
         ("HOP", [slide, size, offset]) => {
             WindowKind::Hop { size_ms: *size, slide_ms: *slide, offset_ms: *offset }
         }
@@ -87,7 +89,10 @@ impl Binder<'_> {
     ) -> PlanResult<Source> {
         let name = call.name.last().to_uppercase();
         if !matches!(&*name, "TUMBLE" | "HOP" | "CUMULATE" | "SESSION") {
-            return Err(PlanError::at(span, format!("No match found for function signature {name}")));
+            return Err(PlanError::at(
+                span,
+                format!("No match found for function signature {name}"),
+            ));
         }
         let parameters: &[&str] = match &*name {
             "TUMBLE" => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
@@ -96,7 +101,8 @@ impl Binder<'_> {
             _ => &["DATA", "TIMECOL", "GAP"],
         };
         let arguments = by_parameter(&name, parameters, call, span)?;
-        let FunctionValue::Table(table) = &arguments[0].map_or(&FunctionValue::Default, |one| &one.value)
+        let FunctionValue::Table(table) =
+            &arguments[0].map_or(&FunctionValue::Default, |one| &one.value)
         else {
             return Err(PlanError::at(span, format!("{name} needs a table: TABLE t")));
         };
@@ -106,20 +112,35 @@ impl Binder<'_> {
             FunctionValue::Descriptor(columns) => Some((columns, one.span)),
             _ => None,
         });
-        let Some(([column], time_span)) = descriptor.map(|(columns, span)| (&**columns, span)) else {
+        let Some(([column], time_span)) = descriptor.map(|(columns, span)| (&**columns, span))
+        else {
             return Err(PlanError::at(span, format!("{name} needs a time column: DESCRIPTOR(t)")));
         };
         let binder = ExpressionBinder::plain(self, &scope, &[], "a window");
         let value = binder.name(std::slice::from_ref(column))?;
-        if !matches!(value.data_type.kind, SqlTypeKind::Timestamp(_) | SqlTypeKind::TimestampLtz(_)) {
+        if !matches!(value.data_type.kind, SqlTypeKind::Timestamp(_) | SqlTypeKind::TimestampLtz(_))
+        {
             let found = calcite_name(&SqlDataType::nullable(value.data_type.kind));
             let signature = match &*name {
-                "TUMBLE" => "TUMBLE(TABLE table_name, DESCRIPTOR(timecol), datetime interval[, datetime interval])",
-                "SESSION" => "SESSION(TABLE table_name [PARTITION BY col], DESCRIPTOR(timecol), datetime interval)",
-                "HOP" => "HOP(TABLE table_name, DESCRIPTOR(timecol), datetime interval, datetime interval[, datetime interval])",
-                _ => "CUMULATE(TABLE table_name, DESCRIPTOR(timecol), datetime interval, datetime interval[, datetime interval])",
+                "TUMBLE" => {
+                    "TUMBLE(TABLE table_name, DESCRIPTOR(timecol), datetime interval[, datetime interval])"
+                }
+                "SESSION" => {
+                    "SESSION(TABLE table_name [PARTITION BY col], DESCRIPTOR(timecol), datetime interval)"
+                }
+                "HOP" => {
+                    "HOP(TABLE table_name, DESCRIPTOR(timecol), datetime interval, datetime interval[, datetime interval])"
+                }
+                _ => {
+                    "CUMULATE(TABLE table_name, DESCRIPTOR(timecol), datetime interval, datetime interval[, datetime interval])"
+                }
             };
-            return Err(PlanError::at(time_span, format!("The window function {signature} requires the timecol to be TIMESTAMP or TIMESTAMP_LTZ, but is {found}.")));
+            return Err(PlanError::at(
+                time_span,
+                format!(
+                    "The window function {signature} requires the timecol to be TIMESTAMP or TIMESTAMP_LTZ, but is {found}."
+                ),
+            ));
         }
         let mut durations = Vec::new();
         for argument in &arguments[2..] {
@@ -153,7 +174,9 @@ impl Binder<'_> {
     ) -> PlanResult<(LogicalPlan, Vec<ScopeColumn>)> {
         let Some(attribute) = time.value.time else {
             let found = calcite_name(&SqlDataType::nullable(time.value.data_type.kind.clone()));
-            let message = format!("The window function requires the timecol is a time attribute type, but is {found}.");
+            let message = format!(
+                "The window function requires the timecol is a time attribute type, but is {found}."
+            );
             return Err(PlanError::at(time.span, message).hint("declare WATERMARK FOR the column"));
         };
         check(&kind)?;
@@ -210,7 +233,8 @@ fn by_parameter<'c>(
         let position = match &argument.name {
             None => position,
             Some(parameter) => {
-                let known = parameters.iter().position(|one| parameter.value.eq_ignore_ascii_case(one));
+                let known =
+                    parameters.iter().position(|one| parameter.value.eq_ignore_ascii_case(one));
                 known.ok_or_else(|| {
                     let message = format!("{name} has no parameter '{}'", parameter.value);
                     PlanError::at(argument.span, message)
@@ -257,7 +281,9 @@ fn check(kind: &WindowKind) -> PlanResult<()> {
         WindowKind::Tumble { size_ms, offset_ms } => {
             positive("TUMBLE", &[*size_ms])?;
             if offset_ms.abs() >= *size_ms {
-                return Err(PlanError::new(format!("TUMBLE table function parameters must satisfy abs(offset) < size, but got size {size_ms}ms and offset {offset_ms}ms")));
+                return Err(PlanError::new(format!(
+                    "TUMBLE table function parameters must satisfy abs(offset) < size, but got size {size_ms}ms and offset {offset_ms}ms"
+                )));
             }
         }
         WindowKind::Hop { size_ms, slide_ms, .. } => {
@@ -275,10 +301,14 @@ fn check(kind: &WindowKind) -> PlanResult<()> {
 fn check_slices(kind: &WindowKind) -> PlanResult<()> {
     match kind {
         WindowKind::Hop { size_ms, slide_ms, .. } if *slide_ms > 0 && size_ms % slide_ms != 0 => {
-            Err(PlanError::new(format!("HOP table function based aggregate requires size must be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms")))
+            Err(PlanError::new(format!(
+                "HOP table function based aggregate requires size must be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
+            )))
         }
         WindowKind::Cumulate { size_ms, step_ms, .. } if *step_ms > 0 && size_ms % step_ms != 0 => {
-            Err(PlanError::new(format!("CUMULATE table function based aggregate requires maxSize must be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms")))
+            Err(PlanError::new(format!(
+                "CUMULATE table function based aggregate requires maxSize must be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
+            )))
         }
         _ => Ok(()),
     }
@@ -291,4 +321,3 @@ fn duration(bound: &BoundExpression, span: Span) -> PlanResult<i64> {
         _ => Err(PlanError::at(span, "a constant interval of time is expected here")),
     }
 }
-

@@ -82,7 +82,9 @@ impl Catalogs {
     /// Removes a catalog. The current one stays.
     pub fn unregister(&mut self, name: &str, if_exists: bool) -> PlanResult<()> {
         if name == self.current_catalog {
-            return Err(PlanError::new(format!("Cannot drop a catalog which is currently in use: {name}")));
+            return Err(PlanError::new(format!(
+                "Cannot drop a catalog which is currently in use: {name}"
+            )));
         }
         match self.catalogs.remove(name) {
             None if !if_exists => self.catalog(name).map(|_| ()),
@@ -103,7 +105,9 @@ impl Catalogs {
     pub fn use_database(&mut self, name: &ObjectName) -> PlanResult<()> {
         let (catalog, database) = self.database_path(Some(name))?;
         if self.catalog(&catalog)?.database(&database).is_none() {
-            let message = format!("A database with name [{database}] does not exist in the catalog: [{catalog}].");
+            let message = format!(
+                "A database with name [{database}] does not exist in the catalog: [{catalog}]."
+            );
             return Err(PlanError::at(name.span(), message));
         }
         (self.current_catalog, self.current_database) = (catalog, database);
@@ -283,7 +287,8 @@ impl Catalogs {
     /// The user's functions of a database.
     #[must_use]
     pub fn functions(&self, catalog: &str, database: &str) -> Vec<String> {
-        let mut all = self.catalogs.get(catalog).map(|one| one.functions(database)).unwrap_or_default();
+        let mut all =
+            self.catalogs.get(catalog).map(|one| one.functions(database)).unwrap_or_default();
         all.extend(self.system_functions.keys().cloned());
         let here = |path: &&ObjectPath| path.catalog == catalog && path.database == database;
         all.extend(self.temporary_functions.keys().filter(here).map(|path| path.name.clone()));

@@ -23,7 +23,10 @@ pub(super) fn alter_table(
             return Ok(());
         }
         return catalogs.lookup(&alter.name).map(|_| ()).and_then(|()| {
-            Err(PlanError::at(alter.name.span(), format!("ALTER TABLE for a view is not allowed: '{path}'")))
+            Err(PlanError::at(
+                alter.name.span(),
+                format!("ALTER TABLE for a view is not allowed: '{path}'"),
+            ))
         });
     };
     if let AlterAction::Rename(to) = &alter.action {
@@ -67,7 +70,9 @@ fn change(
         AlterAction::SetOptions(options) => table.options.extend(options_of(options)),
         AlterAction::ResetOptions(keys) => {
             if keys.iter().any(|key| key == "connector") {
-                return Err(PlanError::new("ALTER TABLE RESET does not support changing 'connector'"));
+                return Err(PlanError::new(
+                    "ALTER TABLE RESET does not support changing 'connector'",
+                ));
             }
             table.options.retain(|key, _| !keys.contains(key));
         }
@@ -92,13 +97,18 @@ fn change(
         AlterAction::DropConstraint(name) => match &table.primary_key {
             Some(key) if key.name == name.value => table.primary_key = None,
             _ => {
-                let message = format!("The base table does not define a primary key constraint named '{}'.", name.value);
+                let message = format!(
+                    "The base table does not define a primary key constraint named '{}'.",
+                    name.value
+                );
                 return Err(PlanError::at(name.span, message));
             }
         },
         AlterAction::DropWatermark => {
             if table.watermark.take().is_none() {
-                return Err(PlanError::new("The base table does not define any watermark strategy."));
+                return Err(PlanError::new(
+                    "The base table does not define any watermark strategy.",
+                ));
             }
         }
         _ => return Err(PlanError::new("this ALTER is not supported for tables")),
@@ -116,11 +126,18 @@ fn find(table: &TableDefinition, name: &ObjectName) -> PlanResult<usize> {
     })
 }
 
-fn rename_column(table: &mut TableDefinition, from: &ObjectName, to: &ObjectName) -> PlanResult<()> {
+fn rename_column(
+    table: &mut TableDefinition,
+    from: &ObjectName,
+    to: &ObjectName,
+) -> PlanResult<()> {
     let position = find(table, from)?;
     let (old, new) = (from.last().to_owned(), to.last().to_owned());
     if table.column(&new).is_some() {
-        return Err(PlanError::at(to.span(), format!("The column `{new}` already existed in table schema.")));
+        return Err(PlanError::at(
+            to.span(),
+            format!("The column `{new}` already existed in table schema."),
+        ));
     }
     refuse_if_used(table, from, "rename")?;
     table.columns[position].name.clone_from(&new);
@@ -147,14 +164,21 @@ fn refuse_if_used(table: &TableDefinition, name: &ObjectName, verb: &str) -> Pla
         if let ColumnDefinitionKind::Computed(expr) = &column.kind
             && mentions(expr.to_string())
         {
-            let message = format!("Failed to {verb} column `{}`: it is referenced by computed column `{}`.", name.last(), column.name);
+            let message = format!(
+                "Failed to {verb} column `{}`: it is referenced by computed column `{}`.",
+                name.last(),
+                column.name
+            );
             return Err(PlanError::at(name.span(), message));
         }
     }
     if let Some(watermark) = &table.watermark
         && (watermark.column == name.last() || mentions(watermark.expression.to_string()))
     {
-        let message = format!("Failed to {verb} column `{}`: it is referenced by watermark expression.", name.last());
+        let message = format!(
+            "Failed to {verb} column `{}`: it is referenced by watermark expression.",
+            name.last()
+        );
         return Err(PlanError::at(name.span(), message));
     }
     Ok(())
@@ -165,11 +189,13 @@ fn drop_column(table: &mut TableDefinition, name: &ObjectName) -> PlanResult<()>
     refuse_if_used(table, name, "drop")?;
     let is_key = |keys: &[String]| keys.iter().any(|key| key == name.last());
     if table.primary_key.as_ref().is_some_and(|key| is_key(&key.columns)) {
-        let message = format!("Failed to drop column `{}`: it is used as the primary key.", name.last());
+        let message =
+            format!("Failed to drop column `{}`: it is used as the primary key.", name.last());
         return Err(PlanError::at(name.span(), message));
     }
     if is_key(&table.partition_keys) {
-        let message = format!("Failed to drop column `{}`: it is used as the partition keys.", name.last());
+        let message =
+            format!("Failed to drop column `{}`: it is used as the partition keys.", name.last());
         return Err(PlanError::at(name.span(), message));
     }
     table.columns.remove(position);
@@ -199,7 +225,10 @@ fn add(
     }
     for constraint in &change.constraints {
         if let Some(key) = &table.primary_key {
-            let message = format!("The base table has already defined the primary key constraint {:?}.", key.columns);
+            let message = format!(
+                "The base table has already defined the primary key constraint {:?}.",
+                key.columns
+            );
             return Err(PlanError::at(constraint.span, message));
         }
         create::set_key(table, constraint)?;
@@ -239,7 +268,8 @@ fn modify(
     create::type_computed(catalogs, context, table)?;
     if let Some(watermark) = &change.watermark {
         if table.watermark.is_none() {
-            let message = "The base table does not define any watermark. You might want to add a new one.";
+            let message =
+                "The base table does not define any watermark. You might want to add a new one.";
             return Err(PlanError::at(watermark.span, message));
         }
         create::set_watermark(catalogs, context, table, watermark)?;

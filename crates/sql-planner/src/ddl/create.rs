@@ -54,8 +54,11 @@ pub(super) fn create_table(
     };
     if let Some(query) = &create.query {
         let bound = context.binder(catalogs).bind_query(query)?;
-        let mut columns: Vec<TableColumn> =
-            bound.columns.into_iter().map(|(name, _, data_type)| physical(name, data_type)).collect();
+        let mut columns: Vec<TableColumn> = bound
+            .columns
+            .into_iter()
+            .map(|(name, _, data_type)| physical(name, data_type))
+            .collect();
         if let TableElements::Names(names) = &create.elements {
             columns = ordered(columns, names)?;
         }
@@ -142,7 +145,9 @@ fn ordered(
     names: &[hurtig_sql_parser::ast::ObjectName],
 ) -> PlanResult<Vec<TableColumn>> {
     if names.len() != columns.len() {
-        return Err(PlanError::new("The number of columns in the column list must match the number of columns in the source schema"));
+        return Err(PlanError::new(
+            "The number of columns in the column list must match the number of columns in the source schema",
+        ));
     }
     let find = |name: &hurtig_sql_parser::ast::ObjectName| {
         let found = columns.iter().find(|one| one.name == name.last());
@@ -160,7 +165,9 @@ pub(super) fn exists(path: &ObjectPath, temporary: bool) -> PlanError {
         return PlanError::new(format!("Temporary table '{path}' already exists"));
     }
     let ObjectPath { catalog, database, name } = path;
-    PlanError::new(format!("Table (or view) {database}.{name} already exists in Catalog {catalog}."))
+    PlanError::new(format!(
+        "Table (or view) {database}.{name} already exists in Catalog {catalog}."
+    ))
 }
 
 pub(super) fn blank() -> TableDefinition {
@@ -235,7 +242,10 @@ pub(super) fn type_computed(
     for column in &mut table.columns {
         if let ColumnDefinitionKind::Computed(expr) = &column.kind {
             let (_, data_type) = binder.bind_expression(&read, expr).map_err(|mut error| {
-                error.message = format!("Invalid expression for computed column '{}': {}", column.name, error.message);
+                error.message = format!(
+                    "Invalid expression for computed column '{}': {}",
+                    column.name, error.message
+                );
                 error
             })?;
             column.data_type = data_type;
@@ -260,16 +270,21 @@ pub(super) fn set_key(table: &mut TableDefinition, constraint: &TableConstraint)
     for name in &constraint.columns {
         let found = table.columns.iter_mut().find(|one| one.name == name.value);
         let Some(column) = found else {
-            let message = format!("Primary key column '{}' is not defined in the schema", name.value);
+            let message =
+                format!("Primary key column '{}' is not defined in the schema", name.value);
             let names = table.columns.iter().map(|one| &*one.name);
             return Err(PlanError::at(name.span, message).nearest(&name.value, names));
         };
         if !matches!(column.kind, ColumnDefinitionKind::Physical) {
-            let message = format!("A column named '{}' in the primary key is no physical column", name.value);
+            let message =
+                format!("A column named '{}' in the primary key is no physical column", name.value);
             return Err(PlanError::at(name.span, message));
         }
         if columns.contains(&name.value) {
-            return Err(PlanError::at(name.span, format!("'{}' is in the primary key twice", name.value)));
+            return Err(PlanError::at(
+                name.span,
+                format!("'{}' is in the primary key twice", name.value),
+            ));
         }
         column.data_type.nullable = false;
         columns.push(name.value.clone());
@@ -289,11 +304,13 @@ pub(super) fn set_watermark(
     let name = watermark.column.last();
     if watermark.column.0.len() > 1 {
         let message = "the time of a watermark must be a column, not a field of one";
-        return Err(PlanError::at(watermark.column.span(), message)
-            .hint("make it a computed column"));
+        return Err(
+            PlanError::at(watermark.column.span(), message).hint("make it a computed column")
+        );
     }
     let Some((_, column)) = table.column(name) else {
-        let message = format!("The rowtime attribute field '{name}' is not defined in the table schema");
+        let message =
+            format!("The rowtime attribute field '{name}' is not defined in the table schema");
         let names = table.columns.iter().map(|one| &*one.name);
         return Err(PlanError::at(watermark.column.span(), message).nearest(name, names));
     };
@@ -302,19 +319,28 @@ pub(super) fn set_watermark(
     };
     if !is_time(&column.data_type) {
         let found = &column.data_type;
-        return Err(PlanError::at(watermark.column.span(), format!(
-            "Invalid data type of time field for watermark definition. The field must be of type TIMESTAMP(p) or TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the time field type is {found}"
-        )));
+        return Err(PlanError::at(
+            watermark.column.span(),
+            format!(
+                "Invalid data type of time field for watermark definition. The field must be of type TIMESTAMP(p) or TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the time field type is {found}"
+            ),
+        ));
     }
     let (_, data_type) =
         context.binder(catalogs).bind_expression(&table.columns, &watermark.expr)?;
     if !is_time(&data_type) {
-        return Err(PlanError::at(watermark.expr.span, format!(
-            "Invalid data type of expression for watermark definition. The field must be of type TIMESTAMP(p) or TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the watermark expression type is {data_type}"
-        )));
+        return Err(PlanError::at(
+            watermark.expr.span,
+            format!(
+                "Invalid data type of expression for watermark definition. The field must be of type TIMESTAMP(p) or TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the watermark expression type is {data_type}"
+            ),
+        ));
     }
-    table.watermark =
-        Some(TableWatermark { column: name.to_owned(), expression: watermark.expr.clone(), data_type });
+    table.watermark = Some(TableWatermark {
+        column: name.to_owned(),
+        expression: watermark.expr.clone(),
+        data_type,
+    });
     Ok(())
 }
 
@@ -326,13 +352,18 @@ pub(super) fn check(table: &TableDefinition) -> PlanResult<()> {
     let mut seen = HashSet::new();
     for column in &table.columns {
         if !seen.insert(&*column.name) {
-            return Err(PlanError::new(format!("A column named '{}' already exists in the table.", column.name)));
+            return Err(PlanError::new(format!(
+                "A column named '{}' already exists in the table.",
+                column.name
+            )));
         }
         hurtig_sql_common::columns::arrow_type(&column.data_type)?;
     }
     for key in &table.partition_keys {
         if table.column(key).is_none() {
-            let error = PlanError::new(format!("Partition column '{key}' not defined in the table schema."));
+            let error = PlanError::new(format!(
+                "Partition column '{key}' not defined in the table schema."
+            ));
             return Err(error.nearest(key, table.columns.iter().map(|one| &*one.name)));
         }
     }

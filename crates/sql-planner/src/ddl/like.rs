@@ -51,15 +51,21 @@ pub(super) fn base(
                 continue;
             }
             let name = &column.name;
-            return Err(PlanError::new(format!("A column named '{name}' already exists in the base table.")));
+            return Err(PlanError::new(format!(
+                "A column named '{name}' already exists in the base table."
+            )));
         }
         table.columns.push(column.clone());
     }
     if taken(LikeFeature::Watermarks) {
         table.watermark.clone_from(&source.watermark);
         if own.watermark.is_some() {
-            if table.watermark.is_some() && merging(LikeFeature::Watermarks) == LikeMerging::Including {
-                return Err(PlanError::new("There already exists a watermark spec in the base table"));
+            if table.watermark.is_some()
+                && merging(LikeFeature::Watermarks) == LikeMerging::Including
+            {
+                return Err(PlanError::new(
+                    "There already exists a watermark spec in the base table",
+                ));
             }
             table.watermark = None;
         }
@@ -87,9 +93,9 @@ pub(super) fn base(
             for option in &create.options {
                 if table.options.contains_key(&option.key) {
                     let key = &option.key;
-                    let message = format!("There already exists an option ['{key}'] in the base table.");
-                    return Err(PlanError::at(option.span, message)
-                        .hint("OVERWRITING OPTIONS"));
+                    let message =
+                        format!("There already exists an option ['{key}'] in the base table.");
+                    return Err(PlanError::at(option.span, message).hint("OVERWRITING OPTIONS"));
                 }
             }
         }

@@ -33,14 +33,17 @@ pub(super) fn show(
         }
         ShowTarget::Modules { .. } => one_column("module name", ["core".to_owned()]),
         ShowTarget::Objects { object, user, from, like } => {
-            return objects(catalogs, context, *object, *user, from.as_ref(), like.as_ref()).map(Some);
+            return objects(catalogs, context, *object, *user, from.as_ref(), like.as_ref())
+                .map(Some);
         }
         ShowTarget::Columns { table, like } => {
             let DdlOutcome::Rows { columns, mut rows } = columns_of(catalogs, table)? else {
                 return Ok(None);
             };
             rows.retain(|row| {
-                row[0].as_ref().is_some_and(|name| like.as_ref().is_none_or(|like| matches(name, like)))
+                row[0]
+                    .as_ref()
+                    .is_some_and(|name| like.as_ref().is_none_or(|like| matches(name, like)))
             });
             DdlOutcome::Rows { columns, rows }
         }
@@ -57,11 +60,15 @@ pub(super) fn show(
                     show_create::view(&path, &view, temporary)
                 }
                 (CatalogEntry::View(_), _) => {
-                    let message = format!("SHOW CREATE TABLE is only supported for tables, but {path} is a view. Please use SHOW CREATE VIEW instead.");
+                    let message = format!(
+                        "SHOW CREATE TABLE is only supported for tables, but {path} is a view. Please use SHOW CREATE VIEW instead."
+                    );
                     return Err(PlanError::at(name.span(), message));
                 }
                 (CatalogEntry::Table(_), _) => {
-                    let message = format!("SHOW CREATE VIEW is only supported for views, but {path} is a table. Please use SHOW CREATE TABLE instead.");
+                    let message = format!(
+                        "SHOW CREATE VIEW is only supported for views, but {path} is a table. Please use SHOW CREATE TABLE instead."
+                    );
                     return Err(PlanError::at(name.span(), message));
                 }
             };
@@ -84,7 +91,10 @@ fn objects(
 ) -> PlanResult<DdlOutcome> {
     if object == ObjectKind::Database {
         let catalog = from.map_or(catalogs.current_catalog(), ObjectName::last);
-        return Ok(one_column("database name", matching(catalogs.catalog(catalog)?.databases(), like)));
+        return Ok(one_column(
+            "database name",
+            matching(catalogs.catalog(catalog)?.databases(), like),
+        ));
     }
     let (catalog, database) = catalogs.database_path(from)?;
     if catalogs.catalog(&catalog)?.database(&database).is_none() {
@@ -126,7 +136,8 @@ fn matches(name: &str, like: &LikeFilter) -> bool {
 /// LIKE of short texts: `%` and `_`. Each `%` is tried again only as the last one met, so that time
 /// is at most the product of both lengths.
 fn is_like(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (text, pattern): (Vec<char>, Vec<char>) =
+        (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut in_pattern) = (0, 0);
     let mut again: Option<(usize, usize)> = None;
     while at < text.len() {
@@ -151,7 +162,10 @@ fn is_like(text: &str, pattern: &str) -> bool {
     pattern[in_pattern..].iter().all(|c| *c == '%')
 }
 
-pub(super) fn describe(catalogs: &Catalogs, target: &DescribeTarget) -> PlanResult<Option<DdlOutcome>> {
+pub(super) fn describe(
+    catalogs: &Catalogs,
+    target: &DescribeTarget,
+) -> PlanResult<Option<DdlOutcome>> {
     let DescribeTarget::Object { object, name } = target else { return Ok(None) };
     Ok(Some(match object {
         ObjectKind::Table | ObjectKind::View => columns_of(catalogs, name)?,
@@ -166,7 +180,10 @@ pub(super) fn describe(catalogs: &Catalogs, target: &DescribeTarget) -> PlanResu
                 row("Catalog", catalog),
                 row("Comment", definition.comment.unwrap_or_default()),
             ];
-            DdlOutcome::Rows { columns: vec!["info name".to_owned(), "info value".to_owned()], rows }
+            DdlOutcome::Rows {
+                columns: vec!["info name".to_owned(), "info value".to_owned()],
+                rows,
+            }
         }
         _ => return Ok(None),
     }))
@@ -174,7 +191,8 @@ pub(super) fn describe(catalogs: &Catalogs, target: &DescribeTarget) -> PlanResu
 
 fn columns_of(catalogs: &Catalogs, name: &ObjectName) -> PlanResult<DdlOutcome> {
     let (_, entry) = catalogs.lookup(name)?;
-    let mut columns = ["name", "type", "null", "key", "extras", "watermark"].map(str::to_owned).to_vec();
+    let mut columns =
+        ["name", "type", "null", "key", "extras", "watermark"].map(str::to_owned).to_vec();
     let rows = match entry {
         CatalogEntry::Table(table) => {
             let comments = table.columns.iter().any(|column| column.comment.is_some());

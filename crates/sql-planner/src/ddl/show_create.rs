@@ -77,7 +77,8 @@ pub(super) fn table(path: &ObjectPath, table: &TableDefinition, temporary: bool)
         let (name, columns) = (quoted(&key.name), names(&key.columns));
         lines.push(format!("CONSTRAINT {name} PRIMARY KEY ({columns}) NOT ENFORCED"));
     }
-    let mut out = format!("CREATE {temporary}TABLE {} (\n  {}\n)\n", path_text(path), lines.join(",\n  "));
+    let mut out =
+        format!("CREATE {temporary}TABLE {} (\n  {}\n)\n", path_text(path), lines.join(",\n  "));
     // Writing to a string cannot fail.
     if let Some(comment) = &table.comment {
         let _ = writeln!(out, "COMMENT {}", text(comment));
@@ -97,8 +98,10 @@ pub(super) fn table(path: &ObjectPath, table: &TableDefinition, temporary: bool)
 
 pub(super) fn view(path: &ObjectPath, view: &ViewDefinition, temporary: bool) -> String {
     let temporary = if temporary { "TEMPORARY " } else { "" };
-    let columns: Vec<String> = view.columns.iter().map(|(name, _)| format!("  {}", quoted(name))).collect();
-    let comment = view.comment.as_ref().map_or(String::new(), |one| format!("COMMENT {}\n", text(one)));
+    let columns: Vec<String> =
+        view.columns.iter().map(|(name, _)| format!("  {}", quoted(name))).collect();
+    let comment =
+        view.comment.as_ref().map_or(String::new(), |one| format!("COMMENT {}\n", text(one)));
     format!(
         "CREATE {temporary}VIEW {} (\n{}\n)\n{comment}AS {}\n",
         path_text(path),
@@ -115,7 +118,8 @@ mod tests {
 
     #[test]
     fn texts_have_lengths_but_names_do_not_change() {
-        let data_type = SqlParser::default().data_type("ROW<`STRING` STRING NOT NULL, b BYTES>").unwrap();
+        let data_type =
+            SqlParser::default().data_type("ROW<`STRING` STRING NOT NULL, b BYTES>").unwrap();
         let shown = "ROW<`STRING` VARCHAR(2147483647) NOT NULL, `b` VARBINARY(2147483647)>";
         assert_eq!(type_text(&data_type), shown);
     }

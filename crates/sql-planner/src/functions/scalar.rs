@@ -38,7 +38,8 @@ impl ScalarCoat {
     ) -> crate::PlanResult<Self> {
         let field = Arc::new(plan_field("", &call.result, None)?);
         let arguments: Vec<String> = call.arguments.iter().map(ToString::to_string).collect();
-        let identity = format!("{}({}):{}:{:?}", name, arguments.join(","), call.result, call.kernel);
+        let identity =
+            format!("{}({}):{}:{:?}", name, arguments.join(","), call.result, call.kernel);
         let signature = Signature::new(TypeSignature::UserDefined, volatility);
         Ok(Self { name: name.to_owned(), call, field, signature, context, identity })
     }
@@ -108,8 +109,7 @@ impl ScalarUDFImpl for ScalarCoat {
         });
         let operands = operands.collect::<Result<Vec<_>>>()?;
         let rows = if constant { 1 } else { rows };
-        let values =
-            self.call.kernel.evaluate(&operands, rows, &self.context).map_err(external)?;
+        let values = self.call.kernel.evaluate(&operands, rows, &self.context).map_err(external)?;
         if values.len() != rows || values.data_type() != self.field.data_type() {
             return Err(exec_datafusion_err!(
                 "{} gave {} values of {}, not {} of {}",

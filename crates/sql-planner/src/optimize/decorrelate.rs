@@ -51,7 +51,11 @@ pub(super) fn decorrelate(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
                 found |= has_subquery(expr);
                 Ok(TreeNodeRecursion::Continue)
             })?;
-            if found { Err(PlanError::new("a query cannot stand in this clause")) } else { Ok(other) }
+            if found {
+                Err(PlanError::new("a query cannot stand in this clause"))
+            } else {
+                Ok(other)
+            }
         }
     }
 }
@@ -97,8 +101,11 @@ pub(super) fn with_inputs(
         LogicalPlan::Extension(_) => match StreamingNode::of(&plan) {
             Some(node) => {
                 let mut node = node.clone();
-                node.inputs =
-                    node.inputs.into_iter().map(|input| change(input)).collect::<PlanResult<_>>()?;
+                node.inputs = node
+                    .inputs
+                    .into_iter()
+                    .map(change)
+                    .collect::<PlanResult<_>>()?;
                 node.into_plan()
             }
             None => plan,
@@ -109,7 +116,8 @@ pub(super) fn with_inputs(
 
 fn refuse(expr: &Expr) -> PlanResult<()> {
     if has_subquery(expr) {
-        let message = "EXISTS, IN, ANY and ALL of queries can only stand between AND in WHERE and HAVING";
+        let message =
+            "EXISTS, IN, ANY and ALL of queries can only stand between AND in WHERE and HAVING";
         return Err(PlanError::new(message));
     }
     Ok(())
@@ -170,7 +178,9 @@ fn opened(query: Subquery, outer: &LogicalPlan) -> PlanResult<(LogicalPlan, Vec<
     let conditions = conditions.into_iter().map(|one| inner(one, outer));
     let conditions = conditions.collect::<PlanResult<Vec<_>>>()?;
     if !plan.all_out_ref_exprs().is_empty() {
-        return Err(PlanError::new("this query names columns of another in a way that is not supported"));
+        return Err(PlanError::new(
+            "this query names columns of another in a way that is not supported",
+        ));
     }
     Ok((plan, conditions))
 }
@@ -251,7 +261,9 @@ fn scalars(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, LogicalPlan)> {
     let mut failed = None;
     let changed = expr.transform_down(|one| {
         let Expr::ScalarSubquery(query) = one else { return Ok(Transformed::no(one)) };
-        let Some(input) = below.take() else { return Ok(Transformed::no(Expr::ScalarSubquery(query))) };
+        let Some(input) = below.take() else {
+            return Ok(Transformed::no(Expr::ScalarSubquery(query)));
+        };
         match scalar_join(input, query.clone()) {
             Ok((value, input)) => {
                 below = Some(input);
@@ -279,7 +291,8 @@ fn scalar_join(input: LogicalPlan, query: Subquery) -> PlanResult<(Expr, Logical
         return Err(PlanError::new(message));
     }
     if !single {
-        let message = "a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1";
+        let message =
+            "a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1";
         return Err(PlanError::new(message));
     }
     let column: Column = plan.schema().columns()[0].clone();

@@ -52,9 +52,15 @@ impl Expression for PlannedExpression {
 
 /// An expression over columns of that schema, ready to run. Names stand for positions.
 pub fn physical_expression(expr: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Expression>> {
-    let physical = create_physical_expr(expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+    let physical = create_physical_expr(
+        expr,
+        schema,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )?;
     // Batches may hold NULL where a type says that there is none: a sink checks, nobody else does.
-    let fields: Vec<_> = schema.fields().iter().map(|one| one.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<_> =
+        schema.fields().iter().map(|one| one.as_ref().clone().with_nullable(true)).collect();
     Ok(Arc::new(PlannedExpression { expr: physical, schema: Arc::new(Schema::new(fields)) }))
 }
 
@@ -71,15 +77,24 @@ pub(crate) fn constant_value(expr: &Expr) -> Option<ScalarValue> {
         Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Immutable,
         Expr::Case(_) | Expr::BinaryExpr(_) | Expr::Not(_) | Expr::InList(_) => true,
         Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::IsTrue(_) | Expr::IsFalse(_) => true,
-        Expr::IsUnknown(_) | Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_) => true,
+        Expr::IsUnknown(_) | Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_) => {
+            true
+        }
         _ => false,
     };
     if !constant || !fixed {
         return None;
     }
-    let physical = create_physical_expr(expr, &DFSchema::empty(), &ExecutionProps::new(), &PhysicalPlanningContext::default()).ok()?;
+    let physical = create_physical_expr(
+        expr,
+        &DFSchema::empty(),
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )
+    .ok()?;
     let options = RecordBatchOptions::new().with_row_count(Some(1));
-    let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).ok()?;
+    let row =
+        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).ok()?;
     let value = match physical.evaluate(&row).ok()? {
         ColumnarValue::Scalar(value) => value,
         ColumnarValue::Array(values) => ScalarValue::try_from_array(&values, 0).ok()?,

@@ -76,7 +76,10 @@ pub(crate) fn has_subquery(expr: &Expr) -> bool {
     let is_query = |one: &Expr| {
         Ok(matches!(
             one,
-            Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_)
+            Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::ScalarSubquery(_)
+                | Expr::SetComparison(_)
         ))
     };
     expr.exists(is_query).unwrap_or(true)
@@ -90,7 +93,11 @@ pub(crate) fn join_schema(
 ) -> PlanResult<DFSchemaRef> {
     let fields = |schema: &DFSchema, outer: bool| -> PlanResult<Vec<Arc<Field>>> {
         let all = schema.fields().iter();
-        if outer { all.map(|one| nullable_field(one)).collect() } else { Ok(all.cloned().collect()) }
+        if outer {
+            all.map(nullable_field).collect()
+        } else {
+            Ok(all.cloned().collect())
+        }
     };
     let all = match join_type {
         JoinType::LeftSemi | JoinType::LeftAnti => fields(left, false)?,
@@ -126,14 +133,19 @@ pub fn data_type_of(expr: &Expr, schema: &DFSchema) -> PlanResult<SqlDataType> {
         }
         Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<ScalarCoat>() {
             Some(coat) => Ok(coat.call().result.clone()),
-            None => Err(PlanError::new(format!("internal: a foreign function {}", call.func.name()))),
+            None => {
+                Err(PlanError::new(format!("internal: a foreign function {}", call.func.name())))
+            }
         },
         Expr::AggregateFunction(call) => match call.func.inner().downcast_ref::<AggregateCoat>() {
             Some(coat) => Ok(coat.result().clone()),
-            None => Err(PlanError::new(format!("internal: a foreign function {}", call.func.name()))),
+            None => {
+                Err(PlanError::new(format!("internal: a foreign function {}", call.func.name())))
+            }
         },
         Expr::Case(case) => {
-            let mut branches = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+            let mut branches =
+                case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
             let typed = branches.find_map(|branch| {
                 data_type_of(branch, schema).ok().filter(|one| one.kind != SqlTypeKind::Null)
             });

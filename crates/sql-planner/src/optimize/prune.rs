@@ -35,11 +35,12 @@ fn exactly(plan: LogicalPlan, positions: Option<&[usize]>) -> PlanResult<Logical
     if given.eq(wanted.iter()) {
         return Ok(plan);
     }
-    let fields = wanted.iter().map(|name| {
-        Ok(plan.schema().fields()[position(plan.schema(), name)?].clone())
-    });
+    let fields = wanted
+        .iter()
+        .map(|name| Ok(plan.schema().fields()[position(plan.schema(), name)?].clone()));
     let schema = schema_of(fields.collect::<PlanResult<_>>()?)?;
-    let columns = wanted.iter().map(|name| Expr::Column(datafusion_common::Column::new_unqualified(name)));
+    let columns =
+        wanted.iter().map(|name| Expr::Column(datafusion_common::Column::new_unqualified(name)));
     let projection = Projection::try_new_with_schema(columns.collect(), Arc::new(plan), schema)?;
     Ok(LogicalPlan::Projection(projection))
 }
@@ -118,9 +119,10 @@ fn needed(plan: LogicalPlan, names: &Names) -> PlanResult<LogicalPlan> {
         LogicalPlan::Aggregate(aggregate) => self::aggregate(aggregate, names)?,
         LogicalPlan::Union(union) => {
             let kept = kept(&union.schema, names);
-            let inputs = union.inputs.iter().map(|input| {
-                Ok(Arc::new(exactly(input.as_ref().clone(), Some(&kept))?))
-            });
+            let inputs = union
+                .inputs
+                .iter()
+                .map(|input| Ok(Arc::new(exactly(input.as_ref().clone(), Some(&kept))?)));
             let inputs = inputs.collect::<PlanResult<_>>()?;
             LogicalPlan::Union(Union { inputs, schema: some_of(&union.schema, &kept)? })
         }

@@ -23,7 +23,9 @@ pub(super) fn pull_up(plan: LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)>
                 conjuncts(filter.predicate).into_iter().partition(Expr::contains_outer);
             up.extend(outer);
             let plan = match all_of(own) {
-                Some(predicate) => LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?),
+                Some(predicate) => {
+                    LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?)
+                }
                 None => input,
             };
             Ok((plan, up))
@@ -62,15 +64,20 @@ pub(super) fn pull_up(plan: LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)>
                 }
             }
             let schema = schema_of([keys, &added, calls].concat())?;
-            let grouped =
-                Aggregate::try_new_with_schema(Arc::new(input), group, aggregate.aggr_expr, schema)?;
+            let grouped = Aggregate::try_new_with_schema(
+                Arc::new(input),
+                group,
+                aggregate.aggr_expr,
+                schema,
+            )?;
             let grouped = LogicalPlan::Aggregate(grouped);
             if added.is_empty() {
                 return Ok((grouped, up));
             }
             // The plan's own columns come first.
             let fields = [keys, calls, &added].concat();
-            let columns = fields.iter().map(|one| Expr::Column(Column::new_unqualified(one.name())));
+            let columns =
+                fields.iter().map(|one| Expr::Column(Column::new_unqualified(one.name())));
             let columns = columns.collect();
             let schema = schema_of(fields)?;
             let ordered = Projection::try_new_with_schema(columns, Arc::new(grouped), schema)?;
@@ -90,7 +97,8 @@ pub(super) fn pull_up(plan: LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)>
             up.extend(more);
             let mut own = Vec::new();
             for (one, other) in join.on {
-                let equal = BinaryExpr { left: Box::new(one), op: Operator::Eq, right: Box::new(other) };
+                let equal =
+                    BinaryExpr { left: Box::new(one), op: Operator::Eq, right: Box::new(other) };
                 own.push(Expr::BinaryExpr(equal));
             }
             own.extend(join.filter.map(conjuncts).unwrap_or_default());

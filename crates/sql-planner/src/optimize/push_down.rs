@@ -121,9 +121,8 @@ fn through(
     let (mut down, mut rest) = (Vec::new(), Vec::new());
     for filter in filters {
         let columns = filter.column_refs();
-        let volatile = columns.iter().any(|column| {
-            computed.get(&column.name).is_none_or(Expr::is_volatile)
-        });
+        let volatile =
+            columns.iter().any(|column| computed.get(&column.name).is_none_or(Expr::is_volatile));
         if volatile {
             rest.push(filter);
         } else {
@@ -165,9 +164,13 @@ fn join(join: Join, filters: Vec<Expr>) -> PlanResult<LogicalPlan> {
     let kind = join.join_type;
     for filter in filters {
         let volatile = filter.is_volatile();
-        if !volatile && within(&filter, join.left.schema()) && matches!(kind, Inner | Left | LeftSemi | LeftAnti) {
+        if !volatile
+            && within(&filter, join.left.schema())
+            && matches!(kind, Inner | Left | LeftSemi | LeftAnti)
+        {
             left.push(filter);
-        } else if !volatile && within(&filter, join.right.schema()) && matches!(kind, Inner | Right) {
+        } else if !volatile && within(&filter, join.right.schema()) && matches!(kind, Inner | Right)
+        {
             right.push(filter);
         } else if kind == Inner && gives_both(kind) {
             match equal_sides(&filter, join.left.schema(), join.right.schema()) {
@@ -184,7 +187,10 @@ fn join(join: Join, filters: Vec<Expr>) -> PlanResult<LogicalPlan> {
         if is_true(&filter) {
             continue;
         }
-        if !volatile && within(&filter, join.left.schema()) && matches!(kind, Inner | Right | LeftSemi) {
+        if !volatile
+            && within(&filter, join.left.schema())
+            && matches!(kind, Inner | Right | LeftSemi)
+        {
             left.push(filter);
         } else if !volatile
             && within(&filter, join.right.schema())

@@ -1,11 +1,6 @@
 //! Nodes for what streams have beside tables.
 
-use std::{
-    cmp::Ordering,
-    fmt,
-    hash::Hash,
-    sync::Arc,
-};
+use std::{cmp::Ordering, fmt, hash::Hash, sync::Arc};
 
 use datafusion_common::{DFSchemaRef, JoinType, Result, TableReference, plan_err};
 use datafusion_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};

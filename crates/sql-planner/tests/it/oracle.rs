@@ -80,7 +80,9 @@ fn every_case_has_flinks_columns() {
         let known = NOT_PLANNED.iter().any(|(name, _)| *name == case.name);
         match difference(&case) {
             Some(why) if !known => differences.push(format!("{}: {why}", case.name)),
-            None if known => differences.push(format!("{}: works, take it off the list", case.name)),
+            None if known => {
+                differences.push(format!("{}: works, take it off the list", case.name))
+            }
             _ => {}
         }
     }

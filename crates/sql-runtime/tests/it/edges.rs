@@ -141,7 +141,7 @@ fn watermarks_follow_event_time_and_the_clock() {
           Active
           +I 4 1150
         5 null
-          error: user error: RowTime field should not be null, please convert it to a non-null long value.
+          error: RowTime field should not be null, please convert it to a non-null long value.
         wm 7
         end
           wm end

@@ -41,8 +41,8 @@ fn windows_of_slices_fire_when_the_watermark_passes_them() {
         a 9 9 | a 3 11
         restore
         end
-          +I b 1 2 10 20
           +I a 1 3 10 20
+          +I b 1 2 10 20
           wm end
     "#]]
     .assert_eq(&run(TUMBLE));
@@ -59,10 +59,10 @@ fn windows_of_slices_fire_when_the_watermark_passes_them() {
         a 9 9 | a 3 11
         restore
         end
-          +I b 1 2 5 15
           +I a 3 13 5 15
-          +I b 1 2 10 20
+          +I b 1 2 5 15
           +I a 1 3 10 20
+          +I b 1 2 10 20
           wm end
     "#]]
     .assert_eq(&got);
@@ -78,10 +78,10 @@ fn windows_of_slices_fire_when_the_watermark_passes_them() {
         a 9 9 | a 3 11
         restore
         end
-          +I b 1 2 10 15
           +I a 1 3 10 15
-          +I b 1 2 10 20
+          +I b 1 2 10 15
           +I a 1 3 10 20
+          +I b 1 2 10 20
           wm end
     "#]]
     .assert_eq(&run(CUMULATE));

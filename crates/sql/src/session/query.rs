@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use arrow_array::Array;
 use arrow_schema::SchemaRef;
-use hurtig::{
-    JobClient,
-    raw::RawCollector,
-};
+use hurtig::{JobClient, raw::RawCollector};
 use hurtig_sql_common::{ChangelogBatch, RowKind, SqlContext};
 use hurtig_sql_functions::print_column;
 use hurtig_sql_parser::{

@@ -68,8 +68,7 @@ impl Case {
             };
         }
         let result = outcome.map_err(|error| error.render(&script))?;
-        let schema: Vec<(String, String)> =
-            serde_json::from_value(meta["schema"].clone()).unwrap();
+        let schema: Vec<(String, String)> = serde_json::from_value(meta["schema"].clone()).unwrap();
         let schema: Vec<(String, String)> = schema.into_iter().map(canonical).collect();
         if result.schema != schema {
             return Err(format!("the schema is {:?}; Flink's is {schema:?}", result.schema));

@@ -54,7 +54,10 @@ impl Rules {
         let missing = expected.iter().filter(|row| !actual.iter().any(|other| equal((row, other))));
         let surplus = actual.iter().filter(|row| !expected.iter().any(|other| equal((row, other))));
         let shown = |rows: Vec<&Prepared>| {
-            rows.iter().take(4).map(|row| format!("  {:?} {:?}\n", row.text, row.numbers)).collect::<String>()
+            rows.iter()
+                .take(4)
+                .map(|row| format!("  {:?} {:?}\n", row.text, row.numbers))
+                .collect::<String>()
         };
         Some(format!(
             "expected {} rows, got {}\nexpected only:\n{}got only:\n{}",
@@ -127,7 +130,8 @@ fn mask(text: &str, numbers: &mut Vec<f64>) -> String {
 /// How long the number at the beginning of a text is; 0: there is none.
 fn number_length(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits =
+        |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
     for word in ["Infinity", "NaN"] {
         if text[sign..].starts_with(word) {
