@@ -111,9 +111,10 @@ impl<'a> Rows<'a> {
     fn iter(self) -> impl Iterator<Item = (usize, usize, bool)> + 'a {
         self.groups.iter().enumerate().filter_map(move |(row, group)| {
             if let Some(counts) = self.counts
-                && (!counts.is_valid(row) || !counts.value(row)) {
-                    return None;
-                }
+                && (!counts.is_valid(row) || !counts.value(row))
+            {
+                return None;
+            }
             let retract = self.retracts.is_some_and(|retracts| retracts[row]);
             Some((row, *group as usize, retract))
         })

@@ -151,9 +151,10 @@ pub fn round(value: i128, scale: u8, digits: i32, truncate: bool) -> Option<i128
 #[must_use]
 pub fn to_double(value: i128, scale: u8) -> f64 {
     if let (true, Some(divisor)) = (fits(value, 15), power(u32::from(scale).min(22)))
-        && scale <= 22 {
-            return value as f64 / divisor as f64;
-        }
+        && scale <= 22
+    {
+        return value as f64 / divisor as f64;
+    }
     format!("{value}e-{scale}").parse().unwrap_or(f64::NAN)
 }
 

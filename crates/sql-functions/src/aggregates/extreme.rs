@@ -190,9 +190,10 @@ impl AggregateKernel for Extreme {
                         let value = encoded.row(row);
                         // Most values are not better: they need no box.
                         if let AggregateState::Value(old) = &*states[group]
-                            && !self.better(value.as_ref(), &**old) {
-                                continue;
-                            }
+                            && !self.better(value.as_ref(), &**old)
+                        {
+                            continue;
+                        }
                         *states[group] = AggregateState::Value(value.as_ref().into());
                     }
                 }

@@ -171,9 +171,10 @@ pub(super) fn to_interval(
     mode: Mode<'_>,
 ) -> Evaluated {
     if let SqlTypeKind::Interval(source, _) = from
-        && source.is_year_month() == resolution.is_year_month() {
-            return Ok(array.clone());
-        }
+        && source.is_year_month() == resolution.is_year_month()
+    {
+        return Ok(array.clone());
+    }
     let numbers = number::to_number(array, from, &SqlTypeKind::BigInt, mode)?;
     let numbers = numbers.as_primitive::<Int64Type>().iter();
     Ok(if resolution.is_year_month() {

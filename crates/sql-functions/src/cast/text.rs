@@ -225,9 +225,10 @@ pub(super) fn to_text(
         text.clear();
         printer.print(row, &mut text);
         if text.len() > length
-            && let Some((end, _)) = text.char_indices().nth(length) {
-                text.truncate(end);
-            }
+            && let Some((end, _)) = text.char_indices().nth(length)
+        {
+            text.truncate(end);
+        }
         if fill {
             let missing = length.saturating_sub(text.chars().count());
             text.extend(std::iter::repeat_n(' ', missing));

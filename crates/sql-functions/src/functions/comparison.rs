@@ -59,10 +59,11 @@ fn comparable(call: &Call<'_>, left: usize, right: usize) -> Result<[SqlDataType
     }
     // Decimals are compared with all their digits.
     if let (Some(digits), Some(other)) = (exact_digits(x), exact_digits(y))
-        && (is_decimal(x) || is_decimal(y)) {
-            let decimal = crate::types::decimal::kind;
-            return Ok([of(decimal(digits), a.nullable), of(decimal(other), b.nullable)]);
-        }
+        && (is_decimal(x) || is_decimal(y))
+    {
+        let decimal = crate::types::decimal::kind;
+        return Ok([of(decimal(digits), a.nullable), of(decimal(other), b.nullable)]);
+    }
     // A date is the point in time of its begin.
     match (x, y) {
         (SqlTypeKind::Date, _) if is_timestamp(y) => return Ok(both(y)),

@@ -101,11 +101,7 @@ pub(super) fn with_inputs(
         LogicalPlan::Extension(_) => match StreamingNode::of(&plan) {
             Some(node) => {
                 let mut node = node.clone();
-                node.inputs = node
-                    .inputs
-                    .into_iter()
-                    .map(change)
-                    .collect::<PlanResult<_>>()?;
+                node.inputs = node.inputs.into_iter().map(change).collect::<PlanResult<_>>()?;
                 node.into_plan()
             }
             None => plan,

@@ -93,11 +93,7 @@ pub(crate) fn join_schema(
 ) -> PlanResult<DFSchemaRef> {
     let fields = |schema: &DFSchema, outer: bool| -> PlanResult<Vec<Arc<Field>>> {
         let all = schema.fields().iter();
-        if outer {
-            all.map(nullable_field).collect()
-        } else {
-            Ok(all.cloned().collect())
-        }
+        if outer { all.map(nullable_field).collect() } else { Ok(all.cloned().collect()) }
     };
     let all = match join_type {
         JoinType::LeftSemi | JoinType::LeftAnti => fields(left, false)?,
