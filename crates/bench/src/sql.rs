@@ -14,7 +14,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use hurtig::{BoxError, ParameterTool};
+use hurtig::prelude::{BoxError, ParameterTool};
 use serde::{Deserialize, Serialize};
 
 pub use child::run as child;
@@ -61,7 +61,9 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let mut rss_ratios = Vec::new();
     for query in queries {
         if !QUERIES.contains(&query) {
-            return Err(format!("there is no query {query:?}; known: {}", QUERIES.join(", ")).into());
+            return Err(
+                format!("there is no query {query:?}; known: {}", QUERIES.join(", ")).into()
+            );
         }
         if let Some(difference) = golden::difference(query)? {
             eprintln!("{query}: WRONG: {difference}");

@@ -249,7 +249,7 @@ impl Translator<'_> {
         }
         let sink = self.tables.sink_of(table)?;
         let write = Write {
-            schema: self.tables.sink_schema(table, &rows.schema)?,
+            schema: rows.schema.clone(),
             overwrite: *overwrite,
             zone: self.settings.context.zone,
         };

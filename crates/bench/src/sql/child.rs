@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hurtig::{BoxError, ParameterTool};
+use hurtig::prelude::{BoxError, ParameterTool};
 use hurtig_sql::{Session, StatementResult};
 use hurtig_sql_parser::SqlParser;
 
@@ -41,7 +41,7 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
     job.wait()?;
     let elapsed = begun.elapsed();
     let statistics = job.client().checkpoint_stats()?;
-    let sizes = statistics.history.iter().map(|checkpoint| checkpoint.totals.state_size_bytes);
+    let sizes = statistics.history.iter().map(|checkpoint| checkpoint.totals.total_bytes);
     let run = Run {
         query: query.to_owned(),
         warmup: false,

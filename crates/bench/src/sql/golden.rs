@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hurtig::BoxError;
+use hurtig::prelude::BoxError;
 use hurtig_sql::{Session, StatementResult};
 use hurtig_sql_parser::{SqlParser, ast::StatementKind, types::SqlTypeKind};
 use md5::{Digest, Md5};
@@ -75,5 +75,8 @@ fn result(query: &str, events: u64) -> Result<Vec<String>, BoxError> {
 fn java_time(text: &str) -> String {
     let text = text.replacen(' ', "T", 1);
     let text = text.strip_suffix(".000").unwrap_or(&text);
-    text.strip_suffix(":00").filter(|head| head.matches(':').count() == 1).unwrap_or(text).to_owned()
+    text.strip_suffix(":00")
+        .filter(|head| head.matches(':').count() == 1)
+        .unwrap_or(text)
+        .to_owned()
 }

@@ -38,6 +38,8 @@ pub struct SourceTraits {
 pub struct SinkTraits {
     /// The table's whole name.
     pub name: String,
+    /// The names of its columns.
+    pub columns: Vec<String>,
     /// The columns of its primary key.
     pub primary_key: Vec<usize>,
     /// The changes that it takes of those that are offered.
@@ -243,16 +245,23 @@ impl StreamPlanner<'_> {
                 Ok(ExecNode::new(kind, vec![input(0)?], schema))
             }
             StreamingNodeKind::Sink { table, overwrite } => {
+                let traits = self.tables.sink(&table.to_string())?;
                 let kind = ExecNodeKind::Sink {
                     table: table.to_string(),
                     overwrite: *overwrite,
-                    primary_key: self.tables.sink(&table.to_string())?.primary_key,
+                    primary_key: traits.primary_key,
                     mode: ChangelogMode::INSERT_ONLY,
                     materialize: false,
                 };
+                // Formats write the names of columns: from here on they are the table's.
                 let input = input(0)?;
-                let schema = input.schema.clone();
-                Ok(ExecNode::new(kind, vec![input], schema))
+                let fields = input.schema.fields().iter().zip(traits.columns);
+                let named =
+                    fields.map(|(field, name)| Arc::new(field.as_ref().clone().with_name(name)));
+                let named = schema_of(named.collect())?;
+                let all: Vec<usize> = (0..named.fields().len()).collect();
+                let input = select(input, &all, named.clone());
+                Ok(ExecNode::new(kind, vec![input], named))
             }
         }
     }
@@ -434,6 +443,7 @@ pub(super) fn project(input: ExecNode, projection: Vec<Expr>, schema: DFSchemaRe
     if let ExecNodeKind::Calc { projection: below, condition: Some(condition) } = &input.kind
         && let Some(source) = input.inputs.first()
         && *below == all_columns(&source.schema)
+        && input.schema.inner() == source.schema.inner()
     {
         let kind = ExecNodeKind::Calc { projection, condition: Some(condition.clone()) };
         return ExecNode::new(kind, input.inputs, schema);

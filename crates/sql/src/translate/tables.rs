@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Schema, SchemaRef};
 use hurtig_sql_common::{ChangelogMode, RowKind};
 use hurtig_sql_planner::{
     bind::BoundInsert,
@@ -93,14 +92,6 @@ impl SessionTables<'_> {
         self.connectors.sink(&spec).map_err(|error| refused(error.0))
     }
 
-    /// The rows of a sink, under the names that its table has.
-    pub fn sink_schema(&self, table: &str, rows: &SchemaRef) -> StreamPlanResult<SchemaRef> {
-        let names = self.insert(table)?.table.persisted().map(|column| column.name.clone());
-        let fields = rows.fields().iter().zip(names);
-        let named = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
-        Ok(Arc::new(Schema::new(named.collect::<Vec<_>>())))
-    }
-
     /// The columns of a sink that must not be NULL, and their names.
     pub fn not_null(&self, table: &str) -> StreamPlanResult<Vec<(usize, String)>> {
         let columns = self.insert(table)?.table.persisted().enumerate();
@@ -142,6 +133,7 @@ impl TableTraits for SessionTables<'_> {
         let primary_key = key.filter_map(|name| names.iter().position(|one| one == name)).collect();
         Ok(SinkTraits {
             name: insert.path.to_string(),
+            columns: names.iter().map(|name| (*name).to_owned()).collect(),
             primary_key,
             accepts: Box::new(move |offered| sink.changelog_mode(offered)),
         })
