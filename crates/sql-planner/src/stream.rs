@@ -1,6 +1,6 @@
 //! The streaming plan: what runs, and which changes flow.
 //!
-//! 1. [`StreamPlanner::plan`] turns an optimised logical plan into a tree of [`StreamNode`]s. Here
+//! 1. [`StreamPlanner::plan`] turns an optimised logical plan into a tree of [`ExecNode`]s. Here
 //!    patterns become operators of their own: windows, top lists, deduplication, interval joins.
 //! 2. Inference settles, per node, which kinds of changes it gives ([`ModifyKinds`]), and whether
 //!    updates come with the row as it was before ([`UpdateKind`]): as Flink 2.3's planner does it,
@@ -32,8 +32,8 @@ pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
 pub use explain::{describe, explain};
 pub use keys::upsert_keys;
 pub use node::{
-    AggregateCall, BoundKind, JoinKeys, OverCall, OverWindow, RankStrategy, SortKey, StreamNode,
-    StreamNodeKind, WindowInput, WindowProperty,
+    BoundKind, EquiKeys, ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver,
+    PlannedProperty, RankStrategy, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
 pub use windows::WindowColumns;
@@ -72,7 +72,7 @@ pub(crate) fn refused<T>(text: impl Into<String>) -> StreamPlanResult<T> {
 #[derive(Clone, Debug)]
 pub struct StreamPlan {
     /// A tree for each sink, or the query's.
-    pub roots: Vec<StreamNode>,
+    pub roots: Vec<ExecNode>,
 }
 
 impl StreamPlan {
@@ -85,7 +85,7 @@ impl StreamPlan {
     /// The changes of the query.
     #[must_use]
     pub fn changelog_mode(&self) -> Option<hurtig_sql_common::ChangelogMode> {
-        self.roots.first().map(StreamNode::changelog_mode)
+        self.roots.first().map(ExecNode::changelog_mode)
     }
 
     /// As text.

@@ -18,7 +18,6 @@ struct TableKey {
 
 #[derive(Clone, Copy)]
 enum Check {
-    Text,
     Boolean,
     Integer,
     Duration,
@@ -168,7 +167,6 @@ fn is_of_sql(name: &str) -> bool {
 fn check(known: &TableKey, value: &str) -> Result<(), String> {
     let text = value.trim();
     let expected = match known.check {
-        Check::Text => return Ok(()),
         Check::Boolean if ["true", "false"].iter().any(|one| one.eq_ignore_ascii_case(text)) => {
             return Ok(());
         }

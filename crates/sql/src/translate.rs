@@ -21,7 +21,7 @@ use hurtig::{
 use hurtig_sql_planner::{
     PlannerSettings,
     optimize::physical_expression,
-    stream::{StreamNode, StreamNodeKind, StreamPlan, arrow_schema, describe},
+    stream::{ExecNode, ExecNodeKind, StreamPlan, arrow_schema, describe},
 };
 use hurtig_sql_runtime::config::{Distribution, DropUpdateBefore, NotNullEnforcer, TableEdge};
 
@@ -102,10 +102,10 @@ fn internal(text: &str) -> SqlError {
 }
 
 impl Translator<'_> {
-    fn rows(&mut self, node: &StreamNode) -> Result<Rows, SqlError> {
+    fn rows(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
         match &node.kind {
-            StreamNodeKind::TableSourceScan { .. } => self.scan(node),
-            StreamNodeKind::Union => {
+            ExecNodeKind::TableSourceScan { .. } => self.scan(node),
+            ExecNodeKind::Union => {
                 let mut streams = Vec::new();
                 for input in &node.inputs {
                     streams.extend(self.rows(input)?.streams);
@@ -113,7 +113,7 @@ impl Translator<'_> {
                 let grows_only = node.modify.is_insert_only();
                 Ok(Rows { streams, schema: arrow_schema(node), grows_only })
             }
-            StreamNodeKind::Sink { .. } => Err(internal("a sink that is not at the end")),
+            ExecNodeKind::Sink { .. } => Err(internal("a sink that is not at the end")),
             _ => {
                 let factory = self.settings.operator(node)?;
                 let mut inputs = Vec::new();
@@ -128,7 +128,7 @@ impl Translator<'_> {
     /// Adds the operator of a node behind its inputs.
     fn operator(
         &mut self,
-        node: &StreamNode,
+        node: &ExecNode,
         factory: Arc<dyn OperatorFactory>,
         inputs: Vec<Rows>,
     ) -> Rows {
@@ -181,20 +181,16 @@ impl Translator<'_> {
     }
 
     /// One stream of several.
-    fn pass(&mut self, rows: Rows, node: &StreamNode) -> Result<Rows, SqlError> {
+    fn pass(&mut self, rows: Rows, node: &ExecNode) -> Result<Rows, SqlError> {
         let schema = rows.schema.clone();
         let calc = hurtig_sql_runtime::config::Calc { condition: None, projection: None, schema };
         let uid = self.uid(node, "pass");
         Ok(self.behind(&rows, "Union", uid, Arc::new(calc)))
     }
 
-    fn scan(&mut self, node: &StreamNode) -> Result<Rows, SqlError> {
-        let StreamNodeKind::TableSourceScan {
-            table,
-            projection,
-            watermark,
-            drop_update_before,
-            ..
+    fn scan(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
+        let ExecNodeKind::TableSourceScan {
+            table, projection, watermark, drop_update_before, ..
         } = &node.kind
         else {
             return Err(internal("no scan"));
@@ -228,8 +224,8 @@ impl Translator<'_> {
         Ok(rows)
     }
 
-    fn sink(&mut self, node: &StreamNode) -> Result<(), SqlError> {
-        let (StreamNodeKind::Sink { table, overwrite, primary_key, .. }, [input]) =
+    fn sink(&mut self, node: &ExecNode) -> Result<(), SqlError> {
+        let (ExecNodeKind::Sink { table, overwrite, primary_key, .. }, [input]) =
             (&node.kind, node.inputs.as_slice())
         else {
             return Err(internal("a plan of INSERT that ends in no sink"));
@@ -272,7 +268,7 @@ impl Translator<'_> {
     }
 
     /// A name for the state of a node: what it does, and over which tables.
-    fn uid(&mut self, node: &StreamNode, part: &str) -> String {
+    fn uid(&mut self, node: &ExecNode, part: &str) -> String {
         let mut tables = Vec::new();
         tables_below(node, &mut tables);
         tables.sort();
@@ -289,8 +285,8 @@ impl Translator<'_> {
     }
 }
 
-fn tables_below(node: &StreamNode, tables: &mut Vec<String>) {
-    if let StreamNodeKind::TableSourceScan { table, .. } = &node.kind {
+fn tables_below(node: &ExecNode, tables: &mut Vec<String>) {
+    if let ExecNodeKind::TableSourceScan { table, .. } = &node.kind {
         tables.push(table.path.to_string());
     }
     node.inputs.iter().for_each(|input| tables_below(input, tables));

@@ -6,8 +6,8 @@ use datafusion_common::DFSchemaRef;
 use datafusion_expr::{Aggregate, Expr, expr::AggregateFunction};
 
 use super::{
-    AggregateCall, StreamNode, StreamNodeKind, StreamPlanResult, StreamPlanner, WindowColumns,
-    WindowInput, WindowProperty,
+    ExecNode, ExecNodeKind, PlannedAggregate, PlannedProperty, StreamPlanResult, StreamPlanner,
+    WindowColumns, WindowInput,
     expressions::{ColumnsBefore, column, column_of, schema_of, select, unaliased},
     refused,
     windows::window_columns,
@@ -15,7 +15,7 @@ use super::{
 use crate::plan::WindowKind;
 
 impl StreamPlanner<'_> {
-    pub(super) fn aggregate(&self, aggregate: &Aggregate) -> StreamPlanResult<StreamNode> {
+    pub(super) fn aggregate(&self, aggregate: &Aggregate) -> StreamPlanResult<ExecNode> {
         let input = self.convert(&aggregate.input, &None)?;
         let windows = window_columns(&input);
         let mut columns = ColumnsBefore::none(&input.schema);
@@ -45,38 +45,38 @@ impl StreamPlanner<'_> {
 
     fn group_aggregate(
         &self,
-        input: StreamNode,
+        input: ExecNode,
         groups: &[usize],
-        calls: Vec<AggregateCall>,
+        calls: Vec<PlannedAggregate>,
         schema: &DFSchemaRef,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         let keys = distinct(groups);
         let two_phase = self.two_phase && keys.is_empty() && !calls.is_empty();
         let given = keyed_fields(&keys, groups, calls.len(), schema)?;
         let positions = output_positions(&keys, groups, calls.len(), |_| None);
-        let kind = StreamNodeKind::GroupAggregate { keys, calls, two_phase };
-        Ok(select(StreamNode::new(kind, vec![input], given), &positions, schema.clone()))
+        let kind = ExecNodeKind::GroupAggregate { keys, calls, two_phase };
+        Ok(select(ExecNode::new(kind, vec![input], given), &positions, schema.clone()))
     }
 
     fn window_aggregate(
         &self,
-        input: StreamNode,
+        input: ExecNode,
         groups: &[usize],
-        calls: Vec<AggregateCall>,
+        calls: Vec<PlannedAggregate>,
         windows: &WindowColumns,
         schema: &DFSchemaRef,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         let keys: Vec<usize> =
             distinct(groups).into_iter().filter(|one| !windows.has(*one)).collect();
-        let mut properties: Vec<WindowProperty> = Vec::new();
+        let mut properties: Vec<PlannedProperty> = Vec::new();
         let mut property_of = Vec::new();
         for group in groups {
             let property = if windows.start.contains(group) {
-                Some(WindowProperty::Start)
+                Some(PlannedProperty::Start)
             } else if windows.end.contains(group) {
-                Some(WindowProperty::End)
+                Some(PlannedProperty::End)
             } else if windows.time.contains(group) {
-                Some(WindowProperty::Time)
+                Some(PlannedProperty::Time)
             } else {
                 None
             };
@@ -107,19 +107,19 @@ impl StreamPlanner<'_> {
         }
         let given = schema_of(fields)?;
         let (input, keys, calls, window) = window_input(input, keys, calls, windows)?;
-        let kind = StreamNodeKind::WindowAggregate { keys, calls, window, properties };
-        Ok(select(StreamNode::new(kind, vec![input], given), &positions, schema.clone()))
+        let kind = ExecNodeKind::WindowAggregate { keys, calls, window, properties };
+        Ok(select(ExecNode::new(kind, vec![input], given), &positions, schema.clone()))
     }
 }
 
 /// The operator makes the windows itself if the window function is near, and nothing but the group
 /// has looked at its columns.
 fn window_input(
-    input: StreamNode,
+    input: ExecNode,
     keys: Vec<usize>,
-    calls: Vec<AggregateCall>,
+    calls: Vec<PlannedAggregate>,
     windows: &WindowColumns,
-) -> StreamPlanResult<(StreamNode, Vec<usize>, Vec<AggregateCall>, WindowInput)> {
+) -> StreamPlanResult<(ExecNode, Vec<usize>, Vec<PlannedAggregate>, WindowInput)> {
     if let Some((lifted, time)) = without_window(&input)
         && let Some(partition) = session_partition(&input)
         && partition_fits(&partition, &keys, &input)
@@ -137,10 +137,10 @@ fn window_input(
 }
 
 /// The names of the columns by which sessions are kept apart.
-fn session_partition(node: &StreamNode) -> Option<Vec<String>> {
+fn session_partition(node: &ExecNode) -> Option<Vec<String>> {
     match &node.kind {
-        StreamNodeKind::Calc { .. } => session_partition(node.inputs.first()?),
-        StreamNodeKind::WindowTableFunction { partition, window, .. } => {
+        ExecNodeKind::Calc { .. } => session_partition(node.inputs.first()?),
+        ExecNodeKind::WindowTableFunction { partition, window, .. } => {
             let schema = &node.inputs.first()?.schema;
             let sessions = matches!(window.kind, WindowKind::Session { .. });
             let names = partition.iter().map(|one| schema.field(*one).name().clone());
@@ -151,7 +151,7 @@ fn session_partition(node: &StreamNode) -> Option<Vec<String>> {
 }
 
 /// Sessions are those of the group: by the same columns.
-fn partition_fits(partition: &[String], keys: &[usize], node: &StreamNode) -> bool {
+fn partition_fits(partition: &[String], keys: &[usize], node: &ExecNode) -> bool {
     let is_session = matches!(
         window_columns(node).map(|columns| columns.window.kind),
         Some(WindowKind::Session { .. })
@@ -162,12 +162,12 @@ fn partition_fits(partition: &[String], keys: &[usize], node: &StreamNode) -> bo
 }
 
 /// The same rows before the window function, and the position of the time in them.
-fn without_window(node: &StreamNode) -> Option<(StreamNode, usize)> {
+fn without_window(node: &ExecNode) -> Option<(ExecNode, usize)> {
     match &node.kind {
-        StreamNodeKind::WindowTableFunction { time, .. } => {
+        ExecNodeKind::WindowTableFunction { time, .. } => {
             Some((node.inputs.first()?.clone(), *time))
         }
-        StreamNodeKind::Calc { projection, condition } => {
+        ExecNodeKind::Calc { projection, condition } => {
             let input = node.inputs.first()?;
             let windows = window_columns(input)?;
             let uses = |expression: &Expr| {
@@ -202,14 +202,14 @@ fn without_window(node: &StreamNode) -> Option<(StreamNode, usize)> {
                     kept.len() - 1
                 }
             };
-            let kind = StreamNodeKind::Calc { projection: kept, condition: condition.clone() };
-            Some((StreamNode::new(kind, vec![below], schema_of(fields).ok()?), time))
+            let kind = ExecNodeKind::Calc { projection: kept, condition: condition.clone() };
+            Some((ExecNode::new(kind, vec![below], schema_of(fields).ok()?), time))
         }
         _ => None,
     }
 }
 
-fn moved(columns: &[usize], from: &StreamNode, to: &StreamNode) -> Option<Vec<usize>> {
+fn moved(columns: &[usize], from: &ExecNode, to: &ExecNode) -> Option<Vec<usize>> {
     let place = |column: &usize| {
         super::expressions::position(&to.schema, from.schema.field(*column).name())
     };
@@ -217,16 +217,20 @@ fn moved(columns: &[usize], from: &StreamNode, to: &StreamNode) -> Option<Vec<us
 }
 
 fn moved_calls(
-    calls: &[AggregateCall],
-    from: &StreamNode,
-    to: &StreamNode,
-) -> Option<Vec<AggregateCall>> {
-    let of_call = |call: &AggregateCall| {
+    calls: &[PlannedAggregate],
+    from: &ExecNode,
+    to: &ExecNode,
+) -> Option<Vec<PlannedAggregate>> {
+    let of_call = |call: &PlannedAggregate| {
         let filter = match call.filter {
             Some(filter) => Some(*moved(&[filter], from, to)?.first()?),
             None => None,
         };
-        Some(AggregateCall { arguments: moved(&call.arguments, from, to)?, filter, ..call.clone() })
+        Some(PlannedAggregate {
+            arguments: moved(&call.arguments, from, to)?,
+            filter,
+            ..call.clone()
+        })
     };
     calls.iter().map(of_call).collect()
 }
@@ -235,7 +239,7 @@ fn moved_calls(
 pub(super) fn aggregate_call(
     expression: &Expr,
     columns: &mut ColumnsBefore,
-) -> StreamPlanResult<AggregateCall> {
+) -> StreamPlanResult<PlannedAggregate> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(expression) else {
         return refused(format!("internal: {expression} is no aggregate"));
     };
@@ -247,7 +251,7 @@ pub(super) fn aggregate_call(
         Some(filter) => Some(columns.position(filter)?),
         None => None,
     };
-    Ok(AggregateCall {
+    Ok(PlannedAggregate {
         function: Arc::clone(func),
         arguments,
         call: unaliased(expression).clone(),

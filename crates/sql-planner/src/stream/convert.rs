@@ -10,7 +10,7 @@ use datafusion_expr::{
 use hurtig_sql_common::ChangelogMode;
 
 use super::{
-    SortKey, StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult,
+    ExecNode, ExecNodeKind, SortKey, StreamPlanError, StreamPlanResult,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
         schema_of, select, time_attribute, unaliased,
@@ -68,7 +68,7 @@ pub(super) type Needed = Option<HashSet<String>>;
 impl StreamPlanner<'_> {
     /// The streaming plan of an optimised plan, all its changes settled. A plan that does not end in
     /// a sink gives whole changes, `before` saying whether rows before updates are among them.
-    pub fn plan(&self, plan: &LogicalPlan, before: bool) -> StreamPlanResult<StreamNode> {
+    pub fn plan(&self, plan: &LogicalPlan, before: bool) -> StreamPlanResult<ExecNode> {
         let mut node = self.convert(plan, &None)?;
         infer::infer(&mut node, self.tables, before)?;
         Ok(node)
@@ -78,7 +78,7 @@ impl StreamPlanner<'_> {
         &self,
         plan: &LogicalPlan,
         needed: &Needed,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         match plan {
             LogicalPlan::Projection(projection) => {
                 let used = names_in(&projection.expr);
@@ -90,13 +90,13 @@ impl StreamPlanner<'_> {
             LogicalPlan::Filter(filter) => self.filter(filter, needed),
             LogicalPlan::TableScan(scan) => self.scan(scan),
             LogicalPlan::Values(values) => {
-                let kind = StreamNodeKind::Values { rows: values.values.clone() };
-                Ok(StreamNode::new(kind, Vec::new(), values.schema.clone()))
+                let kind = ExecNodeKind::Values { rows: values.values.clone() };
+                Ok(ExecNode::new(kind, Vec::new(), values.schema.clone()))
             }
             LogicalPlan::EmptyRelation(empty) => {
                 let rows = if empty.produce_one_row { vec![Vec::new()] } else { Vec::new() };
-                let kind = StreamNodeKind::Values { rows };
-                Ok(StreamNode::new(kind, Vec::new(), empty.schema.clone()))
+                let kind = ExecNodeKind::Values { rows };
+                Ok(ExecNode::new(kind, Vec::new(), empty.schema.clone()))
             }
             LogicalPlan::Union(union) => {
                 let mut inputs = Vec::new();
@@ -105,15 +105,15 @@ impl StreamPlanner<'_> {
                     let all: Vec<usize> = (0..node.schema.fields().len()).collect();
                     inputs.push(select(node, &all, union.schema.clone()));
                 }
-                Ok(StreamNode::new(StreamNodeKind::Union, inputs, union.schema.clone()))
+                Ok(ExecNode::new(ExecNodeKind::Union, inputs, union.schema.clone()))
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let input = self.convert(input, &None)?;
                 let keys = (0..input.schema.fields().len()).collect();
                 let schema = input.schema.clone();
                 let kind =
-                    StreamNodeKind::GroupAggregate { keys, calls: Vec::new(), two_phase: false };
-                Ok(StreamNode::new(kind, vec![input], schema))
+                    ExecNodeKind::GroupAggregate { keys, calls: Vec::new(), two_phase: false };
+                Ok(ExecNode::new(kind, vec![input], schema))
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
@@ -132,7 +132,7 @@ impl StreamPlanner<'_> {
         }
     }
 
-    fn filter(&self, filter: &Filter, needed: &Needed) -> StreamPlanResult<StreamNode> {
+    fn filter(&self, filter: &Filter, needed: &Needed) -> StreamPlanResult<ExecNode> {
         let mut terms = conjuncts(&filter.predicate);
         let below = needed.clone().map(|mut names| {
             names.extend(names_in(&terms));
@@ -146,7 +146,7 @@ impl StreamPlanner<'_> {
         }
     }
 
-    fn scan(&self, scan: &TableScan) -> StreamPlanResult<StreamNode> {
+    fn scan(&self, scan: &TableScan) -> StreamPlanResult<ExecNode> {
         let Some(table) = scan.source.downcast_ref::<TableRef>() else {
             return refused("internal: a scan of something that is no table");
         };
@@ -177,14 +177,14 @@ impl StreamPlanner<'_> {
     }
 
     /// A scan; nothing if it needs a key that is not read.
-    fn scan_of(&self, scan: &TableScan, table: &TableRef) -> StreamPlanResult<Option<StreamNode>> {
+    fn scan_of(&self, scan: &TableScan, table: &TableRef) -> StreamPlanResult<Option<ExecNode>> {
         let schema = scan.projected_schema.clone();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let traits = self.tables.source(table, &names)?;
         let key = traits.primary_key.and_then(|names| {
             names.iter().map(|name| position(&schema, name)).collect::<Option<Vec<usize>>>()
         });
-        let kind = StreamNodeKind::TableSourceScan {
+        let kind = ExecNodeKind::TableSourceScan {
             table: Arc::new(table.clone()),
             projection: scan.projection.clone(),
             mode: traits.mode,
@@ -193,10 +193,10 @@ impl StreamPlanner<'_> {
             watermark: None,
             makes_watermarks: traits.makes_watermarks,
         };
-        let mut node = StreamNode::new(kind, Vec::new(), schema.clone());
+        let mut node = ExecNode::new(kind, Vec::new(), schema.clone());
         if traits.normalize {
             let Some(keys) = key else { return Ok(None) };
-            node = StreamNode::new(StreamNodeKind::ChangelogNormalize { keys }, vec![node], schema);
+            node = ExecNode::new(ExecNodeKind::ChangelogNormalize { keys }, vec![node], schema);
         }
         match conjunction(scan.filters.clone()) {
             Some(condition) => Ok(Some(restrict(node, condition))),
@@ -204,9 +204,9 @@ impl StreamPlanner<'_> {
         }
     }
 
-    fn streaming(&self, node: &StreamingNode) -> StreamPlanResult<StreamNode> {
+    fn streaming(&self, node: &StreamingNode) -> StreamPlanResult<ExecNode> {
         let schema = node.schema.clone();
-        let input = |index: usize| -> StreamPlanResult<StreamNode> {
+        let input = |index: usize| -> StreamPlanResult<ExecNode> {
             let missing = || StreamPlanError("internal: a node without input".to_owned());
             self.convert(node.inputs.get(index).ok_or_else(missing)?, &None)
         };
@@ -219,14 +219,14 @@ impl StreamPlanner<'_> {
             }
             StreamingNodeKind::Correlate { function, ordinality, arguments, outer } => {
                 let (arguments, condition) = node.expressions.split_at(*arguments);
-                let kind = StreamNodeKind::Correlate {
+                let kind = ExecNodeKind::Correlate {
                     function: function.clone(),
                     ordinality: *ordinality,
                     arguments: arguments.to_vec(),
                     condition: condition.first().cloned(),
                     outer: *outer,
                 };
-                Ok(StreamNode::new(kind, vec![input(0)?], schema))
+                Ok(ExecNode::new(kind, vec![input(0)?], schema))
             }
             StreamingNodeKind::SetOperation { except, all } => {
                 let mut inputs = Vec::new();
@@ -235,18 +235,18 @@ impl StreamPlanner<'_> {
                     let all: Vec<usize> = (0..one.schema.fields().len()).collect();
                     inputs.push(select(one, &all, schema.clone()));
                 }
-                let kind = StreamNodeKind::SetOperation { except: *except, all: *all };
-                Ok(StreamNode::new(kind, inputs, schema))
+                let kind = ExecNodeKind::SetOperation { except: *except, all: *all };
+                Ok(ExecNode::new(kind, inputs, schema))
             }
             StreamingNodeKind::Expand { sets } => {
                 let width = node.expressions.len() / (*sets).max(1);
                 let projections = node.expressions.chunks(width.max(1)).map(<[Expr]>::to_vec);
-                let kind = StreamNodeKind::Expand { projections: projections.collect() };
-                Ok(StreamNode::new(kind, vec![input(0)?], schema))
+                let kind = ExecNodeKind::Expand { projections: projections.collect() };
+                Ok(ExecNode::new(kind, vec![input(0)?], schema))
             }
             StreamingNodeKind::Sink { table, overwrite } => {
                 let traits = self.tables.sink(&table.to_string())?;
-                let kind = StreamNodeKind::Sink {
+                let kind = ExecNodeKind::Sink {
                     table: table.to_string(),
                     overwrite: *overwrite,
                     primary_key: traits.primary_key,
@@ -261,14 +261,14 @@ impl StreamPlanner<'_> {
                 let named = schema_of(named.collect())?;
                 let all: Vec<usize> = (0..named.fields().len()).collect();
                 let input = select(input, &all, named.clone());
-                Ok(StreamNode::new(kind, vec![input], named))
+                Ok(ExecNode::new(kind, vec![input], named))
             }
         }
     }
 
     /// Sources that can make watermarks do so, per split: then what lies between is computed twice,
     /// for the watermark alone.
-    fn watermark(&self, input: StreamNode, node: &StreamingNode) -> StreamPlanResult<StreamNode> {
+    fn watermark(&self, input: ExecNode, node: &StreamingNode) -> StreamPlanResult<ExecNode> {
         let [time, watermark] = node.expressions.as_slice() else {
             return refused("internal: a watermark without expression");
         };
@@ -281,16 +281,16 @@ impl StreamPlanner<'_> {
             let all: Vec<usize> = (0..input.schema.fields().len()).collect();
             return Ok(select(input, &all, node.schema.clone()));
         }
-        let kind = StreamNodeKind::WatermarkAssigner { time, watermark: watermark.clone() };
-        Ok(StreamNode::new(kind, vec![input], node.schema.clone()))
+        let kind = ExecNodeKind::WatermarkAssigner { time, watermark: watermark.clone() };
+        Ok(ExecNode::new(kind, vec![input], node.schema.clone()))
     }
 
     fn window(
         &self,
-        input: StreamNode,
+        input: ExecNode,
         window: &WindowTable,
         node: &StreamingNode,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         let mut columns = ColumnsBefore::after_all(&input.schema);
         let width = input.schema.fields().len();
         let mut positions = Vec::new();
@@ -303,15 +303,15 @@ impl StreamPlanner<'_> {
         if positions.iter().any(|position| *position >= width) {
             return refused("internal: a window over something that is no column");
         }
-        let kind = StreamNodeKind::WindowTableFunction {
+        let kind = ExecNodeKind::WindowTableFunction {
             window: window.clone(),
             time: *time,
             partition: partition.to_vec(),
         };
-        Ok(StreamNode::new(kind, vec![input], node.schema.clone()))
+        Ok(ExecNode::new(kind, vec![input], node.schema.clone()))
     }
 
-    fn limit(&self, limit: &Limit, needed: &Needed) -> StreamPlanResult<StreamNode> {
+    fn limit(&self, limit: &Limit, needed: &Needed) -> StreamPlanResult<ExecNode> {
         let constant = || StreamPlanError("LIMIT and OFFSET must be constants".to_owned());
         let SkipType::Literal(offset) = limit.get_skip_type()? else { return Err(constant()) };
         let FetchType::Literal(fetch) = limit.get_fetch_type()? else { return Err(constant()) };
@@ -332,8 +332,8 @@ impl StreamPlanner<'_> {
         };
         let input = self.convert(&limit.input, needed)?;
         let schema = input.schema.clone();
-        let kind = StreamNodeKind::Limit { offset, limit: fetch as u64 };
-        Ok(StreamNode::new(kind, vec![input], schema))
+        let kind = ExecNodeKind::Limit { offset, limit: fetch as u64 };
+        Ok(ExecNode::new(kind, vec![input], schema))
     }
 
     fn limited(
@@ -342,7 +342,7 @@ impl StreamPlanner<'_> {
         sort: &Sort,
         offset: u64,
         limit: u64,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         match plan {
             LogicalPlan::Projection(projection) => {
                 let input = self.limited(&projection.input, sort, offset, limit)?;
@@ -354,16 +354,16 @@ impl StreamPlanner<'_> {
         }
     }
 
-    fn sort_limit(&self, sort: &Sort, offset: u64, limit: u64) -> StreamPlanResult<StreamNode> {
+    fn sort_limit(&self, sort: &Sort, offset: u64, limit: u64) -> StreamPlanResult<ExecNode> {
         let (input, order) = self.sorted(sort)?;
         let schema = input.schema.clone();
         let strategy = super::RankStrategy::AppendFast;
-        let kind = StreamNodeKind::SortLimit { order, offset, limit, strategy };
-        let node = StreamNode::new(kind, vec![input], schema);
+        let kind = ExecNodeKind::SortLimit { order, offset, limit, strategy };
+        let node = ExecNode::new(kind, vec![input], schema);
         Ok(first_columns(node, &sort.input.schema().clone()))
     }
 
-    fn sort(&self, sort: &Sort) -> StreamPlanResult<StreamNode> {
+    fn sort(&self, sort: &Sort) -> StreamPlanResult<ExecNode> {
         let (input, order) = self.sorted(sort)?;
         let time = order.first().and_then(|key| time_attribute(&input.schema, key.column));
         let event_time = match time {
@@ -377,12 +377,12 @@ impl StreamPlanner<'_> {
             None => return refused("Sort on a non-time-attribute field is not supported."),
         };
         let schema = input.schema.clone();
-        let kind = StreamNodeKind::TemporalSort { order, event_time };
-        let node = StreamNode::new(kind, vec![input], schema);
+        let kind = ExecNodeKind::TemporalSort { order, event_time };
+        let node = ExecNode::new(kind, vec![input], schema);
         Ok(first_columns(node, &sort.input.schema().clone()))
     }
 
-    fn sorted(&self, sort: &Sort) -> StreamPlanResult<(StreamNode, Vec<SortKey>)> {
+    fn sorted(&self, sort: &Sort) -> StreamPlanResult<(ExecNode, Vec<SortKey>)> {
         let input = self.convert(&sort.input, &None)?;
         let mut columns = ColumnsBefore::after_all(&input.schema);
         let mut order = Vec::new();
@@ -405,7 +405,7 @@ fn key_fields(table: &TableRef) -> Vec<usize> {
 }
 
 /// Without columns that were added for an order.
-fn first_columns(node: StreamNode, schema: &DFSchemaRef) -> StreamNode {
+fn first_columns(node: ExecNode, schema: &DFSchemaRef) -> ExecNode {
     if node.schema.fields().len() == schema.fields().len() {
         return node;
     }
@@ -431,7 +431,7 @@ pub(super) fn names_in<'a>(expressions: impl IntoIterator<Item = &'a Expr>) -> H
 }
 
 /// A projection; together with a filter below it, if there is one.
-pub(super) fn project(input: StreamNode, projection: Vec<Expr>, schema: DFSchemaRef) -> StreamNode {
+pub(super) fn project(input: ExecNode, projection: Vec<Expr>, schema: DFSchemaRef) -> ExecNode {
     let same = projection.len() == input.schema.fields().len()
         && projection.iter().enumerate().all(|(index, one)| {
             column_of(one, &input.schema) == Some(index)
@@ -440,35 +440,33 @@ pub(super) fn project(input: StreamNode, projection: Vec<Expr>, schema: DFSchema
     if same {
         return input;
     }
-    if let StreamNodeKind::Calc { projection: below, condition: Some(condition) } = &input.kind
+    if let ExecNodeKind::Calc { projection: below, condition: Some(condition) } = &input.kind
         && let Some(source) = input.inputs.first()
         && *below == all_columns(&source.schema)
         && input.schema.inner() == source.schema.inner()
     {
-        let kind = StreamNodeKind::Calc { projection, condition: Some(condition.clone()) };
-        return StreamNode::new(kind, input.inputs, schema);
+        let kind = ExecNodeKind::Calc { projection, condition: Some(condition.clone()) };
+        return ExecNode::new(kind, input.inputs, schema);
     }
-    let kind = StreamNodeKind::Calc { projection, condition: None };
-    StreamNode::new(kind, vec![input], schema)
+    let kind = ExecNodeKind::Calc { projection, condition: None };
+    ExecNode::new(kind, vec![input], schema)
 }
 
 /// A filter.
-pub(super) fn restrict(input: StreamNode, condition: Expr) -> StreamNode {
+pub(super) fn restrict(input: ExecNode, condition: Expr) -> ExecNode {
     let schema = input.schema.clone();
     let projection = all_columns(&schema);
-    let kind = StreamNodeKind::Calc { projection, condition: Some(condition) };
-    StreamNode::new(kind, vec![input], schema)
+    let kind = ExecNodeKind::Calc { projection, condition: Some(condition) };
+    ExecNode::new(kind, vec![input], schema)
 }
 
-fn push_watermark(mut node: StreamNode, watermark: &Expr) -> (StreamNode, bool) {
+fn push_watermark(mut node: ExecNode, watermark: &Expr) -> (ExecNode, bool) {
     match &mut node.kind {
-        StreamNodeKind::TableSourceScan {
-            watermark: of_source, makes_watermarks: true, ..
-        } => {
+        ExecNodeKind::TableSourceScan { watermark: of_source, makes_watermarks: true, .. } => {
             *of_source = Some(watermark.clone());
             (node, true)
         }
-        StreamNodeKind::Calc { projection, condition: None } => {
+        ExecNodeKind::Calc { projection, condition: None } => {
             let Some(below) = substituted(watermark, &node.schema, projection) else {
                 return (node, false);
             };

@@ -6,20 +6,20 @@ use datafusion_common::{DFSchema, JoinType};
 use datafusion_expr::Expr;
 
 use super::{
-    AggregateCall, BoundKind, JoinKeys, OverCall, RankStrategy, SortKey, StreamNode,
-    StreamNodeKind, WindowInput, WindowProperty,
+    BoundKind, EquiKeys, ExecNode, ExecNodeKind, PlannedAggregate, PlannedOver, PlannedProperty,
+    RankStrategy, SortKey, WindowInput,
 };
 use crate::plan::{WindowKind, WindowTable};
 
 /// A plan as a tree, each node with the changes that it gives if `changelog`.
 #[must_use]
-pub fn explain(node: &StreamNode, changelog: bool) -> String {
+pub fn explain(node: &ExecNode, changelog: bool) -> String {
     let mut text = String::new();
     write_node(&mut text, node, "", "", changelog);
     text
 }
 
-fn write_node(text: &mut String, node: &StreamNode, first: &str, rest: &str, changelog: bool) {
+fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, changelog: bool) {
     text.push_str(first);
     text.push_str(&described(node, changelog));
     text.push('\n');
@@ -48,15 +48,15 @@ fn write_node(text: &mut String, node: &StreamNode, first: &str, rest: &str, cha
 
 /// One node, as Flink's errors name it.
 #[must_use]
-pub fn describe(node: &StreamNode) -> String {
+pub fn describe(node: &ExecNode) -> String {
     described(node, false)
 }
 
-fn described(node: &StreamNode, changelog: bool) -> String {
+fn described(node: &ExecNode, changelog: bool) -> String {
     let mut parts = details(node);
     if changelog {
         let mode = node.changelog_mode();
-        let none = matches!(node.kind, StreamNodeKind::Sink { .. });
+        let none = matches!(node.kind, ExecNodeKind::Sink { .. });
         parts.push(format!(
             "changelogMode=[{}]",
             if none { "NONE".to_owned() } else { mode.to_string() }
@@ -104,12 +104,12 @@ fn list(expressions: &[Expr], schema: &DFSchema) -> String {
 }
 
 fn calls_of(
-    calls: &[AggregateCall],
+    calls: &[PlannedAggregate],
     first: usize,
     input: &DFSchema,
     given: &DFSchema,
 ) -> Vec<String> {
-    let one = |(index, call): (usize, &AggregateCall)| {
+    let one = |(index, call): (usize, &PlannedAggregate)| {
         let distinct = if call.distinct { "DISTINCT " } else { "" };
         let arguments = match call.arguments.as_slice() {
             [] => "*".to_owned(),
@@ -158,9 +158,9 @@ fn join_name(join_type: JoinType) -> &'static str {
 }
 
 fn join_details(
-    node: &StreamNode,
+    node: &ExecNode,
     join_type: JoinType,
-    keys: &JoinKeys,
+    keys: &EquiKeys,
     condition: &Option<Expr>,
 ) -> Vec<String> {
     let mut parts = vec![format!("joinType=[{}]", join_name(join_type))];
@@ -175,7 +175,7 @@ fn join_details(
     parts
 }
 
-fn details(node: &StreamNode) -> Vec<String> {
+fn details(node: &ExecNode) -> Vec<String> {
     let empty = DFSchema::empty();
     let input = node.inputs.first().map_or(&empty, |input| input.schema.as_ref());
     let given = node.schema.as_ref();
@@ -184,7 +184,7 @@ fn details(node: &StreamNode) -> Vec<String> {
         names(&all, given)
     };
     match &node.kind {
-        StreamNodeKind::TableSourceScan { table, watermark, drop_update_before, .. } => {
+        ExecNodeKind::TableSourceScan { table, watermark, drop_update_before, .. } => {
             let mut parts =
                 vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
             parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
@@ -193,22 +193,22 @@ fn details(node: &StreamNode) -> Vec<String> {
             }
             parts
         }
-        StreamNodeKind::Values { rows } => vec![format!("tuples=[{} rows]", rows.len())],
-        StreamNodeKind::Calc { projection, condition } => {
+        ExecNodeKind::Values { rows } => vec![format!("tuples=[{} rows]", rows.len())],
+        ExecNodeKind::Calc { projection, condition } => {
             let mut parts = vec![format!("select=[{}]", list(projection, given))];
             parts.extend(condition.iter().map(|one| format!("where=[{}]", readable(one))));
             parts
         }
-        StreamNodeKind::WatermarkAssigner { time, watermark } => vec![
+        ExecNodeKind::WatermarkAssigner { time, watermark } => vec![
             format!("rowtime=[{}]", name(*time, given)),
             format!("watermark=[{}]", readable(watermark)),
         ],
-        StreamNodeKind::WindowTableFunction { window, time, partition } => vec![
+        ExecNodeKind::WindowTableFunction { window, time, partition } => vec![
             format!("window=[{}]", window_of(window)),
             format!("timeCol=[{}]", name(*time, input)),
             format!("partition=[{}]", names(partition, input)),
         ],
-        StreamNodeKind::GroupAggregate { keys, calls, .. } => {
+        ExecNodeKind::GroupAggregate { keys, calls, .. } => {
             let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
             selected.extend(calls_of(calls, keys.len(), input, given));
             let mut parts = Vec::new();
@@ -218,7 +218,7 @@ fn details(node: &StreamNode) -> Vec<String> {
             parts.push(format!("select=[{}]", selected.join(", ")));
             parts
         }
-        StreamNodeKind::WindowAggregate { keys, calls, window, properties } => {
+        ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
             let mut parts = Vec::new();
             if !keys.is_empty() {
                 parts.push(format!("groupBy=[{}]", names(keys, input)));
@@ -234,20 +234,20 @@ fn details(node: &StreamNode) -> Vec<String> {
             let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
             selected.extend(calls_of(calls, keys.len(), input, given));
             selected.extend(properties.iter().map(|one| match one {
-                WindowProperty::Start => "start('w$) AS window_start".to_owned(),
-                WindowProperty::End => "end('w$) AS window_end".to_owned(),
-                WindowProperty::Time => "rowtime('w$) AS window_time".to_owned(),
+                PlannedProperty::Start => "start('w$) AS window_start".to_owned(),
+                PlannedProperty::End => "end('w$) AS window_end".to_owned(),
+                PlannedProperty::Time => "rowtime('w$) AS window_time".to_owned(),
             }));
             parts.push(format!("select=[{}]", selected.join(", ")));
             parts
         }
-        StreamNodeKind::Expand { projections } => {
+        ExecNodeKind::Expand { projections } => {
             vec![format!("projects=[{} sets]", projections.len())]
         }
-        StreamNodeKind::Join { join_type, keys, condition, .. } => {
+        ExecNodeKind::Join { join_type, keys, condition, .. } => {
             join_details(node, *join_type, keys, condition)
         }
-        StreamNodeKind::IntervalJoin {
+        ExecNodeKind::IntervalJoin {
             join_type,
             keys,
             condition,
@@ -264,11 +264,11 @@ fn details(node: &StreamNode) -> Vec<String> {
             parts.insert(1, bounds);
             parts
         }
-        StreamNodeKind::WindowJoin { join_type, keys, condition, .. }
-        | StreamNodeKind::TemporalJoin { join_type, keys, condition, .. } => {
+        ExecNodeKind::WindowJoin { join_type, keys, condition, .. }
+        | ExecNodeKind::TemporalJoin { join_type, keys, condition, .. } => {
             join_details(node, *join_type, keys, condition)
         }
-        StreamNodeKind::Rank { partition, order, start, end, with_number, strategy } => vec![
+        ExecNodeKind::Rank { partition, order, start, end, with_number, strategy } => vec![
             format!("strategy=[{}]", strategy_name(*strategy)),
             "rankType=[ROW_NUMBER]".to_owned(),
             format!("rankRange=[rankStart={start}, rankEnd={end}]"),
@@ -276,7 +276,7 @@ fn details(node: &StreamNode) -> Vec<String> {
             format!("orderBy=[{}]", order_of(order, input)),
             format!("rankNumber=[{with_number}]"),
         ],
-        StreamNodeKind::Deduplicate { keys, time, event_time, keep_last } => vec![
+        ExecNodeKind::Deduplicate { keys, time, event_time, keep_last } => vec![
             format!("keep=[{}Row]", if *keep_last { "Last" } else { "First" }),
             format!("key=[{}]", names(keys, input)),
             format!(
@@ -284,36 +284,36 @@ fn details(node: &StreamNode) -> Vec<String> {
                 if *event_time { name(*time, input) } else { "PROCTIME".to_owned() }
             ),
         ],
-        StreamNodeKind::WindowRank { partition, order, start, end, window_end, .. } => vec![
+        ExecNodeKind::WindowRank { partition, order, start, end, window_end, .. } => vec![
             format!("window=[win_end=[{}]]", name(*window_end, input)),
             format!("rankRange=[rankStart={start}, rankEnd={end}]"),
             format!("partitionBy=[{}]", names(partition, input)),
             format!("orderBy=[{}]", order_of(order, input)),
         ],
-        StreamNodeKind::WindowDeduplicate { keys, keep_last, window_end, .. } => vec![
+        ExecNodeKind::WindowDeduplicate { keys, keep_last, window_end, .. } => vec![
             format!("window=[win_end=[{}]]", name(*window_end, input)),
             format!("keep=[{}Row]", if *keep_last { "Last" } else { "First" }),
             format!("partitionKeys=[{}]", names(keys, input)),
         ],
-        StreamNodeKind::SortLimit { order, offset, limit, strategy } => vec![
+        ExecNodeKind::SortLimit { order, offset, limit, strategy } => vec![
             format!("orderBy=[{}]", order_of(order, input)),
             format!("offset=[{offset}]"),
             format!("fetch=[{limit}]"),
             format!("strategy=[{}]", strategy_name(*strategy)),
         ],
-        StreamNodeKind::TemporalSort { order, .. } => {
+        ExecNodeKind::TemporalSort { order, .. } => {
             vec![format!("orderBy=[{}]", order_of(order, input))]
         }
-        StreamNodeKind::Limit { offset, limit } => {
+        ExecNodeKind::Limit { offset, limit } => {
             vec![format!("offset=[{offset}]"), format!("fetch=[{limit}]")]
         }
-        StreamNodeKind::OverAggregate(over) => {
+        ExecNodeKind::OverAggregate(over) => {
             let functions = over.functions.iter().enumerate().map(|(index, one)| match one {
-                OverCall::Aggregate { call, .. } => {
+                PlannedOver::Aggregate { call, .. } => {
                     let first = input.fields().len() + index;
                     calls_of(std::slice::from_ref(call), first, input, given).join(", ")
                 }
-                OverCall::Ranking { name: function, .. } => {
+                PlannedOver::Ranking { name: function, .. } => {
                     format!("{function}() AS {}", name(input.fields().len() + index, given))
                 }
             });
@@ -330,7 +330,7 @@ fn details(node: &StreamNode) -> Vec<String> {
                 format!("select=[{functions}]"),
             ]
         }
-        StreamNodeKind::Correlate { function, arguments, outer, .. } => {
+        ExecNodeKind::Correlate { function, arguments, outer, .. } => {
             let arguments: Vec<String> = arguments.iter().map(readable).collect();
             let join = if *outer { "LEFT" } else { "INNER" };
             vec![
@@ -338,15 +338,15 @@ fn details(node: &StreamNode) -> Vec<String> {
                 format!("joinType=[{join}]"),
             ]
         }
-        StreamNodeKind::Union => vec![format!("union=[{}]", all_names())],
-        StreamNodeKind::SetOperation { except, all } => {
+        ExecNodeKind::Union => vec![format!("union=[{}]", all_names())],
+        ExecNodeKind::SetOperation { except, all } => {
             let kind = if *except { "EXCEPT" } else { "INTERSECT" };
             vec![format!("type=[{kind}{}]", if *all { " ALL" } else { "" })]
         }
-        StreamNodeKind::ChangelogNormalize { keys } => {
+        ExecNodeKind::ChangelogNormalize { keys } => {
             vec![format!("key=[{}]", names(keys, input))]
         }
-        StreamNodeKind::Sink { table, materialize, .. } => {
+        ExecNodeKind::Sink { table, materialize, .. } => {
             let mut parts = vec![format!("table=[{table}]"), format!("fields=[{}]", all_names())];
             if *materialize {
                 parts.push("upsertMaterialize=[true]".to_owned());

@@ -7,7 +7,7 @@ use datafusion_common::{Column, DFSchema, DFSchemaRef, ScalarValue};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use hurtig_sql_common::columns::TIME_ATTRIBUTE;
 
-use super::{StreamNode, StreamNodeKind, StreamPlanError, StreamPlanResult, WindowColumns};
+use super::{ExecNode, ExecNodeKind, StreamPlanError, StreamPlanResult, WindowColumns};
 
 /// An expression without the names that it was given.
 pub(super) fn unaliased(expression: &Expr) -> &Expr {
@@ -113,7 +113,7 @@ pub(super) fn milliseconds(expression: &Expr) -> Option<i64> {
     }
 }
 
-/// Adds columns to what a node gives, unless they are there: a [`StreamNodeKind::Calc`] in front of
+/// Adds columns to what a node gives, unless they are there: a [`ExecNodeKind::Calc`] in front of
 /// operators that work on columns. Gives the positions of `wanted`.
 pub(super) struct ColumnsBefore {
     projection: Vec<Expr>,
@@ -188,7 +188,7 @@ impl ColumnsBefore {
     }
 
     /// The node, with a Calc behind it if one is needed.
-    pub(super) fn behind(self, input: StreamNode) -> StreamPlanResult<StreamNode> {
+    pub(super) fn behind(self, input: ExecNode) -> StreamPlanResult<ExecNode> {
         let same = self.plain
             && self.projection.len() == self.schema.fields().len()
             && self
@@ -201,13 +201,13 @@ impl ColumnsBefore {
         }
         // Two columns of one name (a key that is an argument, too) would not be told apart.
         let schema = schema_of(self.fields)?;
-        let kind = StreamNodeKind::Calc { projection: self.projection, condition: None };
-        Ok(StreamNode::new(kind, vec![input], schema))
+        let kind = ExecNodeKind::Calc { projection: self.projection, condition: None };
+        Ok(ExecNode::new(kind, vec![input], schema))
     }
 }
 
 /// A Calc that gives some columns of a node, under the names of a schema.
-pub(super) fn select(input: StreamNode, positions: &[usize], schema: DFSchemaRef) -> StreamNode {
+pub(super) fn select(input: ExecNode, positions: &[usize], schema: DFSchemaRef) -> ExecNode {
     let same = positions.len() == input.schema.fields().len()
         && positions.iter().enumerate().all(|(index, position)| {
             index == *position && input.schema.field(index) == schema.field(index)
@@ -216,5 +216,5 @@ pub(super) fn select(input: StreamNode, positions: &[usize], schema: DFSchemaRef
         return input;
     }
     let projection = positions.iter().map(|index| column(&input.schema, *index)).collect();
-    StreamNode::new(StreamNodeKind::Calc { projection, condition: None }, vec![input], schema)
+    ExecNode::new(ExecNodeKind::Calc { projection, condition: None }, vec![input], schema)
 }

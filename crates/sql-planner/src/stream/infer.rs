@@ -7,8 +7,8 @@
 use datafusion_common::JoinType;
 
 use super::{
-    BoundKind, ModifyKinds, RankStrategy, StreamNode, StreamNodeKind, StreamPlanResult,
-    TableTraits, UpdateKind,
+    BoundKind, ExecNode, ExecNodeKind, ModifyKinds, RankStrategy, StreamPlanResult, TableTraits,
+    UpdateKind,
     changelog::{changelog_mode, modify_kinds, update_kind},
     explain::describe,
     expressions::time_attribute,
@@ -22,13 +22,13 @@ const MOST_VISITS: usize = 200_000;
 /// Settles the changes of a plan. `before`: for a plan without a sink, whether rows before updates are
 /// wanted.
 pub(super) fn infer(
-    node: &mut StreamNode,
+    node: &mut ExecNode,
     tables: &dyn TableTraits,
     before: bool,
 ) -> StreamPlanResult<()> {
     kinds(node, tables)?;
     let mut visits = 0;
-    let settled = if let StreamNodeKind::Sink { .. } = &node.kind {
+    let settled = if let ExecNodeKind::Sink { .. } = &node.kind {
         sink_updates(node, tables, &mut visits)?
     } else {
         let wanted = if before { before_and_after(node.modify) } else { only_after(node.modify) };
@@ -42,7 +42,7 @@ pub(super) fn infer(
 }
 
 /// What a node takes; the requester's name is for the error.
-fn check(node: &StreamNode, allowed: ModifyKinds, requester: &str) -> StreamPlanResult<()> {
+fn check(node: &ExecNode, allowed: ModifyKinds, requester: &str) -> StreamPlanResult<()> {
     let beyond = node.modify.beyond(allowed);
     if beyond.is_empty() {
         return Ok(());
@@ -54,38 +54,38 @@ fn check(node: &StreamNode, allowed: ModifyKinds, requester: &str) -> StreamPlan
     ))
 }
 
-fn kinds(node: &mut StreamNode, tables: &dyn TableTraits) -> StreamPlanResult<()> {
+fn kinds(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()> {
     for input in &mut node.inputs {
         kinds(input, tables)?;
     }
     deduplicated(node);
     let of_inputs: Vec<ModifyKinds> = node.inputs.iter().map(|input| input.modify).collect();
     let first = of_inputs.first().copied().unwrap_or(ModifyKinds::INSERT_ONLY);
-    let insert_only = |node: &StreamNode| -> StreamPlanResult<()> {
+    let insert_only = |node: &ExecNode| -> StreamPlanResult<()> {
         node.inputs.iter().try_for_each(|input| check(input, ModifyKinds::INSERT_ONLY, node.name()))
     };
     let changing = ModifyKinds { insert: true, update: true, delete: !first.is_insert_only() };
     node.modify = match &node.kind {
-        StreamNodeKind::TableSourceScan { mode, .. } => modify_kinds(*mode),
-        StreamNodeKind::Values { .. } => ModifyKinds::INSERT_ONLY,
-        StreamNodeKind::GroupAggregate { .. } => changing,
-        StreamNodeKind::WindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
-        StreamNodeKind::WindowRank { .. }
-        | StreamNodeKind::WindowDeduplicate { .. }
-        | StreamNodeKind::WindowJoin { .. }
-        | StreamNodeKind::TemporalSort { .. }
-        | StreamNodeKind::IntervalJoin { .. } => {
+        ExecNodeKind::TableSourceScan { mode, .. } => modify_kinds(*mode),
+        ExecNodeKind::Values { .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::GroupAggregate { .. } => changing,
+        ExecNodeKind::WindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::WindowRank { .. }
+        | ExecNodeKind::WindowDeduplicate { .. }
+        | ExecNodeKind::WindowJoin { .. }
+        | ExecNodeKind::TemporalSort { .. }
+        | ExecNodeKind::IntervalJoin { .. } => {
             insert_only(node)?;
             ModifyKinds::INSERT_ONLY
         }
-        StreamNodeKind::Deduplicate { keep_last: false, .. } => ModifyKinds::INSERT_ONLY,
-        StreamNodeKind::Deduplicate { .. }
-        | StreamNodeKind::Rank { .. }
-        | StreamNodeKind::SortLimit { .. }
-        | StreamNodeKind::ChangelogNormalize { .. } => ModifyKinds::ALL,
-        StreamNodeKind::Limit { .. } if first.is_insert_only() => ModifyKinds::INSERT_ONLY,
-        StreamNodeKind::Limit { .. } => ModifyKinds::ALL,
-        StreamNodeKind::OverAggregate(window) => {
+        ExecNodeKind::Deduplicate { keep_last: false, .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::Deduplicate { .. }
+        | ExecNodeKind::Rank { .. }
+        | ExecNodeKind::SortLimit { .. }
+        | ExecNodeKind::ChangelogNormalize { .. } => ModifyKinds::ALL,
+        ExecNodeKind::Limit { .. } if first.is_insert_only() => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::Limit { .. } => ModifyKinds::ALL,
+        ExecNodeKind::OverAggregate(window) => {
             over::check(window)?;
             if window.bound == BoundKind::Value {
                 ModifyKinds::ALL
@@ -94,23 +94,21 @@ fn kinds(node: &mut StreamNode, tables: &dyn TableTraits) -> StreamPlanResult<()
                 ModifyKinds::INSERT_ONLY
             }
         }
-        StreamNodeKind::Join { join_type, .. } => match join_type {
+        ExecNodeKind::Join { join_type, .. } => match join_type {
             JoinType::Inner | JoinType::LeftSemi => {
                 of_inputs.iter().fold(ModifyKinds::INSERT_ONLY, |all, one| all.union(*one))
             }
             _ => ModifyKinds::ALL,
         },
-        StreamNodeKind::SetOperation { .. } => ModifyKinds { update: false, ..ModifyKinds::ALL },
-        StreamNodeKind::Union => {
-            of_inputs.iter().fold(ModifyKinds::NONE, |all, one| all.union(*one))
-        }
-        StreamNodeKind::TemporalJoin { .. }
-        | StreamNodeKind::Calc { .. }
-        | StreamNodeKind::WatermarkAssigner { .. }
-        | StreamNodeKind::WindowTableFunction { .. }
-        | StreamNodeKind::Expand { .. }
-        | StreamNodeKind::Correlate { .. } => first,
-        StreamNodeKind::Sink { table, .. } => {
+        ExecNodeKind::SetOperation { .. } => ModifyKinds { update: false, ..ModifyKinds::ALL },
+        ExecNodeKind::Union => of_inputs.iter().fold(ModifyKinds::NONE, |all, one| all.union(*one)),
+        ExecNodeKind::TemporalJoin { .. }
+        | ExecNodeKind::Calc { .. }
+        | ExecNodeKind::WatermarkAssigner { .. }
+        | ExecNodeKind::WindowTableFunction { .. }
+        | ExecNodeKind::Expand { .. }
+        | ExecNodeKind::Correlate { .. } => first,
+        ExecNodeKind::Sink { table, .. } => {
             let sink = tables.sink(table)?;
             let offered = changelog_mode(first, before_and_after(first));
             let accepted = modify_kinds((sink.accepts)(offered));
@@ -123,24 +121,24 @@ fn kinds(node: &mut StreamNode, tables: &dyn TableTraits) -> StreamPlanResult<()
 }
 
 /// The first or last row by time of a stream that only grows needs no order.
-fn deduplicated(node: &mut StreamNode) {
+fn deduplicated(node: &mut ExecNode) {
     let Some(input) = node.inputs.first() else { return };
     let by_time = |column: usize| {
         let time = time_attribute(&input.schema, column)?;
         Some(time == super::expressions::TimeAttribute::Rowtime)
     };
     let kind = match &node.kind {
-        StreamNodeKind::Rank { partition, order, start: 1, end: 1, with_number: false, .. }
+        ExecNodeKind::Rank { partition, order, start: 1, end: 1, with_number: false, .. }
             if order.len() == 1 && input.modify.is_insert_only() =>
         {
-            by_time(order[0].column).map(|event_time| StreamNodeKind::Deduplicate {
+            by_time(order[0].column).map(|event_time| ExecNodeKind::Deduplicate {
                 keys: partition.clone(),
                 time: order[0].column,
                 event_time,
                 keep_last: !order[0].ascending,
             })
         }
-        StreamNodeKind::WindowRank {
+        ExecNodeKind::WindowRank {
             partition,
             order,
             start: 1,
@@ -149,7 +147,7 @@ fn deduplicated(node: &mut StreamNode) {
             window_end,
             event_time,
         } if order.len() == 1 => match by_time(order[0].column) {
-            Some(true) => Some(StreamNodeKind::WindowDeduplicate {
+            Some(true) => Some(ExecNodeKind::WindowDeduplicate {
                 keys: partition.clone(),
                 time: order[0].column,
                 keep_last: !order[0].ascending,
@@ -174,7 +172,7 @@ fn before_and_after(kinds: ModifyKinds) -> UpdateKind {
 }
 
 /// Asks a node for updates of a kind. True if it gives them, or there are none.
-fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> bool {
+fn updates(node: &mut ExecNode, wanted: UpdateKind, visits: &mut usize) -> bool {
     *visits += 1;
     if *visits > MOST_VISITS {
         return false;
@@ -183,7 +181,7 @@ fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> boo
     let first = of_inputs.first().copied().unwrap_or(ModifyKinds::INSERT_ONLY);
     let given = if node.modify.update { wanted } else { UpdateKind::None };
     let settled = match &mut node.kind {
-        StreamNodeKind::TableSourceScan { mode, drop_update_before, .. } => {
+        ExecNodeKind::TableSourceScan { mode, drop_update_before, .. } => {
             let provided = update_kind(*mode);
             *drop_update_before =
                 provided == UpdateKind::BeforeAndAfter && wanted == UpdateKind::OnlyAfter;
@@ -191,8 +189,8 @@ fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> boo
                 || provided == UpdateKind::BeforeAndAfter
                 || wanted == provided
         }
-        StreamNodeKind::Values { .. } => true,
-        StreamNodeKind::Rank { strategy, .. } | StreamNodeKind::SortLimit { strategy, .. } => {
+        ExecNodeKind::Values { .. } => true,
+        ExecNodeKind::Rank { strategy, .. } | ExecNodeKind::SortLimit { strategy, .. } => {
             *strategy = if first.is_insert_only() {
                 RankStrategy::AppendFast
             } else {
@@ -200,23 +198,23 @@ fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> boo
             };
             updates(&mut node.inputs[0], before_and_after(first), visits)
         }
-        StreamNodeKind::Deduplicate { .. }
-        | StreamNodeKind::GroupAggregate { .. }
-        | StreamNodeKind::WindowAggregate { .. }
-        | StreamNodeKind::Limit { .. }
-        | StreamNodeKind::OverAggregate(_)
-        | StreamNodeKind::WindowRank { .. }
-        | StreamNodeKind::WindowDeduplicate { .. }
-        | StreamNodeKind::TemporalSort { .. } => {
+        ExecNodeKind::Deduplicate { .. }
+        | ExecNodeKind::GroupAggregate { .. }
+        | ExecNodeKind::WindowAggregate { .. }
+        | ExecNodeKind::Limit { .. }
+        | ExecNodeKind::OverAggregate(_)
+        | ExecNodeKind::WindowRank { .. }
+        | ExecNodeKind::WindowDeduplicate { .. }
+        | ExecNodeKind::TemporalSort { .. } => {
             updates(&mut node.inputs[0], before_and_after(first), visits)
         }
-        StreamNodeKind::IntervalJoin { .. }
-        | StreamNodeKind::WindowJoin { .. }
-        | StreamNodeKind::SetOperation { .. } => node.inputs.iter_mut().all(|input| {
+        ExecNodeKind::IntervalJoin { .. }
+        | ExecNodeKind::WindowJoin { .. }
+        | ExecNodeKind::SetOperation { .. } => node.inputs.iter_mut().all(|input| {
             let wanted = before_and_after(input.modify);
             updates(input, wanted, visits)
         }),
-        StreamNodeKind::Join { keys, .. } => {
+        ExecNodeKind::Join { keys, .. } => {
             let of_sides = [keys.left.clone(), keys.right.clone()];
             let only_after_asked = wanted == UpdateKind::OnlyAfter;
             node.inputs.iter_mut().zip(of_sides).all(|(input, columns)| {
@@ -229,7 +227,7 @@ fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> boo
                 updates(input, only_after(input.modify), visits)
             })
         }
-        StreamNodeKind::TemporalJoin { .. } => {
+        ExecNodeKind::TemporalJoin { .. } => {
             let (left, right) = node.inputs.split_at_mut(1);
             let of_left = if wanted == UpdateKind::BeforeAndAfter {
                 before_and_after(left[0].modify)
@@ -241,33 +239,33 @@ fn updates(node: &mut StreamNode, wanted: UpdateKind, visits: &mut usize) -> boo
             updates(&mut left[0], of_left, visits)
                 && (updates(&mut right[0], after, visits) || updates(&mut right[0], both, visits))
         }
-        StreamNodeKind::Calc { condition, .. } => {
+        ExecNodeKind::Calc { condition, .. } => {
             let condition = condition.clone();
             let filtered = wanted == UpdateKind::OnlyAfter
                 && node.modify.update
                 && condition.is_some_and(|condition| !is_of_key(&condition, &node.inputs[0]));
             !filtered && updates(&mut node.inputs[0], given, visits)
         }
-        StreamNodeKind::WatermarkAssigner { .. }
-        | StreamNodeKind::WindowTableFunction { .. }
-        | StreamNodeKind::Expand { .. }
-        | StreamNodeKind::Correlate { .. } => updates(&mut node.inputs[0], given, visits),
-        StreamNodeKind::Union => node.inputs.iter_mut().all(|input| {
+        ExecNodeKind::WatermarkAssigner { .. }
+        | ExecNodeKind::WindowTableFunction { .. }
+        | ExecNodeKind::Expand { .. }
+        | ExecNodeKind::Correlate { .. } => updates(&mut node.inputs[0], given, visits),
+        ExecNodeKind::Union => node.inputs.iter_mut().all(|input| {
             let wanted = if input.modify.update { wanted } else { UpdateKind::None };
             updates(input, wanted, visits)
         }),
-        StreamNodeKind::ChangelogNormalize { .. } => {
+        ExecNodeKind::ChangelogNormalize { .. } => {
             let wanted = only_after(first);
             updates(&mut node.inputs[0], wanted, visits)
         }
-        StreamNodeKind::Sink { .. } => false,
+        ExecNodeKind::Sink { .. } => false,
     };
     node.update = given;
     settled
 }
 
 /// True if a condition is over an upsert key alone: the rows of a key all pass, or none.
-fn is_of_key(condition: &datafusion_expr::Expr, input: &StreamNode) -> bool {
+fn is_of_key(condition: &datafusion_expr::Expr, input: &ExecNode) -> bool {
     let columns: Vec<usize> = condition
         .column_refs()
         .iter()
@@ -277,11 +275,11 @@ fn is_of_key(condition: &datafusion_expr::Expr, input: &StreamNode) -> bool {
 }
 
 fn sink_updates(
-    node: &mut StreamNode,
+    node: &mut ExecNode,
     tables: &dyn TableTraits,
     visits: &mut usize,
 ) -> StreamPlanResult<bool> {
-    let StreamNodeKind::Sink { table, primary_key, .. } = &node.kind else { return Ok(false) };
+    let ExecNodeKind::Sink { table, primary_key, .. } = &node.kind else { return Ok(false) };
     let sink = tables.sink(table)?;
     let primary_key = primary_key.clone();
     let mut sorted = primary_key.clone();
@@ -301,7 +299,7 @@ fn sink_updates(
         && !primary_key.is_empty()
         && !kinds.is_insert_only()
         && !keys.iter().any(|key| key.iter().all(|column| primary_key.contains(column)));
-    if let StreamNodeKind::Sink { mode, materialize, .. } = &mut node.kind {
+    if let ExecNodeKind::Sink { mode, materialize, .. } = &mut node.kind {
         *mode = accepted;
         *materialize = materializes;
     }

@@ -4,7 +4,7 @@ use datafusion_common::{DFSchemaRef, JoinType, NullEquality};
 use datafusion_expr::{BinaryExpr, Expr, Join, Operator};
 
 use super::{
-    JoinKeys, StreamNode, StreamNodeKind, StreamPlanResult, StreamPlanner,
+    EquiKeys, ExecNode, ExecNodeKind, StreamPlanResult, StreamPlanner,
     expressions::{
         ColumnsBefore, TimeAttribute, column_of, conjunction, conjuncts, milliseconds, position,
         select, time_attribute, unaliased,
@@ -19,7 +19,7 @@ use crate::plan::StreamingNode;
 struct Equality(Expr, Expr, bool);
 
 impl StreamPlanner<'_> {
-    pub(super) fn join(&self, join: &Join) -> StreamPlanResult<StreamNode> {
+    pub(super) fn join(&self, join: &Join) -> StreamPlanResult<ExecNode> {
         let left = self.convert(&join.left, &None)?;
         let right = self.convert(&join.right, &None)?;
         let null_equals = join.null_equality == NullEquality::NullEqualsNull;
@@ -56,19 +56,19 @@ impl StreamPlanner<'_> {
         } else {
             let condition = conjunction(others);
             let null_aware = join.null_aware;
-            StreamNodeKind::Join { join_type, keys, condition, null_aware }
+            ExecNodeKind::Join { join_type, keys, condition, null_aware }
         };
         joined(node, left, right, join_type, widths, &join.schema)
     }
 
     pub(super) fn temporal_join(
         &self,
-        left: StreamNode,
-        right: StreamNode,
+        left: ExecNode,
+        right: ExecNode,
         join_type: JoinType,
         keys: usize,
         node: &StreamingNode,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         let expressions = &node.expressions;
         if expressions.len() < 1 + 2 * keys {
             return refused("internal: a temporal join without its keys");
@@ -112,7 +112,7 @@ impl StreamPlanner<'_> {
                  temporal join",
             );
         }
-        let kind = StreamNodeKind::TemporalJoin {
+        let kind = ExecNodeKind::TemporalJoin {
             join_type,
             keys,
             condition,
@@ -124,21 +124,21 @@ impl StreamPlanner<'_> {
 }
 
 struct Sides {
-    left: StreamNode,
-    right: StreamNode,
-    keys: JoinKeys,
+    left: ExecNode,
+    right: ExecNode,
+    keys: EquiKeys,
 }
 
 /// Both inputs with the columns that are compared; how many columns they had before.
 fn sides(
-    left: StreamNode,
-    right: StreamNode,
+    left: ExecNode,
+    right: ExecNode,
     equalities: &[Equality],
 ) -> StreamPlanResult<((usize, usize), Sides)> {
     let widths = (left.schema.fields().len(), right.schema.fields().len());
     let mut of_left = ColumnsBefore::after_all(&left.schema);
     let mut of_right = ColumnsBefore::after_all(&right.schema);
-    let mut keys = JoinKeys::default();
+    let mut keys = EquiKeys::default();
     for Equality(l, r, null_equals) in equalities {
         keys.left.push(of_left.position(l)?);
         keys.right.push(of_right.position(r)?);
@@ -150,13 +150,13 @@ fn sides(
 
 /// The node, without columns that were added for its keys.
 fn joined(
-    kind: StreamNodeKind,
-    left: StreamNode,
-    right: StreamNode,
+    kind: ExecNodeKind,
+    left: ExecNode,
+    right: ExecNode,
     join_type: JoinType,
     (left_width, right_width): (usize, usize),
     schema: &DFSchemaRef,
-) -> StreamPlanResult<StreamNode> {
+) -> StreamPlanResult<ExecNode> {
     let one_sided = matches!(join_type, JoinType::LeftSemi | JoinType::LeftAnti);
     let with_keys = left.schema.fields().len();
     let mut positions: Vec<usize> = (0..left_width).collect();
@@ -175,7 +175,7 @@ fn joined(
         if given { field } else { std::sync::Arc::new(field.as_ref().clone().with_nullable(true)) }
     });
     let given = super::expressions::schema_of(nullable.collect())?;
-    Ok(select(StreamNode::new(kind, vec![left, right], given), &positions, schema.clone()))
+    Ok(select(ExecNode::new(kind, vec![left, right], given), &positions, schema.clone()))
 }
 
 /// `left = right` of expressions that are each over one side.
@@ -201,12 +201,12 @@ fn equality(term: &Expr, left: &DFSchemaRef, right: &DFSchemaRef) -> Option<Equa
 
 /// A join of windows, if starts and ends are compared.
 fn window_join(
-    left: &StreamNode,
-    right: &StreamNode,
-    keys: &JoinKeys,
+    left: &ExecNode,
+    right: &ExecNode,
+    keys: &EquiKeys,
     join_type: JoinType,
     others: &[Expr],
-) -> StreamPlanResult<Option<StreamNodeKind>> {
+) -> StreamPlanResult<Option<ExecNodeKind>> {
     let (Some(of_left), Some(of_right)) = (window_columns(left), window_columns(right)) else {
         return Ok(None);
     };
@@ -222,13 +222,13 @@ fn window_join(
              the same.",
         );
     }
-    let mut rest = JoinKeys::default();
+    let mut rest = EquiKeys::default();
     for index in (0..keys.left.len()).filter(|index| *index != start && *index != end) {
         rest.left.push(keys.left[index]);
         rest.right.push(keys.right[index]);
         rest.null_equals.push(keys.null_equals[index]);
     }
-    Ok(Some(StreamNodeKind::WindowJoin {
+    Ok(Some(ExecNodeKind::WindowJoin {
         join_type,
         left_end: keys.left[end],
         right_end: keys.right[end],
@@ -240,18 +240,18 @@ fn window_join(
 
 /// A join of times that are near, if both bounds are there.
 fn interval_join(
-    left: &StreamNode,
-    right: &StreamNode,
-    keys: &JoinKeys,
+    left: &ExecNode,
+    right: &ExecNode,
+    keys: &EquiKeys,
     join_type: JoinType,
     others: &[Expr],
-) -> Option<StreamNodeKind> {
+) -> Option<ExecNodeKind> {
     if !matches!(join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full) {
         return None;
     }
     let mut bounds = Bounds::default();
     // An equality of times bounds, and is a key no more.
-    let mut rest_keys = JoinKeys::default();
+    let mut rest_keys = EquiKeys::default();
     for (index, (l, r)) in keys.left.iter().zip(&keys.right).enumerate() {
         let times = (time_attribute(&left.schema, *l), time_attribute(&right.schema, *r));
         if let (Some(of_left), Some(of_right)) = times
@@ -273,7 +273,7 @@ fn interval_join(
     }
     let (left_time, right_time) = bounds.times?;
     let event_time = time_attribute(&left.schema, left_time)? == TimeAttribute::Rowtime;
-    Some(StreamNodeKind::IntervalJoin {
+    Some(ExecNodeKind::IntervalJoin {
         join_type,
         keys: rest_keys,
         condition: conjunction(rest),

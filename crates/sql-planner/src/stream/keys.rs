@@ -2,7 +2,7 @@
 
 use datafusion_common::JoinType;
 
-use super::{JoinKeys, StreamNode, StreamNodeKind, WindowProperty, expressions::column_of};
+use super::{EquiKeys, ExecNode, ExecNodeKind, PlannedProperty, expressions::column_of};
 
 /// More keys than that are not followed: joins multiply them.
 const MOST_KEYS: usize = 16;
@@ -11,7 +11,7 @@ type Keys = Vec<Vec<usize>>;
 
 /// Sets of columns, each of which identifies a row in the changelog of a node. Sorted.
 #[must_use]
-pub fn upsert_keys(node: &StreamNode) -> Keys {
+pub fn upsert_keys(node: &ExecNode) -> Keys {
     let mut keys = raw_keys(node);
     for key in &mut keys {
         key.sort_unstable();
@@ -23,8 +23,8 @@ pub fn upsert_keys(node: &StreamNode) -> Keys {
     keys
 }
 
-fn raw_keys(node: &StreamNode) -> Keys {
-    use StreamNodeKind::*;
+fn raw_keys(node: &ExecNode) -> Keys {
+    use ExecNodeKind::*;
     let of_input = || node.inputs.first().map(upsert_keys).unwrap_or_default();
     match &node.kind {
         TableSourceScan { primary_key, .. } => primary_key.iter().cloned().collect(),
@@ -47,7 +47,7 @@ fn raw_keys(node: &StreamNode) -> Keys {
             .filter(|(_, property)| {
                 matches!(
                     property,
-                    WindowProperty::Start | WindowProperty::End | WindowProperty::Time
+                    PlannedProperty::Start | PlannedProperty::End | PlannedProperty::Time
                 )
             })
             .map(|(index, _)| (0..keys.len()).chain([keys.len() + calls.len() + index]).collect())
@@ -101,7 +101,7 @@ pub(super) fn unique_by(keys: &Keys, columns: &[usize]) -> bool {
     keys.iter().any(|key| key.iter().all(|column| columns.contains(column)))
 }
 
-fn join_keys(node: &StreamNode, join_type: JoinType, keys: &JoinKeys) -> Keys {
+fn join_keys(node: &ExecNode, join_type: JoinType, keys: &EquiKeys) -> Keys {
     let [left, right] = node.inputs.as_slice() else { return Vec::new() };
     let (of_left, of_right) = (upsert_keys(left), upsert_keys(right));
     match join_type {

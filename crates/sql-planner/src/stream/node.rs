@@ -15,11 +15,11 @@ use crate::{
 
 /// An operator, or a few that belong together, and what feeds it.
 #[derive(Clone, Debug)]
-pub struct StreamNode {
+pub struct ExecNode {
     /// What it does.
-    pub kind: StreamNodeKind,
+    pub kind: ExecNodeKind,
     /// Where its rows come from.
-    pub inputs: Vec<StreamNode>,
+    pub inputs: Vec<ExecNode>,
     /// What it gives.
     pub schema: DFSchemaRef,
     /// The kinds of changes that it gives.
@@ -30,7 +30,7 @@ pub struct StreamNode {
 
 /// What nodes do: Flink's exec nodes.
 #[derive(Clone, Debug)]
-pub enum StreamNodeKind {
+pub enum ExecNodeKind {
     /// Reads a table.
     TableSourceScan {
         /// It.
@@ -81,7 +81,7 @@ pub enum StreamNodeKind {
         /// The group.
         keys: Vec<usize>,
         /// The aggregates.
-        calls: Vec<AggregateCall>,
+        calls: Vec<PlannedAggregate>,
         /// It begins with aggregates of each batch before the exchange.
         two_phase: bool,
     },
@@ -91,11 +91,11 @@ pub enum StreamNodeKind {
         /// The group, without the window.
         keys: Vec<usize>,
         /// The aggregates.
-        calls: Vec<AggregateCall>,
+        calls: Vec<PlannedAggregate>,
         /// Where the windows come from.
         window: WindowInput,
         /// What of the window is given.
-        properties: Vec<WindowProperty>,
+        properties: Vec<PlannedProperty>,
     },
     /// Each row once per grouping set.
     Expand {
@@ -107,7 +107,7 @@ pub enum StreamNodeKind {
         /// Its type.
         join_type: JoinType,
         /// The equal columns.
-        keys: JoinKeys,
+        keys: EquiKeys,
         /// What else must hold, over the columns of both.
         condition: Option<Expr>,
         /// The anti join of NOT IN: NULL on either side counts.
@@ -118,7 +118,7 @@ pub enum StreamNodeKind {
         /// Its type.
         join_type: JoinType,
         /// The equal columns.
-        keys: JoinKeys,
+        keys: EquiKeys,
         /// What else must hold: all of the condition but the equalities.
         condition: Option<Expr>,
         /// The left's time.
@@ -137,7 +137,7 @@ pub enum StreamNodeKind {
         /// Its type.
         join_type: JoinType,
         /// The equal columns, without the windows.
-        keys: JoinKeys,
+        keys: EquiKeys,
         /// What else must hold.
         condition: Option<Expr>,
         /// Where the left's window ends.
@@ -152,7 +152,7 @@ pub enum StreamNodeKind {
         /// Inner or left.
         join_type: JoinType,
         /// The equal columns.
-        keys: JoinKeys,
+        keys: EquiKeys,
         /// What else must hold.
         condition: Option<Expr>,
         /// The left's time.
@@ -287,7 +287,7 @@ pub enum StreamNodeKind {
 
 /// The columns that a join compares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JoinKeys {
+pub struct EquiKeys {
     /// Of the left.
     pub left: Vec<usize>,
     /// Of the right, as many.
@@ -298,7 +298,7 @@ pub struct JoinKeys {
 
 /// A call of an aggregate function over columns.
 #[derive(Clone, Debug)]
-pub struct AggregateCall {
+pub struct PlannedAggregate {
     /// The function.
     pub function: Arc<AggregateUDF>,
     /// Its arguments.
@@ -355,7 +355,7 @@ pub enum WindowInput {
 
 /// What of a window is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WindowProperty {
+pub enum PlannedProperty {
     /// Where it starts.
     Start,
     /// Where it ends.
@@ -374,16 +374,16 @@ pub struct OverWindow {
     /// What decides when a row's result is known.
     pub bound: BoundKind,
     /// The functions.
-    pub functions: Vec<OverCall>,
+    pub functions: Vec<PlannedOver>,
 }
 
 /// One function of an OVER window.
 #[derive(Clone, Debug)]
-pub enum OverCall {
+pub enum PlannedOver {
     /// An aggregate.
     Aggregate {
         /// The call.
-        call: AggregateCall,
+        call: PlannedAggregate,
         /// Which rows count.
         frame: OverFrame,
     },
@@ -409,10 +409,10 @@ pub enum BoundKind {
     Value,
 }
 
-impl StreamNode {
+impl ExecNode {
     /// A node whose changes are not known yet.
     #[must_use]
-    pub fn new(kind: StreamNodeKind, inputs: Vec<Self>, schema: DFSchemaRef) -> Self {
+    pub fn new(kind: ExecNodeKind, inputs: Vec<Self>, schema: DFSchemaRef) -> Self {
         Self { kind, inputs, schema, modify: ModifyKinds::INSERT_ONLY, update: UpdateKind::None }
     }
 
@@ -426,38 +426,38 @@ impl StreamNode {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match &self.kind {
-            StreamNodeKind::TableSourceScan { .. } => "TableSourceScan",
-            StreamNodeKind::Values { .. } => "Values",
-            StreamNodeKind::Calc { .. } => "Calc",
-            StreamNodeKind::WatermarkAssigner { .. } => "WatermarkAssigner",
-            StreamNodeKind::WindowTableFunction { .. } => "WindowTableFunction",
-            StreamNodeKind::GroupAggregate { .. } => "GroupAggregate",
-            StreamNodeKind::WindowAggregate { .. } => "WindowAggregate",
-            StreamNodeKind::Expand { .. } => "Expand",
-            StreamNodeKind::Join { .. } => "Join",
-            StreamNodeKind::IntervalJoin { .. } => "IntervalJoin",
-            StreamNodeKind::WindowJoin { .. } => "WindowJoin",
-            StreamNodeKind::TemporalJoin { .. } => "TemporalJoin",
-            StreamNodeKind::Rank { .. } => "Rank",
-            StreamNodeKind::Deduplicate { .. } => "Deduplicate",
-            StreamNodeKind::WindowRank { .. } => "WindowRank",
-            StreamNodeKind::WindowDeduplicate { .. } => "WindowDeduplicate",
-            StreamNodeKind::SortLimit { .. } => "SortLimit",
-            StreamNodeKind::TemporalSort { .. } => "TemporalSort",
-            StreamNodeKind::Limit { .. } => "Limit",
-            StreamNodeKind::OverAggregate(_) => "OverAggregate",
-            StreamNodeKind::Correlate { .. } => "Correlate",
-            StreamNodeKind::Union => "Union",
-            StreamNodeKind::SetOperation { .. } => "SetOperation",
-            StreamNodeKind::ChangelogNormalize { .. } => "ChangelogNormalize",
-            StreamNodeKind::Sink { .. } => "Sink",
+            ExecNodeKind::TableSourceScan { .. } => "TableSourceScan",
+            ExecNodeKind::Values { .. } => "Values",
+            ExecNodeKind::Calc { .. } => "Calc",
+            ExecNodeKind::WatermarkAssigner { .. } => "WatermarkAssigner",
+            ExecNodeKind::WindowTableFunction { .. } => "WindowTableFunction",
+            ExecNodeKind::GroupAggregate { .. } => "GroupAggregate",
+            ExecNodeKind::WindowAggregate { .. } => "WindowAggregate",
+            ExecNodeKind::Expand { .. } => "Expand",
+            ExecNodeKind::Join { .. } => "Join",
+            ExecNodeKind::IntervalJoin { .. } => "IntervalJoin",
+            ExecNodeKind::WindowJoin { .. } => "WindowJoin",
+            ExecNodeKind::TemporalJoin { .. } => "TemporalJoin",
+            ExecNodeKind::Rank { .. } => "Rank",
+            ExecNodeKind::Deduplicate { .. } => "Deduplicate",
+            ExecNodeKind::WindowRank { .. } => "WindowRank",
+            ExecNodeKind::WindowDeduplicate { .. } => "WindowDeduplicate",
+            ExecNodeKind::SortLimit { .. } => "SortLimit",
+            ExecNodeKind::TemporalSort { .. } => "TemporalSort",
+            ExecNodeKind::Limit { .. } => "Limit",
+            ExecNodeKind::OverAggregate(_) => "OverAggregate",
+            ExecNodeKind::Correlate { .. } => "Correlate",
+            ExecNodeKind::Union => "Union",
+            ExecNodeKind::SetOperation { .. } => "SetOperation",
+            ExecNodeKind::ChangelogNormalize { .. } => "ChangelogNormalize",
+            ExecNodeKind::Sink { .. } => "Sink",
         }
     }
 
     /// By which columns input `input` must be together; `None`: it need not; none: all in one place.
     #[must_use]
     pub fn distribution(&self, input: usize) -> Option<Vec<usize>> {
-        use StreamNodeKind::*;
+        use ExecNodeKind::*;
         match &self.kind {
             GroupAggregate { keys, .. }
             | Deduplicate { keys, .. }

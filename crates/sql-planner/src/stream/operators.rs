@@ -11,8 +11,8 @@ use hurtig_sql_parser::types::SqlTypeKind;
 use hurtig_sql_runtime::config;
 
 use super::{
-    AggregateCall, BoundKind, JoinKeys, OverCall, RankStrategy, SortKey, StreamNode,
-    StreamNodeKind, StreamPlanResult, UpdateKind, WindowInput, WindowProperty,
+    BoundKind, EquiKeys, ExecNode, ExecNodeKind, PlannedAggregate, PlannedOver, PlannedProperty,
+    RankStrategy, SortKey, StreamPlanResult, UpdateKind, WindowInput,
     constants::constant_rows,
     expressions::{field_of, schema_of},
     keys::{unique_by, upsert_keys},
@@ -27,13 +27,13 @@ use crate::{
 
 /// The schema of a node's rows.
 #[must_use]
-pub fn arrow_schema(node: &StreamNode) -> SchemaRef {
+pub fn arrow_schema(node: &ExecNode) -> SchemaRef {
     node.schema.inner().clone()
 }
 
 impl PlannerSettings {
     /// The operator of a node. Scans, unions and sinks have none of this crate's.
-    pub fn operator(&self, node: &StreamNode) -> StreamPlanResult<Arc<dyn OperatorFactory>> {
+    pub fn operator(&self, node: &ExecNode) -> StreamPlanResult<Arc<dyn OperatorFactory>> {
         let schema = arrow_schema(node);
         let input_node = node.inputs.first();
         let input_schema = || match input_node {
@@ -44,15 +44,15 @@ impl PlannerSettings {
         let emits_update_before = node.update == UpdateKind::BeforeAndAfter;
         let ttl = self.state_ttl();
         Ok(match &node.kind {
-            StreamNodeKind::TableSourceScan { .. }
-            | StreamNodeKind::Union
-            | StreamNodeKind::Sink { .. } => {
+            ExecNodeKind::TableSourceScan { .. }
+            | ExecNodeKind::Union
+            | ExecNodeKind::Sink { .. } => {
                 return refused(format!("internal: {} is no operator", node.name()));
             }
-            StreamNodeKind::Values { rows } => Arc::new(config::Values {
+            ExecNodeKind::Values { rows } => Arc::new(config::Values {
                 rows: ChangelogBatch::inserts(constant_rows(rows, &schema)?),
             }),
-            StreamNodeKind::Calc { projection, condition } => {
+            ExecNodeKind::Calc { projection, condition } => {
                 let Some(input) = input_node else { return refused("internal: Calc") };
                 let condition = self.optional(condition.as_ref(), &input.schema)?;
                 let passes = *projection == super::expressions::all_columns(&input.schema)
@@ -61,7 +61,7 @@ impl PlannerSettings {
                     if passes { None } else { Some(self.all(projection, &input.schema)?) };
                 Arc::new(config::Calc { condition, projection, schema })
             }
-            StreamNodeKind::WatermarkAssigner { time, watermark } => {
+            ExecNodeKind::WatermarkAssigner { time, watermark } => {
                 let Some(input) = input_node else { return refused("internal: Watermark") };
                 Arc::new(config::WatermarkAssigner {
                     time: *time,
@@ -69,7 +69,7 @@ impl PlannerSettings {
                     idle_timeout: self.source_idle_timeout(),
                 })
             }
-            StreamNodeKind::WindowTableFunction { window, time, partition } => {
+            ExecNodeKind::WindowTableFunction { window, time, partition } => {
                 Arc::new(config::WindowTableFunction {
                     input: input_schema()?,
                     window: spec_of(window),
@@ -78,17 +78,15 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::GroupAggregate { keys, calls, .. } => {
-                Arc::new(config::GroupAggregate {
-                    input: input_schema()?,
-                    keys: keys.clone(),
-                    calls: calls_of(calls, retracts)?,
-                    schema,
-                    emits_update_before,
-                    ttl,
-                })
-            }
-            StreamNodeKind::WindowAggregate { keys, calls, window, properties } => {
+            ExecNodeKind::GroupAggregate { keys, calls, .. } => Arc::new(config::GroupAggregate {
+                input: input_schema()?,
+                keys: keys.clone(),
+                calls: calls_of(calls, retracts)?,
+                schema,
+                emits_update_before,
+                ttl,
+            }),
+            ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
                 let input = input_schema()?;
                 let (spec, time, event_time) = match window {
                     WindowInput::Time { window, time } => {
@@ -106,11 +104,11 @@ impl PlannerSettings {
                         (spec_of(window), time, window.event_time)
                     }
                 };
-                let property = |one: &WindowProperty| match one {
-                    WindowProperty::Start => config::WindowProperty::Start,
-                    WindowProperty::End => config::WindowProperty::End,
-                    WindowProperty::Time if event_time => config::WindowProperty::Rowtime,
-                    WindowProperty::Time => config::WindowProperty::Proctime,
+                let property = |one: &PlannedProperty| match one {
+                    PlannedProperty::Start => config::WindowProperty::Start,
+                    PlannedProperty::End => config::WindowProperty::End,
+                    PlannedProperty::Time if event_time => config::WindowProperty::Rowtime,
+                    PlannedProperty::Time => config::WindowProperty::Proctime,
                 };
                 Arc::new(config::WindowAggregate {
                     input,
@@ -122,7 +120,7 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::Expand { projections } => {
+            ExecNodeKind::Expand { projections } => {
                 let Some(input) = input_node else { return refused("internal: Expand") };
                 let mut sets = Vec::new();
                 for projection in projections {
@@ -130,7 +128,7 @@ impl PlannerSettings {
                 }
                 Arc::new(config::Expand { projections: sets, schema })
             }
-            StreamNodeKind::Join { join_type, keys, condition, .. } => {
+            ExecNodeKind::Join { join_type, keys, condition, .. } => {
                 let (left, right) = sides(node)?;
                 Arc::new(config::RegularJoin {
                     kind: kind_of(*join_type)?,
@@ -140,7 +138,7 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::IntervalJoin {
+            ExecNodeKind::IntervalJoin {
                 join_type,
                 keys,
                 condition,
@@ -162,7 +160,7 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::WindowJoin {
+            ExecNodeKind::WindowJoin {
                 join_type, keys, condition, left_end, right_end, ..
             } => {
                 let (left, right) = sides(node)?;
@@ -176,7 +174,7 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::TemporalJoin { join_type, keys, condition, left_time, right_time } => {
+            ExecNodeKind::TemporalJoin { join_type, keys, condition, left_time, right_time } => {
                 let (left, right) = sides(node)?;
                 let Some(right_time) = right_time else {
                     return refused("Processing-time temporal join is not supported");
@@ -190,7 +188,7 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::Rank { partition, order, start, end, with_number, strategy } => {
+            ExecNodeKind::Rank { partition, order, start, end, with_number, strategy } => {
                 Arc::new(config::Rank {
                     input: input_schema()?,
                     partition: partition.clone(),
@@ -205,7 +203,7 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::Deduplicate { keys, time, event_time, keep_last } => {
+            ExecNodeKind::Deduplicate { keys, time, event_time, keep_last } => {
                 Arc::new(config::Deduplicate {
                     schema,
                     keys: keys.clone(),
@@ -216,7 +214,7 @@ impl PlannerSettings {
                     ttl,
                 })
             }
-            StreamNodeKind::WindowRank {
+            ExecNodeKind::WindowRank {
                 partition,
                 order,
                 start,
@@ -235,7 +233,7 @@ impl PlannerSettings {
                 zone: input_node.and_then(|input| self.zone_below(input)),
                 schema,
             }),
-            StreamNodeKind::WindowDeduplicate { keys, time, keep_last, window_end, .. } => {
+            ExecNodeKind::WindowDeduplicate { keys, time, keep_last, window_end, .. } => {
                 Arc::new(config::WindowDeduplicate {
                     schema,
                     keys: keys.clone(),
@@ -245,7 +243,7 @@ impl PlannerSettings {
                     zone: input_node.and_then(|input| self.zone_below(input)),
                 })
             }
-            StreamNodeKind::SortLimit { order, offset, limit, strategy } => {
+            ExecNodeKind::SortLimit { order, offset, limit, strategy } => {
                 Arc::new(config::SortLimit {
                     schema,
                     order: sort_columns(order),
@@ -257,7 +255,7 @@ impl PlannerSettings {
                     ttl,
                 })
             }
-            StreamNodeKind::TemporalSort { order, event_time } => {
+            ExecNodeKind::TemporalSort { order, event_time } => {
                 let rest = order.get(1..).unwrap_or_default();
                 let first = order.first().map(|key| key.column);
                 Arc::new(config::TemporalSort {
@@ -266,7 +264,7 @@ impl PlannerSettings {
                     order: sort_columns(rest),
                 })
             }
-            StreamNodeKind::Limit { offset, limit } => Arc::new(config::Limit {
+            ExecNodeKind::Limit { offset, limit } => Arc::new(config::Limit {
                 schema,
                 offset: *offset,
                 fetch: *limit,
@@ -274,7 +272,7 @@ impl PlannerSettings {
                 emits_update_before,
                 ttl,
             }),
-            StreamNodeKind::OverAggregate(over) => {
+            ExecNodeKind::OverAggregate(over) => {
                 let order = match over.bound {
                     BoundKind::EventTime => config::OverOrder::Rowtime(over.order[0].column),
                     BoundKind::ProcessingTime => config::OverOrder::Proctime,
@@ -293,7 +291,7 @@ impl PlannerSettings {
                     ttl,
                 })
             }
-            StreamNodeKind::Correlate { function, ordinality, arguments, condition, outer } => {
+            ExecNodeKind::Correlate { function, ordinality, arguments, condition, outer } => {
                 let Some(input) = input_node else { return refused("internal: Correlate") };
                 let counted = match arguments.first() {
                     Some(argument) => is_multiset(argument, &input.schema)?,
@@ -308,10 +306,10 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            StreamNodeKind::SetOperation { except, all } => {
+            ExecNodeKind::SetOperation { except, all } => {
                 Arc::new(config::SetOperation { schema, except: *except, all: *all, ttl })
             }
-            StreamNodeKind::ChangelogNormalize { keys } => Arc::new(config::ChangelogNormalize {
+            ExecNodeKind::ChangelogNormalize { keys } => Arc::new(config::ChangelogNormalize {
                 schema,
                 keys: keys.clone(),
                 emits_update_before,
@@ -323,8 +321,8 @@ impl PlannerSettings {
 
     /// The operator before a sink that puts changes in the order of its primary key.
     #[must_use]
-    pub fn materializer(&self, sink: &StreamNode) -> Option<Arc<dyn OperatorFactory>> {
-        let StreamNodeKind::Sink { primary_key, materialize: true, .. } = &sink.kind else {
+    pub fn materializer(&self, sink: &ExecNode) -> Option<Arc<dyn OperatorFactory>> {
+        let ExecNodeKind::Sink { primary_key, materialize: true, .. } = &sink.kind else {
             return None;
         };
         let input = sink.inputs.first()?;
@@ -352,7 +350,7 @@ impl PlannerSettings {
         Ok(expression.map(|one| physical_expression(one, schema)).transpose()?)
     }
 
-    fn join_input(&self, input: &StreamNode, keys: &[usize]) -> config::JoinInput {
+    fn join_input(&self, input: &ExecNode, keys: &[usize]) -> config::JoinInput {
         let of_input = upsert_keys(input);
         let within = unique_by(&of_input, keys);
         let contained = |key: &Vec<usize>| key.iter().all(|column| keys.contains(column));
@@ -371,10 +369,10 @@ impl PlannerSettings {
 
     fn keys(
         &self,
-        keys: &JoinKeys,
+        keys: &EquiKeys,
         condition: Option<&Expr>,
-        left: &StreamNode,
-        right: &StreamNode,
+        left: &ExecNode,
+        right: &ExecNode,
     ) -> StreamPlanResult<config::JoinKeys> {
         let both = left.schema.fields().iter().chain(right.schema.fields().iter());
         let both = schema_of(both.cloned().collect())?;
@@ -405,20 +403,20 @@ impl PlannerSettings {
         matches!(data_type, DataType::Timestamp(_, Some(_))).then_some(self.context.zone)
     }
 
-    fn window_zone(&self, node: &StreamNode, window: &WindowTable) -> Option<chrono_tz::Tz> {
+    fn window_zone(&self, node: &ExecNode, window: &WindowTable) -> Option<chrono_tz::Tz> {
         if window.event_time { self.zone_below(node) } else { Some(self.context.zone) }
     }
 
     /// The zone of the windows that rows of a node belong to.
-    fn zone_below(&self, node: &StreamNode) -> Option<chrono_tz::Tz> {
+    fn zone_below(&self, node: &ExecNode) -> Option<chrono_tz::Tz> {
         let input = node.inputs.first();
         match &node.kind {
-            StreamNodeKind::WindowTableFunction { window, time, .. }
-            | StreamNodeKind::WindowAggregate {
+            ExecNodeKind::WindowTableFunction { window, time, .. }
+            | ExecNodeKind::WindowAggregate {
                 window: WindowInput::Time { window, time }, ..
             } if window.event_time => self.zone_of(input?.schema.field(*time).data_type()),
-            StreamNodeKind::WindowTableFunction { .. }
-            | StreamNodeKind::WindowAggregate { window: WindowInput::Time { .. }, .. } => {
+            ExecNodeKind::WindowTableFunction { .. }
+            | ExecNodeKind::WindowAggregate { window: WindowInput::Time { .. }, .. } => {
                 Some(self.context.zone)
             }
             _ => self.zone_below(input?),
@@ -432,7 +430,7 @@ fn is_multiset(argument: &Expr, schema: &DFSchema) -> StreamPlanResult<bool> {
         .is_ok_and(|data_type| matches!(data_type.kind, SqlTypeKind::Multiset(_))))
 }
 
-fn sides(node: &StreamNode) -> StreamPlanResult<(&StreamNode, &StreamNode)> {
+fn sides(node: &ExecNode) -> StreamPlanResult<(&ExecNode, &ExecNode)> {
     match node.inputs.as_slice() {
         [left, right] => Ok((left, right)),
         _ => refused("internal: a join of other than two inputs"),
@@ -476,13 +474,13 @@ fn sort_columns(order: &[SortKey]) -> Vec<config::SortColumn> {
 }
 
 fn calls_of(
-    calls: &[AggregateCall],
+    calls: &[PlannedAggregate],
     retracts: bool,
 ) -> StreamPlanResult<Vec<config::AggregateCall>> {
     calls.iter().map(|call| call_of(call, retracts)).collect()
 }
 
-fn call_of(call: &AggregateCall, retracts: bool) -> StreamPlanResult<config::AggregateCall> {
+fn call_of(call: &PlannedAggregate, retracts: bool) -> StreamPlanResult<config::AggregateCall> {
     let coat = call.function.inner().downcast_ref::<AggregateCoat>();
     let Some(coat) = coat else {
         return refused(format!("internal: {} is no aggregate of streams", call.function.name()));
@@ -496,13 +494,13 @@ fn call_of(call: &AggregateCall, retracts: bool) -> StreamPlanResult<config::Agg
     })
 }
 
-fn over_call(function: &OverCall, bound: BoundKind) -> StreamPlanResult<config::OverCall> {
+fn over_call(function: &PlannedOver, bound: BoundKind) -> StreamPlanResult<config::OverCall> {
     Ok(match function {
-        OverCall::Aggregate { call, frame } => config::OverCall::Aggregate {
+        PlannedOver::Aggregate { call, frame } => config::OverCall::Aggregate {
             call: call_of(call, frame.preceding.is_some() || bound == BoundKind::Value)?,
             frame: config::OverFrame { rows: frame.rows, preceding: frame.preceding },
         },
-        OverCall::Ranking { name, columns, offset } => {
+        PlannedOver::Ranking { name, columns, offset } => {
             let column = || match columns.first() {
                 Some(column) => Ok(*column),
                 None => refused(format!("{name} needs an argument")),

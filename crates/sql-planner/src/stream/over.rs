@@ -3,7 +3,7 @@
 use datafusion_expr::Expr;
 
 use super::{
-    BoundKind, OverCall, OverWindow, SortKey, StreamNode, StreamNodeKind, StreamPlanResult,
+    BoundKind, ExecNode, ExecNodeKind, OverWindow, PlannedOver, SortKey, StreamPlanResult,
     StreamPlanner,
     aggregate::aggregate_call,
     expressions::{ColumnsBefore, TimeAttribute, integer, schema_of, select, time_attribute},
@@ -14,10 +14,10 @@ use crate::plan::{OverAggregate, OverFrame, OverFunction, StreamingNode};
 impl StreamPlanner<'_> {
     pub(super) fn over(
         &self,
-        input: StreamNode,
+        input: ExecNode,
         over: &OverAggregate,
         node: &StreamingNode,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         let width = input.schema.fields().len();
         let mut expressions = node.expressions.iter();
         let mut next = || match expressions.next() {
@@ -39,7 +39,7 @@ impl StreamPlanner<'_> {
             functions.push(match function {
                 OverFunction::Aggregate(frame) => {
                     let call = aggregate_call(next()?, &mut columns)?;
-                    OverCall::Aggregate { call, frame: frame.clone() }
+                    PlannedOver::Aggregate { call, frame: frame.clone() }
                 }
                 OverFunction::Ranking { name, arguments } => {
                     let mut of_call = Vec::new();
@@ -56,7 +56,7 @@ impl StreamPlanner<'_> {
                             of_call.push(columns.position(argument)?);
                         }
                     }
-                    OverCall::Ranking { name: name.clone(), columns: of_call, offset }
+                    PlannedOver::Ranking { name: name.clone(), columns: of_call, offset }
                 }
             });
         }
@@ -75,10 +75,10 @@ impl StreamPlanner<'_> {
         let fields = input.schema.fields().iter().chain(results).cloned().collect();
         let window = OverWindow { partition, order, bound, functions };
         let given = schema_of(fields)?;
-        let kind = StreamNodeKind::OverAggregate(window);
+        let kind = ExecNodeKind::OverAggregate(window);
         let results = with_arguments..given.fields().len();
         let positions: Vec<usize> = (0..width).chain(results).collect();
-        Ok(select(StreamNode::new(kind, vec![input], given), &positions, node.schema.clone()))
+        Ok(select(ExecNode::new(kind, vec![input], given), &positions, node.schema.clone()))
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) fn check(over: &OverWindow) -> StreamPlanResult<()> {
     }
     let mut frames: Vec<&OverFrame> = Vec::new();
     for function in &over.functions {
-        if let OverCall::Aggregate { frame, .. } = function
+        if let PlannedOver::Aggregate { frame, .. } = function
             && !frames.contains(&frame)
         {
             frames.push(frame);

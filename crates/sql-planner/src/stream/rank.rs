@@ -6,7 +6,7 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::{BinaryExpr, Expr, Operator};
 
 use super::{
-    OverCall, RankStrategy, StreamNode, StreamNodeKind, StreamPlanResult, StreamPlanner,
+    ExecNode, ExecNodeKind, PlannedOver, RankStrategy, StreamPlanResult, StreamPlanner,
     convert::{Needed, names_in},
     expressions::{column, column_of, integer, position, schema_of, unaliased},
     refused,
@@ -24,10 +24,10 @@ impl StreamPlanner<'_> {
     /// taken out. `needed`: what of the filter's columns is used above it.
     pub(super) fn top_list(
         &self,
-        node: StreamNode,
+        node: ExecNode,
         terms: &mut Vec<Expr>,
         needed: &Needed,
-    ) -> StreamPlanResult<StreamNode> {
+    ) -> StreamPlanResult<ExecNode> {
         let Some(numbers) = number_columns(&node) else { return Ok(node) };
         let is_number = |expression: &Expr| {
             column_of(expression, &node.schema).is_some_and(|column| numbers.contains(&column))
@@ -62,16 +62,16 @@ impl StreamPlanner<'_> {
 }
 
 /// The columns that are the number of the row, if there is an OVER of nothing but that below.
-fn number_columns(node: &StreamNode) -> Option<Vec<usize>> {
+fn number_columns(node: &ExecNode) -> Option<Vec<usize>> {
     match &node.kind {
-        StreamNodeKind::OverAggregate(over) => match over.functions.as_slice() {
-            [OverCall::Ranking { name, .. }] => {
+        ExecNodeKind::OverAggregate(over) => match over.functions.as_slice() {
+            [PlannedOver::Ranking { name, .. }] => {
                 let is = matches!(name.as_str(), "ROW_NUMBER" | "RANK" | "DENSE_RANK");
                 is.then(|| vec![node.schema.fields().len() - 1])
             }
             _ => None,
         },
-        StreamNodeKind::Calc { projection, .. } => {
+        ExecNodeKind::Calc { projection, .. } => {
             let input = node.inputs.first()?;
             let below = number_columns(input)?;
             let is = |one: &Expr| {
@@ -84,8 +84,8 @@ fn number_columns(node: &StreamNode) -> Option<Vec<usize>> {
 }
 
 /// True if something on the way down is computed from the number.
-fn computes_with_number(node: &StreamNode) -> bool {
-    let StreamNodeKind::Calc { projection, condition } = &node.kind else { return false };
+fn computes_with_number(node: &ExecNode) -> bool {
+    let ExecNodeKind::Calc { projection, condition } = &node.kind else { return false };
     let Some(input) = node.inputs.first() else { return false };
     let below = number_columns(input).unwrap_or_default();
     let uses = |one: &Expr| {
@@ -126,10 +126,10 @@ fn bound_of(term: &Expr, is_number: &impl Fn(&Expr) -> bool) -> Option<(Option<i
 
 /// The node with a top list in place of the OVER. Without the number its columns are left out, and
 /// if it can only be one, it is a constant.
-fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanResult<StreamNode> {
+fn replaced(node: ExecNode, range: &Range, with_number: bool) -> StreamPlanResult<ExecNode> {
     match node.kind {
-        StreamNodeKind::OverAggregate(over) => {
-            if let [OverCall::Ranking { name, .. }] = over.functions.as_slice()
+        ExecNodeKind::OverAggregate(over) => {
+            if let [PlannedOver::Ranking { name, .. }] = over.functions.as_slice()
                 && name != "ROW_NUMBER"
             {
                 return refused(format!(
@@ -156,7 +156,7 @@ fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanRes
             let kind = match windows {
                 Some(windows) => {
                     let partition = over.partition.into_iter();
-                    StreamNodeKind::WindowRank {
+                    ExecNodeKind::WindowRank {
                         partition: partition.filter(|one| !windows.has(*one)).collect(),
                         order: over.order,
                         start: range.start,
@@ -166,7 +166,7 @@ fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanRes
                         event_time: windows.window.event_time,
                     }
                 }
-                None => StreamNodeKind::Rank {
+                None => ExecNodeKind::Rank {
                     partition: over.partition,
                     order: over.order,
                     start: range.start,
@@ -175,7 +175,7 @@ fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanRes
                     strategy: RankStrategy::AppendFast,
                 },
             };
-            let ranked = StreamNode::new(kind, vec![input], schema);
+            let ranked = ExecNode::new(kind, vec![input], schema);
             if !(with_number && constant) {
                 return Ok(ranked);
             }
@@ -183,10 +183,10 @@ fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanRes
             let value = ScalarValue::Int64(Some(i64::try_from(range.start).unwrap_or(i64::MAX)));
             projection.push(Expr::Literal(value, None));
             let fields = ranked.schema.fields().iter().cloned().chain([number]).collect();
-            let kind = StreamNodeKind::Calc { projection, condition: None };
-            Ok(StreamNode::new(kind, vec![ranked], schema_of(fields)?))
+            let kind = ExecNodeKind::Calc { projection, condition: None };
+            Ok(ExecNode::new(kind, vec![ranked], schema_of(fields)?))
         }
-        StreamNodeKind::Calc { projection, condition } => {
+        ExecNodeKind::Calc { projection, condition } => {
             let Some(input) = node.inputs.into_iter().next() else {
                 return refused("internal: a Calc without input");
             };
@@ -204,9 +204,9 @@ fn replaced(node: StreamNode, range: &Range, with_number: bool) -> StreamPlanRes
                 kept.push(column(&below.schema, 0));
                 fields.push(below.schema.fields()[0].clone());
             }
-            let kind = StreamNodeKind::Calc { projection: kept, condition };
-            Ok(StreamNode::new(kind, vec![below], schema_of(fields)?))
+            let kind = ExecNodeKind::Calc { projection: kept, condition };
+            Ok(ExecNode::new(kind, vec![below], schema_of(fields)?))
         }
-        kind => Ok(StreamNode { kind, ..node }),
+        kind => Ok(ExecNode { kind, ..node }),
     }
 }

@@ -1,6 +1,6 @@
 //! What operators remember, told in EXPLAIN: what grows with what, and what never shrinks.
 
-use super::{RankStrategy, StreamNode, StreamNodeKind, StreamPlan, explain::describe, upsert_keys};
+use super::{ExecNode, ExecNodeKind, RankStrategy, StreamPlan, explain::describe, upsert_keys};
 use crate::PlannerSettings;
 
 impl StreamPlan {
@@ -15,51 +15,51 @@ impl StreamPlan {
     }
 }
 
-fn of_node(node: &StreamNode, expires: bool, lines: &mut Vec<String>) {
+fn of_node(node: &ExecNode, expires: bool, lines: &mut Vec<String>) {
     let for_ever = if expires {
         "until table.exec.state.ttl"
     } else {
         "for ever: it never shrinks, unless table.exec.state.ttl is set"
     };
     let kept = match &node.kind {
-        StreamNodeKind::GroupAggregate { keys, .. } if keys.is_empty() => {
+        ExecNodeKind::GroupAggregate { keys, .. } if keys.is_empty() => {
             Some("one row".to_owned())
         }
-        StreamNodeKind::GroupAggregate { .. } => Some(format!("a row a group, {for_ever}")),
-        StreamNodeKind::WindowAggregate { .. } => {
+        ExecNodeKind::GroupAggregate { .. } => Some(format!("a row a group, {for_ever}")),
+        ExecNodeKind::WindowAggregate { .. } => {
             Some("a row a group and window, until the window is over".to_owned())
         }
-        StreamNodeKind::Join { .. } => {
+        ExecNodeKind::Join { .. } => {
             let unique = node.inputs.iter().all(|input| !upsert_keys(input).is_empty());
             let rows = if unique { "the latest row of each key" } else { "all rows" };
             Some(format!("{rows} of both inputs, {for_ever}"))
         }
-        StreamNodeKind::IntervalJoin { lower_ms, upper_ms, .. } => {
+        ExecNodeKind::IntervalJoin { lower_ms, upper_ms, .. } => {
             let span = upper_ms.saturating_sub(*lower_ms).max(0);
             Some(format!("the rows of both inputs of {span} ms"))
         }
-        StreamNodeKind::WindowJoin { .. } => {
+        ExecNodeKind::WindowJoin { .. } => {
             Some("the rows of both inputs, until their window is over".to_owned())
         }
-        StreamNodeKind::TemporalJoin { .. } => Some(
+        ExecNodeKind::TemporalJoin { .. } => Some(
             "the rows of the left until the watermark, the versions of the right since the watermark"
                 .to_owned(),
         ),
-        StreamNodeKind::Rank { end, strategy: RankStrategy::AppendFast, .. } => {
+        ExecNodeKind::Rank { end, strategy: RankStrategy::AppendFast, .. } => {
             Some(format!("{end} rows a partition, {for_ever}"))
         }
-        StreamNodeKind::Rank { .. } | StreamNodeKind::SortLimit { .. } => {
+        ExecNodeKind::Rank { .. } | ExecNodeKind::SortLimit { .. } => {
             Some(format!("all rows, {for_ever}"))
         }
-        StreamNodeKind::Deduplicate { .. } => Some(format!("a row a key, {for_ever}")),
-        StreamNodeKind::WindowRank { .. } | StreamNodeKind::WindowDeduplicate { .. } => {
+        ExecNodeKind::Deduplicate { .. } => Some(format!("a row a key, {for_ever}")),
+        ExecNodeKind::WindowRank { .. } | ExecNodeKind::WindowDeduplicate { .. } => {
             Some("rows of open windows".to_owned())
         }
-        StreamNodeKind::TemporalSort { .. } => Some("rows beyond the watermark".to_owned()),
-        StreamNodeKind::OverAggregate(_) => Some(format!("rows of each partition, {for_ever}")),
-        StreamNodeKind::SetOperation { .. } => Some(format!("a count a row, {for_ever}")),
-        StreamNodeKind::ChangelogNormalize { .. } => Some(format!("a row a key, {for_ever}")),
-        StreamNodeKind::Sink { materialize: true, .. } => {
+        ExecNodeKind::TemporalSort { .. } => Some("rows beyond the watermark".to_owned()),
+        ExecNodeKind::OverAggregate(_) => Some(format!("rows of each partition, {for_ever}")),
+        ExecNodeKind::SetOperation { .. } => Some(format!("a count a row, {for_ever}")),
+        ExecNodeKind::ChangelogNormalize { .. } => Some(format!("a row a key, {for_ever}")),
+        ExecNodeKind::Sink { materialize: true, .. } => {
             Some(format!("the rows of each primary key, {for_ever}"))
         }
         _ => None,

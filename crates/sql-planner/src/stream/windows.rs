@@ -1,6 +1,6 @@
 //! Which columns of a node are those of windows.
 
-use super::{StreamNode, StreamNodeKind, WindowInput, WindowProperty, expressions::column_of};
+use super::{ExecNode, ExecNodeKind, PlannedProperty, WindowInput, expressions::column_of};
 use crate::plan::WindowTable;
 
 /// The columns of the windows that rows belong to.
@@ -38,8 +38,8 @@ impl WindowColumns {
 }
 
 /// The window columns of what a node gives.
-pub(super) fn window_columns(node: &StreamNode) -> Option<WindowColumns> {
-    use StreamNodeKind::*;
+pub(super) fn window_columns(node: &ExecNode) -> Option<WindowColumns> {
+    use ExecNodeKind::*;
     let of_input = || window_columns(node.inputs.first()?);
     match &node.kind {
         WindowTableFunction { window, .. } => {
@@ -62,9 +62,9 @@ pub(super) fn window_columns(node: &StreamNode) -> Option<WindowColumns> {
             for (index, property) in properties.iter().enumerate() {
                 let position = keys.len() + calls.len() + index;
                 match property {
-                    WindowProperty::Start => columns.start.push(position),
-                    WindowProperty::End => columns.end.push(position),
-                    WindowProperty::Time => columns.time.push(position),
+                    PlannedProperty::Start => columns.start.push(position),
+                    PlannedProperty::End => columns.end.push(position),
+                    PlannedProperty::Time => columns.time.push(position),
                 }
             }
             Some(columns)
