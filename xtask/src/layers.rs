@@ -203,7 +203,7 @@ mod tests {
         assert!(check_edge("hurtig-dispatcher", "hurtig-job-master").is_some(), "roles");
         assert!(check_edge("hurtig", "hurtig-bench").is_some(), "beside the layers");
         assert_eq!(check_edge("hurtig-bench", "hurtig"), None);
-        assert!(check_edge("hurtig", "datafusion").is_some());
+        assert!(check_edge("hurtig", "datafusion-expr").is_some());
         assert!(check_edge("hurtig-scheduler", "tokio").is_some());
     }
 }

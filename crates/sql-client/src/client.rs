@@ -125,7 +125,11 @@ impl Client {
 
     /// Runs statements until one fails.
     fn script(&mut self, text: &str) -> Result<(), SqlClientError> {
-        let told = |error: SqlError| SqlClientError::Statement(error.render(text));
+        // Whoever shows it says that it is an error.
+        let told = |error: SqlError| {
+            let text = error.render(text);
+            SqlClientError::Statement(text.strip_prefix("error: ").unwrap_or(&text).to_owned())
+        };
         for part in SqlParser::default().split(text).map_err(|error| told(error.into()))? {
             let result = self.session.execute(text, part).map_err(told)?;
             match self.show(result) {

@@ -77,7 +77,9 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("CONCAT_WS", "CONCAT_WS(separator, string1, ...)", |call| {
         call.count(1, usize::MAX)?;
         let wants = vec![Text; call.len()];
-        let result = of(STRING, call.arguments[0].data_type.nullable);
+        // As Flink derives it, although only the separator can make the value NULL.
+        let nullable = call.arguments.iter().any(|argument| argument.data_type.nullable);
+        let result = of(STRING, nullable);
         call.optional(call.len(), &wants, result, |c| {
             let texts = (0..c.len()).map(|index| c.texts(index)).collect::<Result<Vec<_>, _>>()?;
             c.make_texts(|row| {

@@ -45,7 +45,7 @@ fn metadata_tell_the_file() {
     let scan = also(whole(&departments), key("file.name"), "n", "STRING NOT NULL");
     let scan = also(scan, key("file.size"), "s", "BIGINT NOT NULL");
     let rows = read(&departments, scan, 1).unwrap();
-    assert_eq!(rows.len(), 5);
+    assert_eq!(rows.len(), 6);
     assert!(rows.contains(&"+I[Legal|departments.json|428]".to_owned()), "{rows:?}");
 }
 

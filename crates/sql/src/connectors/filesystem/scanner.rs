@@ -113,10 +113,13 @@ impl Scanner {
                 return Ok(Step::End);
             }
             if let Some(at) = self.find_end() {
-                let range = self.start..at;
+                let (range, offset) = (self.start..at, self.offset);
                 self.consume_to(at + 1);
                 if std::mem::take(&mut self.skipping) {
                     continue;
+                }
+                if range.len() > MAX_RECORD_BYTES {
+                    return Ok(Step::TooLong(offset));
                 }
                 return Ok(Step::Record(self.without_return(range)));
             }
