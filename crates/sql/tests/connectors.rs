@@ -53,6 +53,7 @@ pub fn whole(table: &TableSpec) -> Scan {
         watermark: None,
         partitions: None,
         limit: None,
+        gate: None,
     }
 }
 

@@ -112,9 +112,9 @@ impl TableSource for NexmarkTable {
 
     fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError> {
         let (gives, projection) = self.gives(&scan.columns)?;
-        let Scan { schema, watermark, .. } = scan;
+        let Scan { schema, watermark, gate, .. } = scan;
         let reading = NexmarkReading { events: self.events, gives, projection, schema };
-        Ok(Arc::new(TableSourceFactory::new(reading, watermark)))
+        Ok(Arc::new(TableSourceFactory::new(reading, watermark).behind(gate)))
     }
 }
 

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 
 use crate::{
     SqlError,
-    connectors::{Connectors, ScanColumn, TableSink, TableSource, TableSpec},
+    connectors::{Connectors, ScanColumn, TableSink, TableSource, TableSpec, gate::SourceGate},
 };
 
 /// The tables of a statement.
@@ -23,6 +23,8 @@ pub(crate) struct SessionTables<'a> {
     pub inserts: &'a [BoundInsert],
     /// `table.exec.source.cdc-events-duplicate`
     pub duplicate_changes: bool,
+    /// What holds the sources.
+    pub gate: Option<&'a SourceGate>,
 }
 
 fn refused(text: String) -> StreamPlanError {
