@@ -26,6 +26,7 @@ use crate::{
     aggregates::{Accumulator, Aggregates},
     config::{GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{Encoded, Grouping, RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
 };
 
@@ -329,6 +330,10 @@ impl GroupLogic {
 }
 
 impl Logic for GroupLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.keys)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let groups = descriptor!(ValueStateDescriptor, "groups", self.ttl);
         let distinct = descriptor!(MapStateDescriptor, "distinct", self.ttl);

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{JoinInput, JoinKeys, JoinVariant, RegularJoin, SharedExpression},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{RowBytes, RowCodec, hash_of, make_rows, state_error},
     sink::RowSink,
     stateless::condition,
@@ -380,6 +381,14 @@ impl JoinLogic {
 }
 
 impl Logic for JoinLogic {
+    fn layout(&self) -> Layout {
+        let [left, right] = &self.sides;
+        let left = Layout::default().with("key", &left.codec.key).with("left row", &left.codec.row);
+        left.with("right row", &right.codec.row)
+            .with_some("left's unique key", self.sides[0].unique.as_ref())
+            .with_some("right's unique key", self.sides[1].unique.as_ref())
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
             let state = descriptor!(MapStateDescriptor, name, side.input.ttl);

@@ -13,6 +13,7 @@ mod edges;
 mod group;
 mod join;
 mod keep;
+mod layout;
 mod over;
 mod rank;
 mod rows;

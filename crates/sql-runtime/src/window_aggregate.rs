@@ -20,6 +20,7 @@ use crate::{
     aggregates::{Accumulator, Aggregates},
     config::{WindowAggregate, WindowProperty, WindowSpec, WindowTime},
     core::{Core, KeyedOperator, Logic},
+    layout::Layout,
     rows::{Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::ROWS_PER_BATCH,
     time::{millis, rowtimes, timestamps, to_epoch, to_local},
@@ -225,6 +226,10 @@ fn not_open() -> FlowError {
 }
 
 impl Logic for WindowLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("slices");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);

@@ -85,15 +85,16 @@ impl Case {
         self.counts.get_or_init(find).clone()
     }
 
-    fn play(&self, way: Way, script: &str) -> Result<ScriptResult, SqlError> {
-        let counts = match way.then {
-            None => Vec::new(),
-            Some(_) => self.counts().unwrap_or_else(|error| panic!("{error}")),
-        };
+    fn play(
+        &self,
+        way: Way,
+        script: &str,
+        counts: &[RowsPerScan],
+    ) -> Result<ScriptResult, SqlError> {
         let directory = tempfile::tempdir().unwrap();
         let savepoints = format!("file://{}", directory.path().display());
         let Way { parallelism, then } = way;
-        let run = Run { script, parallelism, then, counts: &counts, savepoints: &savepoints };
+        let run = Run { script, parallelism, then, counts, savepoints: &savepoints };
         let (result, counts) = run.play()?;
         if then.is_none() {
             // Others may have found it before.
@@ -107,7 +108,8 @@ impl Case {
         let out = tempfile::tempdir().unwrap();
         let script = self.script(out.path());
         let meta = self.meta();
-        let outcome = self.play(way, &script);
+        let counts = if way.then.is_some() { self.counts()? } else { Vec::new() };
+        let outcome = self.play(way, &script, &counts);
         if meta["expect_error"] == true {
             let wanted = self.read("expected_error.txt");
             return match outcome {

@@ -28,6 +28,9 @@ pub struct ScriptResult {
     pub rows: Vec<Row>,
     /// Rows were taken back.
     pub retracted: bool,
+    /// Rows that were taken before they came. A job that is stopped leaves its changes in several
+    /// files, and who reads them finds them in any order; elsewhere it is a mistake.
+    owed: Option<Vec<Row>>,
 }
 
 /// How a script runs.
@@ -86,6 +89,8 @@ impl Player<'_> {
         let gate = self.gate();
         self.session.hold_sources(Some(gate.clone()));
         let mut result = ScriptResult::default();
+        let reads_changes = self.run.then.is_some() && !self.counts.is_empty();
+        result.owed = reads_changes.then(Vec::new);
         match self.session.execute(self.run.script, part)? {
             StatementResult::Query(mut query) => {
                 if self.run.then.is_some() {
@@ -99,6 +104,9 @@ impl Player<'_> {
                 }
                 self.drain(&mut query, &mut result)?;
                 self.counts.push(gate.rows());
+                if let Some([row, ..]) = result.owed.as_deref() {
+                    return Err(stuck(format!("a row was taken that never came: {row:?}")));
+                }
                 self.last = Some(result);
             }
             StatementResult::Job(mut job) => {
@@ -117,7 +125,7 @@ impl Player<'_> {
             StatementResult::Rows { columns, rows } => {
                 let text = |name| (name, "STRING".to_owned());
                 let schema = columns.into_iter().map(text).collect();
-                self.last = Some(ScriptResult { schema, rows, retracted: false });
+                self.last = Some(ScriptResult { schema, rows, ..ScriptResult::default() });
             }
             StatementResult::Done | StatementResult::Text(_) => {}
         }
@@ -151,10 +159,11 @@ impl Player<'_> {
             }
             if client.status()?.is_globally_terminal() {
                 client.wait()?;
-                panic!("the job ended before its sources were at their gates");
+                return Err(stuck("the job ended before its sources were at their gates".to_owned()));
             }
             if self.is_stuck() {
-                panic!("the sources did not come to their gates; read so far: {:?}", gate.rows());
+                let rows = gate.rows();
+                return Err(stuck(format!("not all sources came to their gates: {rows:?}")));
             }
         }
         let stop = format!("STOP JOB '{}' WITH SAVEPOINT", client.job_id());
@@ -214,11 +223,16 @@ impl Player<'_> {
         while take(query, result)? {
             if self.is_stuck() {
                 query.cancel()?;
-                panic!("the query did not end within {PATIENCE:?}");
+                return Err(stuck(format!("the query did not end within {PATIENCE:?}")));
             }
         }
         Ok(())
     }
+}
+
+/// Something that must not happen has.
+fn stuck(text: String) -> SqlError {
+    SqlError::Internal(text)
 }
 
 /// Takes what a query has; false at its end.
@@ -229,12 +243,18 @@ fn take(query: &mut QueryResult, result: &mut ScriptResult) -> Result<bool, SqlE
     for (kind, row) in changes {
         result.retracted |= kind != RowKind::Insert;
         if kind.adds() {
-            result.rows.push(row);
-        } else {
-            // The last equal one, so that the order of an ordered result stays.
-            let place = result.rows.iter().rposition(|known| *known == row);
-            let place = place.unwrap_or_else(|| panic!("{kind:?} of an unknown row {row:?}"));
-            result.rows.remove(place);
+            let owed = result.owed.as_mut();
+            match owed.and_then(|owed| Some((owed.iter().position(|one| *one == row)?, owed))) {
+                Some((place, owed)) => drop(owed.remove(place)),
+                None => result.rows.push(row),
+            }
+            continue;
+        }
+        // The last equal one, so that the order of an ordered result stays.
+        match (result.rows.iter().rposition(|known| *known == row), &mut result.owed) {
+            (Some(place), _) => drop(result.rows.remove(place)),
+            (None, Some(owed)) => owed.push(row),
+            (None, None) => return Err(stuck(format!("{kind:?} of an unknown row {row:?}"))),
         }
     }
     Ok(true)
