@@ -5,9 +5,7 @@
 //! captures.
 
 use hurtig_env::{Clock, Pace};
-use hurtig_operator_api::{
-    Captured, ListStateData, Operator, OperatorContext, Output, Progress,
-};
+use hurtig_operator_api::{Captured, ListStateData, Operator, OperatorContext, Output, Progress};
 use hurtig_operators::{
     keyed::Timers,
     snapshot::{self, Capturing, KeyedParts, next_of_store},

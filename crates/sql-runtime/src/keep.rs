@@ -317,7 +317,10 @@ impl OperatorFactory for SinkMaterialize {
 
 impl Logic for Materializer {
     fn layout(&self) -> Layout {
-        Layout::default().with("key", &self.key).with("row", &self.row).with_some("upsert key", self.upsert.as_ref())
+        Layout::default()
+            .with("key", &self.key)
+            .with("row", &self.row)
+            .with_some("upsert key", self.upsert.as_ref())
     }
 
     fn open(&mut self, core: &mut Core) -> FlowResult {

@@ -148,7 +148,7 @@ impl Translator<'_> {
         };
         let uid = self.uid(node, "");
         let factory: Arc<dyn OperatorFactory> = match self.tables.gate.filter(|_| source) {
-            Some(gate) => Arc::new(HeldSource { source: factory, gate: gate.scan(&uid) }),
+            Some(gate) => Arc::new(HeldSource { source: factory, gate: gate.clone() }),
             None => factory,
         };
         let mut operator = RawOperator::new(node.name(), factory);

@@ -80,11 +80,7 @@ fn equal_names(names: &[String]) -> Vec<bool> {
     names.iter().map(|name| times[name.as_str()] > 1).collect()
 }
 
-fn collect<'a>(
-    node: &'a ExecNode,
-    consumer: Option<(usize, usize)>,
-    all: &mut Vec<Found<'a>>,
-) {
+fn collect<'a>(node: &'a ExecNode, consumer: Option<(usize, usize)>, all: &mut Vec<Found<'a>>) {
     let mut tables = Vec::new();
     tables_below(node, &mut tables);
     tables.sort();

@@ -40,6 +40,8 @@ struct Events {
     random: Random,
     inputs: usize,
     changes: Changes,
+    /// Times are multiples of it.
+    step: i64,
     /// Rows that can be taken away, per input.
     live: Vec<Vec<String>>,
     time: i64,
@@ -51,8 +53,8 @@ impl Events {
         let inputs = subject.inputs.len();
         assert_eq!(subject.generated(0).fields().len(), 3, "rows have a key, a number and a time");
         let live = vec![Vec::new(); inputs];
-        let (changes, random) = (subject.changes, Random(seed));
-        Self { random, inputs, changes, live, time: 0, watermark: 0 }
+        let (changes, step, random) = (subject.changes, subject.step, Random(seed));
+        Self { random, inputs, changes, step, live, time: 0, watermark: 0 }
     }
 
     fn row(&mut self) -> String {
@@ -61,6 +63,7 @@ impl Events {
             key => format!("k{key}"),
         };
         let time = self.time + self.random.below(30) as i64;
+        let time = (time + self.step - 1) / self.step * self.step;
         format!("{key} {} {time}", self.random.below(5))
     }
 
@@ -139,7 +142,7 @@ fn all(ttl: Option<Duration>) -> Vec<Subject> {
 fn reference(subject: &Subject, events: &[Event]) -> Vec<Vec<String>> {
     let mut fleet = Fleet::new(subject, 1);
     let given: Vec<_> = events.iter().map(|event| sorted(fleet.give(event))).collect();
-    assert!(given.iter().flatten().count() > 20, "{} emits next to nothing", subject.name);
+    assert!(given.iter().flatten().count() > 4, "{} emits next to nothing", subject.name);
     given
 }
 
@@ -185,34 +188,44 @@ fn disturbed(subject: &Subject, seed: u64, parallelisms: &[u32]) {
     assert!(losses > 0, "{}, seed {seed}: nothing was lost", subject.name);
 }
 
+/// Checks all subjects, and names those that fail.
+fn check_each(subjects: Vec<Subject>, check: impl Fn(&Subject)) {
+    let broken = subjects.iter().filter(|subject| {
+        let checked = std::panic::AssertUnwindSafe(|| check(subject));
+        std::panic::catch_unwind(checked).is_err()
+    });
+    let broken: Vec<_> = broken.map(|subject| subject.name.as_str()).collect();
+    assert!(broken.is_empty(), "these break the contract: {broken:?}");
+}
+
 #[test]
 fn a_restored_operator_goes_on_as_if_nothing_had_happened() {
-    for subject in all(None) {
-        (1..=4).for_each(|seed| disturbed(&subject, seed, &[1]));
-    }
+    check_each(all(None), |subject| {
+        (1..=4).for_each(|seed| disturbed(subject, seed, &[1]));
+    });
 }
 
 #[test]
 fn state_follows_its_keys_to_other_subtasks() {
-    for subject in all(None) {
-        (11..=14).for_each(|seed| disturbed(&subject, seed, &[1, 3, 2]));
-    }
+    check_each(all(None), |subject| {
+        (11..=14).for_each(|seed| disturbed(subject, seed, &[1, 3, 2]));
+    });
 }
 
 const TTL: Duration = Duration::from_secs(100);
 
 #[test]
 fn state_outlives_captures_and_restores_but_not_its_time() {
-    for subject in with_time_to_live(Some(TTL)) {
-        let mut events = Events::of(&subject, 21);
+    check_each(with_time_to_live(Some(TTL)), |subject| {
+        let mut events = Events::of(subject, 21);
         let (before, after) = (events.take(30), events.take(30));
-        let mut fleet = Fleet::new(&subject, 2);
+        let mut fleet = Fleet::new(subject, 2);
         before.iter().for_each(|event| drop(fleet.give(event)));
         fleet.begin_capture(false);
         let snapshot = fleet.end_capture();
 
         // In time: as an operator that was never disturbed.
-        let mut undisturbed = Fleet::new(&subject, 1);
+        let mut undisturbed = Fleet::new(subject, 1);
         before.iter().for_each(|event| drop(undisturbed.give(event)));
         for fleet in [&fleet, &undisturbed] {
             fleet.advance(TTL / 2);
@@ -226,11 +239,11 @@ fn state_outlives_captures_and_restores_but_not_its_time() {
         // Too late: as one that has seen nothing.
         fleet.restore(&snapshot, 2);
         fleet.advance(TTL * 2);
-        let mut fresh = Fleet::new(&subject, 1);
+        let mut fresh = Fleet::new(subject, 1);
         fresh.advance(TTL * 3);
         for event in &after {
             let (given, expected) = (sorted(fleet.give(event)), sorted(fresh.give(event)));
             assert_eq!(given, expected, "{}, too late: {event:?}", subject.name);
         }
-    }
+    });
 }

@@ -31,7 +31,7 @@ use hurtig_types::{
 
 use super::{
     api::ScanWatermark,
-    gate::{Pass, ScanGate},
+    gate::{PAUSE_MS, ScanGate},
 };
 
 /// Most rows of a batch.
@@ -341,14 +341,12 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
         let Some(Open { number, reader }) = &mut self.current else { return Err(not_open()) };
         let number = *number;
         let mut most = self.pace.limit().min(reader.most_rows());
-        match self.gate.as_ref().map(|gate| gate.claim(most)) {
-            None => {}
-            Some(Pass::Rows(rows)) => most = rows,
-            Some(Pass::Held) => return Ok(SourcePoll::Wait { until_ms: None }),
-            Some(Pass::Later) => {
+        if let Some(gate) = &self.gate {
+            let Some(rows) = gate.claim(most) else {
                 let clock = self.running.as_ref().ok_or_else(not_open)?.clock;
-                return Ok(SourcePoll::Wait { until_ms: Some(clock.now_ms() + 1) });
-            }
+                return Ok(SourcePoll::Wait { until_ms: Some(clock.now_ms() + PAUSE_MS) });
+            };
+            most = rows;
         }
         match reader.read(most).map_err(FlowError::external)? {
             Read::Rows(batch) => {

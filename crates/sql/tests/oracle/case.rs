@@ -78,8 +78,13 @@ impl Case {
         let find = || {
             let out = tempfile::tempdir().unwrap();
             let script = self.script(out.path());
-            let run =
-                Run { script: &script, parallelism: 1, then: None, counts: &[], savepoints: "file:///" };
+            let run = Run {
+                script: &script,
+                parallelism: 1,
+                then: None,
+                counts: &[],
+                savepoints: "file:///",
+            };
             run.play().map(|(_, counts)| counts).map_err(|error| error.render(&script))
         };
         self.counts.get_or_init(find).clone()

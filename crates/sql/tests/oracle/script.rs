@@ -134,7 +134,8 @@ impl Player<'_> {
 
     /// The gate of the next job: of each source half of its rows.
     fn gate(&self) -> SourceGate {
-        let Some(counts) = self.run.counts.get(self.counts.len()).filter(|_| self.run.then.is_some())
+        let Some(counts) =
+            self.run.counts.get(self.counts.len()).filter(|_| self.run.then.is_some())
         else {
             return SourceGate::default();
         };
@@ -159,7 +160,9 @@ impl Player<'_> {
             }
             if client.status()?.is_globally_terminal() {
                 client.wait()?;
-                return Err(stuck("the job ended before its sources were at their gates".to_owned()));
+                return Err(stuck(
+                    "the job ended before its sources were at their gates".to_owned(),
+                ));
             }
             if self.is_stuck() {
                 let rows = gate.rows();

@@ -128,7 +128,7 @@ impl<'a> Fleet<'a> {
         match event {
             Event::Rows(input, line) => {
                 let mut channels = Channels::default();
-                let batch = rows(&self.subject.inputs[*input].0, line);
+                let batch = rows(self.subject.generated(*input), line);
                 let batch = self.subject.prepared(batch);
                 let partitioner = &mut self.partitioners[*input];
                 partitioner.partition(batch.boxed(), &mut channels).unwrap();

@@ -27,6 +27,8 @@ pub struct Subject {
     /// Schemas, and the columns by which rows are distributed; none: all to one place.
     pub inputs: Vec<(SchemaRef, Vec<usize>)>,
     pub changes: Changes,
+    /// Times are multiples of it, so that rows of one time meet.
+    pub step: i64,
     /// What rows go through before.
     before: Option<LocalGroupAggregate>,
 }
@@ -67,6 +69,7 @@ fn made(
         factory: Arc::new(factory),
         inputs: vec![(schema(ROW), vec![0]); inputs],
         changes,
+        step: 1,
         before: None,
     }
 }
@@ -109,7 +112,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         emits_update_before: true,
         ttl,
     };
-    let rank = |append_only: bool, with_rank: bool, upsert_key: Option<Vec<usize>>| Rank {
+    let rank = |append_only: bool, with_rank: bool| Rank {
         input: row(),
         partition: vec![0],
         order: vec![by(1, true)],
@@ -117,7 +120,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         end: 2,
         with_rank,
         append_only,
-        upsert_key,
+        upsert_key: None,
         emits_update_before: true,
         ttl,
         schema: if with_rank { schema("k:s v:i t:t n:i") } else { row() },
@@ -132,9 +135,9 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         ttl,
     };
     let mut all = vec![
-        made("rank", rank(false, false, None), 1, Retractions),
-        made("rank of inserts", rank(true, false, None), 1, Inserts),
-        made("rank with its number", rank(false, true, None), 1, Retractions),
+        made("rank", rank(false, false), 1, Retractions),
+        made("rank of inserts", rank(true, false), 1, Inserts),
+        made("rank with its number", rank(false, true), 1, Retractions),
         made("first row by arrival", deduplicate(false, false), 1, Inserts),
         made("last row by arrival", deduplicate(false, true), 1, Inserts),
         made("first row by time", deduplicate(true, false), 1, Inserts),
@@ -230,7 +233,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         let name = format!("set operation, except {except}, all {every}");
         let config = SetOperation { schema: row(), except, all: every, ttl };
         let subject = made(&name, config, 2, Retractions);
-        all.push(Subject { inputs: vec![(row(), vec![0, 1, 2]); 2], ..subject });
+        all.push(Subject { inputs: vec![(row(), vec![0, 1, 2]); 2], step: 50, ..subject });
     }
     for kind in KINDS {
         for unique in [false, true] {
@@ -360,7 +363,8 @@ pub fn by_time() -> Vec<Subject> {
             window_end: 2,
             zone: None,
         };
-        all.push(made(&format!("window deduplicate, last {last}"), config, 1, Inserts));
+        let subject = made(&format!("window deduplicate, last {last}"), config, 1, Inserts);
+        all.push(Subject { step: 10, ..subject });
     }
     for kind in KINDS {
         let config = WindowJoin {
@@ -372,7 +376,8 @@ pub fn by_time() -> Vec<Subject> {
             keys: keys(),
             schema: joined(kind),
         };
-        all.push(made(&format!("window join, {kind:?}"), config, 2, Inserts));
+        let subject = made(&format!("window join, {kind:?}"), config, 2, Inserts);
+        all.push(Subject { step: 10, ..subject });
     }
     for kind in [JoinVariant::Inner, JoinVariant::Left, JoinVariant::Right, JoinVariant::Full] {
         let config = IntervalJoin {
