@@ -347,6 +347,7 @@ impl Session {
             let text = "execution.checkpointing.savepoint-dir is not set";
             return Err(SqlError::invalid(text, Some(span)));
         };
+        // A query's job ends when its client has fetched what was sent before the savepoint.
         let path = job.client.stop_with_savepoint(directory, kind)?;
         let columns = vec!["savepoint path".to_owned()];
         Ok(StatementResult::Rows { columns, rows: vec![vec![Some(path)]] })

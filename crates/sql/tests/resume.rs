@@ -7,7 +7,7 @@ mod failures;
 #[path = "resume/ids.rs"]
 mod ids;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, thread, time::Duration};
 
 use hurtig_sql::{
     QueryResult, Session, SqlError, StatementResult, TextRow, connectors::gate::SourceGate,
@@ -95,7 +95,19 @@ impl Setting {
         let stop = format!("STOP JOB '{}' {how}", query.client().job_id());
         // Not before all tasks run.
         let savepoint = loop {
-            match self.session.execute_one(&stop) {
+            let session = &mut self.session;
+            // The job ends when the client has what was sent before the savepoint, so that is fetched
+            // meanwhile.
+            let stopped = thread::scope(|scope| {
+                let stopping = scope.spawn(|| session.execute_one(&stop));
+                while !stopping.is_finished()
+                    && let Some(some) = query.next(Duration::from_millis(20)).unwrap()
+                {
+                    changes.extend(some);
+                }
+                stopping.join().unwrap()
+            });
+            match stopped {
                 Ok(StatementResult::Rows { rows, .. }) => break rows[0][0].clone().unwrap(),
                 Ok(_) => panic!("{stop} gives the path of a savepoint"),
                 Err(error) => {
