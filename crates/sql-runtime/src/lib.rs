@@ -15,6 +15,7 @@ mod join;
 mod keep;
 mod layout;
 mod over;
+mod pairs;
 mod rank;
 mod rows;
 mod sink;

@@ -198,12 +198,17 @@ impl Translator<'_> {
 
     fn scan(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
         let ExecNodeKind::TableSourceScan {
-            table, projection, watermark, drop_update_before, ..
+            table,
+            columns,
+            filters,
+            watermark,
+            drop_update_before,
+            ..
         } = &node.kind
         else {
             return Err(internal("no scan"));
         };
-        let (table, columns) = self.tables.scanned(table, projection.as_deref())?;
+        let (table, columns, filters) = self.tables.scanned(table, columns, filters)?;
         let watermark = match watermark {
             Some(expression) => Some(ScanWatermark {
                 expression: physical_expression(expression, &node.schema)?,
@@ -219,6 +224,7 @@ impl Translator<'_> {
             schema: schema.clone(),
             watermark,
             partitions: None,
+            filters,
             limit: None,
             gate: self.tables.gate.map(|gate| gate.scan(&uid)),
         };
