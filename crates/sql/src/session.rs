@@ -22,7 +22,10 @@ use hurtig_sql_planner::{
 
 pub use query::{QueryColumn, QueryResult, TextRow};
 
-use crate::{Settings, SqlError, connectors::Connectors};
+use crate::{
+    Settings, SqlError,
+    connectors::{Connectors, gate::SourceGate},
+};
 
 /// What a statement gives.
 pub enum StatementResult {
@@ -85,6 +88,7 @@ pub struct Session {
     open_set: Option<Vec<InsertStatement>>,
     jobs: Vec<SqlJob>,
     restore: Option<(String, bool)>,
+    pub(crate) gate: Option<SourceGate>,
 }
 
 impl Default for Session {
@@ -104,6 +108,7 @@ impl Session {
             open_set: None,
             jobs: Vec::new(),
             restore: None,
+            gate: None,
         }
     }
 
@@ -164,6 +169,12 @@ impl Session {
     #[must_use]
     pub fn jobs(&self) -> &[SqlJob] {
         &self.jobs
+    }
+
+    /// The sources of jobs that start from now on are held by a gate, or by none. For tests, which
+    /// stop a job when it has read so and so much.
+    pub fn hold_sources(&mut self, gate: Option<SourceGate>) {
+        self.gate = gate;
     }
 
     /// The next job starts from that savepoint or checkpoint.
@@ -336,6 +347,7 @@ impl Session {
             let text = "execution.checkpointing.savepoint-dir is not set";
             return Err(SqlError::invalid(text, Some(span)));
         };
+        // A query's job ends when its client has fetched what was sent before the savepoint.
         let path = job.client.stop_with_savepoint(directory, kind)?;
         let columns = vec!["savepoint path".to_owned()];
         Ok(StatementResult::Rows { columns, rows: vec![vec![Some(path)]] })

@@ -6,13 +6,18 @@ use hurtig_sql_common::{ChangelogMode, RowKind};
 use hurtig_sql_planner::{
     bind::BoundInsert,
     catalog::{ColumnDefinitionKind, ObjectPath, TableDefinition, TableRef},
-    stream::{ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult, TableTraits},
+    stream::{
+        ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult,
+        TableTraits,
+    },
 };
 use indexmap::IndexMap;
 
 use crate::{
     SqlError,
-    connectors::{ColumnFilter, Connectors, ScanColumn, TableSink, TableSource, TableSpec},
+    connectors::{
+        ColumnFilter, Connectors, ScanColumn, TableSink, TableSource, TableSpec, gate::SourceGate,
+    },
 };
 
 /// The tables of a statement.
@@ -23,6 +28,8 @@ pub(crate) struct SessionTables<'a> {
     pub inserts: &'a [BoundInsert],
     /// `table.exec.source.cdc-events-duplicate`
     pub duplicate_changes: bool,
+    /// What holds the sources.
+    pub gate: Option<&'a SourceGate>,
 }
 
 fn refused(text: String) -> StreamPlanError {
