@@ -50,6 +50,8 @@ pub use configuration::{
 };
 pub use connected::{ConnectedStreams, KeyedConnectedStreams};
 pub use environment::StreamExecutionEnvironment;
+#[cfg(feature = "cluster")]
+pub use host::is_host;
 pub use execution::{ExecuteError, JobExecutionResult};
 pub use keyed::KeyedStream;
 pub use parameters::ParameterTool;

@@ -102,7 +102,8 @@ impl SessionTables<'_> {
 
 impl TableTraits for SessionTables<'_> {
     fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits> {
-        let mode = self.source_of(table)?.changelog_mode();
+        let source = self.source_of(table)?;
+        let mode = source.changelog_mode();
         // The plan's names of the key's columns, if all of them are read.
         let primary_key = table.table.primary_key.as_ref().and_then(|key| {
             let name = |column: &String| {
@@ -121,7 +122,7 @@ impl TableTraits for SessionTables<'_> {
             mode,
             primary_key,
             normalize: upserts || repeats,
-            makes_watermarks: true,
+            makes_watermarks: source.makes_watermarks(),
         })
     }
 
