@@ -11,6 +11,7 @@
 //! Deliberately absent: batches, state and threads, which are those of the operators.
 
 mod aggregate;
+mod calc;
 mod changelog;
 mod constants;
 mod convert;
@@ -23,6 +24,7 @@ mod node;
 mod operators;
 mod over;
 mod rank;
+mod scans;
 mod state;
 mod unnest;
 mod windows;
@@ -33,7 +35,7 @@ pub use explain::{describe, explain};
 pub use keys::upsert_keys;
 pub use node::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver,
-    PlannedWindowProperty, RankStrategy, SortKey, WindowInput,
+    PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
 pub use windows::WindowColumns;
