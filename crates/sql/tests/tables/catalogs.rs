@@ -29,7 +29,7 @@ const TABLE: &str = "CREATE TABLE `Orders of Ä` (
   item STRING COMMENT 'what',
   price DECIMAL(10, 2),
   ts TIMESTAMP(3),
-  at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  `at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
   total AS price * 2 + CAST(id AS INT),
   place ROW<x INT, `y z` ARRAY<STRING>>,
   WATERMARK FOR ts AS ts - INTERVAL '5' SECOND,
@@ -43,7 +43,7 @@ fn definitions_outlive_the_session() {
     run(&mut first, TABLE);
     run(&mut first, "CREATE VIEW totals AS SELECT id, total AS t, '' AS e FROM `Orders of Ä`");
     run(&mut first, "CREATE DATABASE other COMMENT 'more' WITH ('k' = 'v')");
-    run(&mut first, "CREATE FUNCTION f AS 'impl' LANGUAGE RUST");
+    run(&mut first, "CREATE FUNCTION f AS 'impl'");
     run(&mut first, "CREATE TABLE gone (a INT) WITH ('connector' = 'print')");
     run(&mut first, "DROP TABLE gone");
     let mut second = session(directory.path());

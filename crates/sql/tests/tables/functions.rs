@@ -204,9 +204,9 @@ fn create_function_gives_an_implementation_another_name() {
     let mut tables = tables();
     let shout = UserFunction::scalar(|name: String| name.to_uppercase());
     tables.session().register_function("my_job::Shout", &shout).unwrap();
-    tables.execute_sql("CREATE FUNCTION loud AS 'my_job::Shout' LANGUAGE RUST").unwrap();
+    tables.execute_sql("CREATE FUNCTION loud AS 'my_job::Shout'").unwrap();
     assert_eq!(changes(&mut tables, "SELECT loud('a')"), ["+I[A]"]);
-    tables.execute_sql("CREATE TEMPORARY FUNCTION none AS 'my_job::Missing'").unwrap();
-    let text = error(tables.sql_query("SELECT `none`('a')"));
+    tables.execute_sql("CREATE TEMPORARY FUNCTION lacking AS 'my_job::Missing'").unwrap();
+    let text = error(tables.sql_query("SELECT lacking('a')"));
     assert!(text.contains("MY_JOB::MISSING"), "{text}");
 }

