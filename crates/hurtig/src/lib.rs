@@ -50,9 +50,9 @@ pub use configuration::{
 };
 pub use connected::{ConnectedStreams, KeyedConnectedStreams};
 pub use environment::StreamExecutionEnvironment;
+pub use execution::{ExecuteError, JobExecutionResult};
 #[cfg(feature = "cluster")]
 pub use host::is_host;
-pub use execution::{ExecuteError, JobExecutionResult};
 pub use keyed::KeyedStream;
 pub use parameters::ParameterTool;
 pub use stream::DataStream;

@@ -11,9 +11,7 @@ use std::{
 };
 
 use hurtig_env::Clock;
-use hurtig_sql::{
-    QueryResult, Session, Settings, SqlCluster, SqlError, SqlJob, StatementResult,
-};
+use hurtig_sql::{QueryResult, Session, Settings, SqlCluster, SqlError, SqlJob, StatementResult};
 use hurtig_sql_parser::SqlParser;
 
 use crate::{

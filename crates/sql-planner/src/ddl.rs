@@ -21,9 +21,7 @@ use indexmap::IndexMap;
 use crate::{
     PlanError, PlanResult,
     bind::Binder,
-    catalog::{
-        CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, ViewDefinition,
-    },
+    catalog::{CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, ViewDefinition},
     functions::FunctionLibrary,
 };
 

@@ -86,8 +86,9 @@ impl UserFunction {
     ) -> Self {
         let types = arguments.iter().map(|text| sql_type(text)).collect::<Result<Vec<_>, _>>();
         let made = types.and_then(|types| Ok((types, sql_type(result)?)));
-        let made = made
-            .map(|(types, result)| scalar::ScalarDefinition::vectorized(types, result, Arc::new(f)));
+        let made = made.map(|(types, result)| {
+            scalar::ScalarDefinition::vectorized(types, result, Arc::new(f))
+        });
         Self::of(made, UserFunctionKind::Scalar)
     }
 

@@ -19,8 +19,8 @@ pub mod values;
 
 pub use bridge::{ChangelogRow, Schema, SchemaBuilder};
 pub use error::SqlError;
-pub use hurtig_sql_common::{ChangelogMode, RowKind};
 pub use hurtig::{JobStatus, TerminateKind, raw::collected as decode_collected};
+pub use hurtig_sql_common::{ChangelogMode, RowKind};
 pub use session::{
     ClusterError, QueryColumn, QueryResult, Session, SqlCluster, SqlJob, SqlProgram,
     StatementResult, TextRow, run_program,

@@ -269,13 +269,15 @@ impl Session {
             return Ok(());
         }
         let path = self.settings.get("table.catalog-store.file.path").ok_or_else(|| {
-            let text = "table.catalog-store.kind is file, and table.catalog-store.file.path is not set";
+            let text =
+                "table.catalog-store.kind is file, and table.catalog-store.file.path is not set";
             SqlError::invalid(text, None)
         })?;
         match &self.store {
             Some(open) if open == path => Ok(()),
             Some(open) => {
-                let text = format!("the session has the catalog store {open}, and can have no other");
+                let text =
+                    format!("the session has the catalog store {open}, and can have no other");
                 Err(SqlError::invalid(text, None))
             }
             None => {

@@ -6,12 +6,11 @@ use std::{fmt, path::PathBuf, sync::OnceLock, time::Duration};
 
 use hurtig_rest::{
     ClientError, RestClient,
-    messages::{
-        operations::StopWithSavepointRequestBody,
-        programs::JarRunRequestBody,
-    },
+    messages::{operations::StopWithSavepointRequestBody, programs::JarRunRequestBody},
 };
-use hurtig_sql::{ClusterError, JobStatus, SqlCluster, SqlProgram, TerminateKind, decode_collected};
+use hurtig_sql::{
+    ClusterError, JobStatus, SqlCluster, SqlProgram, TerminateKind, decode_collected,
+};
 use hurtig_types::{BlobId, JobId, OperatorId, chain_text};
 
 use crate::remote::{bring, is_of_client};

@@ -15,8 +15,9 @@ use crate::{
         checkpoints::CheckpointingStatistics,
         cluster::{ClusterOverview, LogListInfo},
         jobs::{
-            ClientCoordinationRequestBody, ClientCoordinationResponseBody, JobDetailsInfo, JobExceptionsInfoWithHistory, JobExecutionResultResponseBody, JobPlan,
-            JobResultInfo, JobStatusInfo, MultipleJobsDetails,
+            ClientCoordinationRequestBody, ClientCoordinationResponseBody, JobDetailsInfo,
+            JobExceptionsInfoWithHistory, JobExecutionResultResponseBody, JobPlan, JobResultInfo,
+            JobStatusInfo, MultipleJobsDetails,
         },
         operations::{
             AsynchronousOperationInfo, AsynchronousOperationResult, CheckpointInfo,
@@ -74,8 +75,9 @@ impl RestClient {
         operator: OperatorId,
         request: &[u8],
     ) -> ClientResult<Vec<u8>> {
-        let body =
-            ClientCoordinationRequestBody { serialized_coordination_request: BASE64.encode(request) };
+        let body = ClientCoordinationRequestBody {
+            serialized_coordination_request: BASE64.encode(request),
+        };
         let path = format!("/jobs/{job}/coordinators/{operator}");
         let answer: ClientCoordinationResponseBody = self.post(&path, &body).await?;
         BASE64.decode(answer.serialized_coordination_result).map_err(|error| ClientError::Answer {

@@ -23,11 +23,12 @@ use crate::{
     messages::{
         EmptyResponseBody,
         jobs::{
-            ClientCoordinationRequestBody, ClientCoordinationResponseBody, ExecutionConfigInfo, JobAccumulatorsInfo, JobConfigInfo, JobDetailsInfo,
-            JobDetailsVertexInfo, JobExecutionResultResponseBody, JobIdWithStatus,
-            JobIdsWithStatusOverview, JobPlanInfo, JobResourceRequirementsBody, JobResultInfo,
-            JobStatusInfo, JobSummary, JobVertexParallelismBounds, JobVertexResourceRequirements,
-            MultipleJobsDetails, UserAccumulator,
+            ClientCoordinationRequestBody, ClientCoordinationResponseBody, ExecutionConfigInfo,
+            JobAccumulatorsInfo, JobConfigInfo, JobDetailsInfo, JobDetailsVertexInfo,
+            JobExecutionResultResponseBody, JobIdWithStatus, JobIdsWithStatusOverview, JobPlanInfo,
+            JobResourceRequirementsBody, JobResultInfo, JobStatusInfo, JobSummary,
+            JobVertexParallelismBounds, JobVertexResourceRequirements, MultipleJobsDetails,
+            UserAccumulator,
         },
         operations::QueueStatusId,
     },

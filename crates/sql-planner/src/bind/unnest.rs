@@ -53,7 +53,8 @@ impl Binder<'_> {
             let data_type = SqlDataType::not_null(SqlTypeKind::Int);
             columns.push(self.column("ORDINALITY", data_type));
         }
-        let made = Made { function: CorrelatedFunction::unnest(), ordinality, expressions, columns };
+        let made =
+            Made { function: CorrelatedFunction::unnest(), ordinality, expressions, columns };
         self.correlated(left, made, alias, is_outer, on, outer)
     }
 

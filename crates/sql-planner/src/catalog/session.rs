@@ -10,7 +10,8 @@ use hurtig_sql_parser::ast::ObjectName;
 use indexmap::IndexMap;
 
 use super::{
-    Catalog, CatalogEntry, CatalogStore, FunctionDefinition, MemoryCatalog, ObjectPath, make_catalog,
+    Catalog, CatalogEntry, CatalogStore, FunctionDefinition, MemoryCatalog, ObjectPath,
+    make_catalog,
 };
 use crate::{PlanError, PlanResult};
 
@@ -129,8 +130,7 @@ impl Catalogs {
                 )));
             }
             let catalog = make_catalog(&store.options(&name)?).map_err(|mut error| {
-                error.message =
-                    format!("catalog {name} of the catalog store: {}", error.message);
+                error.message = format!("catalog {name} of the catalog store: {}", error.message);
                 error
             })?;
             opened.push((name, catalog));

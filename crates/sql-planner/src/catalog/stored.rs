@@ -199,10 +199,10 @@ impl StoredTable {
                 expression: one.expression.to_string(),
                 data_type: one.data_type.to_string(),
             }),
-            primary_key: table.primary_key.as_ref().map(|key| StoredKey {
-                name: key.name.clone(),
-                columns: key.columns.clone(),
-            }),
+            primary_key: table
+                .primary_key
+                .as_ref()
+                .map(|key| StoredKey { name: key.name.clone(), columns: key.columns.clone() }),
             partition_keys: table.partition_keys.clone(),
             distribution,
             options: options.collect(),
@@ -300,9 +300,9 @@ impl StoredColumn {
                 key: self.metadata_key,
                 is_virtual: self.is_virtual,
             },
-            (StoredKind::Computed, Some(text)) => {
-                ColumnDefinitionKind::Computed(without_span(SqlParser::default().expression(&text))?)
-            }
+            (StoredKind::Computed, Some(text)) => ColumnDefinitionKind::Computed(without_span(
+                SqlParser::default().expression(&text),
+            )?),
             (StoredKind::Computed, None) => {
                 let message = format!("the computed column '{}' has no expression", self.name);
                 return Err(PlanError::new(message));

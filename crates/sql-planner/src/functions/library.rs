@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hurtig_sql_functions::api::{CallArgument, CallError, Kernel, ScalarFunction, SqlAggregateFunction};
+use hurtig_sql_functions::api::{
+    CallArgument, CallError, Kernel, ScalarFunction, SqlAggregateFunction,
+};
 use hurtig_sql_parser::types::SqlDataType;
 use hurtig_sql_runtime::config::TableFunction;
 

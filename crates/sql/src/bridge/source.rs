@@ -115,8 +115,11 @@ impl TableFactory for StreamTables {
         let number = table.options.get(STREAM).and_then(|text| text.parse::<usize>().ok());
         let streams = self.0.read();
         let stream = number.and_then(|number| streams.get(number)).ok_or_else(|| {
-            TableError("the program has no such stream: such tables are made by from_data_stream, \
-                        and live as long as their program".to_owned())
+            TableError(
+                "the program has no such stream: such tables are made by from_data_stream, \
+                        and live as long as their program"
+                    .to_owned(),
+            )
         })?;
         Ok(Some(stream.table(table)))
     }

@@ -18,7 +18,8 @@ use super::{
 use crate::values::{ColumnReader, ColumnWriter, ValueError, data_type_of};
 
 /// Computes as many values as there are rows; the name is for errors.
-type Run = dyn Fn(&str, &[Operand], usize, &SqlContext) -> Result<ArrayRef, EvalError> + Send + Sync;
+type Run =
+    dyn Fn(&str, &[Operand], usize, &SqlContext) -> Result<ArrayRef, EvalError> + Send + Sync;
 /// A function of whole columns.
 type Vectorized = dyn Fn(&[ArrayRef], &SqlContext) -> Result<ArrayRef, EvalError> + Send + Sync;
 

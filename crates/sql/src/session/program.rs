@@ -114,8 +114,11 @@ impl SqlProgram {
                 functions.push(Kept { path: parts, definition: StoredFunction::from(&function) });
             }
         }
-        let mut settings: BTreeMap<String, String> =
-            session.settings().iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let mut settings: BTreeMap<String, String> = session
+            .settings()
+            .iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
         // Where the client is decides what its times mean.
         let zone = session.settings().zone().name().to_owned();
         settings.insert("table.local-time-zone".to_owned(), zone);

@@ -42,19 +42,11 @@ pub trait ViewSource {
     ///
     /// # Errors
     /// If the name is taken, or it is no table.
-    fn create_view(
-        &self,
-        tables: &mut StreamTableEnvironment,
-        path: &str,
-    ) -> Result<(), SqlError>;
+    fn create_view(&self, tables: &mut StreamTableEnvironment, path: &str) -> Result<(), SqlError>;
 }
 
 impl ViewSource for Table {
-    fn create_view(
-        &self,
-        tables: &mut StreamTableEnvironment,
-        path: &str,
-    ) -> Result<(), SqlError> {
+    fn create_view(&self, tables: &mut StreamTableEnvironment, path: &str) -> Result<(), SqlError> {
         let catalogs = &mut tables.session.catalogs;
         let path = catalogs.path(&object_name(path)?)?;
         let entry = CatalogEntry::View(self.view.clone());
@@ -67,11 +59,7 @@ impl ViewSource for Table {
 }
 
 impl<T: Record> ViewSource for DataStream<T> {
-    fn create_view(
-        &self,
-        tables: &mut StreamTableEnvironment,
-        path: &str,
-    ) -> Result<(), SqlError> {
+    fn create_view(&self, tables: &mut StreamTableEnvironment, path: &str) -> Result<(), SqlError> {
         tables.create_temporary_view_with(path, self, &Schema::default())
     }
 }

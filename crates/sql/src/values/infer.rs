@@ -70,7 +70,9 @@ fn text(schema: &Schema) -> Result<String, String> {
         Schema::Sequence(element) if **element == Schema::Scalar("u8".to_owned()) => {
             "BYTES".to_owned()
         }
-        Schema::Sequence(element) | Schema::Array(element, _) => format!("ARRAY<{}>", text(element)?),
+        Schema::Sequence(element) | Schema::Array(element, _) => {
+            format!("ARRAY<{}>", text(element)?)
+        }
         Schema::Map(key, value) => format!("MAP<{}, {}>", text(key)?, text(value)?),
         Schema::Struct(fields) => match marked(fields) {
             Some(data_type) => data_type.to_owned(),

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn texts_are_read_and_written_alike() {
-        for text in ["2024-02-29T12:30:45.123", "1969-12-31T23:59:59", "2024-01-01T00:00:00.000001"] {
+        for text in ["2024-02-29T12:30:45.123", "1969-12-31T23:59:59", "2024-01-01T00:00:00.000001"]
+        {
             assert_eq!(print_timestamp(parse_timestamp(text).unwrap(), false).unwrap(), text);
         }
         assert_eq!(parse_timestamp("2024-01-01").unwrap(), 1_704_067_200_000_000_000);

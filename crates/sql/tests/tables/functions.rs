@@ -114,9 +114,8 @@ fn a_table_function_joins_each_row_with_what_it_makes() {
     let from = "(VALUES (1, 'to be'), (2, ''), (3, CAST(NULL AS STRING))) AS t(id, line)";
     let query = format!("SELECT id, word, length FROM {from}, LATERAL TABLE(split(line))");
     assert_eq!(changes(&mut tables, &query), ["+I[1, to, 2]", "+I[1, be, 2]"]);
-    let query = format!(
-        "SELECT id, w FROM {from} LEFT JOIN LATERAL TABLE(split(line)) AS s(w, n) ON TRUE"
-    );
+    let query =
+        format!("SELECT id, w FROM {from} LEFT JOIN LATERAL TABLE(split(line)) AS s(w, n) ON TRUE");
     assert_eq!(
         changes(&mut tables, &query),
         ["+I[1, to]", "+I[1, be]", "+I[2, NULL]", "+I[3, NULL]"]
@@ -194,7 +193,9 @@ fn an_aggregate_function_follows_changes() {
     let changing = format!("SELECT longest(m) FROM (SELECT MAX(v) AS m FROM {from} GROUP BY k)");
     let last = changes(&mut tables, &changing);
     assert!(last.last().unwrap().ends_with("[ef]"), "{last:?}");
-    let changing = format!("SELECT rows_of(n) FROM (SELECT CAST(COUNT(*) AS INT) AS n FROM {from} GROUP BY k)");
+    let changing = format!(
+        "SELECT rows_of(n) FROM (SELECT CAST(COUNT(*) AS INT) AS n FROM {from} GROUP BY k)"
+    );
     let text = error(tables.execute_sql(&changing));
     assert!(text.contains("ROWS_OF does not implement retract()"), "{text}");
 }

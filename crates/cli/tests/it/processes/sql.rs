@@ -50,15 +50,25 @@ async fn statements_run_on_the_cluster_and_rows_come_back() {
     let definitions = definitions(directory.path());
     let query = "SELECT item, n, s FROM counted";
     let (code, out, error) = hurtig(&[
-        "sql", "-m", &address, "-p", "2", "--output", "jsonl", "--materialize", "-e", &definitions,
-        "-e", query,
+        "sql",
+        "-m",
+        &address,
+        "-p",
+        "2",
+        "--output",
+        "jsonl",
+        "--materialize",
+        "-e",
+        &definitions,
+        "-e",
+        query,
     ]);
     assert_eq!(code, 0, "{error}");
     let rows: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(rows, [
-        serde_json::json!(["ink", "500", "500000"]),
-        serde_json::json!(["tea", "500", "499000"]),
-    ]);
+    assert_eq!(
+        rows,
+        [serde_json::json!(["ink", "500", "500000"]), serde_json::json!(["tea", "500", "499000"]),]
+    );
     let jobs = json(&["list", "-a", "--json", "-m", &address]);
     assert_eq!(jobs[0]["state"], "FINISHED", "{jobs}");
     assert!(jobs[0]["name"].as_str().unwrap().starts_with("collect: "), "{jobs}");
@@ -66,7 +76,10 @@ async fn statements_run_on_the_cluster_and_rows_come_back() {
     let insert = "INSERT INTO sink SELECT item, 1 FROM orders WHERE id < 10";
     let out = sql(&address, &format!("{definitions} {insert}; SHOW JOBS"));
     let id: Vec<String> = serde_json::from_str(&out[0]).unwrap();
-    assert!(out.iter().any(|line| line.contains(&id[0]) && line.contains("insert-into")), "{out:?}");
+    assert!(
+        out.iter().any(|line| line.contains(&id[0]) && line.contains("insert-into")),
+        "{out:?}"
+    );
     let waits = format!("{definitions} SET 'table.dml-sync' = 'true'; {insert}");
     sql(&address, &waits);
     until("the first INSERT is done", async || {

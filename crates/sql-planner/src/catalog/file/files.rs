@@ -82,7 +82,10 @@ fn list(directory: &Path) -> PlanResult<Vec<(String, bool)>> {
 /// The names that directories have, in order.
 pub(super) fn directories(directory: &Path) -> PlanResult<Vec<String>> {
     let found = list(directory)?.into_iter();
-    Ok(found.filter(|(_, is_directory)| *is_directory).filter_map(|(one, _)| name_of(&one)).collect())
+    Ok(found
+        .filter(|(_, is_directory)| *is_directory)
+        .filter_map(|(one, _)| name_of(&one))
+        .collect())
 }
 
 /// The files of one directory, which is made when something is written.
@@ -150,7 +153,8 @@ impl Files {
         let (process, count) = (std::process::id(), COUNT.fetch_add(1, Relaxed));
         let beside = self.directory.join(format!(".{process}-{count}.inprogress"));
         let written = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&beside, &path)?;
@@ -183,7 +187,9 @@ mod tests {
     fn names_and_files_are_one_to_one() {
         for name in ["orders", "Ä b", "../../etc/passwd", "a.b", "%41", "CON", "x/y", "\0"] {
             let file = file_name(name).unwrap();
-            assert!(file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-%".contains(&byte)));
+            assert!(
+                file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-%".contains(&byte))
+            );
             assert_eq!(name_of(&file).as_deref(), Some(name));
         }
         for file in ["%4", "%zz", "%ff", "a.b", "%41", ".hidden", "%C3%84"] {

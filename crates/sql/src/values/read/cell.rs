@@ -28,9 +28,7 @@ pub(super) struct Cell<'b, 'a> {
 impl Cell<'_, '_> {
     fn value(&self) -> Result<&ReaderKind<'_>, ValueError> {
         if self.column.is_null(self.row) {
-            return Err(ValueError(
-                "the value is NULL, and its Rust type is no Option".to_owned(),
-            ));
+            return Err(ValueError("the value is NULL, and its Rust type is no Option".to_owned()));
         }
         Ok(&self.column.kind)
     }
@@ -76,7 +74,10 @@ impl<'de, D: Deserializer<'de, Error = ValueError>> MapAccess<'de> for Marked<D>
         }
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ValueError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ValueError> {
         let (_, value) = self.0.take().ok_or_else(|| ValueError("no value".to_owned()))?;
         seed.deserialize(value)
     }
@@ -156,9 +157,8 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
             // Whole ones only: nothing is cut off unseen.
             ReaderKind::Decimal(values, scale) => {
                 let value = values.value(self.row);
-                let whole = rescale(value, *scale, 0).filter(|whole| {
-                    rescale(*whole, 0, *scale) == Some(value)
-                });
+                let whole = rescale(value, *scale, 0)
+                    .filter(|whole| rescale(*whole, 0, *scale) == Some(value));
                 let whole = whole.ok_or_else(|| {
                     ValueError(format!("{} is no whole number", print_decimal(value, *scale)))
                 })?;
@@ -227,9 +227,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
                 let bytes = values.value(self.row).iter().copied();
                 visitor.visit_seq(Bytes(bytes))
             }
-            ReaderKind::Row(fields) => {
-                visitor.visit_seq(Fields { fields, row: self.row, next: 0 })
-            }
+            ReaderKind::Row(fields) => visitor.visit_seq(Fields { fields, row: self.row, next: 0 }),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -258,7 +256,9 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, ValueError> {
         match self.value()? {
-            ReaderKind::Text(values) => visitor.visit_enum(values.value(self.row).into_deserializer()),
+            ReaderKind::Text(values) => {
+                visitor.visit_enum(values.value(self.row).into_deserializer())
+            }
             other => Err(ValueError(format!("an enum is read from STRING, not {other:?}"))),
         }
     }
@@ -345,7 +345,10 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
         key.map(|cell| seed.deserialize(cell)).transpose()
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ValueError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ValueError> {
         let row = self.at.ok_or_else(|| ValueError("a value without a key".to_owned()))?;
         seed.deserialize(Cell { column: self.values, row })
     }
@@ -383,7 +386,10 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
         seed.deserialize((*name).into_deserializer()).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ValueError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ValueError> {
         let field = self.next.checked_sub(1).and_then(|at| self.fields.get(at));
         let (_, column) = field.ok_or_else(|| ValueError("a value without a name".to_owned()))?;
         seed.deserialize(Cell { column, row: self.row })

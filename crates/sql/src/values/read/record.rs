@@ -28,8 +28,7 @@ impl<'a> RowReader<'a> {
     /// If a column's type is none that tables have.
     pub fn new(rows: &'a RecordBatch, names: &'a [String]) -> Result<Self, ValueError> {
         let columns = names.iter().zip(rows.columns());
-        let columns =
-            columns.map(|(name, column)| Ok((name.as_str(), ColumnReader::of(column)?)));
+        let columns = columns.map(|(name, column)| Ok((name.as_str(), ColumnReader::of(column)?)));
         Ok(Self { columns: columns.collect::<Result<_, ValueError>>()?, order: OnceCell::new() })
     }
 
@@ -234,7 +233,10 @@ impl<'de> MapAccess<'de> for Named<'_, '_, '_> {
         seed.deserialize((*name).into_deserializer()).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ValueError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ValueError> {
         let place = self.next.checked_sub(1);
         let column = place.and_then(|place| self.record.reader.columns.get(place));
         let (name, column) = column.ok_or_else(|| ValueError("no column".to_owned()))?;

@@ -110,7 +110,9 @@ impl ColumnWriter {
                 };
                 WriterKind::Timestamp(PrimitiveBuilder::new(), nanos, data_type.clone())
             }
-            DataType::Interval(IntervalUnit::YearMonth) => WriterKind::Months(PrimitiveBuilder::new()),
+            DataType::Interval(IntervalUnit::YearMonth) => {
+                WriterKind::Months(PrimitiveBuilder::new())
+            }
             DataType::Duration(TimeUnit::Millisecond) => {
                 WriterKind::Duration(PrimitiveBuilder::new())
             }
@@ -247,7 +249,8 @@ impl ColumnWriter {
             WriterKind::Row(valid, fields, writers) => {
                 let valid = NullBuffer::new(valid.finish());
                 let length = valid.len();
-                let columns = writers.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
+                let columns =
+                    writers.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
                 if columns.is_empty() {
                     Arc::new(StructArray::new_empty_fields(length, Some(valid)))
                 } else {

@@ -6,9 +6,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use serde::{
     Serialize, Serializer,
-    ser::{
-        Impossible, SerializeSeq, SerializeStruct, SerializeTuple, SerializeTupleStruct,
-    },
+    ser::{Impossible, SerializeSeq, SerializeStruct, SerializeTuple, SerializeTupleStruct},
 };
 
 use super::ColumnWriter;

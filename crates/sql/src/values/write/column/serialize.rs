@@ -207,8 +207,9 @@ impl Elements<'_> {
             WriterKind::List(_, _, elements) => value.serialize(&mut **elements),
             WriterKind::Row(_, _, writers) => {
                 let writer = writers.get_mut(self.next);
-                let writer = writer
-                    .ok_or_else(|| ValueError("a tuple with more fields than the ROW".to_owned()))?;
+                let writer = writer.ok_or_else(|| {
+                    ValueError("a tuple with more fields than the ROW".to_owned())
+                })?;
                 self.next += 1;
                 value.serialize(writer)
             }
@@ -328,7 +329,8 @@ impl SerializeStruct for Fields<'_> {
         if let Some(data_type) = name.strip_prefix(MARK) {
             self.marked = true;
             // Milliseconds, days; of a decimal units of its last digit.
-            self.column.scale = if data_type.starts_with("DECIMAL") { DECIMAL_SCALE as i8 } else { 0 };
+            self.column.scale =
+                if data_type.starts_with("DECIMAL") { DECIMAL_SCALE as i8 } else { 0 };
             let written = value.serialize(&mut *self.column);
             self.column.scale = 0;
             return written;
