@@ -5,6 +5,8 @@
 
 mod explain;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -76,6 +78,10 @@ impl SqlJob {
 /// Jobs that a session remembers, for SHOW JOBS and STOP JOB; the oldest are forgotten first.
 const JOBS: usize = 1000;
 
+/// The stack that statements are planned with. The parser and the binder bound how deep a statement
+/// and its plan are; this is for all of that. Only what is used of it takes memory.
+const PLANNING_STACK_BYTES: usize = 256 << 20;
+
 /// A session.
 pub struct Session {
     pub(crate) catalogs: Catalogs,
@@ -85,6 +91,7 @@ pub struct Session {
     open_set: Option<Vec<InsertStatement>>,
     jobs: Vec<SqlJob>,
     restore: Option<(String, bool)>,
+    starts_jobs: bool,
 }
 
 impl Default for Session {
@@ -104,7 +111,16 @@ impl Session {
             open_set: None,
             jobs: Vec::new(),
             restore: None,
+            starts_jobs: true,
         }
+    }
+
+    /// A session whose statements are checked, planned and made into operators, but whose queries and
+    /// inserts do not run.
+    #[must_use]
+    pub fn without_jobs(mut self) -> Self {
+        self.starts_jobs = false;
+        self
     }
 
     /// The settings.
@@ -191,8 +207,20 @@ impl Session {
     /// # Errors
     /// If it is wrong or cannot be run.
     pub fn execute(&mut self, script: &str, part: ScriptPart) -> Result<StatementResult, SqlError> {
-        let statement = SqlParser::default().part(script, part)?;
-        self.statement(&statement)
+        let work = || {
+            let statement = SqlParser::default().part(script, part)?;
+            self.statement(&statement)
+        };
+        match hurtig_env::with_stack("hurtig-sql", PLANNING_STACK_BYTES, work) {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                let text = text.unwrap_or("without a message");
+                Err(SqlError::Internal(format!("the statement made the planner panic: {text}")))
+            }
+            Err(error) => Err(SqlError::Internal(format!("no thread to plan on: {error}"))),
+        }
     }
 
     fn statement(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
@@ -287,11 +315,16 @@ impl Session {
         context
     }
 
-    /// An environment for the next job.
-    pub(crate) fn environment(&mut self) -> Result<StreamExecutionEnvironment, SqlError> {
+    /// An environment for a plan that does not run.
+    pub(crate) fn planning_environment(&self) -> Result<StreamExecutionEnvironment, SqlError> {
         let configuration = self.settings.configuration()?;
         let env = StreamExecutionEnvironment::from_configuration(configuration);
-        let env = env.map_err(|error| SqlError::invalid(error.to_string(), None))?;
+        env.map_err(|error| SqlError::invalid(error.to_string(), None))
+    }
+
+    /// An environment for the next job.
+    pub(crate) fn environment(&mut self) -> Result<StreamExecutionEnvironment, SqlError> {
+        let env = self.planning_environment()?;
         if let Some((pointer, allow)) = self.restore.take() {
             env.restore_from(&pointer, allow);
         }

@@ -24,6 +24,9 @@ enum Part {
     Field(char, usize),
 }
 
+/// The most digits that a number is filled up to.
+const MOST_DIGITS: usize = 64;
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -98,6 +101,7 @@ impl Pattern {
                 Part::Field(letter, count) => (*letter, *count),
             };
             let mut number = |value: i64, width: usize| {
+                let width = width.min(MOST_DIGITS);
                 out.push_str(&format!("{value:0>width$}"));
             };
             match letter {

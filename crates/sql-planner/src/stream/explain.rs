@@ -11,17 +11,38 @@ use super::{
 };
 use crate::plan::{WindowKind, WindowTable};
 
-/// A plan as a tree, each node with the changes that it gives if `changelog`.
+/// What is told of each node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExplainOptions {
+    /// The changes that it gives.
+    pub changelog: bool,
+    /// An estimate of its rows and of what they cost.
+    pub cost: bool,
+    /// That it would do better in two phases.
+    pub two_phases: bool,
+}
+
+/// A plan as a tree.
 #[must_use]
-pub fn explain(node: &ExecNode, changelog: bool) -> String {
+pub fn explain(node: &ExecNode, options: ExplainOptions) -> String {
     let mut text = String::new();
-    write_node(&mut text, node, "", "", changelog);
+    write_node(&mut text, node, "", "", options);
     text
 }
 
-fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, changelog: bool) {
+fn write_node(
+    text: &mut String,
+    node: &ExecNode,
+    first: &str,
+    rest: &str,
+    options: ExplainOptions,
+) {
+    let changelog = options.changelog;
     text.push_str(first);
-    text.push_str(&described(node, changelog));
+    text.push_str(&described(node, options));
+    if options.cost {
+        let _ = write!(text, ": {}", super::cost::cost(node));
+    }
     text.push('\n');
     for (index, input) in node.inputs.iter().enumerate() {
         let last = index + 1 == node.inputs.len();
@@ -39,9 +60,9 @@ fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, chang
                     if changelog { format!(", changelogMode=[{mode}]") } else { String::new() };
                 let _ = writeln!(text, "{head}Exchange(distribution=[{distribution}]{mode})");
                 let below = format!("{tail}+- ");
-                write_node(text, input, &below, &format!("{tail}   "), changelog);
+                write_node(text, input, &below, &format!("{tail}   "), options);
             }
-            None => write_node(text, input, &head, &tail, changelog),
+            None => write_node(text, input, &head, &tail, options),
         }
     }
 }
@@ -49,12 +70,15 @@ fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, chang
 /// One node, as Flink's errors name it.
 #[must_use]
 pub fn describe(node: &ExecNode) -> String {
-    described(node, false)
+    described(node, ExplainOptions::default())
 }
 
-fn described(node: &ExecNode, changelog: bool) -> String {
+fn described(node: &ExecNode, options: ExplainOptions) -> String {
     let mut parts = details(node);
-    if changelog {
+    if options.two_phases && super::advice::wants_two_phases(node) {
+        parts.insert(0, "advice=[1]".to_owned());
+    }
+    if options.changelog {
         let mode = node.changelog_mode();
         let none = matches!(node.kind, ExecNodeKind::Sink { .. });
         parts.push(format!(

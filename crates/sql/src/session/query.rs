@@ -12,7 +12,7 @@ use hurtig_sql_parser::{
     types::SqlDataType,
 };
 use hurtig_sql_planner::{
-    PlannerSettings, bind::Binder, functions::BuiltinFunctions, stream::plan_stream,
+    PlannerSettings, bind::Binder, functions::BuiltinFunctions, stream::{StreamPlan, plan_stream},
 };
 
 use super::{Session, SqlJob, StatementResult};
@@ -123,6 +123,15 @@ impl Session {
         Binder::new(&self.catalogs, &BuiltinFunctions, Arc::new(settings.context.clone()))
     }
 
+    /// Refuses updates that may miss their rows, if the session wants that.
+    pub(super) fn check_updates(&self, plan: &StreamPlan) -> Result<(), SqlError> {
+        let strategy = self.settings().get("table.optimizer.non-deterministic-update.strategy");
+        if !strategy.is_some_and(|strategy| strategy.eq_ignore_ascii_case("TRY_RESOLVE")) {
+            return Ok(());
+        }
+        plan.non_deterministic_update().map_or(Ok(()), |wrong| Err(SqlError::invalid(wrong, None)))
+    }
+
     pub(super) fn query(&mut self, query: &SqlQuery) -> Result<StatementResult, SqlError> {
         let settings = self.planner_settings();
         let bound = self.binder(&settings).bind_query(query)?;
@@ -138,8 +147,12 @@ impl Session {
             duplicate_changes: settings.duplicate_changes,
         };
         let plan = plan_stream(&[bound.plan], &settings, &tables, true)?;
+        self.check_updates(&plan)?;
         let translated = translate::query(&env, &plan, &tables, &settings)?;
-        let name = format!("collect: {query}");
+        if !self.starts_jobs {
+            return Ok(StatementResult::Done);
+        }
+        let name = hurtig_sql_common::readable_message(format!("collect: {query}"));
         let collector = env.collect_raw(&name, translated.input, translated.parallelism)?;
         self.remember(SqlJob { name, client: collector.client().clone() });
         let (schema, context) = (translated.schema, settings.context);
@@ -165,7 +178,11 @@ impl Session {
         };
         let plans: Vec<_> = bound.iter().map(|one| one.plan.clone()).collect();
         let plan = plan_stream(&plans, &settings, &tables, true)?;
+        self.check_updates(&plan)?;
         translate::sinks(&env, &plan, &tables, &settings)?;
+        if !self.starts_jobs {
+            return Ok(StatementResult::Done);
+        }
         let name = self.settings().get("pipeline.name").map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("insert-into_{}", names.join(",")));
         let client = env.execute_async(&name)?;
