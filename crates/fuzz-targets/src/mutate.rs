@@ -58,7 +58,7 @@ impl Mutator {
 
     /// One of the texts, with a few of its words changed, moved, or taken from the others.
     pub fn mutated_words(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
-        let mut of_one = |mutator: &mut Self| {
+        let of_one = |mutator: &mut Self| {
             let text = &corpus[mutator.below(corpus.len() as u64) as usize];
             words(text)
         };

@@ -63,6 +63,19 @@ const NESTED: &[(&str, &str)] = &[
     ("f", "FLOAT"),
     ("n", "DECIMAL(38, 18)"),
 ];
+const FLAT: &[(&str, &str)] = &[
+    ("id", "INT"),
+    ("name", "STRING"),
+    ("ints", "ARRAY<INT>"),
+    ("d", "DATE"),
+    ("t", "TIME"),
+    ("ts", "TIMESTAMP(3)"),
+    ("tz", "TIMESTAMP_LTZ(3)"),
+    ("bytes", "BYTES"),
+    ("b", "BOOLEAN"),
+    ("f", "FLOAT"),
+    ("n", "DECIMAL(38, 18)"),
+];
 const CHANGED: &[(&str, &str)] = &[
     ("account_id", "INT"),
     ("ticket_id", "INT"),
@@ -76,7 +89,7 @@ const CHANGED: &[(&str, &str)] = &[
 
 const JSON: Tried =
     Tried { identifier: "json", columns: NESTED, files: &["nested.json", "temporal.json"] };
-const CSV: Tried = Tried { identifier: "csv", columns: NESTED, files: &["people.csv"] };
+const CSV: Tried = Tried { identifier: "csv", columns: FLAT, files: &["people.csv"] };
 const RAW: Tried = Tried { identifier: "raw", columns: &[("line", "STRING")], files: &[] };
 const DEBEZIUM: Tried = Tried {
     identifier: "debezium-json",
@@ -92,7 +105,7 @@ const MAXWELL: Tried =
 const SAMPLES: [&str; 4] = [
     "{\"id\":1,\"d\":\"2024-02-29\",\"t\":\"23:59:59\",\"ts\":\"2024-02-29 12:00:00.123\",\
      \"tz\":\"2024-02-29 12:00:00.123Z\",\"bytes\":\"AQID\",\"b\":true,\"f\":1.5e-3,\"n\":-12345.678}",
-    "1,one,1;2,,,,2024-02-29,23:59:59,2024-02-29 12:00:00,2024-02-29 12:00:00Z,AQID,true,1.5,3.25",
+    "1,one,1;2,2024-02-29,23:59:59,2024-02-29 12:00:00,2024-02-29 12:00:00Z,AQID,true,1.5,3.25",
     "{\"ints\":[1,null],\"props\":{\"a\":1},\"addr\":{\"city\":\"\\u00e9\",\"geo\":{\"lat\":1e308}}}",
     "a line",
 ];
@@ -126,8 +139,7 @@ impl Tried {
             }
             let format = DecodingFormat::from_options(self.identifier, &columns, &options);
             let format = format.expect("a format");
-            let all = (0..columns.len());
-            let all = all.map(|column| DecodedColumn::Physical { column, path: Vec::new() });
+            let all = (0..columns.len()).map(|column| DecodedColumn::Physical { column, path: Vec::new() });
             let metadata = format.metadata().into_iter().map(|(key, _)| DecodedColumn::Metadata(key));
             let wanted: Vec<_> = all.chain(metadata).collect();
             let mut decoder = format.decoder(&wanted).expect("a decoder");

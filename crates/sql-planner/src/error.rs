@@ -59,7 +59,9 @@ impl PlanError {
 
 /// The name that differs least, if it differs little.
 fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let bound = 1 + name.chars().count() / 4;
+    // A name of one character is near to no other.
+    let length = name.chars().count();
+    let bound = (1 + length / 4).min(length.saturating_sub(1));
     let name = name.to_lowercase();
     names
         .into_iter()

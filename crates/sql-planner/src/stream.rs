@@ -24,6 +24,7 @@ mod keys;
 mod node;
 mod operators;
 mod over;
+mod print;
 mod rank;
 mod state;
 mod unnest;

@@ -209,7 +209,8 @@ impl Session {
     pub fn execute(&mut self, script: &str, part: ScriptPart) -> Result<StatementResult, SqlError> {
         let work = || {
             let statement = SqlParser::default().part(script, part)?;
-            self.statement(&statement)
+            // A mistake that is nowhere in particular is the statement's.
+            self.statement(&statement).map_err(|error| error.within(statement.span))
         };
         match hurtig_env::with_stack("hurtig-sql", PLANNING_STACK_BYTES, work) {
             Ok(Ok(result)) => result,

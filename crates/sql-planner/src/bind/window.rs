@@ -179,7 +179,7 @@ impl Binder<'_> {
             );
             return Err(PlanError::at(time.span, message).hint("declare WATERMARK FOR the column"));
         };
-        check(&kind)?;
+        check(&kind).map_err(|error| error.within(time.span))?;
         // Behind the window its time is window_time; the old one is a plain column.
         for column in &mut columns {
             if column.bound().expr == time.value.expr {

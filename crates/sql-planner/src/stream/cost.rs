@@ -42,12 +42,15 @@ pub(super) struct Cost {
 
 impl std::fmt::Display for Cost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { given, rows, cpu, io, network, memory } = self;
-        write!(
-            f,
-            "rowcount = {given:.1E}, cumulative cost = {{{rows:.1E} rows, {cpu:.1E} cpu, \
-             {io:.1E} io, {network:.1E} network, {memory:.1E} memory}}"
-        )
+        // As Java prints numbers.
+        let shown = |number: f64| match number {
+            0.0 => "0.0".to_owned(),
+            number => format!("{number:.1E}"),
+        };
+        write!(f, "rowcount = {}, cumulative cost = {{", shown(self.given))?;
+        write!(f, "{} rows, {} cpu, ", shown(self.rows), shown(self.cpu))?;
+        write!(f, "{} io, {} network, ", shown(self.io), shown(self.network))?;
+        write!(f, "{} memory}}", shown(self.memory))
     }
 }
 

@@ -8,6 +8,7 @@ use datafusion_expr::Expr;
 use super::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, PlannedAggregate, PlannedOver,
     PlannedWindowProperty, RankStrategy, SortKey, WindowInput,
+    print::{plain, readable},
 };
 use crate::plan::{WindowKind, WindowTable};
 
@@ -89,11 +90,6 @@ fn described(node: &ExecNode, options: ExplainOptions) -> String {
     format!("{}({})", node.name(), parts.join(", "))
 }
 
-/// A name without the number that makes it unique.
-fn plain(name: &str) -> &str {
-    name.split('#').next().unwrap_or(name)
-}
-
 fn name(column: usize, schema: &DFSchema) -> String {
     schema
         .fields()
@@ -103,20 +99,6 @@ fn name(column: usize, schema: &DFSchema) -> String {
 
 fn names(columns: &[usize], schema: &DFSchema) -> String {
     columns.iter().map(|column| name(*column, schema)).collect::<Vec<_>>().join(", ")
-}
-
-/// An expression without the numbers of its columns.
-pub(crate) fn readable(expression: &Expr) -> String {
-    let text = expression.to_string();
-    let mut out = String::with_capacity(text.len());
-    let mut skipping = false;
-    for c in text.chars() {
-        skipping = c == '#' || skipping && (c.is_ascii_digit() || c == '$');
-        if !skipping {
-            out.push(c);
-        }
-    }
-    out
 }
 
 fn list(expressions: &[Expr], schema: &DFSchema) -> String {

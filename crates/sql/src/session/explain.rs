@@ -72,9 +72,7 @@ impl Session {
         if has(ExplainDetail::JsonExecutionPlan) {
             let env = self.planning_environment()?;
             match written {
-                [] => {
-                    translate::query(&env, &plan, &tables, &settings)?;
-                }
+                [] => translate::shown_query(&env, &plan, &tables, &settings)?,
                 _ => translate::sinks(&env, &plan, &tables, &settings)?,
             }
             text.push_str("\n== Physical Execution Plan ==\n");

@@ -17,7 +17,9 @@ fn expressions_within_the_parsers_bounds_run() {
 #[test]
 fn queries_within_the_parsers_bounds_run() {
     taken(&nested("SELECT * FROM (", "SELECT * FROM t", ")", 30));
-    taken(&select(&nested("(SELECT MAX(a) + ", "1", " FROM t)", 15)));
+    taken(&select(&nested("(SELECT MAX(a) + ", "1", " FROM t)", 7)));
+    let deep = select(&nested("(SELECT MAX(a) + ", "1", " FROM t)", 28));
+    refused(&deep, "reads from more than 1000 tables");
     let exists = nested("EXISTS (SELECT 1 FROM t WHERE a > 1 AND ", "a = 1", ")", 25);
     taken(&format!("SELECT a FROM t WHERE {exists}"));
     let within = nested("a IN (SELECT a FROM t WHERE ", "a = 1", ")", 25);
