@@ -12,6 +12,7 @@
 
 mod advice;
 mod aggregate;
+mod calc;
 mod changelog;
 mod constants;
 mod convert;
@@ -26,6 +27,7 @@ mod operators;
 mod over;
 mod print;
 mod rank;
+mod scans;
 mod state;
 mod unnest;
 mod windows;
@@ -37,7 +39,7 @@ pub use explain::{ExplainOptions, describe, explain};
 pub use keys::upsert_keys;
 pub use node::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver,
-    PlannedWindowProperty, RankStrategy, SortKey, WindowInput,
+    PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
 pub use windows::WindowColumns;

@@ -14,6 +14,7 @@ mod group;
 mod join;
 mod keep;
 mod over;
+mod pairs;
 mod rank;
 mod rows;
 mod sink;

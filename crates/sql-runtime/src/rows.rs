@@ -104,6 +104,39 @@ pub(crate) fn make_rows(
     })
 }
 
+/// A map of things of one batch: no one who sends rows gains by making its keys collide, beyond
+/// slowing down that batch.
+pub(crate) type FastMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Rows as bytes, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct ByteRows {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl ByteRows {
+    #[inline]
+    pub(crate) fn push(&mut self, row: &[u8]) {
+        self.bytes.extend_from_slice(row);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let row = &self.bytes[start..*end];
+            start = *end;
+            row
+        })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
 /// Turns some columns into bytes and back.
 #[derive(Debug)]
 pub(crate) struct RowCodec {

@@ -20,7 +20,7 @@ pub mod values;
 use std::sync::Arc;
 
 pub use api::{
-    Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink, TableSource,
+    ColumnFilter, Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink, TableSource,
     TableSpec, Write,
 };
 

@@ -206,12 +206,12 @@ impl Translator<'_> {
 
     fn scan(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
         let ExecNodeKind::TableSourceScan {
-            table, projection, watermark, drop_update_before, ..
+            table, columns, filters, watermark, drop_update_before, ..
         } = &node.kind
         else {
             return Err(internal("no scan"));
         };
-        let (table, columns) = self.tables.scanned(table, projection.as_deref())?;
+        let (table, columns, filters) = self.tables.scanned(table, columns, filters)?;
         let watermark = match watermark {
             Some(expression) => Some(ScanWatermark {
                 expression: physical_expression(expression, &node.schema)?,
@@ -221,8 +221,14 @@ impl Translator<'_> {
             None => None,
         };
         let schema = arrow_schema(node);
-        let scan =
-            Scan { columns, schema: schema.clone(), watermark, partitions: None, limit: None };
+        let scan = Scan {
+            columns,
+            schema: schema.clone(),
+            watermark,
+            partitions: None,
+            filters,
+            limit: None,
+        };
         let factory = table.factory(scan).map_err(|error| SqlError::invalid(error.0, None))?;
         let parallelism = table.parallelism();
         let mut operator = RawOperator::new(node.name(), factory);

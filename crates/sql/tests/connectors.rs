@@ -52,6 +52,7 @@ pub fn whole(table: &TableSpec) -> Scan {
         schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         watermark: None,
         partitions: None,
+        filters: Vec::new(),
         limit: None,
     }
 }

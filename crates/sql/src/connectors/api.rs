@@ -10,6 +10,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use hurtig_connector_api::Boundedness;
 use hurtig_operator_api::OperatorFactory;
@@ -74,6 +75,15 @@ pub trait TableSource: Send + Sync {
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
         Ok(None)
     }
+    /// True if it can read fields of ROWs without the rest of them: paths of [`ScanColumn`]s.
+    fn reads_nested(&self) -> bool {
+        false
+    }
+    /// True if it gives only the rows that pass the filter, when [`Scan::filters`] has it.
+    fn takes_filter(&self, filter: &ColumnFilter) -> bool {
+        let _ = filter;
+        false
+    }
     /// How many subtasks it must have (`scan.parallelism`), if it says so.
     fn parallelism(&self) -> Option<u32> {
         None
@@ -94,8 +104,19 @@ pub struct Scan {
     pub watermark: Option<ScanWatermark>,
     /// The partitions that are read; `None`: all.
     pub partitions: Option<Vec<Partition>>,
+    /// All rows pass these; only such as the source takes are here.
+    pub filters: Vec<ColumnFilter>,
     /// How many rows are needed; a source may give more.
     pub limit: Option<u64>,
+}
+
+/// A column equals a value.
+#[derive(Clone, Debug)]
+pub struct ColumnFilter {
+    /// The column.
+    pub column: ScanColumn,
+    /// The value, of the column's type and never NULL: one row.
+    pub value: ArrayRef,
 }
 
 /// One column that is read.

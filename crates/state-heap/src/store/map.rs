@@ -1,6 +1,6 @@
 //! A map per key.
 
-use std::{collections::hash_map, hash::Hash, marker::PhantomData};
+use std::{borrow::Borrow, collections::hash_map, hash::Hash, marker::PhantomData};
 
 use hurtig_state_api::Key;
 use hurtig_types::Record;
@@ -89,34 +89,43 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
 
     /// The value under `user_key`.
     #[inline]
-    pub fn get<'a, K: Key>(
+    pub fn get<'a, K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &'a mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<&'a UV>, StateError> {
+        user_key: &Q,
+    ) -> Result<Option<&'a UV>, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         if let Some(ttl) = self.place.ttl {
-            return Ok(read(store.access_timed(self.place)?, ttl, user_key));
+            return Ok(read(store.access_timed::<TimedMap<UK, UV>>(self.place)?, ttl, user_key));
         }
         let (table, hash, key) = store.access::<StateMap<UK, UV>>(self.place)?;
         Ok(table.get(hash, key).and_then(|map| map.get(user_key)))
     }
 
     /// True if there is a value under `user_key`.
-    pub fn contains<K: Key>(
+    pub fn contains<K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<bool, StateError> {
+        user_key: &Q,
+    ) -> Result<bool, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         Ok(self.get(store, user_key)?.is_some())
     }
 
     /// The value under `user_key`, to be changed in place; that counts as a write.
     #[inline]
-    pub fn get_mut<'a, K: Key>(
+    pub fn get_mut<'a, K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &'a mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<&'a mut UV>, StateError> {
+        user_key: &Q,
+    ) -> Result<Option<&'a mut UV>, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         if let Some(ttl) = self.place.ttl {
             let TimedAccess { table, hash, key, now_ms, .. } =
                 store.access_timed::<TimedMap<UK, UV>>(self.place)?;
@@ -200,11 +209,14 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
     }
 
     /// Removes `user_key`; a map that is empty then takes no space.
-    pub fn remove<K: Key>(
+    pub fn remove<K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<UV>, StateError> {
+        user_key: &Q,
+    ) -> Result<Option<UV>, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         if let Some(ttl) = self.place.ttl {
             let TimedAccess { table, hash, key, now_ms, .. } =
                 store.access_timed::<TimedMap<UK, UV>>(self.place)?;
@@ -244,11 +256,17 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
 }
 
 /// Reads one entry. One that has expired is removed, and may be returned this once.
-fn read<'a, K: Key, UK: Record + Eq + Hash, UV: Record>(
+fn read<'a, K, UK, UV, Q>(
     timed: TimedAccess<'a, K, TimedMap<UK, UV>>,
     ttl: Ttl,
-    user_key: &UK,
-) -> Option<&'a UV> {
+    user_key: &Q,
+) -> Option<&'a UV>
+where
+    K: Key,
+    UK: Record + Eq + Hash + Borrow<Q>,
+    UV: Record,
+    Q: Hash + Eq + ?Sized,
+{
     let TimedAccess { table, hash, key, now_ms, spare } = timed;
     let at_ms = table.get(hash, key)?.get(user_key)?.at_ms;
     if at_ms <= ttl.horizon_ms(now_ms) {
