@@ -76,6 +76,7 @@ pub const TARGETS: &[Target] = &[
         words: true,
         ..Target::new("sql_scripts", sql::scripts, sql::script_texts)
     },
+    Target::new("sql_functions", sql::functions, sql::calls),
     Target::new("sql_json", sql::json, sql::jsons),
     Target::new("sql_csv", sql::csv, sql::csvs),
     Target::new("sql_raw", sql::raw, sql::raws),

@@ -185,3 +185,43 @@ formats! {
     canal canals CANAL "Canal"
     maxwell maxwells MAXWELL "Maxwell"
 }
+
+/// Values at the ends of their types, and such that functions take for something else.
+const EXTREMES: [&str; 48] = [
+    "0", "1", "-1", "7", "2147483647", "(-2147483647 - 1)", "9223372036854775807",
+    "(-9223372036854775807 - 1)", "CAST(127 AS TINYINT)", "CAST(-32768 AS SMALLINT)",
+    "99999999999999999999999999999999999999", "-0.00000000000000000000000000000000000001", "1.5",
+    "1e308", "-1e308", "1e-320", "CAST('NaN' AS DOUBLE)", "CAST('Infinity' AS FLOAT)", "''", "' '",
+    "'a'", "'é😀'", "'abc,def,ghi'", "'%_\\'", "'(a+)+b'", "'$.a[0]'", "'{\"a\": [1, null]}'",
+    "'2024-02-29 12:00:00'", "'yyyy-MM-dd HH:mm:ss.SSS'", "'Asia/Tokyo'", "'YEAR'", "REPEAT('x', 5000)",
+    "DATE '0001-01-01'", "DATE '9999-12-31'", "TIMESTAMP '0001-01-01 00:00:00'",
+    "TIMESTAMP '9999-12-31 23:59:59.999999999'", "TIME '23:59:59.999'", "INTERVAL '99' YEAR",
+    "INTERVAL '-99' DAY", "TRUE", "FALSE", "CAST(NULL AS INT)", "CAST(NULL AS STRING)", "x''",
+    "x'00ff'", "ARRAY[1, NULL, 3]", "ARRAY['a', '']", "MAP['a', 1]",
+];
+
+/// A call of any function with any such values, as a constant: what can be computed is, while it is
+/// bound. The first two bytes are the function, the others the arguments.
+pub fn functions(bytes: &[u8]) {
+    let mut session = Session::new().without_jobs();
+    let names = session.function_names();
+    let [first, second, arguments @ ..] = bytes else { return };
+    let name = &names[usize::from(u16::from_be_bytes([*first, *second])) % names.len()];
+    let value = |byte: &u8| EXTREMES[usize::from(*byte) % EXTREMES.len()];
+    let arguments: Vec<&str> = arguments.iter().take(5).map(value).collect();
+    let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let call = match &*arguments {
+        [left, right, ..] if !is_word => format!("{left} {name} {right}"),
+        all => format!("{name}({})", all.join(", ")),
+    };
+    if let Err(error) = session.execute_one(&format!("SELECT {call}")) {
+        let told = error.to_string();
+        assert!(!told.contains("internal:"), "{call}: {told}");
+    }
+}
+
+/// A call of each function, with two numbers.
+pub fn calls() -> Vec<Vec<u8>> {
+    let count = Session::new().function_names().len() as u16;
+    (0..count).map(|name| [&name.to_be_bytes()[..], &[1, 3]].concat()).collect()
+}

@@ -148,10 +148,15 @@ fn constant(value: &ScalarValue, metadata: Option<&FieldMetadata>) -> String {
     if shown.len() < text.len() {
         shown.push_str("...");
     }
-    match value {
-        ScalarValue::Utf8(_) | ScalarValue::LargeUtf8(_) | ScalarValue::Utf8View(_) => {
-            format!("'{}'", shown.replace('\'', "''"))
-        }
-        _ => shown,
-    }
+    let word = match value {
+        ScalarValue::Utf8(_) => "",
+        ScalarValue::Date32(_) => "DATE ",
+        ScalarValue::Time32Millisecond(_) => "TIME ",
+        ScalarValue::TimestampMillisecond(..)
+        | ScalarValue::TimestampMicrosecond(..)
+        | ScalarValue::TimestampNanosecond(..) => "TIMESTAMP ",
+        ScalarValue::DurationMillisecond(_) | ScalarValue::IntervalYearMonth(_) => "INTERVAL ",
+        _ => return shown,
+    };
+    format!("{word}'{}'", shown.replace('\'', "''"))
 }

@@ -18,7 +18,7 @@ fn expressions_within_the_parsers_bounds_run() {
 fn queries_within_the_parsers_bounds_run() {
     taken(&nested("SELECT * FROM (", "SELECT * FROM t", ")", 30));
     taken(&select(&nested("(SELECT MAX(a) + ", "1", " FROM t)", 7)));
-    let deep = select(&nested("(SELECT MAX(a) + ", "1", " FROM t)", 28));
+    let deep = select(&nested("(SELECT MAX(a) + ", "1", " FROM t)", 18));
     refused(&deep, "reads from more than 1000 tables");
     let exists = nested("EXISTS (SELECT 1 FROM t WHERE a > 1 AND ", "a = 1", ")", 25);
     taken(&format!("SELECT a FROM t WHERE {exists}"));

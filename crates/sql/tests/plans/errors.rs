@@ -73,9 +73,27 @@ mistakes! {
         6 | SELECT CAST(id AS INTEGR) FROM orders
           |                   ^^^^^^
     "#]];
-    unknown_option: "CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'rows-per-secnd' = '1'); SELECT * FROM t" => expect!["Unable to create a source for table default_catalog.default_database.t: Unsupported options found for 'datagen'. Unsupported options: rows-per-secnd. Did you mean 'rows-per-second'? Supported options: connector, fields.#.end, fields.#.kind, fields.#.length, fields.#.max, fields.#.max-past, fields.#.min, fields.#.null-rate, fields.#.start, fields.#.var-len, number-of-rows, property-version, rows-per-second, scan.parallelism, scan.watermark.alignment.group, scan.watermark.alignment.max-drift, scan.watermark.alignment.update-interval, scan.watermark.emit.on-event.gap, scan.watermark.emit.strategy, scan.watermark.idle-timeout."];
-    unknown_connector: "CREATE TABLE t (a INT) WITH ('connector' = 'datagn'); SELECT * FROM t" => expect!["Unable to create a source for table default_catalog.default_database.t: Could not find any factory for identifier 'datagn'. Available factory identifiers are: blackhole, datagen, filesystem, nexmark, nexmark-gen, print."];
-    unknown_format: "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/tmp', 'format' = 'jsn'); SELECT * FROM t" => expect!["Unable to create a source for table default_catalog.default_database.t: Could not find any format factory for identifier 'jsn' in the classpath. Available formats: canal-json, csv, debezium-json, json, maxwell-json, raw."];
+    unknown_option: "CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'rows-per-secnd' = '1'); SELECT * FROM t" => expect![[r#"
+        error: Unable to create a source for table default_catalog.default_database.t: Unsupported options found for 'datagen'. Unsupported options: rows-per-secnd. Did you mean 'rows-per-second'? Supported options: connector, fields.#.end, fields.#.kind, fields.#.length, fields.#.max, fields.#.max-past, fields.#.min, fields.#.null-rate, fields.#.start, fields.#.var-len, number-of-rows, property-version, rows-per-second, scan.parallelism, scan.watermark.alignment.group, scan.watermark.alignment.max-drift, scan.watermark.alignment.update-interval, scan.watermark.emit.on-event.gap, scan.watermark.emit.strategy, scan.watermark.idle-timeout.
+         --> line 1, column 80
+          |
+        6 | CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'rows-per-secnd' = '1'); SELECT * FROM t
+          |                                                                                ^^^^^^^^^^^^^^^
+    "#]];
+    unknown_connector: "CREATE TABLE t (a INT) WITH ('connector' = 'datagn'); SELECT * FROM t" => expect![[r#"
+        error: Unable to create a source for table default_catalog.default_database.t: Could not find any factory for identifier 'datagn'. Available factory identifiers are: blackhole, datagen, filesystem, nexmark, nexmark-gen, print.
+         --> line 1, column 55
+          |
+        6 | CREATE TABLE t (a INT) WITH ('connector' = 'datagn'); SELECT * FROM t
+          |                                                       ^^^^^^^^^^^^^^^
+    "#]];
+    unknown_format: "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/tmp', 'format' = 'jsn'); SELECT * FROM t" => expect![[r#"
+        error: Unable to create a source for table default_catalog.default_database.t: Could not find any format factory for identifier 'jsn' in the classpath. Available formats: canal-json, csv, debezium-json, json, maxwell-json, raw.
+         --> line 1, column 94
+          |
+        6 | ...t (a INT) WITH ('connector' = 'filesystem', 'path' = '/tmp', 'format' = 'jsn'); SELECT * FROM t
+          |                                                                                    ^^^^^^^^^^^^^^^
+    "#]];
     unknown_setting: "SET 'paralelism.default' = '2'" => expect![[r#"
         error: program: unknown key "paralelism.default"; did you mean "parallelism.default"?
          --> line 1, column 1
@@ -83,9 +101,27 @@ mistakes! {
         6 | SET 'paralelism.default' = '2'
           | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]];
-    missing_option: "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'format' = 'json'); SELECT * FROM t" => expect!["Unable to create a source for table default_catalog.default_database.t: One or more required options are missing. Missing required options are: path."];
-    missing_connector: "CREATE TABLE t (a INT) WITH ('format' = 'json'); SELECT * FROM t" => expect!["Unable to create a source for table default_catalog.default_database.t: Table options do not contain an option key 'connector' for discovering a connector."];
-    wrong_option: "CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-rows' = 'many'); SELECT * FROM t" => expect!["Unable to create a source for table default_catalog.default_database.t: Invalid value for option 'number-of-rows': could not read 'many': invalid digit found in string."];
+    missing_option: "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'format' = 'json'); SELECT * FROM t" => expect![[r#"
+        error: Unable to create a source for table default_catalog.default_database.t: One or more required options are missing. Missing required options are: path.
+         --> line 1, column 78
+          |
+        6 | CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'format' = 'json'); SELECT * FROM t
+          |                                                                              ^^^^^^^^^^^^^^^
+    "#]];
+    missing_connector: "CREATE TABLE t (a INT) WITH ('format' = 'json'); SELECT * FROM t" => expect![[r#"
+        error: Unable to create a source for table default_catalog.default_database.t: Table options do not contain an option key 'connector' for discovering a connector.
+         --> line 1, column 50
+          |
+        6 | CREATE TABLE t (a INT) WITH ('format' = 'json'); SELECT * FROM t
+          |                                                  ^^^^^^^^^^^^^^^
+    "#]];
+    wrong_option: "CREATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-rows' = 'many'); SELECT * FROM t" => expect![[r#"
+        error: Unable to create a source for table default_catalog.default_database.t: Invalid value for option 'number-of-rows': could not read 'many': invalid digit found in string.
+         --> line 1, column 83
+          |
+        6 | ...EATE TABLE t (a INT) WITH ('connector' = 'datagen', 'number-of-rows' = 'many'); SELECT * FROM t
+          |                                                                                    ^^^^^^^^^^^^^^^
+    "#]];
     wrong_setting: "SET 'parallelism.default' = 'two'" => expect![[r#"
         error: program: parallelism.default has the value "two", but needs a whole number from 1 to 4294967295
          --> line 1, column 1
@@ -101,7 +137,13 @@ mistakes! {
           |                                                              ^^^^^^^^^^^^^^^^^^^
         hint: declare WATERMARK FOR the column
     "#]];
-    order_without_a_time: "SELECT * FROM plain ORDER BY id" => expect!["Sort on a non-time-attribute field is not supported."];
+    order_without_a_time: "SELECT * FROM plain ORDER BY id" => expect![[r#"
+        error: Sort on a non-time-attribute field is not supported.
+         --> line 1, column 1
+          |
+        6 | SELECT * FROM plain ORDER BY id
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]];
     type_mismatch: "SELECT id + note FROM plain" => expect![[r#"
         error: Cannot apply '+' to arguments of type '+(<INT>, <STRING>)'. Supported form(s): 'a + b'
          --> line 1, column 8
@@ -152,7 +194,13 @@ mistakes! {
         6 | SELECT MAX(COUNT(*)) FROM orders GROUP BY customer
           |            ^^^^^^^^
     "#]];
-    updates_into_an_appending_sink: "INSERT INTO appended SELECT id, COUNT(*) FROM orders GROUP BY id" => expect!["Table sink 'default_catalog.default_database.appended' doesn't support consuming update changes which is produced by node Calc(select=[id, n])"];
+    updates_into_an_appending_sink: "INSERT INTO appended SELECT id, COUNT(*) FROM orders GROUP BY id" => expect![[r#"
+        error: Table sink 'default_catalog.default_database.appended' doesn't support consuming update changes which is produced by node Calc(select=[id, COUNT AS n])
+         --> line 1, column 1
+          |
+        6 | INSERT INTO appended SELECT id, COUNT(*) FROM orders GROUP BY id
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]];
     other_number_of_columns: "INSERT INTO sink SELECT id FROM orders" => expect![[r#"
         error: Column types of query result and sink for 'default_catalog.default_database.sink' do not match.
         Cause: Different number of columns.
@@ -175,10 +223,21 @@ mistakes! {
         6 | INSERT INTO sink SELECT id, customer FROM orders
           |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]];
-    union_of_other_widths: "SELECT id FROM orders UNION ALL SELECT id, note FROM plain" => expect!["Column count mismatch in UNION"];
+    union_of_other_widths: "SELECT id FROM orders UNION ALL SELECT id, note FROM plain" => expect![[r#"
+        error: Column count mismatch in UNION
+         --> line 1, column 1
+          |
+        6 | SELECT id FROM orders UNION ALL SELECT id, note FROM plain
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]];
     union_of_other_types: "SELECT id FROM orders UNION ALL SELECT at_time FROM plain" => expect![[r#"
-        Type mismatch in column 1 of UNION
-          hint: the types are INTEGER NOT NULL, TIMESTAMP(3)"#]];
+        error: Type mismatch in column 1 of UNION
+         --> line 1, column 1
+          |
+        6 | SELECT id FROM orders UNION ALL SELECT at_time FROM plain
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        hint: the types are INTEGER NOT NULL, TIMESTAMP(3)
+    "#]];
     wrong_number_of_arguments: "SELECT SUBSTRING(customer) FROM orders" => expect![[r#"
         error: expected `.`, FROM or `,`, found `)`
          --> line 1, column 26
@@ -221,7 +280,6 @@ mistakes! {
           |
         6 | CREATE TABLE t (a INT, PRIMARY KEY (b) NOT ENFORCED) WITH ('connector' = 'datagen')
           |                                     ^
-        hint: did you mean 'a'?
     "#]];
     watermark_of_no_column: "CREATE TABLE t (a INT, WATERMARK FOR b AS b) WITH ('connector' = 'datagen')" => expect![[r#"
         error: The rowtime attribute field 'b' is not defined in the table schema
@@ -229,7 +287,6 @@ mistakes! {
           |
         6 | CREATE TABLE t (a INT, WATERMARK FOR b AS b) WITH ('connector' = 'datagen')
           |                                      ^
-        hint: did you mean 'a'?
     "#]];
     watermark_of_a_text: "CREATE TABLE t (a STRING, WATERMARK FOR a AS a) WITH ('connector' = 'datagen')" => expect![[r#"
         error: Invalid data type of time field for watermark definition. The field must be of type TIMESTAMP(p) or TIMESTAMP_LTZ(p), the supported precision 'p' is from 0 to 3, but the time field type is STRING
@@ -292,8 +349,20 @@ mistakes! {
         6 | SELECT * FROM TABLE(HOP(TABLE orders, DESCRIPTOR(at_time), INTERVAL '7' SECOND, INTERVAL '10' SECOND))
           |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]];
-    windows_without_number: "SELECT * FROM TABLE(HOP(TABLE orders, DESCRIPTOR(at_time), INTERVAL '0.001' SECOND, INTERVAL '10' DAY))" => expect!["HOP would put each row into more than 131072 windows"];
-    scalar_query_of_many_rows: "SELECT (SELECT id FROM plain) FROM orders" => expect!["a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1"];
+    windows_without_number: "SELECT * FROM TABLE(HOP(TABLE orders, DESCRIPTOR(at_time), INTERVAL '0.001' SECOND, INTERVAL '10' DAY))" => expect![[r#"
+        error: HOP would put each row into more than 131072 windows
+         --> line 1, column 39
+          |
+        6 | SELECT * FROM TABLE(HOP(TABLE orders, DESCRIPTOR(at_time), INTERVAL '0.001' SECOND, INTERVAL '10' DAY))
+          |                                       ^^^^^^^^^^^^^^^^^^^
+    "#]];
+    scalar_query_of_many_rows: "SELECT (SELECT id FROM plain) FROM orders" => expect![[r#"
+        error: a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1
+         --> line 1, column 1
+          |
+        6 | SELECT (SELECT id FROM plain) FROM orders
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]];
     limit_that_is_no_number: "SELECT id FROM orders LIMIT x" => expect![[r#"
         error: expected ALL or a number, found `x`
          --> line 1, column 29
@@ -301,5 +370,11 @@ mistakes! {
         6 | SELECT id FROM orders LIMIT x
           |                             ^
     "#]];
-    updates_that_miss_their_rows: "SET 'table.optimizer.non-deterministic-update.strategy' = 'TRY_RESOLVE'; SELECT customer, UUID() AS u FROM (SELECT customer, COUNT(*) AS n FROM orders GROUP BY customer) WHERE n > RAND()" => expect!["The column(s): u(generated by non-deterministic function: UUID) can not satisfy the determinism requirement for correctly processing update message('UB'/'UA'/'D' in changelogMode, not 'I' only). Please consider removing these non-deterministic columns or making them deterministic by using deterministic functions."];
+    updates_that_miss_their_rows: "SET 'table.optimizer.non-deterministic-update.strategy' = 'TRY_RESOLVE'; SELECT customer, UUID() AS u FROM (SELECT customer, COUNT(*) AS n FROM orders GROUP BY customer) WHERE n > RAND()" => expect![[r#"
+        error: There exists non deterministic function: 'RAND' in condition: 'CAST(COUNT AS DOUBLE) > RAND()' which may cause wrong result in update pipeline.
+         --> line 1, column 74
+          |
+        6 | SET 'table.optimizer.non-deterministic-update.strategy' = 'TRY_RESOLVE'; SELECT customer, UUID() AS u FROM (SELECT customer, COUNT(*) AS n FROM orders GROUP BY
+          |                                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]];
 }

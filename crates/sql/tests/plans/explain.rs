@@ -41,14 +41,12 @@ plans! {
               TableScan: default_catalog.default_database.bids
 
         == Optimized Physical Plan ==
-        Calc(select=[+(auction, Int32(1) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} }) AS a], where=[CAST(price) > Decimal128(10.00,12,2) FieldMetadata { inner: {"hurtig.type": "DECIMAL(12, 2) NOT NULL"} }])
-        +- Calc(select=[auction, price, at_time])
-           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        Calc(select=[auction + 1 AS a], where=[CAST(price AS DECIMAL(12, 2)) > 10.00])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == Optimized Execution Plan ==
-        Calc(select=[+(auction, Int32(1) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} }) AS a], where=[CAST(price) > Decimal128(10.00,12,2) FieldMetadata { inner: {"hurtig.type": "DECIMAL(12, 2) NOT NULL"} }])
-        +- Calc(select=[auction, price, at_time])
-           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        Calc(select=[auction + 1 AS a], where=[CAST(price AS DECIMAL(12, 2)) > 10.00])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
     "#]];
     a_group_keeps_its_rows: "EXPLAIN CHANGELOG_MODE SELECT auction, COUNT(*) AS n, SUM(price) FILTER (WHERE bidder > 3) AS s FROM bids GROUP BY auction HAVING COUNT(*) > 1" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -60,20 +58,18 @@ plans! {
                   TableScan: default_catalog.default_database.bids
 
         == Optimized Physical Plan ==
-        Calc(select=[auction, COUNT AS n, SUM AS s], where=[COUNT > Int64(1) FieldMetadata { inner: {"hurtig.type": "BIGINT NOT NULL"} }], changelogMode=[I,UB,UA])
+        Calc(select=[auction, COUNT AS n, SUM AS s], where=[COUNT > 1], changelogMode=[I,UB,UA])
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT, SUM(price) FILTER $f AS SUM], changelogMode=[I,UB,UA])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
-              +- Calc(select=[auction, price, bidder > Int32(3) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} } AS $f], changelogMode=[I])
-                 +- Calc(select=[auction, bidder, price, at_time], changelogMode=[I])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+              +- Calc(select=[auction, price, bidder > 3 AS $f], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
 
         == Optimized Execution Plan ==
-        Calc(select=[auction, COUNT AS n, SUM AS s], where=[COUNT > Int64(1) FieldMetadata { inner: {"hurtig.type": "BIGINT NOT NULL"} }])
+        Calc(select=[auction, COUNT AS n, SUM AS s], where=[COUNT > 1])
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT, SUM(price) FILTER $f AS SUM])
            +- Exchange(distribution=[hash[auction]])
-              +- Calc(select=[auction, price, bidder > Int32(3) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} } AS $f])
-                 +- Calc(select=[auction, bidder, price, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+              +- Calc(select=[auction, price, bidder > 3 AS $f])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT, SUM(price) FILTER $f AS SUM]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -89,21 +85,17 @@ plans! {
 
         == Optimized Physical Plan ==
         Calc(select=[window_start, auction, MAX AS m], changelogMode=[I])
-        +- Calc(select=[window_start, window_end, auction, MAX], changelogMode=[I])
-           +- WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end], changelogMode=[I])
-              +- Exchange(distribution=[hash[auction]], changelogMode=[I])
-                 +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                    +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                       +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+        +- WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end], changelogMode=[I])
+           +- Exchange(distribution=[hash[auction]], changelogMode=[I])
+              +- Calc(select=[auction, price, at_time], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[window_start, auction, MAX AS m])
-        +- Calc(select=[window_start, window_end, auction, MAX])
-           +- WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end])
-              +- Exchange(distribution=[hash[auction]])
-                 +- Calc(select=[auction, price, at_time])
-                    +- Calc(select=[auction, price, at_time])
-                       +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end])
+           +- Exchange(distribution=[hash[auction]])
+              +- Calc(select=[auction, price, at_time])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end]): a row a group and window, until the window is over
@@ -121,7 +113,7 @@ plans! {
         +- Join(joinType=[LeftOuterJoin], where=[auction = id], changelogMode=[I,UA,D])
            :- Exchange(distribution=[hash[auction]], changelogMode=[I])
            :  +- Calc(select=[auction, price, at_time], changelogMode=[I])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
            +- Exchange(distribution=[hash[id]], changelogMode=[I,UA,D])
               +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], dropUpdateBefore=[true], changelogMode=[I,UA,D])
 
@@ -130,7 +122,7 @@ plans! {
         +- Join(joinType=[LeftOuterJoin], where=[auction = id])
            :- Exchange(distribution=[hash[auction]])
            :  +- Calc(select=[auction, price, at_time])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
            +- Exchange(distribution=[hash[id]])
               +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], dropUpdateBefore=[true])
 
@@ -151,20 +143,20 @@ plans! {
         +- IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound=-10000, leftUpperBound=0], where=[auction = auction], changelogMode=[I])
            :- Exchange(distribution=[hash[auction]], changelogMode=[I])
            :  +- Calc(select=[auction, price, at_time], changelogMode=[I])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[price, price AS price0])
         +- IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound=-10000, leftUpperBound=0], where=[auction = auction])
            :- Exchange(distribution=[hash[auction]])
            :  +- Calc(select=[auction, price, at_time])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound=-10000, leftUpperBound=0], where=[auction = auction]): the rows of both inputs of 10000 ms
@@ -180,19 +172,17 @@ plans! {
 
         == Optimized Physical Plan ==
         Calc(select=[auction, price], changelogMode=[I,UA,D])
-        +- Calc(select=[auction, price], changelogMode=[I,UA,D])
-           +- Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false], changelogMode=[I,UA,D])
-              +- Exchange(distribution=[hash[auction]], changelogMode=[I])
-                 +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+        +- Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false], changelogMode=[I,UA,D])
+           +- Exchange(distribution=[hash[auction]], changelogMode=[I])
+              +- Calc(select=[auction, price, at_time], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, price])
-        +- Calc(select=[auction, price])
-           +- Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false])
-              +- Exchange(distribution=[hash[auction]])
-                 +- Calc(select=[auction, price, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false])
+           +- Exchange(distribution=[hash[auction]])
+              +- Calc(select=[auction, price, at_time])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false]): 3 rows a partition, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -208,19 +198,17 @@ plans! {
 
         == Optimized Physical Plan ==
         Calc(select=[auction, price], changelogMode=[I,UA,D])
-        +- Calc(select=[auction, price], changelogMode=[I,UA,D])
-           +- Deduplicate(keep=[LastRow], key=[auction], order=[at_time], changelogMode=[I,UA,D])
-              +- Exchange(distribution=[hash[auction]], changelogMode=[I])
-                 +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+        +- Deduplicate(keep=[LastRow], key=[auction], order=[at_time], changelogMode=[I,UA,D])
+           +- Exchange(distribution=[hash[auction]], changelogMode=[I])
+              +- Calc(select=[auction, price, at_time], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, price])
-        +- Calc(select=[auction, price])
-           +- Deduplicate(keep=[LastRow], key=[auction], order=[at_time])
-              +- Exchange(distribution=[hash[auction]])
-                 +- Calc(select=[auction, price, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- Deduplicate(keep=[LastRow], key=[auction], order=[at_time])
+           +- Exchange(distribution=[hash[auction]])
+              +- Calc(select=[auction, price, at_time])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         Deduplicate(keep=[LastRow], key=[auction], order=[at_time]): a row a key, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -237,14 +225,14 @@ plans! {
         +- OverNode(partitionBy=[auction], orderBy=[at_time ASC], orderedBy=[rowtime], select=[SUM(price) AS SUM], changelogMode=[I])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, SUM AS s])
         +- OverNode(partitionBy=[auction], orderBy=[at_time ASC], orderedBy=[rowtime], select=[SUM(price) AS SUM])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         OverNode(partitionBy=[auction], orderBy=[at_time ASC], orderedBy=[rowtime], select=[SUM(price) AS SUM]): rows of each partition, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -261,23 +249,17 @@ plans! {
 
         == Optimized Physical Plan ==
         Union(union=[auction], changelogMode=[I,UA,D])
-        :- Calc(select=[auction], changelogMode=[I])
-        :  +- Calc(select=[auction], where=[bidder = Int32(1) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} }], changelogMode=[I])
-        :     +- Calc(select=[auction, bidder, at_time], changelogMode=[I])
-        :        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+        :- Calc(select=[auction], where=[bidder = 1], changelogMode=[I])
+        :  +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
         +- Calc(select=[id AS auction], changelogMode=[I,UA,D])
-           +- Calc(select=[id], changelogMode=[I,UA,D])
-              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], dropUpdateBefore=[true], changelogMode=[I,UA,D])
+           +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], dropUpdateBefore=[true], changelogMode=[I,UA,D])
 
         == Optimized Execution Plan ==
         Union(union=[auction])
-        :- Calc(select=[auction])
-        :  +- Calc(select=[auction], where=[bidder = Int32(1) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} }])
-        :     +- Calc(select=[auction, bidder, at_time])
-        :        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        :- Calc(select=[auction], where=[bidder = 1])
+        :  +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[at_time - +0 00:00:05.000])
         +- Calc(select=[id AS auction])
-           +- Calc(select=[id])
-              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], dropUpdateBefore=[true])
+           +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], dropUpdateBefore=[true])
     "#]];
     rows_that_others_lack: "EXPLAIN CHANGELOG_MODE SELECT auction FROM bids EXCEPT SELECT id FROM auctions" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -292,28 +274,30 @@ plans! {
         SetOperation(type=[EXCEPT], changelogMode=[I,D])
         :- Exchange(distribution=[hash[auction]], changelogMode=[I])
         :  +- Calc(select=[auction], changelogMode=[I])
-        :     +- Calc(select=[auction, at_time], changelogMode=[I])
-        :        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+        :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
         +- Exchange(distribution=[hash[auction]], changelogMode=[I,UB,UA,D])
            +- Calc(select=[id AS auction], changelogMode=[I,UB,UA,D])
-              +- Calc(select=[id], changelogMode=[I,UB,UA,D])
-                 +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], changelogMode=[I,UB,UA,D])
+              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], changelogMode=[I,UB,UA,D])
 
         == Optimized Execution Plan ==
         SetOperation(type=[EXCEPT])
         :- Exchange(distribution=[hash[auction]])
         :  +- Calc(select=[auction])
-        :     +- Calc(select=[auction, at_time])
-        :        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
         +- Exchange(distribution=[hash[auction]])
            +- Calc(select=[id AS auction])
-              +- Calc(select=[id])
-                 +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id])
+              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id])
 
         == State ==
         SetOperation(type=[EXCEPT]): a count a row, for ever: it never shrinks, unless table.exec.state.ttl is set
     "#]];
-    a_query_in_a_condition: "EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art') AND NOT EXISTS (SELECT 1 FROM totals AS t WHERE t.auction = bids.auction)" => expect!["Connector 'blackhole' can only be used as a sink. It cannot be used as a source."];
+    a_query_in_a_condition: "EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art') AND NOT EXISTS (SELECT 1 FROM auctions AS t WHERE t.seller = bids.bidder)" => expect![[r#"
+        error: Connector 'blackhole' can only be used as a sink. It cannot be used as a source.
+         --> line 8, column 1
+          |
+        8 | EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art') AND NOT EXISTS (SELECT 1 FROM totals AS t WHERE
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]];
     a_semi_join: "EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art')" => expect![[r#"
         == Abstract Syntax Tree ==
         Projection: price#2 AS price#8
@@ -330,9 +314,9 @@ plans! {
         +- Join(joinType=[LeftSemiJoin], where=[auction = id], changelogMode=[I,UB,UA,D])
            :- Exchange(distribution=[hash[auction]], changelogMode=[I])
            :  +- Calc(select=[auction, price, at_time], changelogMode=[I])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })], changelogMode=[I])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
            +- Exchange(distribution=[hash[id]], changelogMode=[I,UB,UA,D])
-              +- Calc(select=[id], where=[category = Utf8("art") FieldMetadata { inner: {"hurtig.type": "STRING NOT NULL"} }], changelogMode=[I,UB,UA,D])
+              +- Calc(select=[id], where=[category = 'art'], changelogMode=[I,UB,UA,D])
                  +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], changelogMode=[I,UB,UA,D])
 
         == Optimized Execution Plan ==
@@ -340,9 +324,9 @@ plans! {
         +- Join(joinType=[LeftSemiJoin], where=[auction = id])
            :- Exchange(distribution=[hash[auction]])
            :  +- Calc(select=[auction, price, at_time])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
            +- Exchange(distribution=[hash[id]])
-              +- Calc(select=[id], where=[category = Utf8("art") FieldMetadata { inner: {"hurtig.type": "STRING NOT NULL"} }])
+              +- Calc(select=[id], where=[category = 'art'])
                  +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category])
 
         == State ==
@@ -381,23 +365,19 @@ plans! {
 
         == Optimized Physical Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total], changelogMode=[NONE])
-        +- Calc(select=[auction, total], changelogMode=[I,UA,D])
-           +- Calc(select=[id AS auction, CAST(EXPR$1) AS total], changelogMode=[I,UA,D])
-              +- Calc(select=[id, COUNT AS EXPR$1], changelogMode=[I,UA,D])
-                 +- GroupAggregate(groupBy=[id], select=[id, COUNT(*) AS COUNT], changelogMode=[I,UA,D])
-                    +- Exchange(distribution=[hash[id]], changelogMode=[I,UB,UA,D])
-                       +- Calc(select=[id], changelogMode=[I,UB,UA,D])
-                          +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], changelogMode=[I,UB,UA,D])
+        +- Calc(select=[id AS auction, CAST(COUNT AS DECIMAL(38, 2)) AS total], changelogMode=[I,UA,D])
+           +- GroupAggregate(groupBy=[id], select=[id, COUNT(*) AS COUNT], changelogMode=[I,UA,D])
+              +- Exchange(distribution=[hash[id]], changelogMode=[I,UB,UA,D])
+                 +- Calc(select=[id], changelogMode=[I,UB,UA,D])
+                    +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], changelogMode=[I,UB,UA,D])
 
         == Optimized Execution Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
-        +- Calc(select=[auction, total])
-           +- Calc(select=[id AS auction, CAST(EXPR$1) AS total])
-              +- Calc(select=[id, COUNT AS EXPR$1])
-                 +- GroupAggregate(groupBy=[id], select=[id, COUNT(*) AS COUNT])
-                    +- Exchange(distribution=[hash[id]])
-                       +- Calc(select=[id])
-                          +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id])
+        +- Calc(select=[id AS auction, CAST(COUNT AS DECIMAL(38, 2)) AS total])
+           +- GroupAggregate(groupBy=[id], select=[id, COUNT(*) AS COUNT])
+              +- Exchange(distribution=[hash[id]])
+                 +- Calc(select=[id])
+                    +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id])
 
         == State ==
         GroupAggregate(groupBy=[id], select=[id, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -412,18 +392,14 @@ plans! {
         == Optimized Physical Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total], upsertMaterialize=[true], changelogMode=[NONE])
         +- Exchange(distribution=[hash[auction]], changelogMode=[I,UB,UA,D])
-           +- Calc(select=[auction, total], changelogMode=[I,UB,UA,D])
-              +- Calc(select=[seller AS auction, CAST(id) AS total], changelogMode=[I,UB,UA,D])
-                 +- Calc(select=[seller, id], changelogMode=[I,UB,UA,D])
-                    +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller], changelogMode=[I,UB,UA,D])
+           +- Calc(select=[seller AS auction, CAST(id AS DECIMAL(38, 2)) AS total], changelogMode=[I,UB,UA,D])
+              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller], changelogMode=[I,UB,UA,D])
 
         == Optimized Execution Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total], upsertMaterialize=[true])
         +- Exchange(distribution=[hash[auction]])
-           +- Calc(select=[auction, total])
-              +- Calc(select=[seller AS auction, CAST(id) AS total])
-                 +- Calc(select=[seller, id])
-                    +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller])
+           +- Calc(select=[seller AS auction, CAST(id AS DECIMAL(38, 2)) AS total])
+              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller])
 
         == State ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total], upsertMaterialize=[true]): the rows of each primary key, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -442,31 +418,21 @@ plans! {
 
         == Optimized Physical Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
-        +- Calc(select=[auction, total])
-           +- Calc(select=[auction, CAST(price) AS total])
-              +- Calc(select=[auction, price])
-                 +- Calc(select=[auction, price, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- Calc(select=[auction, CAST(price AS DECIMAL(38, 2)) AS total])
+           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
-        +- Calc(select=[auction, total])
-           +- Calc(select=[id AS auction, CAST(seller) AS total])
-              +- Calc(select=[id, seller])
-                 +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller], dropUpdateBefore=[true])
+        +- Calc(select=[id AS auction, CAST(seller AS DECIMAL(38, 2)) AS total])
+           +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller], dropUpdateBefore=[true])
 
         == Optimized Execution Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
-        +- Calc(select=[auction, total])
-           +- Calc(select=[auction, CAST(price) AS total])
-              +- Calc(select=[auction, price])
-                 +- Calc(select=[auction, price, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- Calc(select=[auction, CAST(price AS DECIMAL(38, 2)) AS total])
+           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
-        +- Calc(select=[auction, total])
-           +- Calc(select=[id AS auction, CAST(seller) AS total])
-              +- Calc(select=[id, seller])
-                 +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller], dropUpdateBefore=[true])
+        +- Calc(select=[id AS auction, CAST(seller AS DECIMAL(38, 2)) AS total])
+           +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, seller], dropUpdateBefore=[true])
     "#]];
     state_that_expires: "SET 'table.exec.state.ttl' = '1 h'; EXPLAIN SELECT DISTINCT auction FROM bids" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -479,20 +445,45 @@ plans! {
         GroupAggregate(groupBy=[auction], select=[auction])
         +- Exchange(distribution=[hash[auction]])
            +- Calc(select=[auction])
-              +- Calc(select=[auction, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+              +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == Optimized Execution Plan ==
         GroupAggregate(groupBy=[auction], select=[auction])
         +- Exchange(distribution=[hash[auction]])
            +- Calc(select=[auction])
-              +- Calc(select=[auction, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+              +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction]): a row a group, until table.exec.state.ttl
     "#]];
-    the_job_as_json: "EXPLAIN JSON_EXECUTION_PLAN SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction" => expect!["the program defines no sink: there is nothing to execute"];
+    the_job_as_json: "EXPLAIN JSON_EXECUTION_PLAN SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction" => expect![[r#"
+        == Abstract Syntax Tree ==
+        Projection: auction#4 AS auction#6, COUNT#5 AS n#7
+          Aggregate: groupBy=[[auction#4]], aggr=[[COUNT() AS COUNT#5]]
+            Projection: auction#0 AS auction#4
+              Watermark: Watermark at_time#3 -(at_time#3, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })
+                TableScan: default_catalog.default_database.bids
+
+        == Optimized Physical Plan ==
+        Calc(select=[auction, COUNT AS n])
+        +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
+           +- Exchange(distribution=[hash[auction]])
+              +- Calc(select=[auction])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+
+        == Optimized Execution Plan ==
+        Calc(select=[auction, COUNT AS n])
+        +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
+           +- Exchange(distribution=[hash[auction]])
+              +- Calc(select=[auction])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+
+        == State ==
+        GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
+
+        == Physical Execution Plan ==
+        {"nodes":[{"contents":"TableSourceScan","id":0,"pact":"Data Source","parallelism":1,"type":"TableSourceScan"},{"contents":"Calc","id":1,"pact":"Operator","parallelism":1,"predecessors":[{"id":0,"ship_strategy":"FORWARD","side":"first"}],"type":"Calc"},{"contents":"GroupAggregate","id":2,"pact":"Operator","parallelism":1,"predecessors":[{"id":1,"ship_strategy":"HASH","side":"first"}],"type":"GroupAggregate"},{"contents":"Calc","id":3,"pact":"Operator","parallelism":1,"predecessors":[{"id":2,"ship_strategy":"FORWARD","side":"first"}],"type":"Calc"},{"contents":"Sink: Collect","id":4,"pact":"Data Sink","parallelism":1,"predecessors":[{"id":3,"ship_strategy":"FORWARD","side":"first"}],"type":"Sink: Collect"}]}
+    "#]];
     advice: "EXPLAIN PLAN_ADVICE SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction" => expect![[r#"
         == Abstract Syntax Tree ==
         Projection: auction#4 AS auction#6, COUNT#5 AS n#7
@@ -506,8 +497,7 @@ plans! {
         +- GroupAggregate(advice=[1], groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction])
-                 +- Calc(select=[auction, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
 
         advice[1]: [ADVICE] You might want to enable local-global two-phase optimization by configuring ('table.optimizer.agg-phase-strategy' to 'TWO_PHASE').
 
@@ -516,8 +506,7 @@ plans! {
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction])
-                 +- Calc(select=[auction, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -530,15 +519,13 @@ plans! {
 
         == Optimized Physical Plan With Advice ==
         Calc(select=[auction])
-        +- Calc(select=[auction, at_time])
-           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
 
         No available advice...
 
         == Optimized Execution Plan ==
         Calc(select=[auction])
-        +- Calc(select=[auction, at_time])
-           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
     "#]];
     costs: "EXPLAIN ESTIMATED_COST SELECT auction, COUNT(*) AS n FROM bids WHERE price > 3 GROUP BY auction" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -550,20 +537,18 @@ plans! {
                   TableScan: default_catalog.default_database.bids
 
         == Optimized Physical Plan ==
-        Calc(select=[auction, COUNT AS n]): rowcount = 5.0E6, cumulative cost = {2.6E8 rows, 6.1E8 cpu, 2.8E9 io, 2.0E8 network, 6.0E7 memory}
-        +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): rowcount = 5.0E6, cumulative cost = {2.6E8 rows, 6.0E8 cpu, 2.8E9 io, 2.0E8 network, 6.0E7 memory}
+        Calc(select=[auction, COUNT AS n]): rowcount = 5.0E6, cumulative cost = {1.6E8 rows, 3.1E8 cpu, 2.8E9 io, 2.0E8 network, 6.0E7 memory}
+        +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): rowcount = 5.0E6, cumulative cost = {1.6E8 rows, 3.0E8 cpu, 2.8E9 io, 2.0E8 network, 6.0E7 memory}
            +- Exchange(distribution=[hash[auction]])
-              +- Calc(select=[auction], where=[CAST(price) > Decimal128(3.00,12,2) FieldMetadata { inner: {"hurtig.type": "DECIMAL(12, 2) NOT NULL"} }]): rowcount = 5.0E7, cumulative cost = {2.5E8 rows, 5.0E8 cpu, 2.8E9 io, 0.0E0 network, 0.0E0 memory}
-                 +- Calc(select=[auction, price, at_time]): rowcount = 1.0E8, cumulative cost = {2.0E8 rows, 3.0E8 cpu, 2.8E9 io, 0.0E0 network, 0.0E0 memory}
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })]): rowcount = 1.0E8, cumulative cost = {1.0E8 rows, 0.0E0 cpu, 2.8E9 io, 0.0E0 network, 0.0E0 memory}
+              +- Calc(select=[auction], where=[CAST(price AS DECIMAL(12, 2)) > 3.00]): rowcount = 5.0E7, cumulative cost = {1.5E8 rows, 2.0E8 cpu, 2.8E9 io, 0.0 network, 0.0 memory}
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000]): rowcount = 1.0E8, cumulative cost = {1.0E8 rows, 0.0 cpu, 2.8E9 io, 0.0 network, 0.0 memory}
 
         == Optimized Execution Plan ==
         Calc(select=[auction, COUNT AS n])
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
-              +- Calc(select=[auction], where=[CAST(price) > Decimal128(3.00,12,2) FieldMetadata { inner: {"hurtig.type": "DECIMAL(12, 2) NOT NULL"} }])
-                 +- Calc(select=[auction, price, at_time])
-                    +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[-(at_time, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })])
+              +- Calc(select=[auction], where=[CAST(price AS DECIMAL(12, 2)) > 3.00])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
