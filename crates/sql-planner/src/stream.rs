@@ -5,7 +5,7 @@
 //! 2. Inference settles, per node, which kinds of changes it gives ([`ModifyKinds`]), and whether
 //!    updates come with the row as it was before ([`UpdateKind`]): as Flink 2.3's planner does it,
 //!    since a sink sees the difference. What cannot be is an error in Flink's words.
-//! 3. [`explain`] prints it.
+//! 3. [`explain`] prints it; [`Identities`] say which state an operator goes on with.
 //!
 //! Columns are positions in a node's input; expressions are over its names, which are unique.
 //! Deliberately absent: batches, state and threads, which are those of the operators.
@@ -17,6 +17,7 @@ mod constants;
 mod convert;
 mod explain;
 mod expressions;
+mod identity;
 mod infer;
 mod join;
 mod keys;
@@ -32,6 +33,7 @@ mod windows;
 pub use changelog::{ModifyKinds, UpdateKind, changelog_mode, modify_kinds, update_kind};
 pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
 pub use explain::{describe, explain};
+pub use identity::Identities;
 pub use keys::upsert_keys;
 pub use node::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver,

@@ -27,6 +27,7 @@ use crate::{
     aggregates::{Accumulator, Aggregates},
     config::{GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{Encoded, Grouping, RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
 };
 
@@ -334,8 +335,11 @@ impl GroupLogic {
                     for row in rows {
                         let values = partials[*row as usize].distinct[place].iter();
                         let (group, calls) = (group as u32, 1 << bit);
-                        seen.extend(values.map(|(value, by)| {
-                            Seen { group, value: &value.0, calls, by: *by }
+                        seen.extend(values.map(|(value, by)| Seen {
+                            group,
+                            value: &value.0,
+                            calls,
+                            by: *by,
                         }));
                     }
                 }
@@ -399,6 +403,10 @@ impl GroupLogic {
 }
 
 impl Logic for GroupLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.keys)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let groups = descriptor!(ValueStateDescriptor, "groups", self.ttl);
         let groups = core.store.value_state(&groups).map_err(state_error)?;

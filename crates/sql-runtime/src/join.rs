@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{JoinInput, JoinKeys, JoinVariant, RegularJoin, SharedExpression},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     pairs::Pairs,
     rows::{RowBytes, RowCodec, hash_of, make_rows, state_error},
     sink::RowSink,
@@ -279,13 +280,7 @@ impl JoinLogic {
 
     /// The pairs of a row, to be given later. No row of this side changes what is there of the other
     /// one, so that a batch can meet it as a whole.
-    fn pair_up(
-        &mut self,
-        side: usize,
-        index: usize,
-        kind: RowKind,
-        core: &mut Core,
-    ) -> FlowResult {
+    fn pair_up(&mut self, side: usize, index: usize, kind: RowKind, core: &mut Core) -> FlowResult {
         let other = self.sides[1 - side].table()?;
         let is_unique = self.sides[1 - side].unique.is_some();
         for (key, kept) in other.entries(&mut core.store).map_err(state_error)? {
@@ -370,6 +365,14 @@ impl JoinLogic {
 }
 
 impl Logic for JoinLogic {
+    fn layout(&self) -> Layout {
+        let [left, right] = &self.sides;
+        let left = Layout::default().with("key", &left.codec.key).with("left row", &left.codec.row);
+        left.with("right row", &right.codec.row)
+            .with_some("left's unique key", self.sides[0].unique.as_ref())
+            .with_some("right's unique key", self.sides[1].unique.as_ref())
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
             let state = descriptor!(MapStateDescriptor, name, side.input.ttl);

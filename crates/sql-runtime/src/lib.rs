@@ -13,6 +13,7 @@ mod edges;
 mod group;
 mod join;
 mod keep;
+mod layout;
 mod over;
 mod pairs;
 mod rank;

@@ -20,6 +20,7 @@ use crate::{
     aggregates::{Accumulator, Aggregates},
     config::{WindowAggregate, WindowProperty, WindowSpec, WindowTime},
     core::{Core, KeyedOperator, Logic},
+    layout::Layout,
     rows::{FastMap, Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::ROWS_PER_BATCH,
     time::{millis, rowtimes, timestamps, to_epoch, to_local},
@@ -225,6 +226,10 @@ fn not_open() -> FlowError {
 }
 
 impl Logic for WindowLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("slices");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -252,9 +257,9 @@ impl Logic for WindowLogic {
         for (row, slice) in slices.iter().enumerate() {
             let late = match last {
                 Some((same, late)) if same == *slice => late,
-                _ => *late_slices.entry(*slice).or_insert_with(|| {
-                    !self.is_session() && self.next_end(*slice, core).is_none()
-                }),
+                _ => *late_slices
+                    .entry(*slice)
+                    .or_insert_with(|| !self.is_session() && self.next_end(*slice, core).is_none()),
             };
             last = Some((*slice, late));
             let key = by_key.groups[row];

@@ -29,7 +29,7 @@ pub use query::{QueryColumn, QueryResult, TextRow};
 
 use crate::{
     Settings, SqlError,
-    connectors::{Connectors, TableFactory},
+    connectors::{Connectors, TableFactory, gate::SourceGate},
     functions::{SessionFunctions, UserFunction},
 };
 
@@ -61,6 +61,7 @@ pub struct Session {
     open_set: Option<Vec<InsertStatement>>,
     jobs: Vec<SqlJob>,
     restore: Option<(String, bool)>,
+    pub(crate) gate: Option<SourceGate>,
     functions: SessionFunctions,
     /// Where jobs run; not set, embedded.
     cluster: Option<Arc<dyn SqlCluster>>,
@@ -87,6 +88,7 @@ impl Session {
             open_set: None,
             jobs: Vec::new(),
             restore: None,
+            gate: None,
             functions: SessionFunctions::default(),
             cluster: None,
             base: None,
@@ -186,6 +188,12 @@ impl Session {
     #[must_use]
     pub fn jobs(&self) -> &[SqlJob] {
         &self.jobs
+    }
+
+    /// The sources of jobs that start from now on are held by a gate, or by none. For tests, which
+    /// stop a job when it has read so and so much.
+    pub fn hold_sources(&mut self, gate: Option<SourceGate>) {
+        self.gate = gate;
     }
 
     /// The next job starts from that savepoint or checkpoint.

@@ -54,6 +54,7 @@ pub fn whole(table: &TableSpec) -> Scan {
         partitions: None,
         filters: Vec::new(),
         limit: None,
+        gate: None,
     }
 }
 

@@ -70,7 +70,7 @@ fn plain(name: &str) -> &str {
     name.split('#').next().unwrap_or(name)
 }
 
-fn name(column: usize, schema: &DFSchema) -> String {
+pub(super) fn name(column: usize, schema: &DFSchema) -> String {
     schema
         .fields()
         .get(column)

@@ -22,6 +22,8 @@ use hurtig_sql_common::ChangelogMode;
 use hurtig_sql_functions::api::Expression;
 use hurtig_sql_parser::types::SqlDataType;
 
+use super::gate::ScanGate;
+
 /// A table cannot be read or written as it is described. The text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -127,6 +129,8 @@ pub struct Scan {
     pub filters: Vec<ColumnFilter>,
     /// How many rows are needed; a source may give more.
     pub limit: Option<u64>,
+    /// What holds the source; nothing but in tests.
+    pub gate: Option<ScanGate>,
 }
 
 /// A column equals a value.

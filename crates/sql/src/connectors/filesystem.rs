@@ -259,6 +259,6 @@ impl TableSource for FileSource {
             schema: scan.schema,
             limit: scan.limit,
         };
-        Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark)))
+        Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark).behind(scan.gate)))
     }
 }

@@ -23,7 +23,9 @@ use hurtig_types::BoxError;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api::{ColumnFilter, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
+    api::{
+        ColumnFilter, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec,
+    },
     options::TableOptions,
     source::{Read, SplitReader, TableReading, TableSourceFactory},
 };
@@ -142,10 +144,10 @@ impl TableSource for NexmarkTable {
         // An event is of one kind.
         let never = kinds.iter().any(|kind| *kind != kinds[0]);
         let kind = kinds.first().copied().flatten();
-        let Scan { schema, watermark, .. } = scan;
+        let Scan { schema, watermark, gate, .. } = scan;
         let events = if never { Some(0) } else { self.events };
         let reading = NexmarkReading { events, gives, projection, kind, schema };
-        Ok(Arc::new(TableSourceFactory::new(reading, watermark)))
+        Ok(Arc::new(TableSourceFactory::new(reading, watermark).behind(gate)))
     }
 }
 

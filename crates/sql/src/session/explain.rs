@@ -41,6 +41,7 @@ impl Session {
             connectors: &self.connectors,
             inserts: &inserts,
             duplicate_changes: settings.duplicate_changes,
+            gate: None,
         };
         let changelog = explain.details.contains(&ExplainDetail::ChangelogMode);
         // A query that is only explained has no consumer that wants the rows before updates.

@@ -171,6 +171,7 @@ impl Session {
             connectors: &self.connectors,
             inserts: &[],
             duplicate_changes: settings.duplicate_changes,
+            gate: self.gate.as_ref(),
         };
         let plan = plan_stream(&[bound.plan], settings, &tables, true)?;
         let translated = translate::query(env, &plan, &tables, settings, uids)?;
@@ -271,6 +272,7 @@ impl Session {
             connectors: &self.connectors,
             inserts: &bound,
             duplicate_changes: settings.duplicate_changes,
+            gate: self.gate.as_ref(),
         };
         let plans: Vec<_> = bound.iter().map(|one| one.plan.clone()).collect();
         let plan = plan_stream(&plans, &settings, &tables, true)?;

@@ -15,7 +15,9 @@ use indexmap::IndexMap;
 
 use crate::{
     SqlError,
-    connectors::{ColumnFilter, Connectors, ScanColumn, TableSink, TableSource, TableSpec},
+    connectors::{
+        ColumnFilter, Connectors, ScanColumn, TableSink, TableSource, TableSpec, gate::SourceGate,
+    },
 };
 
 /// The tables of a statement.
@@ -26,6 +28,8 @@ pub(crate) struct SessionTables<'a> {
     pub inserts: &'a [BoundInsert],
     /// `table.exec.source.cdc-events-duplicate`
     pub duplicate_changes: bool,
+    /// What holds the sources.
+    pub gate: Option<&'a SourceGate>,
 }
 
 fn refused(text: String) -> StreamPlanError {
