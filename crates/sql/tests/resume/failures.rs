@@ -120,7 +120,7 @@ fn committed_files_have_each_result_once_whatever_fails() {
         }
     }
     let job = job.expect("INSERT is a job");
-    let client = job.client();
+    let client = job.client().unwrap();
 
     eventually(client, "it has read some", || rows_read(&gate) >= 600);
     client.trigger_checkpoint().unwrap();
