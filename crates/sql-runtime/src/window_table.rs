@@ -185,10 +185,14 @@ impl Logic for Sessions {
                 core.late.add(1);
                 continue;
             }
-            let mut members = Vec::new();
+            let mut members: Vec<(u8, RowBytes)> = Vec::new();
             for at in &touching {
-                if let Some((other, rows)) = open.remove(at) {
+                if let Some((other, mut rows)) = open.remove(at) {
                     (start, end) = (start.min(other), end.max(*at));
+                    // A long session takes in a short one, not the other way round.
+                    if members.len() < rows.len() {
+                        std::mem::swap(&mut members, &mut rows);
+                    }
                     members.extend(rows);
                 }
             }

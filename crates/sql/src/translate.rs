@@ -63,7 +63,8 @@ struct Translator<'a> {
     tables: &'a SessionTables<'a>,
     settings: &'a PlannerSettings,
     identities: Identities,
-    uids: HashMap<String, u32>,
+    /// How often each name was given in this environment.
+    uids: &'a mut HashMap<String, u32>,
 }
 
 /// Adds the operators of a query.
@@ -72,9 +73,10 @@ pub(crate) fn query(
     plan: &StreamPlan,
     tables: &SessionTables<'_>,
     settings: &PlannerSettings,
+    uids: &mut HashMap<String, u32>,
 ) -> Result<Translated, SqlError> {
     let identities = Identities::of(plan);
-    let mut translator = Translator { env, tables, settings, identities, uids: HashMap::new() };
+    let mut translator = Translator { env, tables, settings, identities, uids };
     let root = plan.roots.first().ok_or_else(|| internal("a plan without a root"))?;
     let mut rows = translator.rows(root)?;
     if rows.streams.len() > 1 {
@@ -88,16 +90,17 @@ pub(crate) fn query(
     Ok(Translated { input, parallelism, schema })
 }
 
-/// Adds the operators of sinks.
+/// Adds the operators of sinks, and returns these.
 pub(crate) fn sinks(
     env: &StreamExecutionEnvironment,
     plan: &StreamPlan,
     tables: &SessionTables<'_>,
     settings: &PlannerSettings,
-) -> Result<(), SqlError> {
+    uids: &mut HashMap<String, u32>,
+) -> Result<Vec<RawStream>, SqlError> {
     let identities = Identities::of(plan);
-    let mut translator = Translator { env, tables, settings, identities, uids: HashMap::new() };
-    plan.roots.iter().try_for_each(|root| translator.sink(root))
+    let mut translator = Translator { env, tables, settings, identities, uids };
+    plan.roots.iter().map(|root| translator.sink(root)).collect()
 }
 
 fn internal(text: &str) -> SqlError {
@@ -235,7 +238,7 @@ impl Translator<'_> {
         operator.bounded = table.boundedness() == Boundedness::Bounded;
         operator.uid = Some(uid);
         operator.parallelism = parallelism;
-        let stream = self.env.add_raw(operator, Vec::new());
+        let stream = table.add(self.env, operator)?;
         let grows_only = node.modify.is_insert_only();
         let rows = Rows { streams: vec![(stream, parallelism)], schema, grows_only };
         if *drop_update_before {
@@ -245,7 +248,7 @@ impl Translator<'_> {
         Ok(rows)
     }
 
-    fn sink(&mut self, node: &ExecNode) -> Result<(), SqlError> {
+    fn sink(&mut self, node: &ExecNode) -> Result<RawStream, SqlError> {
         let (ExecNodeKind::Sink { table, overwrite, primary_key, .. }, [input]) =
             (&node.kind, node.inputs.as_slice())
         else {
@@ -284,8 +287,7 @@ impl Translator<'_> {
         operator.kind = OperatorKind::Sink;
         operator.uid = Some(self.uid(node, ""));
         operator.parallelism = parallelism;
-        self.env.add_raw(operator, edges_of(&rows, 0, key, parallelism));
-        Ok(())
+        Ok(self.env.add_raw(operator, edges_of(&rows, 0, key, parallelism)))
     }
 
     /// A name for the state of a node, or of a part of it: what it was called the last time, too.

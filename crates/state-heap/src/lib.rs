@@ -19,6 +19,7 @@ mod radix_heap;
 pub mod store;
 pub mod table;
 pub mod timers;
+mod state_map;
 mod ttl;
 
 pub use capture::{Block, BlockKind};
@@ -30,4 +31,4 @@ pub use store::{
 };
 pub use table::{HashOf, IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};
-pub use ttl::StateMap;
+pub use state_map::{StateMap, StateMapIntoIter, StateMapIter};

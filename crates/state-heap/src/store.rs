@@ -35,7 +35,8 @@ use hurtig_types::{
 use crate::{
     capture::Block,
     table::{HashOf, KeyedTable},
-    ttl::{Expired, Expiring, Stamped, StampedList, StateMap, Ttl},
+    state_map::StateMap,
+    ttl::{Expired, Expiring, Stamped, StampedList, Ttl},
 };
 
 pub use error::StateError;

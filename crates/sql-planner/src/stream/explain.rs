@@ -342,7 +342,7 @@ fn details(node: &ExecNode) -> Vec<String> {
             let arguments: Vec<String> = arguments.iter().map(readable).collect();
             let join = if *outer { "LEFT" } else { "INNER" };
             vec![
-                format!("invocation=[{function}({})]", arguments.join(", ")),
+                format!("invocation=[{}({})]", function.name(), arguments.join(", ")),
                 format!("joinType=[{join}]"),
             ]
         }

@@ -10,7 +10,7 @@ use hurtig_sql_common::ChangelogMode;
 use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
 use crate::{
     catalog::TableRef,
-    plan::{OverRange, WindowTable},
+    plan::{CorrelatedFunction, OverRange, WindowTable},
 };
 
 /// An operator, or a few that belong together, and what feeds it.
@@ -275,8 +275,8 @@ pub enum ExecNodeKind {
     OverNode(OverWindow),
     /// Each row with the rows that its value makes.
     Correlate {
-        /// `UNNEST` or the function.
-        function: String,
+        /// `UNNEST` or a user's function.
+        function: CorrelatedFunction,
         /// WITH ORDINALITY.
         ordinality: bool,
         /// Its arguments, over the input.

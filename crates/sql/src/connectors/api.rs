@@ -12,6 +12,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
+use hurtig::{
+    ExecuteError, StreamExecutionEnvironment,
+    raw::{RawOperator, RawStream},
+};
 use hurtig_connector_api::Boundedness;
 use hurtig_operator_api::OperatorFactory;
 use hurtig_sql_common::ChangelogMode;
@@ -89,6 +93,21 @@ pub trait TableSource: Send + Sync {
     /// How many subtasks it must have (`scan.parallelism`), if it says so.
     fn parallelism(&self) -> Option<u32> {
         None
+    }
+    /// Whether its operator makes the watermark of the scan.
+    fn makes_watermarks(&self) -> bool {
+        true
+    }
+    /// Adds the operator to a program: as a source, or behind what the table is made of.
+    ///
+    /// # Errors
+    /// If what it is made of is no part of that program.
+    fn add(
+        &self,
+        env: &StreamExecutionEnvironment,
+        operator: RawOperator,
+    ) -> Result<RawStream, ExecuteError> {
+        Ok(env.add_raw(operator, Vec::new()))
     }
     /// The operator. The batches that it emits have the columns of the scan, in that order.
     fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError>;

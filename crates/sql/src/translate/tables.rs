@@ -138,7 +138,7 @@ impl TableTraits for SessionTables<'_> {
             mode,
             primary_key,
             normalize: upserts || repeats,
-            makes_watermarks: true,
+            makes_watermarks: source.makes_watermarks(),
             reads_nested: source.reads_nested(),
         })
     }

@@ -1,12 +1,15 @@
 //! A map per key.
 
-use std::{borrow::Borrow, collections::hash_map, hash::Hash, marker::PhantomData};
+use std::{borrow::Borrow, hash::Hash, marker::PhantomData};
 
 use hurtig_state_api::Key;
 use hurtig_types::Record;
 
 use super::{HasPlace, KeyedStateStore, Place, StateError, TimedAccess, keep};
-use crate::ttl::{Expiring, Stamped, StateMap, Ttl};
+use crate::{
+    state_map::{StateMap, StateMapIter},
+    ttl::{Expiring, Stamped, Ttl},
+};
 
 /// Handle of a map per key.
 pub struct MapState<UK, UV> {
@@ -33,8 +36,8 @@ pub struct MapEntries<'a, UK, UV>(Entries<'a, UK, UV>);
 
 enum Entries<'a, UK, UV> {
     Nothing,
-    Plain(hash_map::Iter<'a, UK, UV>),
-    Timed(hash_map::Iter<'a, UK, Stamped<UV>>),
+    Plain(StateMapIter<'a, UK, UV>),
+    Timed(StateMapIter<'a, UK, Stamped<UV>>),
 }
 
 impl<'a, UK, UV> Iterator for MapEntries<'a, UK, UV> {
@@ -156,24 +159,18 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
             let TimedAccess { table, hash, key, now_ms, .. } =
                 store.access_timed::<TimedMap<UK, UV>>(self.place)?;
             let (map, _) = table.get_or_insert_with(hash, key, TimedMap::default);
-            let stamped = match map.entry(user_key) {
-                hash_map::Entry::Vacant(entry) => {
-                    entry.insert(Stamped { at_ms: now_ms, value: fresh() })
-                }
-                hash_map::Entry::Occupied(entry) => {
-                    let stamped = entry.into_mut();
-                    if stamped.at_ms <= ttl.visible_ms(now_ms) {
-                        stamped.value = fresh();
-                    }
-                    stamped
-                }
-            };
+            let visible_ms = ttl.visible_ms(now_ms);
+            if map.get(&user_key).is_some_and(|stamped| stamped.at_ms <= visible_ms) {
+                map.remove(&user_key);
+            }
+            let made = || Stamped { at_ms: now_ms, value: fresh() };
+            let stamped = map.get_or_insert_with(user_key, made);
             stamped.at_ms = now_ms;
             return Ok(&mut stamped.value);
         }
         let (table, hash, key) = store.access::<StateMap<UK, UV>>(self.place)?;
         let (map, _) = table.get_or_insert_with(hash, key, StateMap::default);
-        Ok(map.entry(user_key).or_insert_with(fresh))
+        Ok(map.get_or_insert_with(user_key, fresh))
     }
 
     /// Sets the value under `user_key`.
