@@ -125,7 +125,7 @@ fn committed_files_have_each_result_once_whatever_fails() {
         }
     }
     let job = job.expect("INSERT is a job");
-    let client = job.client();
+    let client = job.client().expect("the cluster is embedded");
 
     eventually(client, "it has read some", || rows_read(&gate) >= 600);
     checkpoint(client);
