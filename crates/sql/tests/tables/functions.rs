@@ -83,7 +83,7 @@ fn wrong_calls_and_types_are_told() {
 
 #[test]
 fn columns_can_be_computed_at_once() {
-    use arrow_array::{Array as _, ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
+    use arrow_array::{ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
     let mut tables = tables();
     let square = UserFunction::vectorized(&["BIGINT"], "BIGINT", |columns, _| {
         let column = columns[0].as_primitive::<Int64Type>();
