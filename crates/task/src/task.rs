@@ -542,5 +542,6 @@ fn build(
         clock: services.clock,
         buffer_timeout: buffer_timeout.map(|ms| Duration::from_millis(ms as u64)),
         metrics: handle.metrics.clone(),
+        waited_until_ms: i64::MIN,
     })
 }
