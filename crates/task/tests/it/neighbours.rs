@@ -164,7 +164,10 @@ impl Reader {
 
     /// Where it was at the barrier of a checkpoint.
     pub fn cut(&self, id: CheckpointId) -> Option<usize> {
-        self.barriers.get(&id).copied().or_else(|| self.ended.then_some(self.told.len()))
+        // Behind a later barrier, an earlier one is none.
+        let superseded = self.barriers.last_key_value().is_some_and(|(last, _)| *last > id);
+        let ended = self.ended && !superseded;
+        self.barriers.get(&id).copied().or_else(|| ended.then_some(self.told.len()))
     }
 
     /// Reads some elements; an error is a producer that is gone, or an order that must not be.
