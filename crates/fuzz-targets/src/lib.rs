@@ -1,4 +1,5 @@
-//! Every decoder of checkpoint bytes as a function of bytes.
+//! Every decoder of checkpoint bytes, and of the records of high availability, as a function of
+//! bytes.
 //!
 //! A [`Target`] takes any bytes, panics if what it calls breaks a promise (a panic there, a result
 //! that does not fit into the bytes, a round trip that changes something), and comes with valid
@@ -17,10 +18,12 @@
 //! `fuzz/fuzz_targets`; a test compares the two lists.
 
 pub mod mutate;
+pub mod records;
 mod samples;
 pub mod sources;
 pub mod state;
 pub mod storage;
+pub mod text_files;
 
 pub use mutate::Mutator;
 
@@ -46,4 +49,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "operator_lists", run: state::operator_lists, corpus: state::lists },
     Target { name: "in_flight", run: state::in_flight, corpus: state::in_flight_elements },
     Target { name: "source_states", run: sources::states, corpus: sources::snapshots },
+    Target { name: "text_files", run: text_files::states, corpus: text_files::snapshots },
+    Target { name: "records", run: records::records, corpus: records::samples },
 ];

@@ -8,12 +8,12 @@ use std::{sync::Arc, time::Duration};
 use hurtig_cluster_api::{DispatcherGateway, JobStatus, RpcError};
 use hurtig_graph::{ChainingStrategy, OperatorKind, ShipStrategy, TransformationId};
 use hurtig_operator_api::{EdgeFactory, OperatorFactory};
-use hurtig_types::{OperatorId, codec};
+use hurtig_types::{CodecError, OperatorId};
 
 use crate::{
     ExecuteError, JobClient, StreamExecutionEnvironment,
     builder::{Input, OperatorSpec},
-    collect::collect_factory,
+    collect::{Received, collect_factory},
 };
 
 /// What an operator gives, or that it was added.
@@ -120,7 +120,7 @@ impl StreamExecutionEnvironment {
         let RawStream(id) = self.add_raw(sink, vec![input]);
         let operator = self.stream_graph(job_name)?.nodes[id.0 as usize].operator_id;
         let client = self.execute_async(job_name)?;
-        Ok(RawCollector { client, operator, ended: false })
+        Ok(RawCollector { client, operator, received: Received::default(), ended: false })
     }
 }
 
@@ -128,6 +128,7 @@ impl StreamExecutionEnvironment {
 pub struct RawCollector {
     client: JobClient,
     operator: OperatorId,
+    received: Received,
     ended: bool,
 }
 
@@ -153,6 +154,8 @@ impl RawCollector {
         let client = self.client.clone();
         let dispatcher = client.cluster().dispatcher();
         let (job, operator) = (client.job_id(), self.operator);
+        let received = &mut self.received;
+        let malformed = |error: CodecError| ExecuteError::Collect(error.to_string());
         let fetched = client.cluster().runtimes().control.block_on(async {
             let mut pause = SHORTEST_PAUSE;
             let mut waited = Duration::ZERO;
@@ -163,10 +166,10 @@ impl RawCollector {
                     Err(RpcError::Unreachable { .. }) => false,
                     Err(error) => return Err(ExecuteError::from(error)),
                 };
-                match dispatcher.coordination_request(job, operator, Vec::new()).await {
-                    Ok(bytes) => {
-                        let batches: Vec<Vec<u8>> = codec::decode(&bytes)
-                            .map_err(|error| ExecuteError::Collect(error.to_string()))?;
+                let question = received.question().map_err(malformed)?;
+                match dispatcher.coordination_request(job, operator, question).await {
+                    Ok(answer) => {
+                        let batches = received.accept(&answer).map_err(malformed)?;
                         if !batches.is_empty() {
                             return Ok(Some(batches));
                         }

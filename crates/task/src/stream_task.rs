@@ -192,6 +192,7 @@ impl StreamTask {
     /// Delivers mail and timers, and resumes unfinished work. True if something was done.
     fn housekeeping(&mut self) -> FlowResult<bool> {
         let mut worked = false;
+        self.metrics.mail_read(|| self.clock.monotonic());
         while let Ok(mail) = self.mailbox.try_recv() {
             self.metrics.mails.inc();
             self.on_mail(mail)?;
