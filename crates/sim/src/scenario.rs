@@ -183,9 +183,9 @@ impl Scenario {
     fn draw_rot(&mut self, random: &mut Random) {
         let falls_back = self.directory && self.checkpoints.retained > 1;
         let rots = falls_back && self.stop.is_none() && self.adaptive.is_none();
-        let rotten = if rots && random.permille(500) { random.between(1, 2) } else { 0 };
+        let rotten = if rots && random.permille(800) { random.between(1, 3) } else { 0 };
         self.faults.extend((0..rotten).map(|_| Planned {
-            when: When::AtStep(Step::PutMetadata, random.between(3, 20)),
+            when: When::AtStep(Step::PutMetadata, random.between(3, 12)),
             fault: Fault::RottenFile { which: random.number() },
         }));
     }

@@ -153,7 +153,11 @@ impl SimStore {
             }
         }
         let mut watch = self.watch.lock();
-        watch.rot_has_spread |= named.iter().any(|file| watch.rotten.contains(file));
+        if named.iter().any(|file| watch.rotten.contains(file)) {
+            // It will be given up as those that it was built upon.
+            watch.rot_has_spread = true;
+            watch.excused.insert(path.clone());
+        }
         watch.written.push(path.clone());
         watch.named.insert(path.clone(), named);
     }
