@@ -1,4 +1,5 @@
-//! Every decoder of foreign bytes as a function of bytes: checkpoints, SQL, records of formats.
+//! Every decoder of foreign bytes as a function of bytes: checkpoints, records of high
+//! availability, SQL, records of formats.
 //!
 //! A [`Target`] takes any bytes, panics if what it calls breaks a promise (a panic there, a result
 //! that does not fit into the bytes, a round trip that changes something), and comes with valid
@@ -17,11 +18,13 @@
 //! `fuzz/fuzz_targets`; a test compares the two lists.
 
 pub mod mutate;
+pub mod records;
 mod samples;
 pub mod sources;
 pub mod sql;
 pub mod state;
 pub mod storage;
+pub mod text_files;
 
 pub use mutate::Mutator;
 
@@ -83,4 +86,6 @@ pub const TARGETS: &[Target] = &[
     Target::new("sql_debezium", sql::debezium, sql::debeziums),
     Target::new("sql_canal", sql::canal, sql::canals),
     Target::new("sql_maxwell", sql::maxwell, sql::maxwells),
+    Target::new("text_files", text_files::states, text_files::snapshots),
+    Target::new("records", records::records, records::samples),
 ];

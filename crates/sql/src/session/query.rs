@@ -251,7 +251,12 @@ impl Session {
                 let operator = env.add_collector(&name, input, parallelism)?;
                 let program = SqlProgram::of_query(self, &catalogs, &name, query, restore)?;
                 let job = SqlJob::on_cluster(name, cluster.submit(&program)?, cluster);
-                let collector = RowCollector::Cluster { job: job.clone(), operator, ended: false };
+                let collector = RowCollector::Cluster {
+                    job: job.clone(),
+                    operator,
+                    received: Received::default(),
+                    ended: false,
+                };
                 (collector, job)
             }
         };
