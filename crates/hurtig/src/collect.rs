@@ -440,7 +440,7 @@ mod tests {
             assert_eq!(sink.stop().unwrap(), Progress::Done);
             if goes_on {
                 assert!(sink.next_processing_timer_ms().is_some());
-                sink.on_processing_time(0, &mut Nowhere).unwrap();
+                assert_eq!(sink.on_processing_time(0, &mut Nowhere).unwrap(), Progress::Done);
                 assert_eq!(sent.0.lock().len(), 2);
                 assert_eq!(sink.next_processing_timer_ms(), None);
             }
