@@ -44,7 +44,7 @@ use crate::{
 
 use self::{coordinator::CollectCoordinator, sink::CollectOperator};
 
-pub(crate) use received::Received;
+pub use received::Received;
 
 /// Longest pause between two questions of the client.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);

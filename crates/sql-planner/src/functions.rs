@@ -13,5 +13,5 @@ mod scalar;
 
 pub use aggregate::AggregateCoat;
 pub use builtin::BuiltinFunctions;
-pub use library::FunctionLibrary;
+pub use library::{FunctionLibrary, ResolvedTableFunction, SqlTableFunction};
 pub use scalar::ScalarCoat;

@@ -5,35 +5,43 @@
 //! 2. Inference settles, per node, which kinds of changes it gives ([`ModifyKinds`]), and whether
 //!    updates come with the row as it was before ([`UpdateKind`]): as Flink 2.3's planner does it,
 //!    since a sink sees the difference. What cannot be is an error in Flink's words.
-//! 3. [`explain`] prints it.
+//! 3. [`explain`] prints it; [`Identities`] say which state an operator goes on with.
 //!
 //! Columns are positions in a node's input; expressions are over its names, which are unique.
 //! Deliberately absent: batches, state and threads, which are those of the operators.
 
+mod advice;
 mod aggregate;
+mod calc;
 mod changelog;
 mod constants;
 mod convert;
+mod cost;
 mod explain;
 mod expressions;
+mod identity;
 mod infer;
 mod join;
 mod keys;
 mod node;
 mod operators;
 mod over;
+mod print;
 mod rank;
+mod scans;
 mod state;
 mod unnest;
 mod windows;
 
+pub use advice::non_deterministic_update;
 pub use changelog::{ModifyKinds, UpdateKind, changelog_mode, modify_kinds, update_kind};
 pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
-pub use explain::{describe, explain};
+pub use explain::{ExplainOptions, describe, explain};
+pub use identity::Identities;
 pub use keys::upsert_keys;
 pub use node::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver,
-    PlannedWindowProperty, RankStrategy, SortKey, WindowInput,
+    PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
 pub use windows::WindowColumns;
@@ -90,8 +98,23 @@ impl StreamPlan {
 
     /// As text.
     #[must_use]
-    pub fn explain(&self, changelog: bool) -> String {
-        self.roots.iter().map(|root| explain(root, changelog)).collect::<Vec<_>>().join("\n")
+    pub fn explain(&self, options: ExplainOptions) -> String {
+        self.roots.iter().map(|root| explain(root, options)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether an aggregate would do better in two phases.
+    #[must_use]
+    pub fn wants_two_phases(&self) -> bool {
+        fn wants(node: &ExecNode) -> bool {
+            advice::wants_two_phases(node) || node.inputs.iter().any(wants)
+        }
+        self.roots.iter().any(wants)
+    }
+
+    /// Where updates may miss the rows that they are of.
+    #[must_use]
+    pub fn non_deterministic_update(&self) -> Option<String> {
+        self.roots.iter().find_map(non_deterministic_update)
     }
 }
 

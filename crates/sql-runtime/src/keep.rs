@@ -16,6 +16,7 @@ use hurtig_types::{FlowError, FlowResult};
 use crate::{
     config::{ChangelogNormalize, Deduplicate, SetOperation, SharedExpression, SinkMaterialize},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{Encoded, Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::RowSink,
     stateless::condition,
@@ -150,6 +151,10 @@ impl OneRow {
 }
 
 impl Logic for OneRow {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "row", self.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -224,6 +229,10 @@ struct FirstAtWatermark {
 }
 
 impl Logic for FirstAtWatermark {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         // What waits must not expire before its time comes.
         let waiting = hurtig_state_api::ValueStateDescriptor::new("waiting");
@@ -307,6 +316,13 @@ impl OperatorFactory for SinkMaterialize {
 }
 
 impl Logic for Materializer {
+    fn layout(&self) -> Layout {
+        Layout::default()
+            .with("key", &self.key)
+            .with("row", &self.row)
+            .with_some("upsert key", self.upsert.as_ref())
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "rows", self.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -398,6 +414,10 @@ impl SetOperation {
 }
 
 impl Logic for SetLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "times", self.config.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);

@@ -16,6 +16,7 @@ use hurtig_types::{BoxedPayload, FlowError, FlowResult};
 use crate::{
     config::{WindowSpec, WindowTableFunction, WindowTime},
     core::{Core, KeyedOperator, Logic},
+    layout::Layout,
     rows::{RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
     time::{rowtimes, timestamps, to_epoch, to_local},
 };
@@ -47,9 +48,42 @@ fn append_windows(
     make_rows(schema, columns, windows.len())
 }
 
+/// Rows that are emitted at once: a row may be in very many windows.
+const ROWS_PER_BATCH: usize = 1 << 16;
+
 struct Fixed {
     config: WindowTableFunction,
     clock: hurtig_env::Clock,
+}
+
+impl Fixed {
+    /// Emits rows with their windows; `origins[i]` is the row that is in `windows[i]`.
+    fn emit(
+        &self,
+        batch: &ChangelogBatch,
+        windows: &mut Vec<(i64, i64)>,
+        origins: &mut Vec<u32>,
+        zone: Option<chrono_tz::Tz>,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let (windows, origins) = (std::mem::take(windows), std::mem::take(origins));
+        let is_same = origins.len() == batch.rows.num_rows()
+            && origins.iter().enumerate().all(|(n, row)| n as u32 == *row);
+        let kinds = batch.kinds.as_ref();
+        let kinds = kinds.map(|kinds| origins.iter().map(|row| kinds[*row as usize]).collect());
+        let columns = if is_same {
+            batch.rows.columns().to_vec()
+        } else {
+            let at = UInt32Array::from(origins);
+            let columns = batch.rows.columns().iter().map(|column| take(column, &at, None));
+            columns.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?
+        };
+        let rows = append_windows(&self.config.schema, columns, &windows, zone)?;
+        out.emit(ChangelogBatch { rows, kinds }.boxed())
+    }
 }
 
 impl OperatorFactory for WindowTableFunction {
@@ -83,43 +117,23 @@ fn attached() -> FlowError {
 impl Operator for Fixed {
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let batch = rows_of(batch)?;
-        let rows = batch.rows.num_rows();
         let (mut windows, mut origins) = (Vec::new(), Vec::new());
-        let zone = match &self.config.time {
+        let (times, zone, now) = match &self.config.time {
             WindowTime::Rowtime { column, zone } => {
-                let times = rowtimes(batch.rows.column(*column))?;
-                for (row, time) in times.values().iter().enumerate() {
-                    self.config.window.windows_of(to_local(*time, *zone), &mut windows);
-                    origins.resize(windows.len(), row as u32);
-                }
-                *zone
+                (Some(rowtimes(batch.rows.column(*column))?), *zone, 0)
             }
-            WindowTime::Proctime { zone } => {
-                let now = to_local(self.clock.now_ms(), *zone);
-                for row in 0..rows {
-                    self.config.window.windows_of(now, &mut windows);
-                    origins.resize(windows.len(), row as u32);
-                }
-                *zone
-            }
+            WindowTime::Proctime { zone } => (None, *zone, to_local(self.clock.now_ms(), *zone)),
             WindowTime::Attached { .. } => return Err(attached()),
         };
-        if windows.is_empty() {
-            return Ok(());
+        for row in 0..batch.rows.num_rows() {
+            let time = times.as_ref().map_or(now, |times| to_local(times.value(row), zone));
+            self.config.window.windows_of(time, &mut windows);
+            origins.resize(windows.len(), row as u32);
+            if windows.len() >= ROWS_PER_BATCH {
+                self.emit(&batch, &mut windows, &mut origins, zone, out)?;
+            }
         }
-        let is_same =
-            origins.len() == rows && origins.iter().enumerate().all(|(n, row)| n as u32 == *row);
-        let columns = if is_same {
-            batch.rows.columns().to_vec()
-        } else {
-            let at = UInt32Array::from(origins.clone());
-            let columns = batch.rows.columns().iter().map(|column| take(column, &at, None));
-            columns.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?
-        };
-        let rows = append_windows(&self.config.schema, columns, &windows, zone)?;
-        let kinds = batch.kinds.as_ref();
-        let kinds = kinds.map(|kinds| origins.iter().map(|row| kinds[*row as usize]).collect());
-        out.emit(ChangelogBatch { rows, kinds }.boxed())
+        self.emit(&batch, &mut windows, &mut origins, zone, out)
     }
 }
 
@@ -144,6 +158,10 @@ impl Sessions {
 }
 
 impl Logic for Sessions {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("sessions");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -180,10 +198,14 @@ impl Logic for Sessions {
                 core.late.add(1);
                 continue;
             }
-            let mut members = Vec::new();
+            let mut members: Vec<(u8, RowBytes)> = Vec::new();
             for at in &touching {
-                if let Some((other, rows)) = open.remove(at) {
+                if let Some((other, mut rows)) = open.remove(at) {
                     (start, end) = (start.min(other), end.max(*at));
+                    // A long session takes in a short one, not the other way round.
+                    if members.len() < rows.len() {
+                        std::mem::swap(&mut members, &mut rows);
+                    }
                     members.extend(rows);
                 }
             }

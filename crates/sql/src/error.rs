@@ -5,6 +5,8 @@ use hurtig_sql_parser::{Span, SqlErrorKind, SqlParseError};
 use hurtig_sql_planner::{PlanError, stream::StreamPlanError};
 use hurtig_types::chain_text;
 
+use crate::session::ClusterError;
+
 /// Why a statement could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -14,6 +16,9 @@ pub enum SqlError {
     /// It was right, but its job could not run to its end.
     #[error("{}", chain_text(.0))]
     Execution(#[from] ExecuteError),
+    /// The cluster that it was to run on has not done it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A fault of the engine.
     #[error("internal: {0}")]
     Internal(String),
@@ -25,6 +30,16 @@ impl SqlError {
         let span = span.unwrap_or_default();
         let (kind, message) = (SqlErrorKind::Invalid, message.into());
         Self::Statement(SqlParseError { kind, message, span, hint: None })
+    }
+
+    /// The same, at that position unless it has one.
+    pub(crate) fn within(mut self, span: Span) -> Self {
+        if let Self::Statement(error) = &mut self
+            && error.span.start >= error.span.end
+        {
+            error.span = span;
+        }
+        self
     }
 
     /// For people: a mistake with its line and a caret below it.

@@ -34,7 +34,7 @@ impl Numbers {
 /// The client's side of the conversation with the coordinator. Streams are as many as there were
 /// attempts of sinks.
 #[derive(Debug, Default)]
-pub(crate) struct Received {
+pub struct Received {
     streams: BTreeMap<BatchStream, Numbers>,
     /// What the next question says.
     arrived: Vec<BatchId>,
@@ -42,13 +42,19 @@ pub(crate) struct Received {
 
 impl Received {
     /// Asks for more, and says what has arrived. To be asked again if no answer comes.
-    pub(crate) fn question(&self) -> Result<Vec<u8>, CodecError> {
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn question(&self) -> Result<Vec<u8>, CodecError> {
         let question: &Question = &self.arrived;
         codec::encode(question)
     }
 
     /// The batches of an answer that are new, in order.
-    pub(crate) fn accept(&mut self, answer: &[u8]) -> Result<Vec<Vec<u8>>, CodecError> {
+    ///
+    /// # Errors
+    /// If it is no such answer.
+    pub fn accept(&mut self, answer: &[u8]) -> Result<Vec<Vec<u8>>, CodecError> {
         let answer: Answer = codec::decode(answer)?;
         self.arrived.clear();
         let mut fresh = Vec::new();

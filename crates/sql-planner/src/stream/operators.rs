@@ -21,7 +21,7 @@ use super::{
 use crate::{
     PlannerSettings,
     functions::AggregateCoat,
-    optimize::physical_expression,
+    optimize::{physical_expression, physical_expressions},
     plan::{WindowKind, WindowTable},
 };
 
@@ -297,7 +297,10 @@ impl PlannerSettings {
                     Some(argument) => is_multiset(argument, &input.schema)?,
                     None => false,
                 };
-                let function = super::unnest::table_function(function, *ordinality, counted)?;
+                let function = match function.code() {
+                    Some(code) => code.clone(),
+                    None => super::unnest::table_function(function.name(), *ordinality, counted)?,
+                };
                 Arc::new(config::Correlate {
                     arguments: self.all(arguments, &input.schema)?,
                     function,
@@ -339,7 +342,7 @@ impl PlannerSettings {
         expressions: &[Expr],
         schema: &DFSchema,
     ) -> StreamPlanResult<Vec<config::SharedExpression>> {
-        expressions.iter().map(|one| Ok(physical_expression(one, schema)?)).collect()
+        Ok(physical_expressions(expressions, schema)?)
     }
 
     fn optional(
