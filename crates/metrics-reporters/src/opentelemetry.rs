@@ -131,9 +131,11 @@ fn request(
             });
             json!({ "name": name, "sum": sum })
         };
-        let gauge = |name: &str, value: Value| json!({
-            "name": name, "gauge": { "dataPoints": point(value) }
-        });
+        let gauge = |name: &str, value: Value| {
+            json!({
+                "name": name, "gauge": { "dataPoints": point(value) }
+            })
+        };
         match &sample.value {
             MetricValue::Count(count) => sent.push(sum(&name, *count)),
             MetricValue::Gauge(GaugeValue::Long(value)) => {
@@ -149,9 +151,9 @@ fn request(
             }
             MetricValue::Distribution(seen) => {
                 let ends = [(0.0, seen.min), (1.0, seen.max)];
-                let quantiles = ends.into_iter().chain(seen.quantiles()).map(|(quantile, value)| {
-                    json!({ "quantile": quantile, "value": value as f64 })
-                });
+                let quantiles = ends.into_iter().chain(seen.quantiles()).map(
+                    |(quantile, value)| json!({ "quantile": quantile, "value": value as f64 }),
+                );
                 let points = point(json!({
                     "count": seen.count.to_string(),
                     "sum": seen.mean * seen.count as f64,
@@ -162,9 +164,9 @@ fn request(
         }
     }
     let described = [("service.name", &to.service_name), ("service.version", &to.service_version)];
-    let described = described.into_iter().filter_map(|(key, value)| {
-        value.as_deref().map(|value| attribute(key, value))
-    });
+    let described = described
+        .into_iter()
+        .filter_map(|(key, value)| value.as_deref().map(|value| attribute(key, value)));
     json!({ "resourceMetrics": [{
         "resource": { "attributes": described.collect::<Vec<_>>() },
         "scopeMetrics": [{ "scope": { "name": "hurtig" }, "metrics": sent }],

@@ -8,9 +8,7 @@ use hurtig_rest::{
     ClientError, RestClient,
     messages::{operations::StopWithSavepointRequestBody, programs::JarRunRequestBody},
 };
-use hurtig_sql::{
-    ClusterError, JobStatus, SqlCluster, SqlProgram, TerminateKind, Received,
-};
+use hurtig_sql::{ClusterError, JobStatus, Received, SqlCluster, SqlProgram, TerminateKind};
 use hurtig_types::{BlobId, JobId, OperatorId, chain_text};
 
 use crate::remote::{bring, is_of_client};
@@ -146,7 +144,8 @@ impl SqlCluster for RestCluster {
         received: &mut Received,
         patience: Duration,
     ) -> Result<Option<Vec<Vec<u8>>>, ClusterError> {
-        let found = crate::wait_for(self.rows(job, operator, received, patience)).map_err(failed)??;
+        let found =
+            crate::wait_for(self.rows(job, operator, received, patience)).map_err(failed)??;
         if found.is_none() && self.status(job)? != JobStatus::Canceled {
             self.wait(job)?;
         }

@@ -6,7 +6,7 @@ use hurtig_types::{BoxedPayload, LatencyMarker, SideTag, StreamStatus, Watermark
 use parking_lot::Mutex;
 
 use super::*;
-use crate::prelude::*;
+use crate::{connectors::DataGeneratorSource, prelude::*};
 
 /// What a sink has sent.
 #[derive(Default)]
@@ -203,7 +203,8 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
     env.enable_checkpointing(20);
     // Slow enough to last for a few losses, however many there are in the end.
     let source = DataGeneratorSource::new(|number| number as i64, Some(1_500), Some(1_000.0));
-    let numbers = env.from_source(source, WatermarkStrategy::no_watermarks(), "Numbers").rebalance();
+    let numbers =
+        env.from_source(source, WatermarkStrategy::no_watermarks(), "Numbers").rebalance();
     let job = numbers.collected("losses").unwrap();
     let (mut seen, mut losses) = (Vec::new(), 0);
     let result = job.run(|mut values: Vec<i64>| {

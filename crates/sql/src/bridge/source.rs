@@ -26,7 +26,7 @@ use super::{ChangelogRow, StreamSchema, schema::quoted};
 use crate::{
     SqlError,
     connectors::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
-    values::{RowWriter, RowValueError, columns_of},
+    values::{RowValueError, RowWriter, columns_of},
 };
 
 /// What the connector is called.

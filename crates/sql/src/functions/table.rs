@@ -15,7 +15,7 @@ use super::{
     arguments::{ArgumentColumn, Arguments, Function},
     casts, value_error,
 };
-use crate::values::{ColumnReader, RowWriter, RowValueError, columns_of};
+use crate::values::{ColumnReader, RowValueError, RowWriter, columns_of};
 
 /// Most rows that one batch may become.
 const MOST_ROWS: usize = 1 << 24;

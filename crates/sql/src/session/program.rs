@@ -320,9 +320,8 @@ mod tests {
     #[test]
     fn arguments_that_are_no_program_are_refused() {
         let whole = program().to_arguments().unwrap().concat();
-        let refused = |text: &str| {
-            SqlProgram::from_arguments(&[text.to_owned()]).unwrap_err().to_string()
-        };
+        let refused =
+            |text: &str| SqlProgram::from_arguments(&[text.to_owned()]).unwrap_err().to_string();
         for text in ["", "x", "%", &whole[..whole.len() / 2], &whole[4..]] {
             assert!(refused(text).starts_with("the arguments are no SQL program"), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 
-use super::{Date, Time, RowValueError};
+use super::{Date, RowValueError, Time};
 
 fn wrong(what: &str, text: &str) -> RowValueError {
     RowValueError(format!("'{text}' is no {what}"))

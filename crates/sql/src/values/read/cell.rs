@@ -28,7 +28,9 @@ pub(super) struct Cell<'b, 'a> {
 impl Cell<'_, '_> {
     fn value(&self) -> Result<&ReaderKind<'_>, RowValueError> {
         if self.column.is_null(self.row) {
-            return Err(RowValueError("the value is NULL, and its Rust type is no Option".to_owned()));
+            return Err(RowValueError(
+                "the value is NULL, and its Rust type is no Option".to_owned(),
+            ));
         }
         Ok(&self.column.kind)
     }
@@ -137,7 +139,8 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         match self.value()? {
             ReaderKind::Decimal(values, scale) => {
                 let text = print_decimal(values.value(self.row), *scale);
-                let value = text.parse().map_err(|_| RowValueError(format!("'{text}' is no number")));
+                let value =
+                    text.parse().map_err(|_| RowValueError(format!("'{text}' is no number")));
                 visitor.visit_f64(value?)
             }
             _ => self.deserialize_any(visitor),
@@ -216,7 +219,9 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
             _ => {
                 let wanted = &name[MARK.len()..];
                 let found = self.column.array.data_type();
-                Err(RowValueError(format!("a value of {wanted} is wanted, and the column is {found}")))
+                Err(RowValueError(format!(
+                    "a value of {wanted} is wanted, and the column is {found}"
+                )))
             }
         }
     }
@@ -263,7 +268,10 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, RowValueError> {
         visitor.visit_unit()
     }
 
@@ -391,7 +399,8 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
         seed: V,
     ) -> Result<V::Value, RowValueError> {
         let field = self.next.checked_sub(1).and_then(|at| self.fields.get(at));
-        let (_, column) = field.ok_or_else(|| RowValueError("a value without a name".to_owned()))?;
+        let (_, column) =
+            field.ok_or_else(|| RowValueError("a value without a name".to_owned()))?;
         seed.deserialize(Cell { column, row: self.row })
     }
 }

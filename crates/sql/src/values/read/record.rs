@@ -136,7 +136,9 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
     ) -> Result<V::Value, RowValueError> {
         let columns = self.reader.columns.len();
         if columns != length && !self.is_wrapped() {
-            return Err(RowValueError(format!("a tuple of {length} is no row of {columns} columns")));
+            return Err(RowValueError(format!(
+                "a tuple of {length} is no row of {columns} columns"
+            )));
         }
         self.deserialize_seq(visitor)
     }

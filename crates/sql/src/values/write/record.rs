@@ -64,7 +64,9 @@ impl RowWriter {
             if writer.len() < self.rows {
                 if !field.is_nullable() {
                     let name = field.name();
-                    return Err(RowValueError(format!("column {name}: the record has no such field")));
+                    return Err(RowValueError(format!(
+                        "column {name}: the record has no such field"
+                    )));
                 }
                 writer.write_null();
             }
