@@ -321,7 +321,8 @@ impl Run<'_> {
         let Some(stop) = self.scenario.stop else {
             let result = self.result(first).await?;
             let reason = result.failure.as_ref().map_or("", |failure| failure.message.as_str());
-            self.gave_up = self.store.has_rot_spread() && reason.contains("damaged");
+            let unreadable = reason.contains("damaged") || reason.contains("can be read");
+            self.gave_up = self.store.has_rot_spread() && unreadable;
             return if self.gave_up { Ok(()) } else { finished(&result) };
         };
         let running = self.cluster.result(first);

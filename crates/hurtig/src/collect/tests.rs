@@ -6,7 +6,7 @@ use hurtig_types::{BoxedPayload, LatencyMarker, SideTag, StreamStatus, Watermark
 use parking_lot::Mutex;
 
 use super::*;
-use crate::prelude::*;
+use crate::{connectors::DataGeneratorSource, prelude::*};
 
 /// What a sink has sent.
 #[derive(Default)]
@@ -139,11 +139,12 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     all.ask(false, true);
     all.coordinator = CollectCoordinator::new(true);
     all.restore(2, &state, 1, 2);
-    all.ask(true, false);
     all.ask(true, true);
     assert_eq!(all.values, [1, 2, 3, 4]);
     assert_eq!(all.sink.finish(&mut Nowhere).unwrap(), Progress::Done);
-    assert!(all.sink.awaits_checkpoint(), "nobody has told it that all has arrived");
+    assert!(all.sink.awaits_checkpoint(), "it does not know yet that all has arrived");
+    all.ask(true, true);
+    assert!(!all.sink.awaits_checkpoint());
 }
 
 #[test]
@@ -200,7 +201,10 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
     let env = StreamExecutionEnvironment::new();
     env.set_parallelism(2);
     env.enable_checkpointing(20);
-    let numbers = env.from_sequence(1, 200_000).rebalance().map(|n| n);
+    // Slow enough to last for a few losses, however many there are in the end.
+    let source = DataGeneratorSource::new(|number| number as i64, Some(1_500), Some(1_000.0));
+    let numbers =
+        env.from_source(source, WatermarkStrategy::no_watermarks(), "Numbers").rebalance();
     let job = numbers.collected("losses").unwrap();
     let (mut seen, mut losses) = (Vec::new(), 0);
     let result = job.run(|mut values: Vec<i64>| {
@@ -211,7 +215,7 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
         }
     });
     assert_eq!(result.unwrap().name, "losses");
-    assert_eq!(losses, 3);
+    assert!(losses > 0, "the first answer comes from a JobMaster");
     seen.sort_unstable();
-    assert!(seen.into_iter().eq(1..=200_000));
+    assert!(seen.into_iter().eq(0..1_500));
 }
