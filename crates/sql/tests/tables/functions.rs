@@ -83,12 +83,11 @@ fn wrong_calls_and_types_are_told() {
 
 #[test]
 fn columns_can_be_computed_at_once() {
-    use arrow_array::{Array as _, ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
+    use arrow_array::{ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
     let mut tables = tables();
     let square = UserFunction::vectorized(&["BIGINT"], "BIGINT", |columns, _| {
         let column = columns[0].as_primitive::<Int64Type>();
         let squares: Int64Array = column.iter().map(|n| n.map(|n| n * n)).collect();
-        assert_eq!(squares.len(), column.len());
         Ok(std::sync::Arc::new(squares) as ArrayRef)
     });
     tables.create_temporary_system_function("square", square).unwrap();
