@@ -120,6 +120,9 @@ pub(crate) enum CheckpointCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectCommand {
+    /// Where the options of object stores are.
+    #[command(flatten)]
+    pub(crate) process: ProcessCommand,
     /// Its directory or metadata file: a path or a URL.
     pub(crate) path: String,
     /// Read keyed state, and count entries and timers.
@@ -135,6 +138,9 @@ pub(crate) struct InspectCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DisposeCommand {
+    /// Where the options of object stores are.
+    #[command(flatten)]
+    pub(crate) process: ProcessCommand,
     /// Its directory or metadata file: a path or a URL.
     pub(crate) path: String,
     /// Also delete the shared files that no other checkpoint beside it names.
@@ -147,6 +153,9 @@ pub(crate) struct DisposeCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListCommand {
+    /// Where the options of object stores are.
+    #[command(flatten)]
+    pub(crate) process: ProcessCommand,
     /// The directory: a path or a URL.
     pub(crate) directory: String,
     /// For tools.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     CommandResult, Outcome,
     args::{CheckpointCommand, ListCommand},
+    processes::configure_stores,
     savepoint::inspect_snapshot,
     wait_for,
 };
@@ -45,6 +46,7 @@ struct Listed {
 }
 
 fn list(command: &ListCommand) -> CommandResult {
+    configure_stores(&command.process)?;
     let stores = Arc::new(Stores::default());
     let found = wait_for(list_snapshots(&command.directory, &stores))??;
     let mut lines = Vec::with_capacity(found.len());

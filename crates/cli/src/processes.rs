@@ -50,6 +50,11 @@ fn configuration(command: &ProcessCommand) -> Result<Configuration, Box<dyn std:
     Ok(configuration)
 }
 
+/// Object stores are opened as the configuration says.
+pub(crate) fn configure_stores(command: &ProcessCommand) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(hurtig_filesystem::configure_process(&configuration(command)?)?)
+}
+
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE);
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     CommandResult, Outcome,
     args::{DisposeCommand, InspectCommand, SavepointCommand},
+    processes::configure_stores,
     wait_for,
 };
 
@@ -20,6 +21,7 @@ pub(crate) fn run(command: SavepointCommand) -> CommandResult {
 }
 
 pub(crate) fn inspect_snapshot(command: &InspectCommand) -> CommandResult {
+    configure_stores(&command.process)?;
     let options = InspectOptions { contents: command.contents, verify: command.verify };
     let stores = Arc::new(Stores::default());
     let report = wait_for(async {
@@ -36,6 +38,7 @@ struct Disposed {
 }
 
 fn dispose_snapshot(command: &DisposeCommand) -> CommandResult {
+    configure_stores(&command.process)?;
     let stores = Arc::new(Stores::default());
     let disposal = wait_for(dispose(&command.path, &stores, command.with_shared))??;
     let texts = |files: &[Arc<str>]| files.iter().map(ToString::to_string).collect();

@@ -40,8 +40,8 @@ pub use leader::{Leader, LeaderReceiver};
 pub use metrics::{METRICS_TIMEOUT, gather_metrics};
 pub use peer::{GatewayAddress, Identity, NOT_FENCED, Peer};
 pub use programs::{
-    BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProgramError,
-    ProgramRequest, ProgramRunner,
+    BlobError, BlobInfo, BlobService, BlobSource, BlobUpload, LogFile, LogSource, ProcessThread,
+    ProgramError, ProgramRequest, ProgramRunner,
 };
 pub use register::{CheckpointPointer, CheckpointRegister, RecoveredCheckpoints};
 pub use requirements::{JobResourceRequirements, ParallelismBounds};

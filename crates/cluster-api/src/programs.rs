@@ -175,7 +175,24 @@ pub struct LogFile {
     pub modified_ms: i64,
 }
 
-/// The logs of one process and its hosts.
+/// A thread of a process or of one of its hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessThread {
+    /// The process: its id, and what it is called.
+    pub process: String,
+    /// Its id within the system.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// What it does, as the system says: `R (running)`, `S (sleeping)`, ...
+    pub state: String,
+    /// For how long it has had a processor, in milliseconds.
+    pub cpu_ms: u64,
+    /// How often it has waited by itself, and how often it was made to.
+    pub switches: (u64, u64),
+}
+
+/// What a process tells of itself and its hosts: logs and threads.
 #[async_trait]
 pub trait LogSource: Send + Sync {
     /// Who is behind this gateway.
@@ -187,4 +204,6 @@ pub trait LogSource: Send + Sync {
     /// Bytes of one from `offset` on, at most `length` of them (and of the server's own limit);
     /// none at the end. A name with a directory in it is not found.
     async fn read_log(&self, name: String, offset: u64, length: u32) -> RpcResult<Vec<u8>>;
+    /// The threads (bounded) of the process and its hosts.
+    async fn threads(&self) -> RpcResult<Vec<ProcessThread>>;
 }

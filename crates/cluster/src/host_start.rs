@@ -14,7 +14,7 @@ use std::{
 
 use hurtig_cluster_api::{GatewayAddress, HostId};
 use hurtig_config::{ConfigError, Configuration, catalogue::cluster::LOG_MAX};
-use hurtig_job_host::{HostRole, HostSpec, SPEC_VARIABLE};
+use hurtig_job_host::{HostRole, HostSpec, SPEC_VARIABLE, StoreOptions};
 use hurtig_process_host::{
     OutputOptions, ProcessExit, ProcessHandle, ProcessSpec, ProcessSupervisor, random_bits,
 };
@@ -27,6 +27,8 @@ use crate::host_calls::HostCalls;
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a host that was told to end may take.
 pub(crate) const END_GRACE: Duration = Duration::from_secs(5);
+/// What the keys of object stores begin with.
+const STORE_PREFIX: &str = "s3.";
 /// Bytes of one file of output.
 const OUTPUT_FILE_BYTES: u64 = 10 << 20;
 
@@ -42,6 +44,8 @@ struct Inner {
     calls: HostCalls,
     parent: GatewayAddress,
     configuration: BTreeMap<String, String>,
+    /// What the cluster says of object stores.
+    stores: Configuration,
     started: AtomicU64,
 }
 
@@ -85,6 +89,7 @@ impl HostStarter {
             calls,
             parent,
             configuration: configuration.without_secrets(),
+            stores: configuration.clone(),
             started: AtomicU64::new(0),
         })))
     }
@@ -106,6 +111,18 @@ impl HostStarter {
         Ok(HostDirectory(path))
     }
 
+    /// How a host opens object stores: as the cluster does, unless the client says otherwise.
+    fn store_options(
+        &self,
+        client: &BTreeMap<String, String>,
+    ) -> Result<StoreOptions, ConfigError> {
+        let mut configuration = self.0.stores.clone();
+        for (key, value) in client.iter().filter(|(key, _)| key.starts_with(STORE_PREFIX)) {
+            configuration.set_dynamic(key, value)?;
+        }
+        Ok(StoreOptions(hurtig_filesystem::store_options(&configuration)?))
+    }
+
     /// Starts a binary as a host. Its outputs are files of the directory's name.
     pub(crate) async fn start(
         &self,
@@ -115,7 +132,9 @@ impl HostStarter {
         role: HostRole,
         directory: HostDirectory,
     ) -> Result<Host, String> {
-        let spec = HostSpec { role, cluster: self.0.configuration.clone(), client: client.clone() };
+        let stores = self.store_options(client).map_err(|error| chain_text(&error))?;
+        let cluster = self.0.configuration.clone();
+        let spec = HostSpec { role, cluster, client: client.clone(), stores };
         let spec_path = directory.path().join("spec");
         spec.write(&spec_path).map_err(|error| chain_text(&error))?;
         let name = directory.path().file_name().unwrap_or_default().to_string_lossy().into_owned();

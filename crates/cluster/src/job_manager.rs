@@ -97,6 +97,7 @@ impl JobManagerProcess {
         runtimes: &Runtimes,
         clock: Clock,
     ) -> Result<Self, ProcessError> {
+        hurtig_filesystem::configure_process(configuration)?;
         let random = || random_bits().map_err(ProcessError::Random);
         let resource = ResourceId(random()?);
         let directory = WorkingDirectory::of_job_manager(configuration, resource)?;

@@ -25,6 +25,7 @@ mod programs;
 mod roles;
 mod task_hosts;
 mod task_manager;
+mod threads;
 mod workers;
 
 pub use high_availability::leading_rest_address;

@@ -1,4 +1,5 @@
-//! The outputs of hosts, as files that can be listed and read.
+//! The outputs of hosts, as files that can be listed and read, and what else a process tells of
+//! itself.
 
 use std::{
     fs, io,
@@ -8,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hurtig_cluster_api::{LogFile, LogSource, RpcError, RpcResult};
+use hurtig_cluster_api::{LogFile, LogSource, ProcessThread, RpcError, RpcResult};
+
+use crate::threads;
 
 /// Most bytes of one answer.
 const CHUNK_BYTES: u32 = 1 << 20;
@@ -80,6 +83,12 @@ impl LogSource for LogDirectory {
                 _ => RpcError::Rejected(format!("log {name:?} cannot be read: {error}")),
             }
         })
+    }
+
+    async fn threads(&self) -> RpcResult<Vec<ProcessThread>> {
+        let read = tokio::task::spawn_blocking(threads::all).await;
+        let read = read.map_err(io::Error::other).and_then(|threads| threads);
+        read.map_err(|error| RpcError::Rejected(format!("threads cannot be listed: {error}")))
     }
 }
 

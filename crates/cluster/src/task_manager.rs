@@ -84,6 +84,7 @@ impl TaskManagerProcess {
         runtimes: &Runtimes,
         clock: Clock,
     ) -> Result<Self, ProcessError> {
+        hurtig_filesystem::configure_process(configuration)?;
         let random = || random_bits().map_err(ProcessError::Random);
         let resource = match configuration.get(&TASK_MANAGER_RESOURCE_ID)? {
             // A name of the user's: one process of that name at a time.

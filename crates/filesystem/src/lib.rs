@@ -14,12 +14,14 @@
 //! both), retries of requests (the object store's own), secrets (options come from the
 //! configuration).
 
+pub mod configuration;
 pub mod error;
 pub mod local;
 pub mod object;
 pub mod recoverable;
 pub mod stores;
 
+pub use configuration::{configure_process, store_options};
 pub use error::{FileSystemError, UrlError};
 pub use recoverable::{PartFile, PendingFile, RecoverableWriter, ResumableFile, Upload};
 pub use stores::{Location, Stores, location_url, set_process_options};

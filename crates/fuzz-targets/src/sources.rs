@@ -10,10 +10,10 @@ use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_metrics::MetricGroup;
 use hurtig_types::{BoxError, codec};
 
-const PARALLELISM: u32 = 2;
+pub(crate) const PARALLELISM: u32 = 2;
 /// Calls of a restored reader: it may go on as long as it likes, but not with more than asked for.
-const READS: usize = 20;
-const RECORDS_PER_READ: usize = 16;
+pub(crate) const READS: usize = 20;
+pub(crate) const RECORDS_PER_READ: usize = 16;
 /// What a reader may give at once, whatever it was asked for.
 const MOST_RECORDS: usize = 10_000;
 
@@ -72,7 +72,7 @@ impl<S: Source> Fuzzed for S {
     }
 }
 
-fn context() -> ReaderContext {
+pub(crate) fn context() -> ReaderContext {
     ReaderContext {
         subtask: 0,
         parallelism: PARALLELISM,
@@ -84,7 +84,7 @@ fn context() -> ReaderContext {
 }
 
 /// All splits that an enumerator has to give.
-fn ask<S>(enumerator: &mut dyn SplitEnumerator<S>) -> Result<Vec<S>, BoxError> {
+pub(crate) fn ask<S>(enumerator: &mut dyn SplitEnumerator<S>) -> Result<Vec<S>, BoxError> {
     let mut actions = Vec::new();
     for subtask in [0, 1, 0, 1] {
         enumerator.on_split_request(subtask, &mut actions)?;
@@ -97,7 +97,7 @@ fn ask<S>(enumerator: &mut dyn SplitEnumerator<S>) -> Result<Vec<S>, BoxError> {
 }
 
 /// Runs `f` where contexts can be made.
-fn in_runtime(f: impl FnOnce() -> Result<(), BoxError>) {
+pub(crate) fn in_runtime(f: impl FnOnce() -> Result<(), BoxError>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let _guard = runtime.enter();
     f().expect("sources can be built");

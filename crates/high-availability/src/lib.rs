@@ -43,6 +43,8 @@
 pub mod checkpoints;
 pub mod election;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod jobs;
 pub mod options;
 pub mod register;

@@ -40,9 +40,9 @@ pub(crate) struct FencedRecord<C> {
     pub content: C,
 }
 
-#[cfg(test)]
 impl<C> FencedRecord<C> {
-    pub(crate) fn for_test(token: FencingToken, revision: u64, content: C) -> Self {
+    /// For tests and fuzzers.
+    pub(crate) fn sample(token: FencingToken, revision: u64, content: C) -> Self {
         Self { format: FORMAT, token: token.0, revision, content }
     }
 }
@@ -118,7 +118,7 @@ pub(crate) async fn read_record<C: DeserializeOwned>(
     Ok(Some((decode(key, &read.bytes)?, read.version)))
 }
 
-fn decode<C: DeserializeOwned>(
+pub(crate) fn decode<C: DeserializeOwned>(
     key: &str,
     bytes: &[u8],
 ) -> Result<FencedRecord<C>, HighAvailabilityError> {

@@ -35,7 +35,6 @@ use crate::{ParameterTool, StreamExecutionEnvironment, environment::Settings, pa
 
 mod adaptive;
 mod checkpoints;
-mod file_systems;
 mod local_state;
 mod metrics;
 
@@ -229,7 +228,7 @@ impl Settings {
         self.cluster.slots =
             SlotManagerConfig { start_up_time_ms: self.cluster.slots.start_up_time_ms, ..slots };
         local_state::configure(&mut self.cluster.local_state, configuration)?;
-        let stores = file_systems::options(configuration)?;
+        let stores = hurtig_filesystem::store_options(configuration)?;
         if !stores.is_empty() {
             self.object_stores = stores;
         }

@@ -8,13 +8,15 @@ use std::{sync::Arc, time::Duration};
 use hurtig_cluster_api::{DispatcherGateway, JobStatus, RpcError};
 use hurtig_graph::{ChainingStrategy, OperatorKind, ShipStrategy, TransformationId};
 use hurtig_operator_api::{EdgeFactory, OperatorFactory};
-use hurtig_types::{OperatorId, Record, codec};
+use hurtig_types::{CodecError, OperatorId, Record};
 
 use crate::{
     DataStream, ExecuteError, JobClient, StreamExecutionEnvironment,
     builder::{Input, OperatorSpec},
     collect::collect_factory,
 };
+
+pub use crate::collect::Received;
 
 /// What an operator gives, or that it was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,11 +162,11 @@ impl StreamExecutionEnvironment {
         }
         let operator = self.add_collector(job_name, input, parallelism)?;
         let client = self.execute_async(job_name)?;
-        Ok(RawCollector { client, operator, ended: false })
+        Ok(RawCollector { client, operator, received: Received::default(), ended: false })
     }
 
     /// Adds that sink without starting the program, and says which operator it is. Its coordinator
-    /// answers requests with what [`collected`] reads, to whoever submits the program.
+    /// answers what [`Received`] asks, to whoever submits the program.
     ///
     /// # Errors
     /// If the program is wrong.
@@ -186,18 +188,11 @@ impl StreamExecutionEnvironment {
     }
 }
 
-/// The batches in an answer of a collecting sink's coordinator.
-///
-/// # Errors
-/// If it is no such answer.
-pub fn collected(answer: &[u8]) -> Result<Vec<Vec<u8>>, ExecuteError> {
-    codec::decode(answer).map_err(|error| ExecuteError::Collect(error.to_string()))
-}
-
 /// Brings the batches of a job that was started by [`StreamExecutionEnvironment::collect_raw`].
 pub struct RawCollector {
     client: JobClient,
     operator: OperatorId,
+    received: Received,
     ended: bool,
 }
 
@@ -223,6 +218,8 @@ impl RawCollector {
         let client = self.client.clone();
         let dispatcher = client.cluster().dispatcher();
         let (job, operator) = (client.job_id(), self.operator);
+        let received = &mut self.received;
+        let malformed = |error: CodecError| ExecuteError::Collect(error.to_string());
         let fetched = client.cluster().runtimes().control.block_on(async {
             let mut pause = SHORTEST_PAUSE;
             let mut waited = Duration::ZERO;
@@ -233,9 +230,10 @@ impl RawCollector {
                     Err(RpcError::Unreachable { .. }) => false,
                     Err(error) => return Err(ExecuteError::from(error)),
                 };
-                match dispatcher.coordination_request(job, operator, Vec::new()).await {
-                    Ok(bytes) => {
-                        let batches = collected(&bytes)?;
+                let question = received.question().map_err(malformed)?;
+                match dispatcher.coordination_request(job, operator, question).await {
+                    Ok(answer) => {
+                        let batches = received.accept(&answer).map_err(malformed)?;
                         if !batches.is_empty() {
                             return Ok(Some(batches));
                         }

@@ -24,5 +24,7 @@ mod task;
 
 pub use plan::{PlannedJob, read_plan};
 pub use run::{HostError, JobCode, current, end_with_parent, run};
-pub use spec::{HostRole, HostSpec, JobMasterRole, PlanRole, SPEC_VARIABLE, SpecError, TaskRole};
+pub use spec::{
+    HostRole, HostSpec, JobMasterRole, PlanRole, SPEC_VARIABLE, SpecError, StoreOptions, TaskRole,
+};
 pub use task::TaskHostSettings;

@@ -134,6 +134,9 @@ fn become_host(spec: &HostSpec, code: JobCode) -> Result<(), HostError> {
         let log = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false);
         let _ = log.with_writer(std::io::stderr).try_init();
     }
+    if !spec.stores.0.is_empty() {
+        hurtig_filesystem::set_process_options(spec.stores.0.clone());
+    }
     match &spec.role {
         HostRole::Plan(role) => {
             let graph = JobGraph { job_id: role.job, ..code.graph };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::OpenOptions,
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
@@ -30,6 +31,18 @@ pub struct HostSpec {
     pub cluster: BTreeMap<String, String>,
     /// What the one who submits the job has configured.
     pub client: BTreeMap<String, String>,
+    /// How object stores are opened.
+    pub stores: StoreOptions,
+}
+
+/// Options of object stores, secrets among them: they are for the host, and not for people.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreOptions(pub Vec<(String, String)>);
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// What a host is to be.
@@ -202,6 +215,7 @@ mod tests {
                 ("execution.checkpointing.dir", "file:///a b: \"c\" #"),
             ]),
             client: set(&[("parallelism.default", "3")]),
+            stores: StoreOptions(vec![("aws_secret_access_key".into(), "hidden".into())]),
         };
         spec.write(&path).unwrap();
         let read = HostSpec::read(&path).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! - [`MetricReporter`] is the one trait: a reporter runs beside its process and asks its
 //!   [`MetricsSource`] when it wants metrics, on a timer (push) or when it is asked itself (pull).
-//! - [`prometheus`] answers scrapes, [`statsd`] and [`graphite`] send.
+//! - [`prometheus`] answers scrapes, [`statsd`], [`graphite`] and [`opentelemetry`] send.
 //! - [`settings`] reads which reporters there are, and what they leave out ([`filter`]).
 //! - [`service`] runs all reporters of a process, and takes the readings that rates need.
 //! - [`process`] shows the process itself: memory, load, open files.
@@ -15,6 +15,7 @@
 pub mod filter;
 pub mod graphite;
 mod http;
+pub mod opentelemetry;
 pub mod process;
 pub mod prometheus;
 pub mod service;
@@ -30,7 +31,7 @@ use hurtig_metrics::{MetricRegistry, MetricsQuery, MetricsSnapshot};
 
 pub use filter::{FilterError, MetricFilter};
 pub use service::{MetricsService, ReporterError};
-pub use settings::{MetricsSettings, ReporterKind, ReporterSettings, SettingsError};
+pub use settings::{MetricsSettings, OtlpSettings, ReporterKind, ReporterSettings, SettingsError};
 
 /// Where metrics come from.
 #[async_trait]

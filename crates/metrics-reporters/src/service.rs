@@ -12,6 +12,7 @@ use tokio::{
 use crate::{
     MetricReporter, MetricsSource,
     graphite::{GraphiteReporter, UnixClock},
+    opentelemetry::OpenTelemetryReporter,
     prometheus::PrometheusReporter,
     settings::{ReporterKind, ReporterSettings},
     statsd::StatsDReporter,
@@ -79,10 +80,16 @@ impl Drop for MetricsService {
 }
 
 async fn open(settings: ReporterSettings, clock: UnixClock) -> io::Result<Box<dyn MetricReporter>> {
+    if let Some(to) = settings.otlp.clone() {
+        return Ok(Box::new(OpenTelemetryReporter::new(settings, to, clock)));
+    }
     Ok(match settings.kind {
         ReporterKind::Prometheus => Box::new(PrometheusReporter::bind(settings).await?),
         ReporterKind::StatsD => Box::new(StatsDReporter::new(settings)),
         ReporterKind::Graphite => Box::new(GraphiteReporter::new(settings, clock)),
+        ReporterKind::OpenTelemetry => {
+            return Err(io::Error::other("it is not told where the collector is"));
+        }
     })
 }
 

@@ -7,14 +7,17 @@ use hurtig_metrics::{
     LatencyGranularity, LatencyOptions, MetricOptions, ScopeError, ScopeFormats, ScopeKind,
 };
 
-use crate::filter::{FilterError, MetricFilter};
+use crate::{
+    filter::{FilterError, MetricFilter},
+    opentelemetry,
+};
 
 /// Where settings of a reporter begin.
 const REPORTER_PREFIX: &str = "metrics.reporter.";
 /// Time between two reports, unless told otherwise.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 /// All settings of a reporter.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 18] = [
     "type",
     "factory.class",
     "interval",
@@ -28,6 +31,11 @@ const SETTINGS: [&str; 13] = [
     "scope.variables.additional",
     "filter.includes",
     "filter.excludes",
+    "exporter.endpoint",
+    "exporter.protocol",
+    "exporter.timeout",
+    "service.name",
+    "service.version",
 ];
 /// Most reporters of a process.
 const MOST_REPORTERS: usize = 32;
@@ -69,6 +77,8 @@ pub enum ReporterKind {
     StatsD,
     /// Sends to Graphite (Carbon), by TCP.
     Graphite,
+    /// Sends to an OpenTelemetry collector, by HTTP.
+    OpenTelemetry,
 }
 
 impl ReporterKind {
@@ -83,6 +93,10 @@ impl ReporterKind {
             }
             "graphite" | "org.apache.flink.metrics.graphite.GraphiteReporterFactory" => {
                 Some(Self::Graphite)
+            }
+            "opentelemetry"
+            | "org.apache.flink.metrics.otel.OpenTelemetryMetricReporterFactory" => {
+                Some(Self::OpenTelemetry)
             }
             _ => None,
         }
@@ -116,6 +130,25 @@ pub struct ReporterSettings {
     /// `filterLabelValueCharacters`: values of labels have no other characters than names, for
     /// Prometheus.
     pub filter_label_values: bool,
+    /// `exporter.*` and `service.*`, for OpenTelemetry.
+    pub otlp: Option<OtlpSettings>,
+}
+
+/// Where an OpenTelemetry collector is, and what the process is called there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpSettings {
+    /// Of `exporter.endpoint`.
+    pub host: String,
+    /// Of `exporter.endpoint`.
+    pub port: u16,
+    /// Of `exporter.endpoint`.
+    pub path: String,
+    /// `exporter.timeout`: most time for a report to be taken.
+    pub timeout: Duration,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// `service.version`.
+    pub service_version: Option<String>,
 }
 
 /// All settings of metrics. How often sources emit latency markers is a setting of jobs.
@@ -242,7 +275,7 @@ impl Raw {
         let known = ["type", "factory.class"]
             .into_iter()
             .find_map(|setting| self.get(setting).map(|value| (setting, value)));
-        let choice = "prometheus, statsd, graphite";
+        let choice = "prometheus, statsd, graphite, opentelemetry";
         let (setting, value) =
             known.ok_or_else(|| self.problem("type", format!("not set; one of {choice}")))?;
         ReporterKind::parse(value)
@@ -253,6 +286,8 @@ impl Raw {
         let text = match (self.get("port"), kind) {
             (Some(text), _) => text,
             (None, ReporterKind::Prometheus) => "9249",
+            // Its endpoint says all.
+            (None, ReporterKind::OpenTelemetry) => return Ok(0..=0),
             (None, _) => return Err(self.problem("port", "not set")),
         };
         let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -264,6 +299,40 @@ impl Raw {
             (Some(first), Some(last)) if first <= last => Ok(first..=last),
             _ => Err(self.problem("port", format!("{text:?} is neither a port nor a range"))),
         }
+    }
+
+    fn otlp(&self) -> Result<OtlpSettings, SettingsError> {
+        if !self.get("exporter.protocol").is_some_and(|text| text.eq_ignore_ascii_case("http")) {
+            let problem = "only HTTP is spoken, and must be asked for";
+            return Err(self.problem("exporter.protocol", problem));
+        }
+        let key = "exporter.endpoint";
+        let endpoint = self.get(key).ok_or_else(|| self.problem(key, "not set"))?;
+        let wrong = || self.problem(key, format!("{endpoint:?} is not http://host:port/path"));
+        let rest = endpoint.strip_prefix("http://").ok_or_else(wrong)?;
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, opentelemetry::DEFAULT_PATH),
+        };
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "4318"));
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_graphic() && c != '@');
+        let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+        if host.is_empty() || !plain(host) || !plain(path) {
+            return Err(wrong());
+        }
+        let timeout = match self.get("exporter.timeout") {
+            Some(text) => <Duration as ConfigValue>::parse(text)
+                .map_err(|error| self.problem("exporter.timeout", error.to_string()))?,
+            None => DEFAULT_INTERVAL,
+        };
+        Ok(OtlpSettings {
+            host: host.to_owned(),
+            port,
+            path: path.to_owned(),
+            timeout,
+            service_name: self.get("service.name").map(str::to_owned),
+            service_version: self.get("service.version").map(str::to_owned),
+        })
     }
 
     fn interval(&self) -> Result<Duration, SettingsError> {
@@ -284,7 +353,8 @@ impl Raw {
         }
         let kind = self.kind()?;
         let host = self.get("host").filter(|host| !host.is_empty()).map(str::to_owned);
-        if host.is_none() && kind != ReporterKind::Prometheus {
+        let needs_host = matches!(kind, ReporterKind::StatsD | ReporterKind::Graphite);
+        if host.is_none() && needs_host {
             return Err(self.problem("host", "not set"));
         }
         if kind == ReporterKind::Graphite
@@ -320,8 +390,10 @@ impl Raw {
             };
             additional.push((bare(name), value.trim().to_owned()));
         }
+        let otlp = (kind == ReporterKind::OpenTelemetry).then(|| self.otlp()).transpose()?;
         Ok(ReporterSettings {
             kind,
+            otlp,
             interval: self.interval()?,
             ports: self.ports(kind)?,
             host,
@@ -385,6 +457,25 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_is_host_port_and_path() {
+        let of = |endpoint| {
+            let class = "org.apache.flink.metrics.otel.OpenTelemetryMetricReporterFactory";
+            let read = settings(&[
+                ("metrics.reporter.o.factory.class", class),
+                ("metrics.reporter.o.exporter.protocol", "HTTP"),
+                ("metrics.reporter.o.exporter.endpoint", endpoint),
+                ("metrics.reporter.o.service.name", "x"),
+            ]);
+            let otlp = read.unwrap().reporters.remove(0).otlp.unwrap();
+            (otlp.host, otlp.port, otlp.path)
+        };
+        let parts = |host: &str, port, path: &str| (host.to_owned(), port, path.to_owned());
+        assert_eq!(of("http://collector:4318"), parts("collector", 4318, "/v1/metrics"));
+        assert_eq!(of("http://collector/a/b"), parts("collector", 4318, "/a/b"));
+        assert_eq!(of("http://127.0.0.1:9/x"), parts("127.0.0.1", 9, "/x"));
+    }
+
+    #[test]
     fn a_list_says_which_reporters_run() {
         let described =
             [("metrics.reporter.a.type", "prometheus"), ("metrics.reporter.b.type", "prometheus")];
@@ -411,6 +502,19 @@ mod tests {
             (&[("type", "graphite"), ("host", "h")], "metrics.reporter.r.port: not set"),
             (&[("type", "prometheus"), ("interval", "0 s")], "metrics.reporter.r.interval: must"),
             (&[("type", "prometheus"), ("interval", "x")], "metrics.reporter.r.interval: "),
+            (&[("type", "opentelemetry")], "metrics.reporter.r.exporter.protocol: only HTTP"),
+            (
+                &[("type", "opentelemetry"), ("exporter.protocol", "HTTP")],
+                "metrics.reporter.r.exporter.endpoint: not set",
+            ),
+            (
+                &[
+                    ("type", "opentelemetry"),
+                    ("exporter.protocol", "HTTP"),
+                    ("exporter.endpoint", "https://h:1"),
+                ],
+                "metrics.reporter.r.exporter.endpoint: \"https",
+            ),
             (
                 &[("type", "prometheus"), ("filter.excludes", "*:*:x")],
                 "metrics.reporter.r.filter.excludes",

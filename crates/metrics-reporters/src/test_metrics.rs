@@ -51,5 +51,6 @@ pub(crate) fn settings(kind: ReporterKind) -> ReporterSettings {
         additional_variables: Vec::new(),
         prefix: None,
         filter_label_values: true,
+        otlp: None,
     }
 }

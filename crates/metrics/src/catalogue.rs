@@ -341,6 +341,13 @@ pub static METRICS: &[MetricSpec] = &[
     spec(
         Task,
         &[],
+        MAILBOX_LATENCY_MS,
+        Histogram,
+        "How long the oldest message had waited whenever the mailbox was read, in milliseconds.",
+    ),
+    spec(
+        Task,
+        &[],
         CHECKPOINT_ALIGNMENT_TIME,
         Gauge,
         "How long the last alignment took, in nanoseconds.",

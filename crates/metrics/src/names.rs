@@ -34,6 +34,7 @@ names! {
     IS_BACK_PRESSURED = "isBackPressured";
     MAILBOX_MAILS_PER_SECOND = "mailboxMailsPerSecond";
     MAILBOX_QUEUE_SIZE = "mailboxQueueSize";
+    MAILBOX_LATENCY_MS = "mailboxLatencyMs";
     CHECKPOINT_ALIGNMENT_TIME = "checkpointAlignmentTime";
     CHECKPOINT_START_DELAY_NANOS = "checkpointStartDelayNanos";
     INITIALIZATION_TIME = "initializationTime";

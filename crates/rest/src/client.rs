@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use hurtig_config::{ConfigError, Configuration, catalogue::rest};
+use hurtig_tls::{RestClientTls, TlsError};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -35,6 +36,14 @@ pub enum ClientError {
     #[error("cannot connect to {address}")]
     Connect {
         /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The server cannot prove who it is, or does not accept who asks, or does not talk TLS.
+    #[error("no TLS with {address}")]
+    Handshake {
+        /// With whom.
         address: String,
         /// Why.
         source: std::io::Error,
@@ -91,6 +100,9 @@ pub enum ClientError {
     /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// TLS is asked for, and cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl ClientError {
@@ -135,6 +147,7 @@ pub struct RestClient {
     retries: u32,
     retry_pause: Duration,
     bearer_token: Option<String>,
+    tls: Option<RestClientTls>,
     connect_timeout: Duration,
     answer_timeout: Duration,
     max_content_length_bytes: u64,
@@ -151,6 +164,7 @@ impl RestClient {
             retries: configuration.get(&rest::REST_RETRY_MAX_ATTEMPTS)?,
             retry_pause: configuration.get(&rest::REST_RETRY_DELAY)?,
             bearer_token: configuration.get(&rest::REST_SERVER_BEARER_TOKEN)?,
+            tls: RestClientTls::from_configuration(configuration)?,
             connect_timeout: configuration.get(&rest::REST_CONNECTION_TIMEOUT)?,
             answer_timeout: configuration.get(&rest::WEB_TIMEOUT)?,
             max_content_length_bytes: configuration
@@ -224,7 +238,8 @@ impl RestClient {
 
 /// `host:port` of an address that may have a scheme before it and a slash after it.
 fn parse_address(text: &str) -> ClientResult<String> {
-    let address = text.strip_prefix("http://").unwrap_or(text);
+    let address = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let address = address.unwrap_or(text);
     let address = address.strip_suffix('/').unwrap_or(address);
     let known = address.rsplit_once(':').is_some_and(|(host, port)| {
         let plain = |c: char| !c.is_whitespace() && !"/?#@".contains(c);
@@ -234,9 +249,11 @@ fn parse_address(text: &str) -> ClientResult<String> {
 }
 
 /// `host:port` of where a request is answered instead: at the same path of another server.
-fn redirected(location: &str, path: &str) -> Option<String> {
+fn redirected(location: &str, path: &str, secure: bool) -> Option<String> {
     let address = location.strip_suffix(path)?;
-    address.starts_with("http://").then(|| parse_address(address).ok()).flatten()
+    // Nobody is talked into saying openly what is to be encrypted.
+    let scheme = if secure { "https://" } else { "http://" };
+    address.starts_with(scheme).then(|| parse_address(address).ok()).flatten()
 }
 
 /// The texts of an error's body, or something better than nothing.
@@ -254,7 +271,7 @@ mod tests {
     #[test]
     fn only_the_same_path_elsewhere_is_followed() {
         let path = "/v1/jobs?x=1";
-        let to = |location: &str| redirected(location, path);
+        let to = |location: &str| redirected(location, path, false);
         assert_eq!(to("http://a:1/v1/jobs?x=1").as_deref(), Some("a:1"));
         for wrong in ["http://a:1/v1/other", "https://a:1/v1/jobs?x=1", "/v1/jobs?x=1", "a:1", ""] {
             assert_eq!(to(wrong), None, "{wrong}");

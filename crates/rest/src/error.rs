@@ -55,10 +55,12 @@ impl RestError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
     }
 
-    /// 307: another JobManager leads, whose REST server is at that `host:port`.
-    pub(crate) fn elsewhere(leader: &str, path: &str) -> Self {
+    /// 307: another JobManager leads, whose REST server is at that `host:port`, and talks TLS if
+    /// this one does.
+    pub(crate) fn elsewhere(leader: &str, path: &str, secure: bool) -> Self {
+        let scheme = if secure { "https" } else { "http" };
         let text = format!("this JobManager does not lead; the one at {leader} does");
-        let location = Some(format!("http://{leader}{path}"));
+        let location = Some(format!("{scheme}://{leader}{path}"));
         Self { location, ..Self::new(StatusCode::TEMPORARY_REDIRECT, text) }
     }
 

@@ -38,6 +38,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OnceCell, Semaphore, mpsc, watch},
 };
@@ -265,10 +266,26 @@ async fn serve(
     shared: Arc<Shared>,
     visitor: Visitor,
     places: Arc<Semaphore>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
     // Latency counts more than packets here; a socket that refuses works all the same.
     let _ = stream.set_nodelay(true);
+    match shared.config.tls.clone() {
+        // The handshake comes with the first bytes of the head, and within its time.
+        Some(tls) => talk(tls.accept(stream), peer, shared, visitor, places, stopped).await,
+        None => talk(stream, peer, shared, visitor, places, stopped).await,
+    }
+}
+
+/// Serves what is said over a connection.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    visitor: Visitor,
+    places: Arc<Semaphore>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let (clock, idleness) = (shared.clock, shared.config.idleness_timeout);
     let header_timeout = shared.config.header_timeout;
     let (place, has_place) = (Arc::new(OnceCell::new()), Signal::new());
@@ -401,7 +418,7 @@ async fn handle(
         Leading::Here(context) => context,
         Leading::At(leader) => {
             let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-            return Err(RestError::elsewhere(&leader, path));
+            return Err(RestError::elsewhere(&leader, path, shared.config.tls.is_some()));
         }
         Leading::Nobody => return Err(RestError::unavailable("no JobManager leads at present")),
     };

@@ -8,7 +8,9 @@
 //!
 //! What a job commits behind a savepoint is there when another job is resumed from it, and would be
 //! there twice. The writers' state in the savepoint says which transactions came before; the first
-//! writers of the job that is resumed take the rest back, as the owner of such a system would.
+//! writers of the job that is resumed take the rest back, as the owner of such a system would. The
+//! same goes for a job that falls back to an earlier checkpoint, since a file of a later one has
+//! rotted; in runs without such files nobody takes back what a job itself has committed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,6 +45,7 @@ struct Tables {
     prepared: BTreeMap<Transaction, Vec<Out>>,
     committed: BTreeMap<Transaction, Vec<Out>>,
     rolled_back: BTreeSet<JobId>,
+    fall_backs: bool,
 }
 
 /// The system. Cloning gives another handle.
@@ -88,6 +91,32 @@ impl External {
         }
     }
 
+    /// From here on a job may fall back to an earlier checkpoint.
+    pub fn expect_fall_backs(&self) {
+        self.tables.lock().fall_backs = true;
+    }
+
+    /// A writer goes on from a checkpoint: what was committed behind that is taken back.
+    fn fall_back(&self, job: JobId, behind: &[Transaction]) {
+        let mut tables = self.tables.lock();
+        if !tables.fall_backs {
+            return;
+        }
+        let is_behind = |transaction: &Transaction| {
+            behind.iter().any(|first| {
+                transaction.job == job
+                    && (first.job, first.subtask) == (transaction.job, transaction.subtask)
+                    && first <= transaction
+            })
+        };
+        let before = tables.committed.len();
+        tables.committed.retain(|transaction, _| !is_behind(transaction));
+        let taken_back = before - tables.committed.len();
+        if taken_back > 0 {
+            self.world.note(format_args!("external: {taken_back} transactions taken back"));
+        }
+    }
+
     /// A job is resumed from a savepoint of another: see the module.
     fn roll_back(&self, resumed: JobId, behind: &[Transaction]) {
         let mut tables = self.tables.lock();
@@ -130,6 +159,7 @@ impl Sink for SimSink {
         let restored = restored.map(|state| codec::decode(state));
         let restored: Vec<Transaction> = restored.collect::<Result<_, _>>()?;
         self.external.roll_back(context.job, &restored);
+        self.external.fall_back(context.job, &restored);
         let (job, subtask, attempt) = (context.job, context.subtask, context.attempt);
         let next = Transaction { job, subtask, attempt, number: 0 };
         Ok(Box::new(SimWriter {

@@ -5,7 +5,8 @@
 //! checkpoint or a commit, whenever they happen to come.
 //!
 //! Some faults strike once ([`Fault::UserCode`], [`Fault::KillTaskExecutor`],
-//! [`Fault::KillJobMasters`], [`Fault::KillJobManager`], [`Fault::CutConnections`]); others are weather: they last for a while, and change how each call,
+//! [`Fault::KillJobMasters`], [`Fault::KillJobManager`], [`Fault::CutConnections`],
+//! [`Fault::RottenFile`]); others are weather: they last for a while, and change how each call,
 //! request or read fares meanwhile ([`Weather`]).
 
 use crate::random::Random;
@@ -152,6 +153,12 @@ pub enum Fault {
         /// So many in a thousand.
         permille: u32,
     },
+    /// A file of the latest complete checkpoint rots: a byte is another, or the end is gone. Then
+    /// the job has to restart: its JobMasters are gone, or a function fails.
+    RottenFile {
+        /// Which file, and how.
+        which: u64,
+    },
     /// All connections of the data plane break.
     CutConnections,
     /// Bytes of the data plane are late.
@@ -278,6 +285,7 @@ impl Weather {
             | Fault::KillTaskExecutor { .. }
             | Fault::KillJobMasters
             | Fault::KillJobManager { .. }
+            | Fault::RottenFile { .. }
             | Fault::CutConnections => return false,
         }
         true

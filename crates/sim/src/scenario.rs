@@ -5,7 +5,7 @@ use hurtig_graph::{AdaptiveConfig, RestartStrategyConfig};
 use hurtig_types::CheckpointConfig;
 
 use crate::{
-    faults::Planned,
+    faults::{Fault, Planned, Step, When},
     programs::{PROGRAMS, ProgramKind},
     random::Random,
 };
@@ -174,7 +174,20 @@ impl Scenario {
             failing_permille: *random.pick(&[0, 0, 50, 500]),
             damaged_permille: *random.pick(&[0, 0, 50, 500]),
         });
+        scenario.draw_rot(random);
         scenario
+    }
+
+    /// Files that rot, in a job that keeps an earlier checkpoint to fall back to. One that is
+    /// resumed from a rotten snapshot could not be.
+    fn draw_rot(&mut self, random: &mut Random) {
+        let falls_back = self.directory && self.checkpoints.retained > 1;
+        let rots = falls_back && self.stop.is_none() && self.adaptive.is_none();
+        let rotten = if rots && random.permille(800) { random.between(1, 3) } else { 0 };
+        self.faults.extend((0..rotten).map(|_| Planned {
+            when: When::AtStep(Step::PutMetadata, random.between(3, 12)),
+            fault: Fault::RottenFile { which: random.number() },
+        }));
     }
 
     fn draw_elastic(&mut self, random: &mut Random) {

@@ -4,6 +4,8 @@
 //! - when a metadata file appears, everything that it names is there;
 //! - no file is deleted that a metadata file in the store names.
 //!
+//! Files can [rot](SimStore::rot) once they are there.
+//!
 //! For the end it remembers which files may be left, since the store itself has failed: those whose
 //! deletion was refused, those that go behind one of them, and those that were written although the
 //! writer was told otherwise.
@@ -49,6 +51,33 @@ struct Watch {
     in_flight: BTreeSet<Path>,
     /// Metadata files in the order in which they were written.
     written: Vec<Path>,
+    /// Files that are not what was written.
+    rotten: BTreeSet<Path>,
+    /// A checkpoint was built upon a rotten file: it will not be the last.
+    rot_has_spread: bool,
+}
+
+impl Watch {
+    /// The latest metadata file that counts for certain and is sound, if there is another such
+    /// one of the same job before it; and what it alone names.
+    fn may_rot(&self) -> Option<Vec<Path>> {
+        let is_sound = |path: &&Path| {
+            let named = self.named.get(*path);
+            let files = named.into_iter().flatten().chain([*path]);
+            let doubtful = self.excused.contains(*path) || self.uncertain.contains(*path);
+            named.is_some() && !doubtful && files.into_iter().all(|f| !self.rotten.contains(f))
+        };
+        let mut sound = self.written.iter().rev().filter(is_sound);
+        let (latest, before) = (sound.next()?, sound.next()?);
+        let job = |path: &Path| path.parts().rev().nth(2).map(|part| part.as_ref().to_owned());
+        if job(latest) != job(before) {
+            return None;
+        }
+        let others = self.named.iter().filter(|(path, _)| *path != latest);
+        let others: BTreeSet<&Path> = others.flat_map(|(_, named)| named).collect();
+        let own = self.named[latest].iter().filter(|file| !others.contains(file));
+        Some(own.chain([latest]).cloned().collect())
+    }
 }
 
 /// The store. Cloning gives another handle.
@@ -124,6 +153,11 @@ impl SimStore {
             }
         }
         let mut watch = self.watch.lock();
+        if named.iter().any(|file| watch.rotten.contains(file)) {
+            // It will be given up as those that it was built upon.
+            watch.rot_has_spread = true;
+            watch.excused.insert(path.clone());
+        }
         watch.written.push(path.clone());
         watch.named.insert(path.clone(), named);
     }
@@ -153,6 +187,34 @@ impl SimStore {
         })
         .await?;
         Ok(path)
+    }
+
+    /// A file of the latest complete checkpoint rots, unless none before it could take its place.
+    /// The file.
+    pub async fn rot(&self, which: u64) -> Option<Path> {
+        let candidates = self.watch.lock().may_rot()?;
+        let path = candidates[(which % candidates.len() as u64) as usize].clone();
+        let read = self.inner.get(&path).await.ok()?.bytes().await.ok()?;
+        let mut bytes = read.to_vec();
+        let at = ((which >> 16) % bytes.len().max(1) as u64) as usize;
+        match bytes.get_mut(at) {
+            Some(byte) if which & 0x8000 == 0 => *byte ^= 1 << (which >> 60 & 7),
+            _ => bytes.truncate(at),
+        }
+        {
+            // What is given up since it is damaged may stay: somebody may want to look at it.
+            let mut watch = self.watch.lock();
+            watch.rotten.insert(path.clone());
+            watch.excused.extend(candidates);
+        }
+        self.inner.put(&path, bytes.into()).await.ok()?;
+        self.world.note(format_args!("store: {path} has rotted at {at}"));
+        Some(path)
+    }
+
+    /// True if a checkpoint was built upon a rotten file, so that there may be no sound one left.
+    pub fn has_rot_spread(&self) -> bool {
+        self.watch.lock().rot_has_spread
     }
 
     /// All files, with those that a failure of the store excuses left out.

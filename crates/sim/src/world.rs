@@ -152,6 +152,7 @@ impl World {
                 Fault::FailingRecords { .. } => "failing records",
                 Fault::TornWrites { .. } => "torn writes",
                 Fault::CutConnections => "connections cut",
+                Fault::RottenFile { .. } => "rotten file",
                 Fault::SlowNetwork { .. } => "slow network",
                 Fault::SlowCalls { .. } => "slow calls",
                 Fault::LostCalls { .. } => "lost calls",

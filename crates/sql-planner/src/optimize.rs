@@ -17,7 +17,7 @@ mod pull_up;
 mod push_down;
 
 pub(crate) use evaluate::constant_value;
-pub use evaluate::physical_expression;
+pub use evaluate::{physical_expression, physical_expressions};
 pub(crate) use nodes::{all_of, equal_sides, join_schema};
 pub use nodes::{conjuncts, data_type_of};
 

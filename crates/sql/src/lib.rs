@@ -19,7 +19,7 @@ pub mod values;
 
 pub use bridge::{ChangelogRow, SchemaBuilder, StreamSchema as Schema};
 pub use error::SqlError;
-pub use hurtig::{JobStatus, TerminateKind, raw::collected as decode_collected};
+pub use hurtig::{JobStatus, TerminateKind, raw::Received};
 pub use hurtig_sql_common::{ChangelogMode, RowKind};
 pub use session::{
     ClusterError, QueryColumn, QueryResult, Session, SqlCluster, SqlJob, SqlProgram,

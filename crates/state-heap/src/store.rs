@@ -34,8 +34,8 @@ use hurtig_types::{
 
 use crate::{
     capture::Block,
-    table::{HashOf, KeyedTable},
     state_map::StateMap,
+    table::{HashOf, KeyedTable},
     ttl::{Expired, Expiring, Stamped, StampedList, Ttl},
 };
 

@@ -258,9 +258,11 @@ impl OperatorChain {
         self.call(0, |operator, out| operator.on_latency(marker, out))
     }
 
-    /// The earliest time for which an operator waits, in milliseconds of wall time.
+    /// The earliest time for which an operator waits, in milliseconds of wall time. One that has
+    /// work left waits for room first: its timers come when that is done.
     pub fn next_processing_timer_ms(&self) -> Option<i64> {
-        let timers = self.nodes.iter().filter_map(|node| node.operator.next_processing_timer_ms());
+        let idle = self.nodes.iter().filter(|node| !node.has_more);
+        let timers = idle.filter_map(|node| node.operator.next_processing_timer_ms());
         timers.chain(self.marks.as_ref().map(LatencyMarks::next_ms)).min()
     }
 

@@ -17,7 +17,7 @@ use std::{
 use hurtig_cluster_api::TaskIoMetrics;
 use hurtig_env::Clock;
 use hurtig_metrics::{
-    Counter, MetricGroup, TimeCounter,
+    Counter, Histogram, MetricGroup, TimeCounter,
     catalogue::{INPUT_BUFFERS, OUTPUT_BUFFERS},
     names::*,
 };
@@ -61,6 +61,11 @@ pub struct TaskMetrics {
     pub buffers_out: Counter,
     /// Messages that were handled.
     pub mails: Counter,
+    /// How long the oldest message has waited when the mailbox is read, in milliseconds.
+    mail_latency_ms: Histogram,
+    /// When the oldest message that waits was posted, in microseconds of the monotonic clock and
+    /// one more; 0 if none waits.
+    posted_us: AtomicU64,
     /// Time spent waiting for input.
     pub idle: TimeCounter,
     /// Time spent waiting for room in the outputs.
@@ -107,6 +112,26 @@ impl TaskMetrics {
 
     fn watermark(&self) -> Option<i64> {
         self.has_watermark.load(Acquire).then(|| self.watermark.load(Relaxed))
+    }
+
+    /// A message is posted.
+    pub fn mail_posted(&self, now: Duration) {
+        let now_us = now.as_micros() as u64 + 1;
+        // Of several that wait, the first one counts.
+        let _ = self.posted_us.compare_exchange(0, now_us, Relaxed, Relaxed);
+    }
+
+    /// The mailbox is about to be read.
+    pub fn mail_read(&self, now: impl FnOnce() -> Duration) {
+        if self.posted_us.load(Relaxed) == 0 {
+            return;
+        }
+        let now = now();
+        let posted_us = self.posted_us.swap(0, Relaxed);
+        if let Some(posted_us) = posted_us.checked_sub(1) {
+            let waited_us = (now.as_micros() as u64).saturating_sub(posted_us);
+            self.mail_latency_ms.update((waited_us / 1000) as i64);
+        }
     }
 
     /// The loop begins.
@@ -159,6 +184,7 @@ impl TaskMetrics {
         register_counter(group, NUM_BUFFERS_OUT, NUM_BUFFERS_OUT_PER_SECOND, &self.buffers_out);
         group.rate_of(MAILBOX_MAILS_PER_SECOND, &self.mails);
         group.computed(MAILBOX_QUEUE_SIZE, mailbox);
+        group.histogram_of(MAILBOX_LATENCY_MS, self.mail_latency_ms.clone());
         group.time_share(IDLE_TIME_MS_PER_SECOND, &self.idle);
         group.time_total(ACCUMULATE_IDLE_TIME_MS, &self.idle);
         group.time_share(BACK_PRESSURED_TIME_MS_PER_SECOND, &self.back_pressured);

@@ -103,6 +103,9 @@ pub struct StreamTask {
     pub buffer_timeout: Option<Duration>,
     /// Counters.
     pub metrics: Arc<TaskMetrics>,
+    /// Deadlines of barriers up to this wall time have been looked at: one that could not be obeyed
+    /// then waits for something else than time.
+    pub(crate) waited_until_ms: i64,
 }
 
 /// What a task waits for.
@@ -189,6 +192,7 @@ impl StreamTask {
     /// Delivers mail and timers, and resumes unfinished work. True if something was done.
     fn housekeeping(&mut self) -> FlowResult<bool> {
         let mut worked = false;
+        self.metrics.mail_read(|| self.clock.monotonic());
         while let Ok(mail) = self.mailbox.try_recv() {
             self.metrics.mails.inc();
             self.on_mail(mail)?;
@@ -393,7 +397,8 @@ impl StreamTask {
             TaskInput::Source => None,
         };
         let triggered = self.triggered.as_ref().and_then(CheckpointBarrier::deadline_ms);
-        let triggered = triggered.filter(|deadline| *deadline > self.clock.now_ms());
+        let [alignment, triggered] =
+            [alignment, triggered].map(|at| at.filter(|at| *at > self.waited_until_ms));
         let timer = self.chain.next_processing_timer_ms();
         let outputs = self.checkpoints.deadline_ms();
         let deadline = [until_ms, timer, alignment, outputs, triggered].into_iter().flatten().min();
@@ -401,8 +406,10 @@ impl StreamTask {
             None => self.signal.wait().await,
             Some(deadline_ms) => {
                 let deadline = self.clock.instant_at(deadline_ms);
-                // Elapsed is fine: the next turn looks at the clock itself.
-                let _ = tokio::time::timeout_at(deadline, self.signal.wait()).await;
+                // The next turn looks at the clock itself.
+                if tokio::time::timeout_at(deadline, self.signal.wait()).await.is_err() {
+                    self.waited_until_ms = deadline_ms;
+                }
             }
         }
         counter.end(self.clock.monotonic());

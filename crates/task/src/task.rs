@@ -120,6 +120,7 @@ pub struct TaskHandle {
     metrics: Arc<TaskMetrics>,
     state: Arc<Mutex<ExecutionState>>,
     accumulators: SharedAccumulators,
+    clock: Clock,
 }
 
 impl TaskHandle {
@@ -155,6 +156,7 @@ impl TaskHandle {
     }
 
     fn post(&self, mail: Mail) -> FlowResult {
+        self.metrics.mail_posted(self.clock.monotonic());
         let sent = self.mailbox.try_send(mail);
         self.signal.post();
         match sent {
@@ -242,6 +244,7 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
         metrics: TaskMetrics::shared(head_kind == Some(OperatorKind::Source)),
         state: Arc::new(Mutex::new(ExecutionState::Deploying)),
         accumulators: SharedAccumulators::default(),
+        clock: services.clock,
     };
     let name = format!(
         "{} ({}/{})#{}",
@@ -542,5 +545,6 @@ fn build(
         clock: services.clock,
         buffer_timeout: buffer_timeout.map(|ms| Duration::from_millis(ms as u64)),
         metrics: handle.metrics.clone(),
+        waited_until_ms: i64::MIN,
     })
 }

@@ -14,6 +14,9 @@ pub enum TlsError {
     /// TLS is on, and an option that it needs is not set.
     #[error("security.ssl.internal.enabled needs {0} to be set")]
     Missing(&'static str),
+    /// TLS is on for REST, and an option that it needs is not set.
+    #[error("security.ssl.rest.enabled needs {0} to be set")]
+    MissingForRest(&'static str),
     /// An option has a value that is not supported.
     #[error("{key} is {value:?}: {expected}")]
     Unsupported {

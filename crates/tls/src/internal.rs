@@ -131,7 +131,7 @@ impl InternalTls {
 }
 
 /// `security.ssl.protocol` is the oldest version that is spoken.
-fn versions(protocol: &str) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+pub(crate) fn versions(protocol: &str) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
     match protocol {
         "TLSv1.2" => Ok(vec![&TLS13, &TLS12]),
         "TLSv1.3" => Ok(vec![&TLS13]),

@@ -1,4 +1,4 @@
-//! TLS between the processes of a cluster: calls and records alike.
+//! TLS between the processes of a cluster, calls and records alike, and towards clients of REST.
 //!
 //! - [`InternalTls`] is made from `security.ssl.internal.*`, and turns connections into encrypted
 //!   ones, from either side.
@@ -19,14 +19,18 @@
 //! `openssl pkcs12 -in keystore.p12 -nodes` turns one into the other. Passwords have no meaning
 //! here: the key's file must be readable by the process alone.
 //!
-//! Deliberately absent: TLS towards clients (REST has settings of its own), revocation lists, and
-//! reloading of files; a process reads them when it starts.
+//! REST has settings of its own, `security.ssl.rest.*`: see [`RestServerTls`] and [`RestClientTls`].
+//!
+//! Deliberately absent: revocation lists, and reloading of files; a process reads them when it
+//! starts.
 
 mod files;
 mod internal;
+mod rest;
 mod stream;
 mod verify;
 
 pub use files::TlsError;
 pub use internal::{InternalTls, Protocol};
+pub use rest::{RestClientTls, RestServerTls};
 pub use stream::TlsStream;

@@ -9,7 +9,7 @@ use hurtig_rest::{
     messages::{operations::StopWithSavepointRequestBody, programs::JarRunRequestBody},
 };
 use hurtig_sql::{
-    ClusterError, JobStatus, SqlCluster, SqlProgram, TerminateKind, decode_collected,
+    ClusterError, JobStatus, SqlCluster, SqlProgram, TerminateKind, Received,
 };
 use hurtig_types::{BlobId, JobId, OperatorId, chain_text};
 
@@ -143,9 +143,10 @@ impl SqlCluster for RestCluster {
         &self,
         job: JobId,
         operator: OperatorId,
+        received: &mut Received,
         patience: Duration,
     ) -> Result<Option<Vec<Vec<u8>>>, ClusterError> {
-        let found = crate::wait_for(self.rows(job, operator, patience)).map_err(failed)??;
+        let found = crate::wait_for(self.rows(job, operator, received, patience)).map_err(failed)??;
         if found.is_none() && self.status(job)? != JobStatus::Canceled {
             self.wait(job)?;
         }
@@ -158,6 +159,7 @@ impl RestCluster {
         &self,
         job: JobId,
         operator: OperatorId,
+        received: &mut Received,
         patience: Duration,
     ) -> Result<Option<Vec<Vec<u8>>>, ClusterError> {
         let mut pause = SHORTEST_PAUSE;
@@ -170,10 +172,11 @@ impl RestCluster {
                 Err(error) if error.is_passing() && tries < PATIENT_TRIES => false,
                 Err(error) => return Err(failed(error)),
             };
-            match self.client.coordination_request(job, operator, &[]).await {
+            let question = received.question().map_err(failed)?;
+            match self.client.coordination_request(job, operator, &question).await {
                 Ok(answer) => {
                     tries = 0;
-                    let batches = decode_collected(&answer).map_err(failed)?;
+                    let batches = received.accept(&answer).map_err(failed)?;
                     if !batches.is_empty() {
                         return Ok(Some(batches));
                     }

@@ -7,15 +7,15 @@ options! {
     /// trusted ones have signed. Host names are not compared.
     Effective SSL_INTERNAL_ENABLED: bool = "security.ssl.internal.enabled", default "false";
 
-    /// The REST server talks TLS.
-    Planned SSL_REST_ENABLED: bool = "security.ssl.rest.enabled", default "false";
+    /// The REST server and its clients talk TLS.
+    Effective SSL_REST_ENABLED: bool = "security.ssl.rest.enabled", default "false";
 
     /// Clients of the REST server prove who they are.
-    Planned SSL_REST_AUTHENTICATION_ENABLED: bool =
+    Effective SSL_REST_AUTHENTICATION_ENABLED: bool =
         "security.ssl.rest.authentication-enabled", default "false";
 
-    /// Clients check that the server's certificate bears its name.
-    Planned SSL_VERIFY_HOSTNAME: bool = "security.ssl.verify-hostname", default "true";
+    /// Clients of the REST server check that its certificate bears its name.
+    Effective SSL_VERIFY_HOSTNAME: bool = "security.ssl.verify-hostname", default "true";
 
     /// Oldest version of TLS that is spoken: TLSv1.2 or TLSv1.3.
     Effective SSL_PROTOCOL: String = "security.ssl.protocol", default "TLSv1.2";
@@ -51,20 +51,21 @@ options! {
     Inapplicable SSL_INTERNAL_TRUSTSTORE_PASSWORD: Option<String> =
         "security.ssl.internal.truststore-password", else ["security.ssl.truststore-password"];
 
-    /// File of keys of the REST server.
-    Planned SSL_REST_KEYSTORE: Option<String> = "security.ssl.rest.keystore",
+    /// File of keys of the REST server, and of clients that must prove who they are: PEM, with the
+    /// private key (not encrypted) and the chain of certificates.
+    Effective SSL_REST_KEYSTORE: Option<String> = "security.ssl.rest.keystore",
         else ["security.ssl.keystore"];
 
     /// Password of that file.
-    Planned SSL_REST_KEYSTORE_PASSWORD: Option<String> = "security.ssl.rest.keystore-password",
+    Inapplicable SSL_REST_KEYSTORE_PASSWORD: Option<String> = "security.ssl.rest.keystore-password",
         else ["security.ssl.keystore-password"];
 
-    /// File of trusted certificates of the REST server and its clients.
-    Planned SSL_REST_TRUSTSTORE: Option<String> = "security.ssl.rest.truststore",
+    /// File of trusted certificates of the REST server and its clients, in PEM.
+    Effective SSL_REST_TRUSTSTORE: Option<String> = "security.ssl.rest.truststore",
         else ["security.ssl.truststore"];
 
     /// Password of that file.
-    Planned SSL_REST_TRUSTSTORE_PASSWORD: Option<String> =
+    Inapplicable SSL_REST_TRUSTSTORE_PASSWORD: Option<String> =
         "security.ssl.rest.truststore-password", else ["security.ssl.truststore-password"];
 
     /// Records between TaskManagers travel over TLS where the cluster's connections do.

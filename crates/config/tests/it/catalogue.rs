@@ -208,11 +208,16 @@ fn the_options_that_change_something_are_known() {
         metrics.scope.operator
         metrics.scope.delimiter
         security.ssl.internal.enabled
+        security.ssl.rest.enabled
+        security.ssl.rest.authentication-enabled
+        security.ssl.verify-hostname
         security.ssl.protocol
         security.ssl.keystore
         security.ssl.truststore
         security.ssl.internal.keystore
         security.ssl.internal.truststore
+        security.ssl.rest.keystore
+        security.ssl.rest.truststore
         taskmanager.data.ssl.enabled
     "#]]
     .assert_eq(&keys);

@@ -90,7 +90,7 @@ impl TextFileEnumerator {
             };
             let gzip = is_gzip(path);
             let count = if gzip { 1 } else { bytes.div_ceil(most) };
-            if count > (MAX_SPLITS - self.made) as u64 {
+            if count > MAX_SPLITS.saturating_sub(self.made) as u64 {
                 let path = self.source.path.display().to_string();
                 return Err(TextFileError::TooManySplits { path });
             }

@@ -257,7 +257,7 @@ impl World {
         };
         let token = work.token;
         content.push(token.0);
-        let record = FencedRecord::for_test(token, revision + 1, content);
+        let record = FencedRecord::sample(token, revision + 1, content);
         if self.random.one_in(5) {
             self.late_work.push_back((record, at));
         } else {

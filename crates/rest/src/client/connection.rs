@@ -7,7 +7,10 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 use super::{ClientError, ClientResult, RestClient, errors_of, redirected};
 
@@ -16,6 +19,10 @@ const LARGEST_ERROR_BYTES: u64 = 1 << 20;
 
 /// How often a request is sent on: leaders change, but not in a circle.
 const HOPS: u32 = 4;
+
+/// A connection, encrypted or not.
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// What is sent.
 pub(super) enum RequestBody {
@@ -123,7 +130,20 @@ impl RestClient {
         let connecting = TcpStream::connect(&address);
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = connected.map_err(|source| ClientError::Connect { address, source })?;
+        let failed = |source| ClientError::Connect { address: address.clone(), source };
+        let stream = connected.map_err(failed)?;
+        let stream: Box<dyn ByteStream> = match &self.tls {
+            Some(tls) => {
+                let host = address.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+                let failed = |source| ClientError::Handshake { address: address.clone(), source };
+                let mut stream = tls.connect(&host, stream).map_err(failed)?;
+                let agreed = tokio::time::timeout(self.connect_timeout, stream.handshake()).await;
+                let agreed = agreed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                agreed.map_err(failed)?;
+                Box::new(stream)
+            }
+            None => Box::new(stream),
+        };
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|source| self.broken(source))?;
         let connection = tokio::spawn(async move {
@@ -141,7 +161,8 @@ impl RestClient {
         let status = response.status();
         let location = response.headers().get(header::LOCATION);
         let location = location.and_then(|location| location.to_str().ok());
-        let leader = location.and_then(|location| redirected(location, &format!("/v1{path}")));
+        let leader = location
+            .and_then(|location| redirected(location, &format!("/v1{path}"), self.tls.is_some()));
         let mut answer = Answer { body: response.into_body(), connection };
         if status.is_success() {
             return Ok(Answered::Well(answer));

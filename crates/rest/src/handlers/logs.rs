@@ -61,7 +61,7 @@ pub(crate) async fn stdout(call: Call) -> RestResult<Reply> {
 }
 
 /// The logs of the request's TaskManager.
-async fn task_manager_logs(call: &Call) -> RestResult<Arc<dyn LogSource>> {
+pub(super) async fn task_manager_logs(call: &Call) -> RestResult<Arc<dyn LogSource>> {
     let id = call.task_manager()?;
     super::task_managers::find(call, id).await?;
     let logs = call.context.services.task_manager_logs.as_ref();

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hurtig_cluster_api::{ExecutionState, TaskExecutorOverview};
+use hurtig_cluster_api::{ExecutionState, ProcessThread, TaskExecutorOverview};
 use hurtig_types::{AllocationId, JobId, ResourceId};
 
 use crate::{
     error::{RestError, RestResult},
+    messages::cluster::{ThreadDumpInfo, ThreadInfo},
     messages::task_managers::{
         HardwareDescription, ResourceProfileInfo, SlotInfo, TaskExecutorMemoryConfiguration,
         TaskManagerDetailsInfo, TaskManagerInfo, TaskManagerMetricsInfo, TaskManagersInfo,
@@ -121,4 +122,19 @@ fn memory(values: &MetricValues) -> TaskManagerMetricsInfo {
         netty_shuffle_memory_total: number("Status.Shuffle.Netty.TotalMemory"),
         ..TaskManagerMetricsInfo::default()
     }
+}
+
+/// The threads of its process and of its task hosts: what Rust has instead of stacks is their
+/// state, and how much they have worked and waited.
+pub(crate) async fn thread_dump(call: Call) -> RestResult<ThreadDumpInfo> {
+    let threads = super::logs::task_manager_logs(&call).await?.threads().await?;
+    let info = |thread: ProcessThread| {
+        let ProcessThread { process, id, name, state, cpu_ms, switches: (own, forced) } = thread;
+        let stringified_thread_info = format!(
+            "\"{name}\" Id={id} {state}\nProcess: {process}\nCPU: {cpu_ms} ms\n\
+             voluntary_ctxt_switches: {own}\nnonvoluntary_ctxt_switches: {forced}\n"
+        );
+        ThreadInfo { thread_name: name, stringified_thread_info }
+    };
+    Ok(ThreadDumpInfo { thread_infos: threads.into_iter().map(info).collect() })
 }

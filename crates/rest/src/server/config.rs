@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use hurtig_config::{ConfigError, Configuration, catalogue::rest};
+use hurtig_tls::{RestServerTls, TlsError};
 
 /// Most connections that are open at once.
 const MOST_CONNECTIONS: usize = 512;
@@ -44,6 +45,8 @@ pub struct RestServerConfig {
     pub allow_origin: String,
     /// `web.refresh-interval`.
     pub refresh_interval: Duration,
+    /// `security.ssl.rest.enabled`: what encrypts connections.
+    pub tls: Option<RestServerTls>,
 }
 
 impl Default for RestServerConfig {
@@ -63,6 +66,7 @@ impl Default for RestServerConfig {
             cancel_enabled: true,
             allow_origin: "*".to_owned(),
             refresh_interval: Duration::from_secs(3),
+            tls: None,
         }
     }
 }
@@ -86,6 +90,9 @@ pub enum RestServerError {
     /// A setting is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// TLS is asked for, and cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// `rest.bind-port` is no list of ports.
     #[error("rest.bind-port is a port, a range such as 8081-8090, or a list of them, not {0:?}")]
     Ports(String),
@@ -117,6 +124,7 @@ impl RestServerConfig {
             cancel_enabled: configuration.get(&rest::WEB_CANCEL_ENABLED)?,
             allow_origin: configuration.get(&rest::WEB_ACCESS_CONTROL_ALLOW_ORIGIN)?,
             refresh_interval: configuration.get(&rest::WEB_REFRESH_INTERVAL)?,
+            tls: RestServerTls::from_configuration(configuration)?,
             ..defaults
         })
     }

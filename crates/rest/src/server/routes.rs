@@ -275,6 +275,11 @@ fn of_task_managers() -> Vec<Route> {
             task_managers::details,
         ),
         Route::get("/taskmanagers/:taskmanagerid/logs", "Its logs.", logs::task_manager_list),
+        Route::get(
+            "/taskmanagers/:taskmanagerid/thread-dump",
+            "The threads of its process and of its task hosts.",
+            task_managers::thread_dump,
+        ),
         Route::text(
             "/taskmanagers/:taskmanagerid/logs/:filename",
             "One of its logs.",

@@ -9,3 +9,4 @@ mod jobs;
 mod leaders;
 mod programs;
 mod support;
+mod tls;

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, io::Write, sync::Arc};
 
 use async_trait::async_trait;
 use hurtig_cluster_api::{
-    BlobError, BlobInfo, BlobService, BlobUpload, LogFile, LogSource, ProgramError, ProgramRequest,
-    ProgramRunner, RpcError, RpcResult,
+    BlobError, BlobInfo, BlobService, BlobUpload, LogFile, LogSource, ProcessThread, ProgramError,
+    ProgramRequest, ProgramRunner, RpcError, RpcResult,
 };
 use hurtig_graph::JobGraph;
-use hurtig_rest::{RestServerConfig, messages::programs::JarRunRequestBody};
-use hurtig_types::{BlobId, JobId, RecoveryClaimMode};
+use hurtig_rest::{RestServerConfig, TaskManagerLogs, messages::programs::JarRunRequestBody};
+use hurtig_types::{BlobId, JobId, RecoveryClaimMode, ResourceId};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -115,6 +115,24 @@ impl LogSource for Memory {
         let to = (from + length as usize).min(text.len());
         Ok(text.as_bytes()[from..to].to_vec())
     }
+
+    async fn threads(&self) -> RpcResult<Vec<ProcessThread>> {
+        Ok(vec![ProcessThread {
+            process: "7 hurtig".to_owned(),
+            id: 8,
+            name: "compute-0".to_owned(),
+            state: "R (running)".to_owned(),
+            cpu_ms: 1_230,
+            switches: (3, 1),
+        }])
+    }
+}
+
+#[async_trait]
+impl TaskManagerLogs for Memory {
+    async fn of_task_manager(&self, _: ResourceId) -> Option<Arc<dyn LogSource>> {
+        Some(Arc::new(self.clone()))
+    }
 }
 
 fn start() -> (Cluster, Memory) {
@@ -123,6 +141,7 @@ fn start() -> (Cluster, Memory) {
     let cluster = start_with(RestServerConfig::default(), |services| {
         services.blobs = Some(Arc::new(with.clone()));
         services.programs = Some(Arc::new(with.clone()));
+        services.task_manager_logs = Some(Arc::new(with.clone()));
         services.logs = Some(Arc::new(with));
     });
     (cluster, memory)
@@ -242,4 +261,18 @@ fn logs_are_read_to_their_end() {
     for hostile in ["..%2fsecret", "%2fetc%2fpasswd", "unknown", "%00"] {
         assert_eq!(cluster.request("GET", &format!("/jobmanager/logs/{hostile}"), "").0, 404);
     }
+}
+
+#[test]
+fn the_threads_of_a_task_manager_are_told() {
+    let (cluster, _) = start();
+    let managers = cluster.get("/taskmanagers");
+    let id = managers["taskmanagers"][0]["id"].as_str().unwrap();
+    let dump = cluster.get(&format!("/taskmanagers/{id}/thread-dump"));
+    let thread = &dump["threadInfos"][0];
+    assert_eq!(thread["threadName"], "compute-0", "{dump}");
+    let text = thread["stringifiedThreadInfo"].as_str().unwrap();
+    assert!(text.starts_with("\"compute-0\" Id=8 R (running)\nProcess: 7 hurtig\n"), "{text}");
+    let unknown = cluster.client.get::<serde_json::Value>("/taskmanagers/00/thread-dump");
+    assert!(cluster.wait(unknown).is_err());
 }

@@ -1,6 +1,6 @@
 //! Blobs and logs, chunk by chunk.
 
-use hurtig_cluster_api::{BlobSource, LogFile, LogSource};
+use hurtig_cluster_api::{BlobSource, LogFile, LogSource, ProcessThread};
 use hurtig_types::BlobId;
 
 use crate::{argument::plain_arguments, gateway::gateway};
@@ -20,7 +20,8 @@ mod logs {
     gateway! { LogSource, "log server":
         ask list_logs() -> Vec<LogFile>;
         ask read_log(name: String, offset: u64, length: u32) -> Vec<u8>;
+        ask threads() -> Vec<ProcessThread>;
     }
 }
 
-plain_arguments!(BlobId, Vec<LogFile>);
+plain_arguments!(BlobId, Vec<LogFile>, Vec<ProcessThread>);

@@ -322,4 +322,5 @@ recorder! { RecordingRegister, CheckpointRegister, exercise_register:
 recorder! { RecordingLogSource, LogSource, exercise_log_source:
     list_logs() -> Vec<LogFile>;
     read_log(name: String, offset: u64, length: u32) -> Vec<u8>;
+    threads() -> Vec<ProcessThread>;
 }

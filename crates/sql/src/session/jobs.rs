@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use hurtig::{JobClient, JobStatus, TerminateKind, raw::RawCollector};
+use hurtig::{
+    JobClient, JobStatus, TerminateKind,
+    raw::{RawCollector, Received},
+};
 use hurtig_sql_parser::Span;
 use hurtig_types::{JobId, OperatorId};
 
@@ -55,7 +58,7 @@ pub trait SqlCluster: fmt::Debug + Send + Sync {
     fn wait(&self, job: JobId) -> Result<(), ClusterError>;
 
     /// What the sink that collects rows has, when it has some or `patience` has ended; `None` at the
-    /// end of the job.
+    /// end of the job. `received` is of this job alone.
     ///
     /// # Errors
     /// If the job has failed, or cannot be asked.
@@ -63,6 +66,7 @@ pub trait SqlCluster: fmt::Debug + Send + Sync {
         &self,
         job: JobId,
         operator: OperatorId,
+        received: &mut Received,
         patience: Duration,
     ) -> Result<Option<Vec<Vec<u8>>>, ClusterError>;
 }
@@ -175,7 +179,7 @@ impl SqlJob {
 /// Where the rows of a query come from.
 pub(super) enum RowCollector {
     Embedded(RawCollector),
-    Cluster { job: SqlJob, operator: OperatorId, ended: bool },
+    Cluster { job: SqlJob, operator: OperatorId, received: Received, ended: bool },
 }
 
 impl RowCollector {
@@ -183,9 +187,9 @@ impl RowCollector {
         match self {
             Self::Embedded(collector) => Ok(collector.next(patience)?),
             Self::Cluster { ended: true, .. } => Ok(None),
-            Self::Cluster { job, operator, ended } => {
+            Self::Cluster { job, operator, received, ended } => {
                 let Handle::Cluster { job, cluster } = &job.handle else { return Ok(None) };
-                let found = cluster.collect(*job, *operator, patience)?;
+                let found = cluster.collect(*job, *operator, received, patience)?;
                 *ended = found.is_none();
                 Ok(found)
             }
