@@ -13,6 +13,7 @@ use hurtig::{
     prelude::*,
 };
 use hurtig_env::Clock;
+use hurtig_types::Record;
 
 /// How often a reader looks for the file, in milliseconds.
 const LOOK_EVERY_MS: i64 = 20;
