@@ -6,7 +6,7 @@ use arrow_array::Array;
 use arrow_schema::SchemaRef;
 use hurtig::{
     StreamExecutionEnvironment,
-    raw::{RawInput, RawStream},
+    raw::{RawInput, RawStream, Received},
 };
 use hurtig_sql_common::{ChangelogBatch, ChangelogMode, RowKind, SqlContext};
 use hurtig_sql_functions::print_column;
