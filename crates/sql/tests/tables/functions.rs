@@ -88,7 +88,6 @@ fn columns_can_be_computed_at_once() {
     let square = UserFunction::vectorized(&["BIGINT"], "BIGINT", |columns, _| {
         let column = columns[0].as_primitive::<Int64Type>();
         let squares: Int64Array = column.iter().map(|n| n.map(|n| n * n)).collect();
-        assert_eq!(squares.len(), column.len());
         Ok(std::sync::Arc::new(squares) as ArrayRef)
     });
     tables.create_temporary_system_function("square", square).unwrap();
