@@ -11,10 +11,12 @@
 
 mod builtin;
 mod call;
+mod changelog;
 mod compare;
 mod expression;
 mod from;
 mod group;
+mod hints;
 mod insert;
 mod join;
 mod literal;
@@ -53,6 +55,8 @@ pub struct Binder<'a> {
     names: Rc<Cell<u64>>,
     view_depth: u32,
     common: Option<Rc<from::CommonTables>>,
+    /// The STATE_TTL hint of the SELECT whose FROM is bound.
+    ttl: Option<Rc<hints::StateTtlHint>>,
 }
 
 /// A query as a plan.
@@ -119,6 +123,7 @@ impl<'a> Binder<'a> {
             names: Rc::new(Cell::new(0)),
             view_depth: 0,
             common: None,
+            ttl: None,
         }
     }
 
@@ -152,6 +157,7 @@ impl<'a> Binder<'a> {
             names: self.names.clone(),
             view_depth: self.view_depth + 1,
             common: None,
+            ttl: None,
         })
     }
 }

@@ -24,6 +24,7 @@ mod operators;
 mod over;
 mod rank;
 mod state;
+mod two_phase;
 mod unnest;
 mod windows;
 
@@ -103,7 +104,7 @@ pub fn plan_stream(
     tables: &dyn TableTraits,
     before: bool,
 ) -> crate::PlanResult<StreamPlan> {
-    let planner = StreamPlanner { tables, two_phase: settings.two_phase };
+    let planner = StreamPlanner { tables, settings };
     let mut roots = Vec::new();
     for plan in bound {
         let optimized = crate::optimize::optimize(plan.clone())?;

@@ -7,12 +7,15 @@
 //! - [`config`]: what the planner says of each; each is the factory of its operator.
 
 mod aggregates;
+mod changelog;
 pub mod config;
 mod core;
 mod edges;
 mod group;
 mod join;
 mod keep;
+mod lengths;
+mod mini_batch;
 mod over;
 mod rank;
 mod rows;
@@ -20,11 +23,8 @@ mod sink;
 mod stateless;
 mod time;
 mod time_join;
-mod unnest;
 mod watermark;
 mod window_aggregate;
 mod window_rows;
 mod window_table;
 mod windows;
-
-pub use unnest::Unnest;

@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// Batch in, batch out.
-trait Stateless: Send + 'static {
+pub(crate) trait Stateless: Send + 'static {
     fn apply(&self, batch: ChangelogBatch, out: &mut dyn Output) -> FlowResult;
 }
 
-struct StatelessOperator<S>(S);
+pub(crate) struct StatelessOperator<S>(pub(crate) S);
 
 impl<S: Stateless> Operator for StatelessOperator<S> {
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {

@@ -109,6 +109,7 @@ impl Binder<'_> {
         if let Some(alias) = &factor.alias {
             scope = renamed(scope, alias)?;
         }
+        let plan = self.hinted(plan, factor)?;
         Ok((plan, scope))
     }
 

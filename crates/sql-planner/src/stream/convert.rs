@@ -7,7 +7,7 @@ use datafusion_expr::{
     Distinct, Expr, FetchType, Filter, Limit, LogicalPlan, SkipType, Sort, TableScan,
     expr::Sort as SortExpr,
 };
-use hurtig_sql_common::ChangelogMode;
+use hurtig_sql_common::{ChangelogMode, RowKind};
 
 use super::{
     ExecNode, ExecNodeKind, SortKey, StreamPlanError, StreamPlanResult,
@@ -15,7 +15,7 @@ use super::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
         schema_of, select, time_attribute, unaliased,
     },
-    infer, refused,
+    infer, refused, two_phase,
 };
 use crate::{
     catalog::TableRef,
@@ -58,8 +58,8 @@ pub trait TableTraits {
 pub struct StreamPlanner<'a> {
     /// Of the tables.
     pub tables: &'a dyn TableTraits,
-    /// Global aggregates take two phases.
-    pub two_phase: bool,
+    /// Of the session.
+    pub settings: &'a crate::PlannerSettings,
 }
 
 /// The columns of a node that somebody uses: names, or all if `None`.
@@ -70,7 +70,8 @@ impl StreamPlanner<'_> {
     /// a sink gives whole changes, `before` saying whether rows before updates are among them.
     pub fn plan(&self, plan: &LogicalPlan, before: bool) -> StreamPlanResult<ExecNode> {
         let mut node = self.convert(plan, &None)?;
-        infer::infer(&mut node, self.tables, before)?;
+        infer::infer(&mut node, self.tables, self.settings, before)?;
+        two_phase::split(&mut node, self.settings)?;
         Ok(node)
     }
 
@@ -108,12 +109,12 @@ impl StreamPlanner<'_> {
                 Ok(ExecNode::new(ExecNodeKind::Union, inputs, union.schema.clone()))
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
+                let state_ttl_ms = [hinted_ttl(input), None];
                 let input = self.convert(input, &None)?;
                 let keys = (0..input.schema.fields().len()).collect();
                 let schema = input.schema.clone();
-                let kind =
-                    ExecNodeKind::GroupAggregate { keys, calls: Vec::new(), two_phase: false };
-                Ok(ExecNode::new(kind, vec![input], schema))
+                let kind = ExecNodeKind::GroupAggregate { keys, calls: Vec::new() };
+                Ok(ExecNode { state_ttl_ms, ..ExecNode::new(kind, vec![input], schema) })
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
@@ -243,6 +244,39 @@ impl StreamPlanner<'_> {
                 let projections = node.expressions.chunks(width.max(1)).map(<[Expr]>::to_vec);
                 let kind = ExecNodeKind::Expand { projections: projections.collect() };
                 Ok(ExecNode::new(kind, vec![input(0)?], schema))
+            }
+            StreamingNodeKind::StateTtl { .. } => input(0),
+            StreamingNodeKind::ToChangelog { codes } => {
+                let input = input(0)?;
+                let partition = positions(&node.expressions, &input)?;
+                let kind = ExecNodeKind::ToChangelog { codes: codes.clone(), partition };
+                Ok(ExecNode::new(kind, vec![input], schema))
+            }
+            StreamingNodeKind::FromChangelog { kinds, skips_unknown } => {
+                let input = input(0)?;
+                let mut columns = positions(&node.expressions, &input)?.into_iter();
+                let Some(op) = columns.next() else {
+                    return refused("internal: FROM_CHANGELOG without codes");
+                };
+                let partition: Vec<usize> = columns.collect();
+                let kinds = kinds.clone();
+                let only_after = !kinds.iter().any(|(_, kind)| *kind == RowKind::UpdateBefore);
+                let kind = ExecNodeKind::FromChangelog {
+                    op,
+                    kinds,
+                    skips_unknown: *skips_unknown,
+                    partition: partition.clone(),
+                    drop_update_before: false,
+                };
+                let changes = ExecNode::new(kind, vec![input], schema.clone());
+                if !only_after || partition.is_empty() {
+                    return Ok(changes);
+                }
+                // Changes by key: what was there before them has to be remembered.
+                let given = |column: usize| if column > op { column - 1 } else { column };
+                let keys = partition.into_iter().map(given).collect();
+                let kind = ExecNodeKind::ChangelogNormalize { keys };
+                Ok(ExecNode::new(kind, vec![changes], schema))
             }
             StreamingNodeKind::Sink { table, overwrite } => {
                 let traits = self.tables.sink(&table.to_string())?;
@@ -496,4 +530,26 @@ pub(super) fn substituted(
         })
     });
     replaced.ok().map(|transformed| transformed.data)
+}
+
+/// The positions of expressions that are columns.
+fn positions(expressions: &[Expr], input: &ExecNode) -> StreamPlanResult<Vec<usize>> {
+    let place = |one: &Expr| match column_of(one, &input.schema) {
+        Some(position) => Ok(position),
+        None => refused(format!("internal: {one} is no column")),
+    };
+    expressions.iter().map(place).collect()
+}
+
+/// How long the rows of an input are remembered, in milliseconds, if a hint says so.
+pub(super) fn hinted_ttl(plan: &LogicalPlan) -> Option<i64> {
+    match plan {
+        LogicalPlan::Projection(projection) => hinted_ttl(&projection.input),
+        LogicalPlan::Filter(filter) => hinted_ttl(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => hinted_ttl(&alias.input),
+        _ => match StreamingNode::of(plan)?.kind {
+            StreamingNodeKind::StateTtl { ttl_ms } => Some(ttl_ms),
+            _ => None,
+        },
+    }
 }

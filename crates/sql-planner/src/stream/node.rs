@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion_common::{DFSchemaRef, JoinType};
 use datafusion_expr::{AggregateUDF, Expr};
 
-use hurtig_sql_common::ChangelogMode;
+use hurtig_sql_common::{ChangelogMode, RowKind};
 
 use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
 use crate::{
@@ -26,6 +26,10 @@ pub struct ExecNode {
     pub modify: ModifyKinds,
     /// What its updates look like.
     pub update: UpdateKind,
+    /// Somebody behind it looks at the versions of rows: changes of one key are not folded.
+    pub every_version: bool,
+    /// How long the rows of each input are remembered, in milliseconds, where a hint says so.
+    pub state_ttl_ms: [Option<i64>; 2],
 }
 
 /// What nodes do: Flink's exec nodes.
@@ -82,8 +86,23 @@ pub enum ExecNodeKind {
         keys: Vec<usize>,
         /// The aggregates.
         calls: Vec<PlannedAggregate>,
-        /// It begins with aggregates of each batch before the exchange.
-        two_phase: bool,
+    },
+    /// The first of two phases: what the rows of each mini-batch come to. Gives the keys, then what the
+    /// aggregates have come to as bytes.
+    LocalGroupAggregate {
+        /// The group.
+        keys: Vec<usize>,
+        /// The aggregates.
+        calls: Vec<PlannedAggregate>,
+    },
+    /// The second of two phases, over what the first gives.
+    GlobalGroupAggregate {
+        /// The group.
+        keys: Vec<usize>,
+        /// The aggregates, over the columns of the first phase's input.
+        calls: Vec<PlannedAggregate>,
+        /// That input takes rows away, too.
+        retracts: bool,
     },
     /// One row a group and window, when the window is over. Gives the keys, the aggregates, the
     /// properties.
@@ -270,6 +289,26 @@ pub enum ExecNodeKind {
         /// The key.
         keys: Vec<usize>,
     },
+    /// Each change as a new row: the code of the change, then the input's columns.
+    ToChangelog {
+        /// The code of each kind of change, by its number; changes without one are dropped.
+        codes: [Option<String>; 4],
+        /// By which columns rows are distributed; none: each is by itself.
+        partition: Vec<usize>,
+    },
+    /// Each row as the change that it tells of, without the column that says so.
+    FromChangelog {
+        /// The column of codes.
+        op: usize,
+        /// What codes mean.
+        kinds: Vec<(String, RowKind)>,
+        /// Rows of other codes are dropped.
+        skips_unknown: bool,
+        /// By which columns rows are distributed; none: each is by itself.
+        partition: Vec<usize>,
+        /// The rows before updates are dropped.
+        drop_update_before: bool,
+    },
     /// Writes a table.
     Sink {
         /// Its whole name.
@@ -413,7 +452,8 @@ impl ExecNode {
     /// A node whose changes are not known yet.
     #[must_use]
     pub fn new(kind: ExecNodeKind, inputs: Vec<Self>, schema: DFSchemaRef) -> Self {
-        Self { kind, inputs, schema, modify: ModifyKinds::INSERT_ONLY, update: UpdateKind::None }
+        let (modify, update) = (ModifyKinds::INSERT_ONLY, UpdateKind::None);
+        Self { kind, inputs, schema, modify, update, every_version: false, state_ttl_ms: [None; 2] }
     }
 
     /// The changes that it gives.
@@ -432,6 +472,8 @@ impl ExecNode {
             ExecNodeKind::WatermarkAssigner { .. } => "WatermarkAssigner",
             ExecNodeKind::WindowTableFunction { .. } => "WindowTableFunction",
             ExecNodeKind::GroupAggregate { .. } => "GroupAggregate",
+            ExecNodeKind::LocalGroupAggregate { .. } => "LocalGroupAggregate",
+            ExecNodeKind::GlobalGroupAggregate { .. } => "GlobalGroupAggregate",
             ExecNodeKind::WindowAggregate { .. } => "WindowAggregate",
             ExecNodeKind::Expand { .. } => "Expand",
             ExecNodeKind::Join { .. } => "Join",
@@ -450,6 +492,8 @@ impl ExecNode {
             ExecNodeKind::Union => "Union",
             ExecNodeKind::SetOperation { .. } => "SetOperation",
             ExecNodeKind::ChangelogNormalize { .. } => "ChangelogNormalize",
+            ExecNodeKind::ToChangelog { .. } => "ToChangelog",
+            ExecNodeKind::FromChangelog { .. } => "FromChangelog",
             ExecNodeKind::Sink { .. } => "Sink",
         }
     }
@@ -460,6 +504,7 @@ impl ExecNode {
         use ExecNodeKind::*;
         match &self.kind {
             GroupAggregate { keys, .. }
+            | GlobalGroupAggregate { keys, .. }
             | Deduplicate { keys, .. }
             | ChangelogNormalize { keys }
             | WindowAggregate { keys, .. }
@@ -480,6 +525,12 @@ impl ExecNode {
             {
                 Some(partition.clone())
             }
+            ToChangelog { partition, .. } | FromChangelog { partition, .. }
+                if !partition.is_empty() =>
+            {
+                Some(partition.clone())
+            }
+            ToChangelog { .. } | FromChangelog { .. } | LocalGroupAggregate { .. } => None,
             TableSourceScan { .. } | Values { .. } | Calc { .. } | WatermarkAssigner { .. } => None,
             WindowTableFunction { .. } | Expand { .. } | Correlate { .. } | Union => None,
             Sink { .. } => None,

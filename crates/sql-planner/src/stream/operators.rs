@@ -1,6 +1,6 @@
 //! From nodes to operators.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow_schema::{DataType, SchemaRef};
 use datafusion_common::{DFSchema, JoinType};
@@ -19,7 +19,7 @@ use super::{
     refused,
 };
 use crate::{
-    PlannerSettings,
+    MiniBatchSettings, PlannerSettings,
     functions::AggregateCoat,
     optimize::physical_expression,
     plan::{WindowKind, WindowTable},
@@ -42,7 +42,7 @@ impl PlannerSettings {
         };
         let retracts = input_node.is_some_and(|input| !input.modify.is_insert_only());
         let emits_update_before = node.update == UpdateKind::BeforeAndAfter;
-        let ttl = self.state_ttl();
+        let ttl = self.ttl_of(node, 0);
         Ok(match &node.kind {
             ExecNodeKind::TableSourceScan { .. }
             | ExecNodeKind::Union
@@ -78,14 +78,38 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            ExecNodeKind::GroupAggregate { keys, calls, .. } => Arc::new(config::GroupAggregate {
-                input: input_schema()?,
-                keys: keys.clone(),
-                calls: calls_of(calls, retracts)?,
-                schema,
-                emits_update_before,
-                ttl,
-            }),
+            ExecNodeKind::GroupAggregate { keys, calls } => {
+                self.mini_batched(Arc::new(config::GroupAggregate {
+                    input: input_schema()?,
+                    keys: keys.clone(),
+                    calls: calls_of(calls, retracts)?,
+                    schema,
+                    emits_update_before,
+                    ttl,
+                }))
+            }
+            ExecNodeKind::LocalGroupAggregate { keys, calls } => {
+                self.mini_batched(Arc::new(config::LocalGroupAggregate {
+                    input: input_schema()?,
+                    keys: keys.clone(),
+                    calls: calls_of(calls, retracts)?,
+                    schema,
+                }))
+            }
+            ExecNodeKind::GlobalGroupAggregate { calls, retracts, .. } => {
+                let before = input_node.and_then(|local| local.inputs.first());
+                let Some(before) = before else { return refused("internal: half an aggregate") };
+                let of = |at: &usize| before.schema.field(*at).data_type().clone();
+                let arguments = calls.iter().map(|call| call.arguments.iter().map(of).collect());
+                self.mini_batched(Arc::new(config::GlobalGroupAggregate {
+                    input: input_schema()?,
+                    arguments: arguments.collect(),
+                    calls: calls_of(calls, *retracts)?,
+                    schema,
+                    emits_update_before,
+                    ttl,
+                }))
+            }
             ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
                 let input = input_schema()?;
                 let (spec, time, event_time) = match window {
@@ -132,8 +156,8 @@ impl PlannerSettings {
                 let (left, right) = sides(node)?;
                 Arc::new(config::RegularJoin {
                     kind: kind_of(*join_type)?,
-                    left: self.join_input(left, &keys.left),
-                    right: self.join_input(right, &keys.right),
+                    left: self.join_input(left, &keys.left, self.ttl_of(node, 0)),
+                    right: self.join_input(right, &keys.right, self.ttl_of(node, 1)),
                     keys: self.keys(keys, condition.as_ref(), left, right)?,
                     schema,
                 })
@@ -211,6 +235,7 @@ impl PlannerSettings {
                     last: *keep_last,
                     insert_only: node.modify.is_insert_only(),
                     emits_update_before,
+                    every_version: node.every_version,
                     ttl,
                 })
             }
@@ -306,6 +331,18 @@ impl PlannerSettings {
                     schema,
                 })
             }
+            ExecNodeKind::ToChangelog { codes, .. } => {
+                Arc::new(config::ToChangelog { codes: codes.clone(), schema })
+            }
+            ExecNodeKind::FromChangelog { op, kinds, skips_unknown, drop_update_before, .. } => {
+                Arc::new(config::FromChangelog {
+                    op: *op,
+                    kinds: kinds.clone(),
+                    skips_unknown: *skips_unknown,
+                    drops_update_before: *drop_update_before,
+                    schema,
+                })
+            }
             ExecNodeKind::SetOperation { except, all } => {
                 Arc::new(config::SetOperation { schema, except: *except, all: *all, ttl })
             }
@@ -313,6 +350,7 @@ impl PlannerSettings {
                 schema,
                 keys: keys.clone(),
                 emits_update_before,
+                every_version: node.every_version,
                 ttl,
                 condition: None,
             }),
@@ -334,6 +372,24 @@ impl PlannerSettings {
         }))
     }
 
+    /// How long rows of an input are remembered: as a hint says, or the session.
+    fn ttl_of(&self, node: &ExecNode, input: usize) -> Option<Duration> {
+        match node.state_ttl_ms[input] {
+            Some(ttl_ms) => crate::settings::positive(ttl_ms),
+            None => self.state_ttl(),
+        }
+    }
+
+    /// With mini-batches an operator sees larger batches.
+    fn mini_batched(&self, operator: Arc<dyn OperatorFactory>) -> Arc<dyn OperatorFactory> {
+        match &self.mini_batch {
+            None => operator,
+            Some(MiniBatchSettings { size, latency }) => {
+                Arc::new(config::MiniBatch { operator, size: *size, latency: *latency })
+            }
+        }
+    }
+
     fn all(
         &self,
         expressions: &[Expr],
@@ -350,7 +406,12 @@ impl PlannerSettings {
         Ok(expression.map(|one| physical_expression(one, schema)).transpose()?)
     }
 
-    fn join_input(&self, input: &ExecNode, keys: &[usize]) -> config::JoinInput {
+    fn join_input(
+        &self,
+        input: &ExecNode,
+        keys: &[usize],
+        ttl: Option<Duration>,
+    ) -> config::JoinInput {
         let of_input = upsert_keys(input);
         let within = unique_by(&of_input, keys);
         let contained = |key: &Vec<usize>| key.iter().all(|column| keys.contains(column));
@@ -363,7 +424,7 @@ impl PlannerSettings {
             schema: arrow_schema(input),
             unique_key: key,
             join_key_contains_unique_key: within,
-            ttl: self.state_ttl(),
+            ttl,
         }
     }
 

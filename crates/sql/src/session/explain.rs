@@ -17,7 +17,7 @@ impl Session {
         while let StatementKind::Execute(inner) = &statement.kind {
             statement = inner;
         }
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let mut plans = Vec::new();
         let mut inserts = Vec::new();
         let written: &[InsertStatement] = match &statement.kind {

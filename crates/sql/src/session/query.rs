@@ -12,7 +12,8 @@ use hurtig_sql_parser::{
     types::SqlDataType,
 };
 use hurtig_sql_planner::{
-    PlannerSettings, bind::Binder, functions::BuiltinFunctions, stream::plan_stream,
+    AggregatePhases, PlannerSettings, UpsertMaterialize, bind::Binder,
+    functions::BuiltinFunctions, stream::plan_stream,
 };
 
 use super::{Session, SqlJob, StatementResult};
@@ -103,7 +104,10 @@ impl QueryResult {
 
 impl Session {
     /// What the planner has to know of the session.
-    pub(super) fn planner_settings(&self) -> PlannerSettings {
+    ///
+    /// # Errors
+    /// If mini-batches are enabled without a size and a latency.
+    pub(super) fn planner_settings(&self) -> Result<PlannerSettings, SqlError> {
         let settings = self.settings();
         let is = |key: &str, value: &str| {
             settings.get(key).is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
@@ -112,10 +116,29 @@ impl Session {
         planner.state_ttl_ms = settings.duration_ms("table.exec.state.ttl").unwrap_or(0);
         planner.source_idle_timeout_ms =
             settings.duration_ms("table.exec.source.idle-timeout").unwrap_or(0);
-        planner.two_phase = is("table.optimizer.agg-phase-strategy", "TWO_PHASE");
+        planner.aggregate_phases = if is("table.optimizer.agg-phase-strategy", "ONE_PHASE") {
+            AggregatePhases::One
+        } else if is("table.optimizer.agg-phase-strategy", "TWO_PHASE") {
+            AggregatePhases::Two
+        } else {
+            AggregatePhases::Auto
+        };
+        planner.mini_batch = settings.mini_batch()?;
+        planner.upsert_materialize = if is("table.exec.sink.upsert-materialize", "NONE") {
+            UpsertMaterialize::None
+        } else if is("table.exec.sink.upsert-materialize", "FORCE") {
+            UpsertMaterialize::Force
+        } else {
+            UpsertMaterialize::Auto
+        };
+        planner.trims_lengths = match settings.get("table.exec.sink.type-length-enforcer") {
+            Some(value) if value.trim().eq_ignore_ascii_case("TRIM_PAD") => Some(true),
+            Some(value) if value.trim().eq_ignore_ascii_case("ERROR") => Some(false),
+            _ => None,
+        };
         planner.drop_null_rows = is("table.exec.sink.not-null-enforcer", "DROP");
         planner.duplicate_changes = is("table.exec.source.cdc-events-duplicate", "true");
-        planner
+        Ok(planner)
     }
 
     /// A binder for one statement.
@@ -124,7 +147,7 @@ impl Session {
     }
 
     pub(super) fn query(&mut self, query: &SqlQuery) -> Result<StatementResult, SqlError> {
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let bound = self.binder(&settings).bind_query(query)?;
         let columns = bound.columns.iter().map(|(name, _, data_type)| QueryColumn {
             name: name.clone(),
@@ -151,7 +174,7 @@ impl Session {
         &mut self,
         inserts: &[InsertStatement],
     ) -> Result<StatementResult, SqlError> {
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let mut bound = Vec::new();
         for insert in inserts {
             bound.push(self.binder(&settings).bind_insert(insert)?);
