@@ -15,13 +15,13 @@ use crate::{
 
 impl OperatorFactory for ToChangelog {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        Ok(Box::new(StatelessOperator(self.clone())))
+        Ok(StatelessOperator::boxed(self.clone()))
     }
 }
 
 impl OperatorFactory for FromChangelog {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        Ok(Box::new(StatelessOperator(self.clone())))
+        Ok(StatelessOperator::boxed(self.clone()))
     }
 }
 

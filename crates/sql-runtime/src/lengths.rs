@@ -15,7 +15,7 @@ use crate::{
 
 impl OperatorFactory for LengthEnforcer {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        Ok(Box::new(StatelessOperator(self.clone())))
+        Ok(StatelessOperator::boxed(self.clone()))
     }
 }
 

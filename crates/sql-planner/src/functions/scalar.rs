@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use arrow_array::{Array, ArrayRef, cast::AsArray};
 use arrow_schema::{DataType, Field, FieldRef};
-use datafusion_common::{DataFusionError, Result, exec_datafusion_err};
+use datafusion_common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
@@ -121,10 +122,18 @@ impl ScalarUDFImpl for ScalarCoat {
             ));
         }
         if constant {
-            let value = datafusion_common::ScalarValue::try_from_array(&values, 0)?;
+            let value = scalar_of(&values)?;
             return Ok(ColumnarValue::Scalar(value));
         }
         Ok(ColumnarValue::Array(values))
+    }
+}
+
+/// The first value of a column. DataFusion's own way would forget what the fields of arrays say.
+pub(crate) fn scalar_of(values: &ArrayRef) -> Result<ScalarValue> {
+    match values.as_list_opt::<i32>() {
+        Some(list) if !list.is_empty() => Ok(ScalarValue::List(Arc::new(list.slice(0, 1)))),
+        _ => ScalarValue::try_from_array(values, 0),
     }
 }
 

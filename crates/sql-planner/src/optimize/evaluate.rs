@@ -13,7 +13,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use hurtig_sql_common::EvalError;
 use hurtig_sql_functions::api::Expression;
 
-use crate::PlanResult;
+use crate::{PlanResult, functions::scalar_of};
 
 /// The most bytes of a constant that a call is folded to.
 const MAX_FOLDED_BYTES: usize = 64 << 10;
@@ -97,7 +97,7 @@ pub(crate) fn constant_value(expr: &Expr) -> Option<ScalarValue> {
         RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).ok()?;
     let value = match physical.evaluate(&row).ok()? {
         ColumnarValue::Scalar(value) => value,
-        ColumnarValue::Array(values) => ScalarValue::try_from_array(&values, 0).ok()?,
+        ColumnarValue::Array(values) => scalar_of(&values).ok()?,
     };
     (value.size() <= MAX_FOLDED_BYTES).then_some(value)
 }

@@ -575,7 +575,7 @@ fn over_call(function: &PlannedOver, bound: BoundKind) -> StreamPlanResult<confi
                 "LAG" => config::OverRanking::Lag { column: column()?, offset, default },
                 "LEAD" => config::OverRanking::Lead { column: column()?, offset, default },
                 other => {
-                    return refused(format!("{other} is supported in batch mode only"));
+                    return refused(format!("{other} Function is not supported in stream mode."));
                 }
             };
             config::OverCall::Ranking(ranking)
