@@ -33,8 +33,9 @@ pub use join::{
 };
 pub use rank::{Deduplicate, Limit, Rank, SortLimit, TemporalSort, WindowDeduplicate, WindowRank};
 pub use stateless::{
-    Calc, ChangelogNormalize, Correlate, DropUpdateBefore, Expand, FromChangelog,
-    LengthEnforcer, LengthRule, MiniBatch, NotNullEnforcer, SinkMaterialize, ToChangelog, Values, WatermarkAssigner,
+    Calc, ChangelogNormalize, Correlate, DropUpdateBefore, Expand, FromChangelog, LengthEnforcer,
+    LengthRule, MiniBatch, NotNullEnforcer, SinkMaterialize, ToChangelog, Values,
+    WatermarkAssigner,
 };
 pub use window::{WindowAggregate, WindowProperty, WindowSpec, WindowTableFunction, WindowTime};
 

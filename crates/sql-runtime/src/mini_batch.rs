@@ -161,7 +161,11 @@ impl Operator for Bundle {
         self.inner.is_prepared()
     }
 
-    fn begin_capture(&mut self, checkpoint: CheckpointId, since: Option<u32>) -> FlowResult<Captured> {
+    fn begin_capture(
+        &mut self,
+        checkpoint: CheckpointId,
+        since: Option<u32>,
+    ) -> FlowResult<Captured> {
         self.inner.begin_capture(checkpoint, since)
     }
 

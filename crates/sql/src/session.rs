@@ -6,7 +6,7 @@
 mod explain;
 mod query;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use hurtig::{JobClient, StreamExecutionEnvironment, TerminateKind};
 use hurtig_sql_common::SqlContext;
@@ -37,6 +37,8 @@ pub enum StatementResult {
     },
     /// A text: EXPLAIN.
     Text(String),
+    /// It is done, but the user should know something.
+    Warning(String),
     /// A query whose job runs.
     Query(QueryResult),
     /// An INSERT or a statement set whose job runs.
@@ -76,6 +78,9 @@ impl SqlJob {
 /// Jobs that a session remembers, for SHOW JOBS and STOP JOB; the oldest are forgotten first.
 const JOBS: usize = 1000;
 
+/// Warnings that a session remembers to have given.
+const WARNINGS: usize = 1000;
+
 /// A session.
 pub struct Session {
     pub(crate) catalogs: Catalogs,
@@ -84,6 +89,8 @@ pub struct Session {
     /// The INSERTs since BEGIN STATEMENT SET.
     open_set: Option<Vec<InsertStatement>>,
     jobs: Vec<SqlJob>,
+    /// What the user has been warned of: once is enough.
+    warnings: HashSet<String>,
     restore: Option<(String, bool)>,
 }
 
@@ -103,6 +110,7 @@ impl Session {
             connectors: Connectors::default(),
             open_set: None,
             jobs: Vec::new(),
+            warnings: HashSet::new(),
             restore: None,
         }
     }
@@ -207,7 +215,13 @@ impl Session {
             StatementKind::Set(Some(property)) => {
                 let set = self.settings.set(&property.key, &property.value);
                 set.map_err(|error| SqlError::invalid(error.to_string(), Some(property.span)))?;
-                Ok(StatementResult::Done)
+                let warning = Settings::warning(&property.key);
+                let warning = warning.filter(|text| self.warnings.insert(text.clone()));
+                // Who has set so many of them has been told.
+                if self.warnings.len() > WARNINGS {
+                    self.warnings.clear();
+                }
+                Ok(warning.map_or(StatementResult::Done, StatementResult::Warning))
             }
             StatementKind::Set(None) => {
                 let row =

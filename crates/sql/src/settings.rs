@@ -70,6 +70,16 @@ const TABLE_KEYS: &[TableKey] = &[
     key("table.optimizer.reuse-sub-plan-enabled", Some("true"), Check::Boolean),
 ];
 
+/// Keys of SQL that are right, but change nothing here.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    (
+        "table.optimizer.distinct-agg.split.enabled",
+        "with two phases each value of a DISTINCT is sent once a mini-batch already",
+    ),
+    ("table.optimizer.reuse-source-enabled", "each query reads its sources by itself"),
+    ("table.optimizer.reuse-sub-plan-enabled", "each query computes its parts by itself"),
+];
+
 /// What a session has set.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -98,6 +108,16 @@ impl Settings {
         }
         self.set.insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// Why setting a key changes nothing, if it is so.
+    #[must_use]
+    pub fn warning(name: &str) -> Option<String> {
+        if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
+            return Some(format!("{name} has no effect: {why}"));
+        }
+        let known = TABLE_KEYS.iter().any(|known| known.key == name);
+        (is_of_sql(name) && !known).then(|| format!("{name} is not known here, and has no effect"))
     }
 
     /// Forgets a key, or all.

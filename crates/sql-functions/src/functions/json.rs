@@ -29,8 +29,12 @@ use Want::Text;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("IS JSON VALUE", "a IS JSON", |call| is_json(call, |_| true)),
-    pure("IS JSON OBJECT", "a IS JSON OBJECT", |call| is_json(call, |value| matches!(value, Json::Object(_)))),
-    pure("IS JSON ARRAY", "a IS JSON ARRAY", |call| is_json(call, |value| matches!(value, Json::Array(_)))),
+    pure("IS JSON OBJECT", "a IS JSON OBJECT", |call| {
+        is_json(call, |value| matches!(value, Json::Object(_)))
+    }),
+    pure("IS JSON ARRAY", "a IS JSON ARRAY", |call| {
+        is_json(call, |value| matches!(value, Json::Array(_)))
+    }),
     pure("IS JSON SCALAR", "a IS JSON SCALAR", |call| is_json(call, Json::is_scalar)),
     pure("JSON_EXISTS", "JSON_EXISTS(json, path [behavior ON ERROR])", json_exists),
     pure(

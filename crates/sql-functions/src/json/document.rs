@@ -64,13 +64,11 @@ impl Reader<'_> {
         let mut open: Vec<Open> = Vec::new();
         loop {
             let mut value = match self.peek()? {
+                b'[' | b'{' if open.len() >= MAX_DEPTH => return None,
                 b'[' => {
                     self.at += 1;
                     if self.peek()? != b']' {
                         open.push(Open::Array(Vec::new()));
-                        if open.len() > MAX_DEPTH {
-                            return None;
-                        }
                         continue;
                     }
                     self.at += 1;
@@ -80,9 +78,6 @@ impl Reader<'_> {
                     self.at += 1;
                     if self.peek()? != b'}' {
                         open.push(Open::Object(Vec::new(), self.name()?));
-                        if open.len() > MAX_DEPTH {
-                            return None;
-                        }
                         continue;
                     }
                     self.at += 1;
@@ -338,8 +333,10 @@ mod tests {
     #[test]
     fn documents_are_read_as_jackson_reads_them() {
         for (text, expected) in [
-            (r#" {"b": [1, -0, 1.50, 1e2, 0.0000001, -0.0], "a": null} x"#,
-             r#"{"a":null,"b":[1,0,1.50,1E+2,1E-7,0.0]}"#),
+            (
+                r#" {"b": [1, -0, 1.50, 1e2, 0.0000001, -0.0], "a": null} x"#,
+                r#"{"a":null,"b":[1,0,1.50,1E+2,1E-7,0.0]}"#,
+            ),
             ("12.5E3", "1.25E+4"),
             ("9007199254740993", "9007199254740993"),
             ("123456789012345678901234567890.10", "123456789012345678901234567890.10"),
@@ -357,9 +354,29 @@ mod tests {
         let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
         let long = "1".repeat(MAX_NUMBER_LENGTH + 1);
         for text in [
-            "", " ", "nul", "nullx", "42x", "01", "1.", "-", "1e", "'a'", "\"a", "\"\n\"", "[1,]",
-            "{\"a\" 1}", "{a: 1}", "{\"a\": 1,}", "[1}", "\"\\x\"", "\"\\u12\"", "NaN", &deep,
-            &long, "1e99999999999",
+            "",
+            " ",
+            "nul",
+            "nullx",
+            "42x",
+            "01",
+            "1.",
+            "-",
+            "1e",
+            "'a'",
+            "\"a",
+            "\"\n\"",
+            "[1,]",
+            "{\"a\" 1}",
+            "{a: 1}",
+            "{\"a\": 1,}",
+            "[1}",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "NaN",
+            &deep,
+            &long,
+            "1e99999999999",
         ] {
             assert_eq!(Json::parse(text), None, "{text:.40}");
         }

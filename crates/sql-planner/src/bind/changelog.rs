@@ -58,7 +58,8 @@ impl Binder<'_> {
             Some(argument) => match &argument.value {
                 FunctionValue::Descriptor(columns) if columns.len() == 1 => Some(&columns[0]),
                 _ => {
-                    let message = "The descriptor for argument 'op' must contain exactly one column name.";
+                    let message =
+                        "The descriptor for argument 'op' must contain exactly one column name.";
                     return Err(PlanError::at(argument.span, message));
                 }
             },

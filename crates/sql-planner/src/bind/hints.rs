@@ -79,7 +79,11 @@ impl StateTtlHint {
 
 impl Binder<'_> {
     /// An input of FROM, marked if the hint names it.
-    pub(super) fn hinted(&self, plan: LogicalPlan, factor: &TableFactor) -> PlanResult<LogicalPlan> {
+    pub(super) fn hinted(
+        &self,
+        plan: LogicalPlan,
+        factor: &TableFactor,
+    ) -> PlanResult<LogicalPlan> {
         let Some(hint) = &self.ttl else { return Ok(plan) };
         let name = match (&factor.alias, &factor.kind) {
             (Some(alias), _) => alias.name.value.as_str(),

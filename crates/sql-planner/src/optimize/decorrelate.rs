@@ -115,8 +115,7 @@ pub(super) fn with_inputs(
 
 fn refuse(expr: &Expr) -> PlanResult<()> {
     if has_subquery(expr) {
-        let message =
-            "ANY and ALL of queries can only stand between AND in WHERE and HAVING";
+        let message = "ANY and ALL of queries can only stand between AND in WHERE and HAVING";
         return Err(PlanError::new(message));
     }
     Ok(())
@@ -171,10 +170,7 @@ fn filter(filter: Filter) -> PlanResult<LogicalPlan> {
 }
 
 /// The plan of a subquery and its correlated conditions, over the columns of both.
-pub(super) fn opened(
-    query: Subquery,
-    outer: &LogicalPlan,
-) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
+pub(super) fn opened(query: Subquery, outer: &LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
     lateral(Arc::unwrap_or_clone(query.subquery), outer)
 }
 
@@ -290,9 +286,7 @@ pub(super) fn values(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, Logica
         };
         let joined = match one.clone() {
             Expr::ScalarSubquery(query) => scalar_join(input, query),
-            Expr::Exists(exists) => {
-                existence::exists_value(input, exists.subquery, exists.negated)
-            }
+            Expr::Exists(exists) => existence::exists_value(input, exists.subquery, exists.negated),
             Expr::InSubquery(query) => existence::in_value(input, query, false),
             other => Ok((other, input)),
         };

@@ -69,8 +69,7 @@ pub(super) fn in_value(
         unknown = binary(unknown, Operator::Or, Expr::IsNotNull(Box::new(null)));
     }
     let constant = |value: Option<bool>| {
-        let data_type =
-            SqlDataType { kind: SqlTypeKind::Boolean, nullable: value.is_none() };
+        let data_type = SqlDataType { kind: SqlTypeKind::Boolean, nullable: value.is_none() };
         Box::new(Expr::Literal(ScalarValue::Boolean(value), Some(metadata(&data_type, None))))
     };
     let case = Case {

@@ -41,7 +41,9 @@ fn raw_keys(node: &ExecNode) -> Keys {
             keys.filter_map(|key| key.iter().map(to).collect::<Option<Vec<usize>>>()).collect()
         }
         WatermarkAssigner { .. } => of_input(),
-        GroupAggregate { keys, .. } | GlobalGroupAggregate { keys, .. } => vec![(0..keys.len()).collect()],
+        GroupAggregate { keys, .. } | GlobalGroupAggregate { keys, .. } => {
+            vec![(0..keys.len()).collect()]
+        }
         WindowAggregate { keys, calls, properties, .. } => properties
             .iter()
             .enumerate()

@@ -334,15 +334,15 @@ impl PlannerSettings {
             ExecNodeKind::ToChangelog { codes, .. } => {
                 Arc::new(config::ToChangelog { codes: codes.clone(), schema })
             }
-            ExecNodeKind::FromChangelog { op, kinds, skips_unknown, drop_update_before, .. } => {
-                Arc::new(config::FromChangelog {
-                    op: *op,
-                    kinds: kinds.clone(),
-                    skips_unknown: *skips_unknown,
-                    drops_update_before: *drop_update_before,
-                    schema,
-                })
-            }
+            ExecNodeKind::FromChangelog {
+                op, kinds, skips_unknown, drop_update_before, ..
+            } => Arc::new(config::FromChangelog {
+                op: *op,
+                kinds: kinds.clone(),
+                skips_unknown: *skips_unknown,
+                drops_update_before: *drop_update_before,
+                schema,
+            }),
             ExecNodeKind::SetOperation { except, all } => {
                 Arc::new(config::SetOperation { schema, except: *except, all: *all, ttl })
             }

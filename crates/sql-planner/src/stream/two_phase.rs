@@ -46,8 +46,7 @@ pub(super) fn split(node: &mut ExecNode, settings: &PlannerSettings) -> StreamPl
         calls: calls.clone(),
         retracts,
     };
-    let mut local =
-        ExecNode::new(of_input, std::mem::take(&mut node.inputs), schema_of(fields)?);
+    let mut local = ExecNode::new(of_input, std::mem::take(&mut node.inputs), schema_of(fields)?);
     (local.modify, local.update) = (ModifyKinds::INSERT_ONLY, UpdateKind::None);
     (node.kind, node.inputs) = (kind, vec![local]);
     Ok(())

@@ -12,8 +12,8 @@ use hurtig_sql_parser::{
     types::SqlDataType,
 };
 use hurtig_sql_planner::{
-    AggregatePhases, PlannerSettings, UpsertMaterialize, bind::Binder,
-    functions::BuiltinFunctions, stream::plan_stream,
+    AggregatePhases, PlannerSettings, UpsertMaterialize, bind::Binder, functions::BuiltinFunctions,
+    stream::plan_stream,
 };
 
 use super::{Session, SqlJob, StatementResult};

@@ -195,9 +195,10 @@ fn state_ttl_hints_name_inputs() {
         format!("SELECT /*+ STATE_TTL({hint}) */ l.s, q.t FROM l JOIN r AS q ON l.id = q.k")
     };
     on_tables(&joined("'l' = '1 d', 'q' = '2 h'"), &["a|a", "a|x", "b|y"]);
-    on_tables("SELECT /*+ STATE_TTL('r' = '1 d') */ k, COUNT(*) FROM r GROUP BY k", &[
-        "1|2", "2|1", "7|1",
-    ]);
+    on_tables(
+        "SELECT /*+ STATE_TTL('r' = '1 d') */ k, COUNT(*) FROM r GROUP BY k",
+        &["1|2", "2|1", "7|1"],
+    );
     for (hint, why) in [
         ("'r' = '1 d'", "cannot match the name of input tables or views: `r` in `STATE_TTL`"),
         ("'l' = 'soon'", "Invalid STATE_TTL hint value"),
@@ -236,11 +237,33 @@ fn functions_of_the_session_and_of_time() {
     let times = "CREATE TABLE t (ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH (
         'connector' = 'datagen', 'number-of-rows' = '1');";
     check(
-        &format!("{times} SELECT COUNT(*) FROM t WHERE CURRENT_WATERMARK(ts) IS NULL OR ts IS NOT NULL;"),
+        &format!(
+            "{times} SELECT COUNT(*) FROM t WHERE CURRENT_WATERMARK(ts) IS NULL OR ts IS NOT NULL;"
+        ),
         &["1"],
     );
     refused(
         &format!("{TABLES}SELECT CURRENT_WATERMARK(id) FROM l;"),
         "must be a rowtime attribute",
     );
+}
+
+#[test]
+fn settings_without_effect_are_told_once() {
+    let mut session = Session::new();
+    let mut set = |key: &str, value: &str| {
+        let script = format!("SET '{key}' = '{value}'");
+        let part = SqlParser::default().split(&script).unwrap().remove(0);
+        match session.execute(&script, part).unwrap() {
+            StatementResult::Warning(text) => Some(text),
+            StatementResult::Done => None,
+            _ => panic!("{script} gives neither"),
+        }
+    };
+    let told = set("table.optimizer.reuse-source-enabled", "false").unwrap();
+    assert!(told.contains("table.optimizer.reuse-source-enabled has no effect"), "{told}");
+    assert_eq!(set("table.optimizer.reuse-source-enabled", "true"), None);
+    let told = set("table.some.future", "x").unwrap();
+    assert!(told.contains("table.some.future is not known here"), "{told}");
+    assert_eq!(set("table.exec.mini-batch.enabled", "true"), None);
 }

@@ -111,7 +111,7 @@ fn result_of(script: &str, parallelism: u32) -> Result<ScriptResult, SqlError> {
                 let schema = columns.into_iter().map(text).collect();
                 last = Some(ScriptResult { schema, rows, retracted: false });
             }
-            StatementResult::Done | StatementResult::Text(_) => {}
+            _ => {}
         }
     }
     Ok(last.expect("the last statement is a query"))
