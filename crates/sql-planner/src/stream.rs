@@ -23,6 +23,7 @@ mod node;
 mod operators;
 mod over;
 mod rank;
+mod rows_of_changes;
 mod state;
 mod two_phase;
 mod unnest;

@@ -7,7 +7,7 @@ use datafusion_expr::{
     Distinct, Expr, FetchType, Filter, Limit, LogicalPlan, SkipType, Sort, TableScan,
     expr::Sort as SortExpr,
 };
-use hurtig_sql_common::{ChangelogMode, RowKind};
+use hurtig_sql_common::ChangelogMode;
 
 use super::{
     ExecNode, ExecNodeKind, SortKey, StreamPlanError, StreamPlanResult,
@@ -15,7 +15,9 @@ use super::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
         schema_of, select, time_attribute, unaliased,
     },
-    infer, refused, two_phase,
+    infer, refused,
+    rows_of_changes::{from_changelog, to_changelog},
+    two_phase,
 };
 use crate::{
     catalog::TableRef,
@@ -246,37 +248,9 @@ impl StreamPlanner<'_> {
                 Ok(ExecNode::new(kind, vec![input(0)?], schema))
             }
             StreamingNodeKind::StateTtl { .. } => input(0),
-            StreamingNodeKind::ToChangelog { codes } => {
-                let input = input(0)?;
-                let partition = positions(&node.expressions, &input)?;
-                let kind = ExecNodeKind::ToChangelog { codes: codes.clone(), partition };
-                Ok(ExecNode::new(kind, vec![input], schema))
-            }
+            StreamingNodeKind::ToChangelog { codes } => to_changelog(input(0)?, codes, node),
             StreamingNodeKind::FromChangelog { kinds, skips_unknown } => {
-                let input = input(0)?;
-                let mut columns = positions(&node.expressions, &input)?.into_iter();
-                let Some(op) = columns.next() else {
-                    return refused("internal: FROM_CHANGELOG without codes");
-                };
-                let partition: Vec<usize> = columns.collect();
-                let kinds = kinds.clone();
-                let only_after = !kinds.iter().any(|(_, kind)| *kind == RowKind::UpdateBefore);
-                let kind = ExecNodeKind::FromChangelog {
-                    op,
-                    kinds,
-                    skips_unknown: *skips_unknown,
-                    partition: partition.clone(),
-                    drop_update_before: false,
-                };
-                let changes = ExecNode::new(kind, vec![input], schema.clone());
-                if !only_after || partition.is_empty() {
-                    return Ok(changes);
-                }
-                // Changes by key: what was there before them has to be remembered.
-                let given = |column: usize| if column > op { column - 1 } else { column };
-                let keys = partition.into_iter().map(given).collect();
-                let kind = ExecNodeKind::ChangelogNormalize { keys };
-                Ok(ExecNode::new(kind, vec![changes], schema))
+                from_changelog(input(0)?, kinds, *skips_unknown, node)
             }
             StreamingNodeKind::Sink { table, overwrite } => {
                 let traits = self.tables.sink(&table.to_string())?;
@@ -530,15 +504,6 @@ pub(super) fn substituted(
         })
     });
     replaced.ok().map(|transformed| transformed.data)
-}
-
-/// The positions of expressions that are columns.
-fn positions(expressions: &[Expr], input: &ExecNode) -> StreamPlanResult<Vec<usize>> {
-    let place = |one: &Expr| match column_of(one, &input.schema) {
-        Some(position) => Ok(position),
-        None => refused(format!("internal: {one} is no column")),
-    };
-    expressions.iter().map(place).collect()
 }
 
 /// How long the rows of an input are remembered, in milliseconds, if a hint says so.
