@@ -37,7 +37,10 @@ pub use stateless::{
     LengthRule, MiniBatch, NotNullEnforcer, SinkMaterialize, ToChangelog, Values,
     WatermarkAssigner,
 };
-pub use window::{WindowAggregate, WindowProperty, WindowSpec, WindowTableFunction, WindowTime};
+pub use window::{
+    GlobalWindowAggregate, LocalWindowAggregate, WindowAggregate, WindowProperty, WindowSpec,
+    WindowTableFunction, WindowTime,
+};
 
 /// How rows get from an operator to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ mod time;
 mod time_join;
 mod watermark;
 mod window_aggregate;
+mod window_local;
 mod window_rows;
 mod window_table;
 mod windows;

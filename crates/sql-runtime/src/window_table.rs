@@ -59,7 +59,7 @@ impl OperatorFactory for WindowTableFunction {
             let (event_time, zone) = match &self.time {
                 WindowTime::Rowtime { zone, .. } => (true, *zone),
                 WindowTime::Proctime { zone } => (false, *zone),
-                WindowTime::Attached { .. } => return Err(attached()),
+                WindowTime::Attached { .. } | WindowTime::Slice { .. } => return Err(attached()),
             };
             return Ok(KeyedOperator::boxed(Sessions {
                 key: RowCodec::new(&self.input, &self.keys)?,
@@ -102,7 +102,7 @@ impl Operator for Fixed {
                 }
                 *zone
             }
-            WindowTime::Attached { .. } => return Err(attached()),
+            WindowTime::Attached { .. } | WindowTime::Slice { .. } => return Err(attached()),
         };
         if windows.is_empty() {
             return Ok(());

@@ -19,16 +19,22 @@ use datafusion_common::{
     tree_node::{Transformed, TreeNode, TreeNodeRecursion},
 };
 use datafusion_expr::{
-    BinaryExpr, Case, Expr, Filter, Join, LogicalPlan, Operator, Projection, Subquery,
-    expr::{InSubquery, SetQuantifier},
+    Aggregate, BinaryExpr, Case, Expr, Filter, Join, LogicalPlan, Operator, Projection, Subquery,
+    expr::{AggregateFunction, InSubquery, SetQuantifier},
 };
+use hurtig_sql_functions::api::CallArgument;
 
 use super::{
     existence,
     nodes::{all_of, conjuncts, data_type_of, equal_sides, has_subquery, join_schema},
     pull_up::pull_up,
 };
-use crate::{PlanError, PlanResult, plan::StreamingNode, types::metadata};
+use crate::{
+    PlanError, PlanResult,
+    functions::{AggregateCoat, BuiltinFunctions, FunctionLibrary},
+    plan::StreamingNode,
+    types::{metadata, plan_field, schema_of, with_nullability},
+};
 
 /// The plan without subqueries.
 pub(super) fn decorrelate(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
@@ -310,17 +316,11 @@ pub(super) fn values(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, Logica
 
 fn scalar_join(input: LogicalPlan, query: Subquery) -> PlanResult<(Expr, LogicalPlan)> {
     let counts = is_count(&query.subquery);
-    let single = super::pull_up::is_single(&query.subquery);
+    let mut query = query;
+    if !super::pull_up::is_single(&query.subquery) {
+        query.subquery = Arc::new(single_value(Arc::unwrap_or_clone(query.subquery))?);
+    }
     let (plan, on) = opened(query, &input)?;
-    if !single && !on.is_empty() {
-        let message = "a correlated query as a value must be an aggregate without GROUP BY";
-        return Err(PlanError::new(message));
-    }
-    if !single {
-        let message =
-            "a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1";
-        return Err(PlanError::new(message));
-    }
     let column: Column = plan.schema().columns()[0].clone();
     let data_type = data_type_of(&Expr::Column(column.clone()), plan.schema())?;
     let correlated = !on.is_empty();
@@ -340,6 +340,26 @@ fn scalar_join(input: LogicalPlan, query: Subquery) -> PlanResult<(Expr, Logical
         else_expr: Some(Box::new(value)),
     };
     Ok((Expr::Case(case), joined))
+}
+
+/// The only row of a query; more than one fail the job.
+fn single_value(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
+    let name = "SINGLE_VALUE";
+    let function = BuiltinFunctions.aggregate(name);
+    let function = function.ok_or_else(|| PlanError::new(format!("internal: no {name}")))?;
+    let column = plan.schema().columns()[0].clone();
+    let value = Expr::Column(column.clone());
+    let data_type = data_type_of(&value, plan.schema())?;
+    let result = with_nullability(&data_type, true);
+    let argument = CallArgument { data_type, literal: None };
+    let coat = AggregateCoat::new(function, vec![argument], result.clone())?;
+    let call =
+        AggregateFunction::new_udf(coat.into_udf(), vec![value], false, None, Vec::new(), None);
+    let given = format!("{}$single", column.name);
+    let schema = schema_of(vec![Arc::new(plan_field(&given, &result, None)?)])?;
+    let call = Expr::AggregateFunction(call).alias(given);
+    let plan = Aggregate::try_new_with_schema(Arc::new(plan), Vec::new(), vec![call], schema)?;
+    Ok(LogicalPlan::Aggregate(plan))
 }
 
 /// Whether the only column of a query is COUNT.

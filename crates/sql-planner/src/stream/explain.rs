@@ -232,6 +232,20 @@ fn details(node: &ExecNode) -> Vec<String> {
             parts.push(format!("select=[{}]", selected.join(", ")));
             parts
         }
+        ExecNodeKind::LocalWindowAggregate { keys, calls, window, time } => vec![
+            format!("groupBy=[{}]", names(keys, input)),
+            format!("window=[{}, time_col=[{}]]", window_of(window), name(*time, input)),
+            format!("select=[{}]", calls_of(calls, keys.len(), input, given).join(", ")),
+        ],
+        ExecNodeKind::GlobalWindowAggregate { keys, calls, window, .. } => {
+            let before = node.inputs.first().and_then(|local| local.inputs.first());
+            let before = before.map_or(&empty, |before| before.schema.as_ref());
+            vec![
+                format!("groupBy=[{}]", names(keys, input)),
+                format!("window=[{}, slice_end=[$slice_end]]", window_of(window)),
+                format!("select=[{}]", calls_of(calls, keys.len(), before, given).join(", ")),
+            ]
+        }
         ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
             let mut parts = Vec::new();
             if !keys.is_empty() {

@@ -87,7 +87,9 @@ fn kinds(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()> 
         }
         ExecNodeKind::GroupAggregate { .. } | ExecNodeKind::GlobalGroupAggregate { .. } => changing,
         ExecNodeKind::LocalGroupAggregate { .. } => ModifyKinds::INSERT_ONLY,
-        ExecNodeKind::WindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::WindowAggregate { .. }
+        | ExecNodeKind::LocalWindowAggregate { .. }
+        | ExecNodeKind::GlobalWindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
         ExecNodeKind::WindowRank { .. }
         | ExecNodeKind::WindowDeduplicate { .. }
         | ExecNodeKind::WindowJoin { .. }
@@ -240,6 +242,8 @@ fn updates(node: &mut ExecNode, wanted: UpdateKind, visits: &mut usize) -> bool 
         | ExecNodeKind::LocalGroupAggregate { .. }
         | ExecNodeKind::GlobalGroupAggregate { .. }
         | ExecNodeKind::WindowAggregate { .. }
+        | ExecNodeKind::LocalWindowAggregate { .. }
+        | ExecNodeKind::GlobalWindowAggregate { .. }
         | ExecNodeKind::Limit { .. }
         | ExecNodeKind::OverNode(_)
         | ExecNodeKind::WindowRank { .. }

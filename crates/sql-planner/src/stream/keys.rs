@@ -28,7 +28,10 @@ fn raw_keys(node: &ExecNode) -> Keys {
     let of_input = || node.inputs.first().map(upsert_keys).unwrap_or_default();
     match &node.kind {
         TableSourceScan { primary_key, .. } => primary_key.iter().cloned().collect(),
-        ToChangelog { .. } | FromChangelog { .. } | LocalGroupAggregate { .. } => Vec::new(),
+        ToChangelog { .. }
+        | FromChangelog { .. }
+        | LocalGroupAggregate { .. }
+        | LocalWindowAggregate { .. } => Vec::new(),
         Values { .. } | Union | Expand { .. } | Correlate { .. } | WindowTableFunction { .. } => {
             Vec::new()
         }
@@ -44,7 +47,8 @@ fn raw_keys(node: &ExecNode) -> Keys {
         GroupAggregate { keys, .. } | GlobalGroupAggregate { keys, .. } => {
             vec![(0..keys.len()).collect()]
         }
-        WindowAggregate { keys, calls, properties, .. } => properties
+        WindowAggregate { keys, calls, properties, .. }
+        | GlobalWindowAggregate { keys, calls, properties, .. } => properties
             .iter()
             .enumerate()
             .filter(|(_, property)| {

@@ -116,6 +116,31 @@ pub enum ExecNodeKind {
         /// What of the window is given.
         properties: Vec<PlannedWindowProperty>,
     },
+    /// The first of two phases: what the rows of each batch come to, per group and slice of windows.
+    /// Gives the keys, what the aggregates have come to as bytes, and where the slice starts and ends.
+    LocalWindowAggregate {
+        /// The group, without the window.
+        keys: Vec<usize>,
+        /// The aggregates.
+        calls: Vec<PlannedAggregate>,
+        /// Which windows.
+        window: WindowTable,
+        /// The time.
+        time: usize,
+    },
+    /// The second of two phases, over what the first gives.
+    GlobalWindowAggregate {
+        /// The group, without the window.
+        keys: Vec<usize>,
+        /// The aggregates, over the columns of the first phase's input.
+        calls: Vec<PlannedAggregate>,
+        /// Which windows.
+        window: WindowTable,
+        /// What of the window is given.
+        properties: Vec<PlannedWindowProperty>,
+        /// That input takes rows away, too.
+        retracts: bool,
+    },
     /// Each row once per grouping set.
     Expand {
         /// One expression a column, once per set.
@@ -475,6 +500,8 @@ impl ExecNode {
             ExecNodeKind::LocalGroupAggregate { .. } => "LocalGroupAggregate",
             ExecNodeKind::GlobalGroupAggregate { .. } => "GlobalGroupAggregate",
             ExecNodeKind::WindowAggregate { .. } => "WindowAggregate",
+            ExecNodeKind::LocalWindowAggregate { .. } => "LocalWindowAggregate",
+            ExecNodeKind::GlobalWindowAggregate { .. } => "GlobalWindowAggregate",
             ExecNodeKind::Expand { .. } => "Expand",
             ExecNodeKind::Join { .. } => "Join",
             ExecNodeKind::IntervalJoin { .. } => "IntervalJoin",
@@ -508,6 +535,7 @@ impl ExecNode {
             | Deduplicate { keys, .. }
             | ChangelogNormalize { keys }
             | WindowAggregate { keys, .. }
+            | GlobalWindowAggregate { keys, .. }
             | WindowDeduplicate { keys, .. } => Some(keys.clone()),
             Join { keys, .. }
             | IntervalJoin { keys, .. }
@@ -530,7 +558,10 @@ impl ExecNode {
             {
                 Some(partition.clone())
             }
-            ToChangelog { .. } | FromChangelog { .. } | LocalGroupAggregate { .. } => None,
+            ToChangelog { .. }
+            | FromChangelog { .. }
+            | LocalGroupAggregate { .. }
+            | LocalWindowAggregate { .. } => None,
             TableSourceScan { .. } | Values { .. } | Calc { .. } | WatermarkAssigner { .. } => None,
             WindowTableFunction { .. } | Expand { .. } | Correlate { .. } | Union => None,
             Sink { .. } => None,

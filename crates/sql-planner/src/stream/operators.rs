@@ -99,11 +99,9 @@ impl PlannerSettings {
             ExecNodeKind::GlobalGroupAggregate { calls, retracts, .. } => {
                 let before = input_node.and_then(|local| local.inputs.first());
                 let Some(before) = before else { return refused("internal: half an aggregate") };
-                let of = |at: &usize| before.schema.field(*at).data_type().clone();
-                let arguments = calls.iter().map(|call| call.arguments.iter().map(of).collect());
                 self.mini_batched(Arc::new(config::GlobalGroupAggregate {
                     input: input_schema()?,
-                    arguments: arguments.collect(),
+                    arguments: argument_types(calls, before),
                     calls: calls_of(calls, *retracts)?,
                     schema,
                     emits_update_before,
@@ -128,12 +126,7 @@ impl PlannerSettings {
                         (spec_of(window), time, window.event_time)
                     }
                 };
-                let property = |one: &PlannedWindowProperty| match one {
-                    PlannedWindowProperty::Start => config::WindowProperty::Start,
-                    PlannedWindowProperty::End => config::WindowProperty::End,
-                    PlannedWindowProperty::Time if event_time => config::WindowProperty::Rowtime,
-                    PlannedWindowProperty::Time => config::WindowProperty::Proctime,
-                };
+                let property = |one: &PlannedWindowProperty| property_of(*one, event_time);
                 Arc::new(config::WindowAggregate {
                     input,
                     keys: keys.clone(),
@@ -143,6 +136,39 @@ impl PlannerSettings {
                     properties: properties.iter().map(property).collect(),
                     schema,
                 })
+            }
+            ExecNodeKind::LocalWindowAggregate { keys, calls, window, time } => {
+                let input = input_schema()?;
+                let zone = self.zone_of(input.field(*time).data_type());
+                Arc::new(config::LocalWindowAggregate {
+                    input,
+                    keys: keys.clone(),
+                    window: spec_of(window),
+                    time: *time,
+                    zone,
+                    calls: calls_of(calls, retracts)?,
+                    schema,
+                })
+            }
+            ExecNodeKind::GlobalWindowAggregate { keys, calls, window, properties, retracts } => {
+                let local = input_node.map(|local| (local, local.inputs.first()));
+                let Some((local, Some(before))) = local else {
+                    return refused("internal: half an aggregate");
+                };
+                let partial = keys.len();
+                let zone = self.zone_below(local);
+                let time = config::WindowTime::Slice { start: partial + 1, end: partial + 2, zone };
+                let aggregate = config::WindowAggregate {
+                    input: input_schema()?,
+                    keys: keys.clone(),
+                    window: spec_of(window),
+                    time,
+                    calls: calls_of(calls, *retracts)?,
+                    properties: properties.iter().map(|one| property_of(*one, true)).collect(),
+                    schema,
+                };
+                let arguments = argument_types(calls, before);
+                Arc::new(config::GlobalWindowAggregate { aggregate, partial, arguments })
             }
             ExecNodeKind::Expand { projections } => {
                 let Some(input) = input_node else { return refused("internal: Expand") };
@@ -473,6 +499,7 @@ impl PlannerSettings {
         let input = node.inputs.first();
         match &node.kind {
             ExecNodeKind::WindowTableFunction { window, time, .. }
+            | ExecNodeKind::LocalWindowAggregate { window, time, .. }
             | ExecNodeKind::WindowAggregate {
                 window: WindowInput::Time { window, time }, ..
             } if window.event_time => self.zone_of(input?.schema.field(*time).data_type()),
@@ -483,6 +510,21 @@ impl PlannerSettings {
             _ => self.zone_below(input?),
         }
     }
+}
+
+fn property_of(property: PlannedWindowProperty, event_time: bool) -> config::WindowProperty {
+    match property {
+        PlannedWindowProperty::Start => config::WindowProperty::Start,
+        PlannedWindowProperty::End => config::WindowProperty::End,
+        PlannedWindowProperty::Time if event_time => config::WindowProperty::Rowtime,
+        PlannedWindowProperty::Time => config::WindowProperty::Proctime,
+    }
+}
+
+/// The types of the arguments of each call.
+fn argument_types(calls: &[PlannedAggregate], input: &ExecNode) -> Vec<Vec<DataType>> {
+    let of = |at: &usize| input.schema.field(*at).data_type().clone();
+    calls.iter().map(|call| call.arguments.iter().map(of).collect()).collect()
 }
 
 fn is_multiset(argument: &Expr, schema: &DFSchema) -> StreamPlanResult<bool> {

@@ -29,7 +29,7 @@ fn of_node(node: &ExecNode, expires: bool, lines: &mut Vec<String>) {
             Some("one row".to_owned())
         }
         ExecNodeKind::GroupAggregate { .. } | ExecNodeKind::GlobalGroupAggregate { .. } => Some(format!("a row a group, {for_ever}")),
-        ExecNodeKind::WindowAggregate { .. } => {
+        ExecNodeKind::WindowAggregate { .. } | ExecNodeKind::GlobalWindowAggregate { .. } => {
             Some("a row a group and window, until the window is over".to_owned())
         }
         ExecNodeKind::Join { .. } => {

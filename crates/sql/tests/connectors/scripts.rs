@@ -120,6 +120,35 @@ fn lateral_queries_see_what_is_left_of_them() {
         "SELECT s, (SELECT t FROM r WHERE k = l.id ORDER BY n LIMIT 1) AS first FROM l",
         &["a|a", "b|y", "c|null", "d|null"],
     );
+    on_tables(
+        "SELECT s, (SELECT t FROM r WHERE k = l.id AND n < 30) AS only FROM l",
+        &["a|a", "b|y", "c|null", "d|null"],
+    );
+    refused(
+        &format!("{TABLES}SELECT s, (SELECT t FROM r WHERE k = l.id) FROM l;"),
+        "SingleValueAggFunction received more than one element.",
+    );
+}
+
+#[test]
+fn functions_over_windows_share_one() {
+    on_tables(
+        "SELECT n, SUM(n) OVER w, COUNT(*) OVER w FROM r WINDOW w AS (PARTITION BY k ORDER BY n)",
+        &["10|10|1", "20|20|1", "30|40|2", "40|40|1"],
+    );
+    for over in [
+        "SUM(n) OVER (ORDER BY n), COUNT(*) OVER (PARTITION BY k ORDER BY n)",
+        "SUM(n) OVER (ORDER BY n), ROW_NUMBER() OVER (ORDER BY n)",
+    ] {
+        refused(
+            &format!("{TABLES}SELECT {over} FROM r;"),
+            "All aggregates must be computed on the same window",
+        );
+    }
+    refused(
+        &format!("{TABLES}SELECT SUM(n) OVER (ORDER BY n, k) FROM r;"),
+        "can only be ordered by a single time column",
+    );
 }
 
 #[test]
@@ -186,6 +215,42 @@ fn mini_batches_need_a_size_and_a_latency() {
         // The inner aggregate takes rows away from the outer one.
         let nested = format!("SELECT c, COUNT(*), MAX(s) FROM ({query}) AS q (k, c, s) GROUP BY c");
         on_tables(&format!("{script}{nested}"), &["1|2|40", "2|1|40"]);
+    }
+}
+
+#[test]
+fn windows_in_two_phases_are_those_of_one() {
+    let orders = crate::oracle("orders.json");
+    let tables = format!(
+        "CREATE TABLE o (customer_id INT, price DECIMAL(10, 2), order_time TIMESTAMP(3), status STRING,
+           WATERMARK FOR order_time AS order_time - INTERVAL '5' SECOND) WITH (
+           'connector' = 'filesystem', 'path' = '{orders}', 'format' = 'json');"
+    );
+    for window in [
+        "TUMBLE(TABLE o, DESCRIPTOR(order_time), INTERVAL '10' MINUTES)",
+        "HOP(TABLE o, DESCRIPTOR(order_time), INTERVAL '10' MINUTES, INTERVAL '30' MINUTES)",
+        "CUMULATE(TABLE o, DESCRIPTOR(order_time), INTERVAL '10' MINUTES, INTERVAL '1' HOUR)",
+    ] {
+        let query = format!(
+            "{tables} SELECT status, window_start, window_end, window_time, COUNT(*), SUM(price),
+               COUNT(DISTINCT customer_id), MAX(price) FILTER (WHERE customer_id > 5)
+             FROM {window} GROUP BY status, window_start, window_end, window_time;"
+        );
+        let split = "SET 'table.optimizer.agg-phase-strategy' = 'TWO_PHASE';";
+        let one = run(&query, 1).unwrap();
+        assert!(one.len() > 10, "{one:?}");
+        let one: Vec<&str> = one.iter().map(String::as_str).collect();
+        check(&format!("{split}{query}"), &one);
+        let mut session = Session::new();
+        let explained =
+            format!("{split}{}", query.replace("SELECT status", "EXPLAIN SELECT status"));
+        let mut plan = String::new();
+        for part in SqlParser::default().split(&explained).unwrap() {
+            if let StatementResult::Text(text) = session.execute(&explained, part).unwrap() {
+                plan = text;
+            }
+        }
+        assert!(plan.contains("GlobalWindowAggregate") && plan.contains("LocalWindowAggregate"));
     }
 }
 
