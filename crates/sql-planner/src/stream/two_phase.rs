@@ -3,8 +3,8 @@
 //! As Flink 2.3's `TwoStageOptimizedAggregateRule`: a group aggregate is split if there are mini-batches
 //! (else each row would be sent twice), the strategy allows it, and all its functions can merge what
 //! parts of a group have come to. An aggregate of windows of event time that consist of slices needs no
-//! mini-batches; it is split where TWO_PHASE asks for it. (Flink does so by AUTO, too, and saves a
-//! shuffled record a row; here a batch of rows is shuffled as columns, which is little.) Done when all
+//! mini-batches; it is split where TWO_PHASE asks for it. (Flink does so by AUTO,
+//! too; here that waits for a measurement.) Done when all
 //! changes are settled, which it does not alter.
 
 use std::sync::Arc;
