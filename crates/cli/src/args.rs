@@ -38,6 +38,8 @@ pub(crate) enum Topic {
     Completion(remote::CompletionCommand),
     /// Run SQL: scripts, statements, or a shell.
     Sql(SqlCommand),
+    #[command(hide = true)]
+    SqlJob(SqlJobCommand),
     /// Explain the configuration: all options, or one.
     Config(ConfigCommand),
     /// Run a JobManager, until SIGTERM or SIGINT.
@@ -170,8 +172,20 @@ pub(crate) struct ConfigCommand {
     pub(crate) json: bool,
 }
 
+/// A statement that hosts of a cluster plan again; `hurtig sql` makes these arguments.
+#[derive(Debug, Args)]
+pub(crate) struct SqlJobCommand {
+    pub(crate) program: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct SqlCommand {
+    /// Run jobs on a cluster: the address of its REST server. Without it they run in this process.
+    #[arg(short = 'm', long = "jobmanager", value_name = "HOST:PORT")]
+    pub(crate) job_manager: Option<String>,
+    /// The directory of config.yaml, which says how to reach the cluster.
+    #[arg(long, env = "HURTIG_CONF_DIR", value_name = "DIR")]
+    pub(crate) conf_dir: Option<PathBuf>,
     /// Run the statements of a script; may be given more than once.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

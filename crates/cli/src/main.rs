@@ -85,6 +85,7 @@ fn run(arguments: Arguments) -> CommandResult {
         Topic::Logs(command) => remote::logs(&command),
         Topic::Completion(command) => Ok(completion(command.shell)),
         Topic::Sql(command) => sql::run(&command),
+        Topic::SqlJob(command) => sql::run_job(&command),
         Topic::Config(command) => config::run(&command),
         Topic::JobManager(command) => processes::job_manager(&command),
         Topic::TaskManager(command) => processes::task_manager(&command),

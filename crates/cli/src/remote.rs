@@ -17,7 +17,7 @@ use hurtig_rest::{
 pub(crate) use self::{
     jobs::{cancel, list, status},
     logs::logs,
-    programs::{info, run},
+    programs::{bring, info, is_of_client, run},
     snapshots::{stop, take_checkpoint, take_savepoint},
 };
 use crate::args::remote::ClusterArguments;
@@ -48,7 +48,7 @@ fn of_leader(
 }
 
 /// The cluster's client, and what was configured.
-fn connect(
+pub(crate) fn connect(
     arguments: &ClusterArguments,
 ) -> Result<(RestClient, Configuration), Box<dyn std::error::Error>> {
     let mut configuration = Configuration::new();

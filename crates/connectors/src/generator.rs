@@ -60,6 +60,13 @@ pub struct GeneratorSplit {
     end: u64,
 }
 
+impl GeneratorSplit {
+    /// How many indices are left.
+    pub fn remaining(&self) -> u64 {
+        self.end.saturating_sub(self.next)
+    }
+}
+
 impl SourceSplit for GeneratorSplit {
     fn split_id(&self) -> String {
         self.part.to_string()
@@ -173,7 +180,7 @@ where
             return Ok(ReadStatus::NeedSplit);
         };
         out.split = split.part;
-        let mut count = split.end.saturating_sub(split.next).min(max_records.max(1) as u64);
+        let mut count = split.remaining().min(max_records.max(1) as u64);
         if let Some(pace) = &mut self.pace
             && count > 0
         {

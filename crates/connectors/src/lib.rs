@@ -39,7 +39,7 @@ pub mod write_ahead;
 pub use black_hole::BlackHoleSink;
 pub use collection::CollectionSource;
 pub use file_sink::FileSink;
-pub use generator::DataGeneratorSource;
+pub use generator::{DataGeneratorSource, GeneratorSplit};
 pub use lines::LineFileSink;
 pub use nexmark::{NexmarkSource, NexmarkViewSource};
 pub use print::PrintSink;

@@ -62,8 +62,10 @@ impl OperatorSpec {
 }
 
 /// A program under construction.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ProgramBuilder {
+    /// Shared by a program and its copies: a transformation has the same id in all of them.
+    origin: Arc<()>,
     pub(crate) transformations: Vec<Transformation>,
     operators: Vec<Arc<dyn OperatorFactory>>,
     edges: Vec<Vec<MakeEdge>>,
@@ -104,6 +106,48 @@ impl ProgramBuilder {
         });
         self.operators.push(factory);
         id
+    }
+
+    /// True if transformations of one are transformations of the other.
+    pub(crate) fn is_copy_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.origin, &other.origin)
+    }
+
+    /// Leaves out what does not lead to one of `ends`, and returns their new ids. Since ids change, it
+    /// is a program of its own from then on.
+    pub(crate) fn retain(&mut self, ends: &[TransformationId]) -> Vec<TransformationId> {
+        let mut kept = vec![false; self.transformations.len()];
+        let mut open: Vec<TransformationId> = ends.to_vec();
+        while let Some(id) = open.pop() {
+            if let Some(kept) = kept.get_mut(id.0 as usize)
+                && !std::mem::replace(kept, true)
+            {
+                let inputs = &self.transformations[id.0 as usize].inputs;
+                open.extend(inputs.iter().map(|input| input.source));
+            }
+        }
+        let mut next = 0;
+        let ids: Vec<TransformationId> = kept
+            .iter()
+            .map(|kept| {
+                let id = TransformationId(next);
+                next += u32::from(*kept);
+                id
+            })
+            .collect();
+        let mut places = kept.iter();
+        self.operators.retain(|_| *places.next().unwrap_or(&false));
+        let mut places = kept.iter();
+        self.edges.retain(|_| *places.next().unwrap_or(&false));
+        self.transformations.retain(|one| kept[one.id.0 as usize]);
+        for one in &mut self.transformations {
+            one.id = ids[one.id.0 as usize];
+            for input in &mut one.inputs {
+                input.source = ids[input.source.0 as usize];
+            }
+        }
+        self.origin = Arc::default();
+        ends.iter().map(|end| ids[end.0 as usize]).collect()
     }
 
     /// The code that belongs to a graph of this program.

@@ -4,7 +4,9 @@
 //!    [`WINDOW`] batches under way and counts as unavailable beyond that.
 //! 2. The client asks the coordinator, which hands out what it has and acknowledges it to the
 //!    sinks.
-//! 3. A sink finishes when everything was acknowledged, so a job that has ended has nothing left.
+//! 3. A sink finishes when everything was acknowledged, so a job that has ended has nothing left. A
+//!    savepoint that stops the job also waits for that, as far as batches were sent before it; those
+//!    that were not are in it, and are not sent before it is known that the job goes on.
 //!
 //! With checkpoints each record reaches the client once: a batch carries the checkpoint behind
 //! which it was sent, and is handed out when a later one is complete, or when its sink has seen
@@ -70,6 +72,8 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
             under_way: 0,
             window: if self.checkpoints { WINDOW_WITH_CHECKPOINTS } else { WINDOW },
             behind: CheckpointId(0),
+            held: false,
+            released: false,
             finishing: false,
         }))
     }
@@ -94,12 +98,17 @@ struct CollectOperator {
     window: usize,
     /// The last checkpoint that was taken.
     behind: CheckpointId,
+    /// What waits is in a checkpoint, behind which the job may stop.
+    held: bool,
+    /// It did not: what waits is sent with the next timer, which a job that stops never fires.
+    released: bool,
     finishing: bool,
 }
 
 impl CollectOperator {
     fn send(&mut self) -> FlowResult {
-        while self.under_way < self.window
+        while !self.held
+            && self.under_way < self.window
             && let Some(batch) = self.waiting.pop_front()
         {
             let batch = ToCoordinator::Batch(self.behind, batch);
@@ -115,6 +124,12 @@ impl CollectOperator {
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.under_way == 0
     }
+
+    fn release(&mut self) {
+        if std::mem::take(&mut self.released) {
+            self.held = false;
+        }
+    }
 }
 
 impl Operator for CollectOperator {
@@ -128,6 +143,8 @@ impl Operator for CollectOperator {
 
     fn begin_capture(&mut self, checkpoint: CheckpointId, _: Option<u32>) -> FlowResult<Captured> {
         self.behind = checkpoint;
+        self.held = !self.waiting.is_empty();
+        self.released = false;
         let waiting = ListStateData {
             name: WAITING.to_owned(),
             mode: RedistributionMode::SplitDistribute,
@@ -153,8 +170,33 @@ impl Operator for CollectOperator {
         if self.finishing { self.is_empty() } else { self.waiting.is_empty() }
     }
 
+    fn checkpoint_complete(&mut self, _: CheckpointId) -> FlowResult {
+        self.released = self.held;
+        Ok(())
+    }
+
+    fn checkpoint_aborted(&mut self, _: CheckpointId) -> FlowResult {
+        self.released = self.held;
+        Ok(())
+    }
+
+    fn next_processing_timer_ms(&self) -> Option<i64> {
+        self.released.then_some(0)
+    }
+
+    fn on_processing_time(&mut self, _: i64, _: &mut dyn Output) -> FlowResult<Progress> {
+        self.release();
+        self.send()?;
+        Ok(Progress::Done)
+    }
+
+    fn stop(&mut self) -> FlowResult<Progress> {
+        Ok(if self.under_way == 0 { Progress::Done } else { Progress::More })
+    }
+
     fn finish(&mut self, _: &mut dyn Output) -> FlowResult<Progress> {
         self.finishing = true;
+        self.release();
         self.send()?;
         Ok(if self.is_empty() { Progress::Done } else { Progress::More })
     }
@@ -320,6 +362,88 @@ async fn fetch_all<T: Record>(
         pause = Duration::from_millis(1);
         for batch in batches {
             take(Batch::<T>::decode(&batch).map_err(malformed)?.values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hurtig_types::Batch;
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Sent(Mutex<Vec<(CheckpointId, Vec<u8>)>>);
+
+    impl EventGateway for Sent {
+        fn send_to_coordinator(&self, event: Vec<u8>) -> FlowResult {
+            if let ToCoordinator::Batch(behind, batch) = codec::decode(&event)? {
+                self.0.lock().push((behind, batch));
+            }
+            Ok(())
+        }
+    }
+
+    struct Nowhere;
+
+    impl Output for Nowhere {
+        fn emit(&mut self, _: BoxedPayload) -> FlowResult {
+            Ok(())
+        }
+        fn emit_side(&mut self, _: &hurtig_types::SideTag, _: BoxedPayload) -> FlowResult {
+            Ok(())
+        }
+        fn emit_watermark(&mut self, _: hurtig_types::Watermark) -> FlowResult {
+            Ok(())
+        }
+        fn emit_status(&mut self, _: hurtig_types::StreamStatus) -> FlowResult {
+            Ok(())
+        }
+        fn emit_latency(&mut self, _: hurtig_types::LatencyMarker) -> FlowResult {
+            Ok(())
+        }
+        fn is_blocked(&self) -> bool {
+            false
+        }
+    }
+
+    fn sink(sent: &Arc<Sent>) -> CollectOperator {
+        CollectOperator {
+            events: sent.clone(),
+            waiting: VecDeque::new(),
+            under_way: 0,
+            window: 1,
+            behind: CheckpointId(0),
+            held: false,
+            released: false,
+            finishing: false,
+        }
+    }
+
+    #[test]
+    fn what_a_savepoint_holds_is_sent_by_the_job_that_goes_on_alone() {
+        for goes_on in [false, true] {
+            let sent = Arc::new(Sent::default());
+            let mut sink = sink(&sent);
+            for value in [1i64, 2] {
+                sink.process(0, Batch::new(vec![value]).boxed(), &mut Nowhere).unwrap();
+            }
+            assert_eq!(sent.0.lock().len(), 1, "the window is one batch");
+            let captured = sink.begin_capture(CheckpointId(7), None).unwrap();
+            assert_eq!(captured.operator_states[0].elements.len(), 1);
+            sink.checkpoint_complete(CheckpointId(7)).unwrap();
+            // The batch before the savepoint must reach the client, whatever happens.
+            assert_eq!(sink.stop().unwrap(), Progress::More);
+            sink.on_event(&codec::encode(&1u32).unwrap()).unwrap();
+            assert_eq!(sent.0.lock().len(), 1, "the other one is the savepoint's");
+            assert_eq!(sink.stop().unwrap(), Progress::Done);
+            if goes_on {
+                assert!(sink.next_processing_timer_ms().is_some());
+                sink.on_processing_time(0, &mut Nowhere).unwrap();
+                assert_eq!(sent.0.lock().len(), 2);
+                assert_eq!(sink.next_processing_timer_ms(), None);
+            }
         }
     }
 }

@@ -22,8 +22,8 @@ pub(crate) fn configure(env: &StreamExecutionEnvironment) {
     }
 }
 
-/// True if this process is a host.
-pub(crate) fn is_host() -> bool {
+/// True if this process is a host: one that a cluster has started to plan or run a program.
+pub fn is_host() -> bool {
     !matches!(hurtig_job_host::current(), Ok(None))
 }
 

@@ -51,6 +51,8 @@ pub use configuration::{
 pub use connected::{ConnectedStreams, KeyedConnectedStreams};
 pub use environment::StreamExecutionEnvironment;
 pub use execution::{ExecuteError, JobExecutionResult};
+#[cfg(feature = "cluster")]
+pub use host::is_host;
 pub use keyed::KeyedStream;
 pub use parameters::ParameterTool;
 pub use stream::DataStream;

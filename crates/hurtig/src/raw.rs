@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Duration};
 use hurtig_cluster_api::{DispatcherGateway, JobStatus, RpcError};
 use hurtig_graph::{ChainingStrategy, OperatorKind, ShipStrategy, TransformationId};
 use hurtig_operator_api::{EdgeFactory, OperatorFactory};
-use hurtig_types::{OperatorId, codec};
+use hurtig_types::{OperatorId, Record, codec};
 
 use crate::{
-    ExecuteError, JobClient, StreamExecutionEnvironment,
+    DataStream, ExecuteError, JobClient, StreamExecutionEnvironment,
     builder::{Input, OperatorSpec},
     collect::collect_factory,
 };
@@ -75,23 +75,71 @@ impl RawOperator {
 impl StreamExecutionEnvironment {
     /// Adds an operator.
     pub fn add_raw(&self, operator: RawOperator, inputs: Vec<RawInput>) -> RawStream {
+        let inputs = inputs.into_iter().map(|input| {
+            let RawInput { stream, index, ship, edge } = input;
+            (index, Input { source: stream.0, side_output: None, ship, make_edge: edge })
+        });
+        self.add_with_inputs(operator, inputs.collect())
+    }
+
+    fn add_with_inputs(&self, operator: RawOperator, inputs: Vec<(u32, Input)>) -> RawStream {
         let spec = OperatorSpec {
             name: operator.name,
             kind: operator.kind,
             bounded: operator.bounded,
             max_allowed_parallelism: operator.max_allowed_parallelism,
         };
-        let inputs = inputs.into_iter().map(|input| {
-            let RawInput { stream, index, ship, edge } = input;
-            (index, Input { source: stream.0, side_output: None, ship, make_edge: edge })
-        });
         let mut builder = self.builder.lock();
-        let id = builder.add(spec, operator.factory, inputs.collect());
+        let id = builder.add(spec, operator.factory, inputs);
         let added = &mut builder.transformations[id.0 as usize];
         added.uid = operator.uid;
         added.parallelism = operator.parallelism;
         added.chaining = operator.chaining;
         RawStream(id)
+    }
+
+    /// Adds an operator that reads a stream of records: of this environment, or of one that this is a
+    /// copy of.
+    ///
+    /// # Errors
+    /// If the stream is of another environment.
+    pub fn add_raw_behind<T: Record>(
+        &self,
+        stream: &DataStream<T>,
+        operator: RawOperator,
+    ) -> Result<RawStream, ExecuteError> {
+        let own = Arc::ptr_eq(&self.builder, &stream.env.builder)
+            || self.builder.lock().is_copy_of(&stream.env.builder.lock());
+        if !own {
+            let text = "the stream is of another environment".to_owned();
+            return Err(ExecuteError::Program(text));
+        }
+        let inputs = stream.inputs().into_iter().map(|input| (0, input)).collect();
+        Ok(self.add_with_inputs(operator, inputs))
+    }
+
+    /// The batches of an operator as a stream of records; they must be
+    /// [`Batch`](hurtig_types::Batch)es of that type.
+    pub fn stream_of_raw<T: Record>(&self, stream: RawStream) -> DataStream<T> {
+        DataStream::of_operator(self.clone(), stream.0)
+    }
+
+    /// Another environment with the same settings and the program so far. What is added to one is not
+    /// in the other.
+    pub fn copy(&self) -> Self {
+        let builder = self.builder.lock().clone();
+        let settings = self.settings.lock().clone();
+        Self {
+            builder: Arc::new(parking_lot::Mutex::new(builder)),
+            settings: Arc::new(parking_lot::Mutex::new(settings)),
+        }
+    }
+
+    /// Leaves out of the program what does not lead to one of these operators, and returns what these
+    /// are from then on. Streams that were taken from the environment before are none of it any more.
+    pub fn retain_raw(&self, ends: &[RawStream]) -> Vec<RawStream> {
+        let ends: Vec<TransformationId> = ends.iter().map(|end| end.0).collect();
+        self.builder.lock().retain(&ends).into_iter().map(RawStream).collect()
     }
 
     /// Starts the program with a sink behind a stream that brings its batches to the client, encoded
@@ -110,6 +158,22 @@ impl StreamExecutionEnvironment {
             let text = "rows can be collected by a program that runs alone: use INSERT INTO";
             return Err(ExecuteError::Collect(text.to_owned()));
         }
+        let operator = self.add_collector(job_name, input, parallelism)?;
+        let client = self.execute_async(job_name)?;
+        Ok(RawCollector { client, operator, ended: false })
+    }
+
+    /// Adds that sink without starting the program, and says which operator it is. Its coordinator
+    /// answers requests with what [`collected`] reads, to whoever submits the program.
+    ///
+    /// # Errors
+    /// If the program is wrong.
+    pub fn add_collector(
+        &self,
+        job_name: &str,
+        input: RawInput,
+        parallelism: Option<u32>,
+    ) -> Result<OperatorId, ExecuteError> {
         let checkpoints = self.settings.lock().job.checkpoints.interval_ms.is_some();
         let sink = RawOperator {
             kind: OperatorKind::Sink,
@@ -118,10 +182,16 @@ impl StreamExecutionEnvironment {
             ..RawOperator::new("Collect", collect_factory(checkpoints))
         };
         let RawStream(id) = self.add_raw(sink, vec![input]);
-        let operator = self.stream_graph(job_name)?.nodes[id.0 as usize].operator_id;
-        let client = self.execute_async(job_name)?;
-        Ok(RawCollector { client, operator, ended: false })
+        Ok(self.stream_graph(job_name)?.nodes[id.0 as usize].operator_id)
     }
+}
+
+/// The batches in an answer of a collecting sink's coordinator.
+///
+/// # Errors
+/// If it is no such answer.
+pub fn collected(answer: &[u8]) -> Result<Vec<Vec<u8>>, ExecuteError> {
+    codec::decode(answer).map_err(|error| ExecuteError::Collect(error.to_string()))
 }
 
 /// Brings the batches of a job that was started by [`StreamExecutionEnvironment::collect_raw`].
@@ -165,8 +235,7 @@ impl RawCollector {
                 };
                 match dispatcher.coordination_request(job, operator, Vec::new()).await {
                     Ok(bytes) => {
-                        let batches: Vec<Vec<u8>> = codec::decode(&bytes)
-                            .map_err(|error| ExecuteError::Collect(error.to_string()))?;
+                        let batches = collected(&bytes)?;
                         if !batches.is_empty() {
                             return Ok(Some(batches));
                         }

@@ -93,6 +93,19 @@ impl<T: Record> DataStream<T> {
         DataStream::of_operator(self.env.clone(), id)
     }
 
+    /// The environment that the stream is of.
+    pub fn environment(&self) -> &StreamExecutionEnvironment {
+        &self.env
+    }
+
+    /// How many subtasks it comes from, if that is set for all that it is made of alike.
+    pub fn parallelism(&self) -> Option<u32> {
+        let builder = self.env.builder.lock();
+        let of = |one: &Upstream<T>| builder.transformations[one.source.0 as usize].parallelism;
+        let first = of(self.upstream.first()?);
+        self.upstream.iter().all(|one| of(one) == first).then_some(first)?
+    }
+
     /// An operator of the user's own, for what the other methods do not offer.
     pub fn transform<O: Record>(
         &self,

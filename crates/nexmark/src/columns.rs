@@ -36,18 +36,28 @@ use crate::lazy::{LazyAuction, LazyBid, LazyPerson};
 use crate::model::EventKind;
 use crate::projection::{AuctionColumn, BidColumn, Column, ColumnSet, PersonColumn, Projection};
 
+/// How many events are passed over at most for each row that is wanted, if only one kind is.
+const PASSED_PER_ROW: u64 = 64;
+
 /// Generates the events of one split as record batches.
 #[derive(Clone, Debug)]
 pub struct ColumnGenerator {
     generator: NexmarkGenerator,
     projection: Projection,
+    kind: Option<EventKind>,
     schema: SchemaRef,
 }
 
 impl ColumnGenerator {
     /// Continues at the position of `generator`, with only the columns of `projection`.
     pub fn new(generator: NexmarkGenerator, projection: Projection) -> Self {
-        Self { generator, projection, schema: schema_of(&projection) }
+        Self { generator, projection, kind: None, schema: schema_of(&projection) }
+    }
+
+    /// With rows for the events of one kind only; the others are passed over.
+    #[must_use]
+    pub fn only(self, kind: EventKind) -> Self {
+        Self { kind: Some(kind), ..self }
     }
 
     /// The schema of every batch.
@@ -66,21 +76,37 @@ impl ColumnGenerator {
     }
 
     /// The next events, at most `max_rows`, or `None` at the end of the split or for a `max_rows`
-    /// of 0.
+    /// of 0. Of a single kind there may be none.
     ///
     /// # Errors
     ///
     /// If Arrow refuses the columns, which would be a bug of this module; the position is then
     /// unchanged.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<RecordBatch>, ArrowError> {
-        let left = usize::try_from(self.generator.remaining()).unwrap_or(usize::MAX);
-        let rows = left.min(max_rows);
-        if rows == 0 {
+        let left = self.generator.remaining();
+        if left == 0 || max_rows == 0 {
             return Ok(None);
         }
-        let first = self.position();
-        let batch = self.batch(first, rows)?;
-        self.seek(first.saturating_add(self.generator.step().saturating_mul(rows as u64)));
+        let (first, step) = (self.position(), self.generator.step());
+        let (batch, passed) = match self.kind {
+            None => {
+                let rows = usize::try_from(left).unwrap_or(usize::MAX).min(max_rows);
+                (self.batch(first, rows)?, rows as u64)
+            }
+            Some(kind) => {
+                let most = left.min((max_rows as u64).saturating_mul(PASSED_PER_ROW));
+                let (mut indices, mut passed) = (Vec::with_capacity(max_rows), 0);
+                while passed < most && indices.len() < max_rows {
+                    let index = first.wrapping_add(step.wrapping_mul(passed));
+                    if EventKind::of_index(index) == kind {
+                        indices.push(index);
+                    }
+                    passed += 1;
+                }
+                (self.columns(&Rows::Chosen(indices))?, passed)
+            }
+        };
+        self.seek(first.saturating_add(step.saturating_mul(passed)));
         Ok(Some(batch))
     }
 
@@ -91,19 +117,22 @@ impl ColumnGenerator {
     ///
     /// As [`Self::next_batch`].
     pub fn batch(&self, first: u64, rows: usize) -> Result<RecordBatch, ArrowError> {
+        self.columns(&Rows::Range { first, step: self.generator.step(), rows })
+    }
+
+    fn columns(&self, rows: &Rows) -> Result<RecordBatch, ArrowError> {
         let source = &self.generator;
-        let range = Range { first, step: source.step(), rows };
         let Projection { event_type, person, auction, bid } = self.projection;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         if event_type {
             columns.push(Arc::new(Int32Array::from_iter_values(
-                range.indices().map(|index| EventKind::of_index(index) as i32),
+                rows.indices().map(|index| EventKind::of_index(index) as i32),
             )));
         }
-        push_struct(&mut columns, person, range, |index| source.lazy_person(index))?;
-        push_struct(&mut columns, auction, range, |index| source.lazy_auction(index))?;
-        push_struct(&mut columns, bid, range, |index| source.lazy_bid(index))?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        push_struct(&mut columns, person, rows, |index| source.lazy_person(index))?;
+        push_struct(&mut columns, auction, rows, |index| source.lazy_auction(index))?;
+        push_struct(&mut columns, bid, rows, |index| source.lazy_bid(index))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         RecordBatch::try_new_with_options(self.schema(), columns, &options)
     }
 }
@@ -135,14 +164,14 @@ fn fields_of<C: ArrowColumn>(set: ColumnSet<C>) -> Fields {
 fn push_struct<C: ArrowColumn>(
     columns: &mut Vec<ArrayRef>,
     set: ColumnSet<C>,
-    range: Range,
+    rows: &Rows,
     lazy: impl Fn(u64) -> Option<C::Record>,
 ) -> Result<(), ArrowError> {
     if !set.is_empty() {
-        let rows = Rows::of(range, lazy);
-        let arrays = set.iter().map(|column| column.array(&rows)).collect::<Result<_, _>>()?;
-        let nulls = Some(rows.nulls);
-        let array = StructArray::try_new_with_length(fields_of(set), arrays, nulls, rows.len)?;
+        let records = Records::of(rows, lazy);
+        let arrays = set.iter().map(|column| column.array(&records)).collect::<Result<_, _>>()?;
+        let Records { nulls, len, .. } = records;
+        let array = StructArray::try_new_with_length(fields_of(set), arrays, nulls, len)?;
         columns.push(Arc::new(array));
     }
     Ok(())
@@ -157,7 +186,7 @@ trait ArrowColumn: Column {
 
     fn data_type(self) -> DataType;
 
-    fn array(self, rows: &Rows<Self::Record>) -> Result<ArrayRef, ArrowError>;
+    fn array(self, rows: &Records<Self::Record>) -> Result<ArrayRef, ArrowError>;
 }
 
 impl ArrowColumn for PersonColumn {
@@ -176,7 +205,7 @@ impl ArrowColumn for PersonColumn {
         }
     }
 
-    fn array(self, rows: &Rows<LazyPerson>) -> Result<ArrayRef, ArrowError> {
+    fn array(self, rows: &Records<LazyPerson>) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Id => rows.bigint(LazyPerson::id),
             Self::Name => rows.computed_text(LazyPerson::name),
@@ -203,7 +232,7 @@ impl ArrowColumn for AuctionColumn {
         }
     }
 
-    fn array(self, rows: &Rows<LazyAuction>) -> Result<ArrayRef, ArrowError> {
+    fn array(self, rows: &Records<LazyAuction>) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Id => rows.bigint(LazyAuction::id),
             Self::ItemName => rows.text(|row| TextView::letters(row.item_name_span())),
@@ -230,7 +259,7 @@ impl ArrowColumn for BidColumn {
         }
     }
 
-    fn array(self, rows: &Rows<LazyBid>) -> Result<ArrayRef, ArrowError> {
+    fn array(self, rows: &Records<LazyBid>) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Auction => rows.bigint(LazyBid::auction),
             Self::Bidder => rows.bigint(LazyBid::bidder),
@@ -244,44 +273,59 @@ impl ArrowColumn for BidColumn {
 }
 
 /// The events of a batch.
-#[derive(Clone, Copy)]
-struct Range {
-    first: u64,
-    step: u64,
-    rows: usize,
+enum Rows {
+    /// So many, `step` indices from one to the next.
+    Range { first: u64, step: u64, rows: usize },
+    /// Those, all of one kind.
+    Chosen(Vec<u64>),
 }
 
-impl Range {
-    fn indices(self) -> impl Iterator<Item = u64> {
-        (0..self.rows as u64).map(move |row| self.first.wrapping_add(row.wrapping_mul(self.step)))
+impl Rows {
+    fn len(&self) -> usize {
+        match self {
+            Self::Range { rows, .. } => *rows,
+            Self::Chosen(indices) => indices.len(),
+        }
+    }
+
+    fn indices(&self) -> impl Iterator<Item = u64> {
+        (0..self.len()).map(|row| match self {
+            Self::Range { first, step, .. } => first.wrapping_add((row as u64).wrapping_mul(*step)),
+            Self::Chosen(indices) => indices.get(row).copied().unwrap_or_default(),
+        })
     }
 }
 
 /// The rows of a batch that hold one kind of event, each with its row number; null elsewhere.
-struct Rows<T> {
+struct Records<T> {
     records: Vec<(usize, T)>,
-    nulls: NullBuffer,
+    /// `None`: every row holds it.
+    nulls: Option<NullBuffer>,
     len: usize,
 }
 
-impl<T> Rows<T> {
+impl<T> Records<T> {
     /// `lazy` gives the record of an index, or `None` for an event of another kind.
-    fn of(range: Range, lazy: impl Fn(u64) -> Option<T>) -> Self {
-        let len = range.rows;
-        let records: Vec<_> = range
-            .indices()
-            .enumerate()
-            .filter_map(|(row, index)| Some((row, lazy(index)?)))
-            .collect();
-        let mut set = BooleanBufferBuilder::new(len);
-        set.append_n(len, false);
-        records.iter().for_each(|(row, _)| set.set_bit(*row, true));
-        Self { records, nulls: NullBuffer::new(set.finish()), len }
+    fn of(rows: &Rows, lazy: impl Fn(u64) -> Option<T>) -> Self {
+        let len = rows.len();
+        let mut records = Vec::with_capacity(len);
+        let indices = rows.indices().enumerate();
+        records.extend(indices.filter_map(|(row, index)| Some((row, lazy(index)?))));
+        let nulls = (records.len() < len).then(|| {
+            let mut set = BooleanBufferBuilder::new(len);
+            set.append_n(len, false);
+            records.iter().for_each(|(row, _): &(usize, T)| set.set_bit(*row, true));
+            NullBuffer::new(set.finish())
+        });
+        Self { records, nulls, len }
     }
 
     /// `value` in the rows of this kind, the default elsewhere.
     #[inline]
     fn fill<V: Clone + Default>(&self, value: impl Fn(&T) -> V) -> Vec<V> {
+        if self.nulls.is_none() {
+            return self.records.iter().map(|(_, record)| value(record)).collect();
+        }
         let mut values = vec![V::default(); self.len];
         for (row, record) in &self.records {
             if let Some(slot) = values.get_mut(*row) {
@@ -294,13 +338,13 @@ impl<T> Rows<T> {
     #[inline]
     fn bigint(&self, value: impl Fn(&T) -> i64) -> Result<ArrayRef, ArrowError> {
         let values = self.fill(value).into();
-        Ok(Arc::new(Int64Array::try_new(values, Some(self.nulls.clone()))?))
+        Ok(Arc::new(Int64Array::try_new(values, self.nulls.clone())?))
     }
 
     #[inline]
     fn timestamp(&self, value: impl Fn(&T) -> i64) -> Result<ArrayRef, ArrowError> {
         let values = self.fill(value).into();
-        Ok(Arc::new(TimestampMillisecondArray::try_new(values, Some(self.nulls.clone()))?))
+        Ok(Arc::new(TimestampMillisecondArray::try_new(values, self.nulls.clone())?))
     }
 
     /// Text that is a view of a table.
@@ -322,7 +366,7 @@ impl<T> Rows<T> {
             }
         }
         let buffers = [Buffer::from_vec(copies)];
-        let nulls = Some(self.nulls.clone());
+        let nulls = self.nulls.clone();
         Ok(Arc::new(StringViewArray::try_new(views.into(), buffers, nulls)?))
     }
 }

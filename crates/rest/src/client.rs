@@ -95,7 +95,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// True if another try may find a leader: nobody was there, or nobody leads at present.
-    fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Connection { .. } | Self::Timeout { .. } => true,
             Self::Refused { status, .. } => {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hurtig_env::Clock;
-use hurtig_sql::{QueryResult, Session, Settings, SqlError, SqlJob, StatementResult};
+use hurtig_sql::{QueryResult, Session, Settings, SqlCluster, SqlError, SqlJob, StatementResult};
 use hurtig_sql_parser::SqlParser;
 
 use crate::{
@@ -52,6 +52,8 @@ pub struct ClientOptions {
     pub mode: Option<ResultMode>,
     /// Where the shell's history is; `None`: none.
     pub history: Option<PathBuf>,
+    /// Where jobs run; `None`: in embedded clusters.
+    pub cluster: Option<Arc<dyn SqlCluster>>,
 }
 
 /// Why the client has ended early. What is wrong was written to standard error.
@@ -82,6 +84,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// If a script cannot be read, or one of its statements cannot be done; those behind it do not run.
 pub fn run(options: ClientOptions) -> Result<(), SqlClientError> {
     let mut client = Client::new(options.mode);
+    if let Some(cluster) = &options.cluster {
+        client.session.run_on(cluster.clone());
+        client.detaches = true;
+    }
     for (key, value) in &options.settings {
         let set = client.session.set(key, value);
         set.map_err(|error| SqlClientError::Statement(error.to_string()))?;
@@ -89,8 +95,17 @@ pub fn run(options: ClientOptions) -> Result<(), SqlClientError> {
     for path in &options.init {
         client.script(&read(path)?)?;
     }
+    let in_shell =
+        options.files.is_empty() && options.statements.is_empty() && io::stdin().is_terminal();
+    if client.detaches && !in_shell {
+        // A query's job on a cluster must not outlive its client; all else ends with Ctrl-C as it does
+        // everywhere.
+        use signal_hook::{consts::SIGINT, flag};
+        let _ = flag::register_conditional_default(SIGINT, client.may_be_ended.clone());
+        let _ = flag::register(SIGINT, client.interrupted.clone());
+    }
     if options.files.is_empty() && options.statements.is_empty() {
-        if !io::stdin().is_terminal() {
+        if !in_shell {
             return client.script(&io::read_to_string(io::stdin())?);
         }
         client.interactive = true;
@@ -114,13 +129,23 @@ struct Client {
     session: Session,
     mode: Option<ResultMode>,
     interactive: bool,
+    /// Jobs run on a cluster, and outlive the client.
+    detaches: bool,
     interrupted: Arc<AtomicBool>,
+    /// Ctrl-C ends the process.
+    may_be_ended: Arc<AtomicBool>,
 }
 
 impl Client {
     fn new(mode: Option<ResultMode>) -> Self {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        Self { session: Session::new(), mode, interactive: false, interrupted }
+        Self {
+            session: Session::new(),
+            mode,
+            interactive: false,
+            detaches: false,
+            interrupted: Arc::new(AtomicBool::new(false)),
+            may_be_ended: Arc::new(AtomicBool::new(true)),
+        }
     }
 
     /// Runs statements until one fails.
@@ -136,6 +161,9 @@ impl Client {
                 Ok(()) => {}
                 Err(Shown::Statement(error)) => return Err(told(error)),
                 Err(Shown::Output(error)) => return Err(error.into()),
+                Err(Shown::Interrupted) => {
+                    return Err(SqlClientError::Statement("the query was cancelled".to_owned()));
+                }
             }
         }
         Ok(())
@@ -173,14 +201,21 @@ impl Client {
         matches!(self.mode, Some(ResultMode::JsonLines | ResultMode::Materialized))
     }
 
-    /// An embedded job lives as long as this process, so a script waits for it; in the shell it goes
-    /// on beside what is typed, unless `table.dml-sync` is set.
+    /// A job on a cluster goes on by itself, unless `table.dml-sync` is set. An embedded one lives as
+    /// long as this process, so a script waits for it; in the shell it goes on beside what is typed.
     fn show_job(&mut self, job: &SqlJob) -> Result<(), Shown> {
-        let id = job.client().job_id();
-        if self.interactive {
+        let id = job.job_id();
+        if self.is_for_programs() {
+            if self.detaches {
+                println!("[\"{id}\"]");
+            }
+        } else if self.detaches {
+            println!("[INFO] The job is submitted to the cluster.\nJob ID: {id}\n");
+        } else if self.interactive {
             println!("[INFO] The job runs: {id}\n");
         }
-        let waits = self.session.settings().flag("table.dml-sync").unwrap_or(!self.interactive);
+        let by_itself = self.detaches || self.interactive;
+        let waits = self.session.settings().flag("table.dml-sync").unwrap_or(!by_itself);
         if waits {
             job.wait().map_err(Shown::Statement)?;
         }
@@ -195,19 +230,28 @@ impl Client {
         let columns: Vec<ResultColumn> = columns.collect();
         let mut output = self.output(&columns);
         self.interrupted.store(false, Ordering::Relaxed);
+        self.may_be_ended.store(false, Ordering::Relaxed);
         let clock = Clock::system();
         let begun = clock.monotonic();
         let mut cancelled = false;
         while let Some(changes) = query.next(PATIENCE).map_err(Shown::Statement)? {
-            output.changes(&changes)?;
+            if let Err(error) = output.changes(&changes) {
+                // Nobody reads on: the job has no reader either.
+                let _ = query.cancel();
+                return Err(error.into());
+            }
             if self.interrupted.swap(false, Ordering::Relaxed) {
                 query.cancel().map_err(Shown::Statement)?;
                 cancelled = true;
                 break;
             }
         }
+        self.may_be_ended.store(true, Ordering::Relaxed);
         output.end()?;
         drop(output);
+        if cancelled && !self.interactive {
+            return Err(Shown::Interrupted);
+        }
         if self.interactive {
             let verb = if cancelled { "Cancelled" } else { "Done" };
             println!("[INFO] {verb} after {:.2} s.\n", (clock.monotonic() - begun).as_secs_f64());
@@ -245,6 +289,8 @@ impl Client {
 enum Shown {
     Statement(SqlError),
     Output(io::Error),
+    /// Ctrl-C has cancelled the query.
+    Interrupted,
 }
 
 impl From<io::Error> for Shown {

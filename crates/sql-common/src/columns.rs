@@ -114,9 +114,13 @@ pub fn field(name: &str, data_type: &SqlDataType) -> Result<Field, UnsupportedTy
 /// The data type that [`field`] was given.
 pub fn data_type(field: &Field) -> Result<SqlDataType, UnsupportedType> {
     let unknown = || UnsupportedType(format!("{} (column {})", field.data_type(), field.name()));
-    let text = field.metadata().get(TYPE).ok_or_else(unknown)?;
+    type_of_text(field.metadata().get(TYPE).ok_or_else(unknown)?)
+}
+
+/// The data type whose display that text is.
+pub fn type_of_text(text: &str) -> Result<SqlDataType, UnsupportedType> {
     // Types of literals alone, which no statement can name.
-    match text.as_str() {
+    match text {
         "NULL" => return Ok(SqlDataType::nullable(SqlTypeKind::Null)),
         "CHAR(0)" => return Ok(SqlDataType::nullable(SqlTypeKind::Char(0))),
         "CHAR(0) NOT NULL" => return Ok(SqlDataType::not_null(SqlTypeKind::Char(0))),
@@ -124,7 +128,7 @@ pub fn data_type(field: &Field) -> Result<SqlDataType, UnsupportedType> {
         "BINARY(0) NOT NULL" => return Ok(SqlDataType::not_null(SqlTypeKind::Binary(0))),
         _ => {}
     }
-    SqlParser::default().data_type(text).map_err(|_| UnsupportedType(text.clone()))
+    SqlParser::default().data_type(text).map_err(|_| UnsupportedType(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What a row does to the table that a changelog describes.
 
 /// What a row does. The numbers are Flink's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum RowKind {
     /// `+I`: the row is new.

@@ -8,6 +8,8 @@ mod like;
 mod show;
 mod show_create;
 
+pub(crate) use create::check as check_table;
+
 use std::sync::Arc;
 
 use hurtig_sql_common::SqlContext;
@@ -19,10 +21,7 @@ use indexmap::IndexMap;
 use crate::{
     PlanError, PlanResult,
     bind::Binder,
-    catalog::{
-        CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, MemoryCatalog,
-        ViewDefinition,
-    },
+    catalog::{CatalogEntry, Catalogs, DatabaseDefinition, FunctionDefinition, ViewDefinition},
     functions::FunctionLibrary,
 };
 
@@ -84,7 +83,7 @@ fn apply(
         StatementKind::CreateDatabase { if_not_exists, name, comment, options } => {
             let (catalog, database) = catalogs.database_path(Some(name))?;
             let kept = catalogs.catalog(&catalog)?;
-            if kept.database(&database).is_none() {
+            if kept.database(&database)?.is_none() {
                 let (comment, options) = (comment.clone(), options_of(options));
                 kept.put_database(&database, DatabaseDefinition { comment, options })?;
             } else if !if_not_exists {
@@ -108,7 +107,7 @@ fn apply(
             }
         }
         StatementKind::CreateFunction(function) => {
-            let known = catalogs.function(&function.name).is_some();
+            let known = catalogs.function(&function.name)?.is_some();
             if known && !function.if_not_exists {
                 return Err(PlanError::new(format!("Function {} already exists.", function.name)));
             }
@@ -129,7 +128,7 @@ fn apply(
             implementation,
             language,
         } => {
-            if catalogs.function(name).is_some() {
+            if catalogs.function(name)?.is_some() {
                 let definition = FunctionDefinition {
                     implementation: implementation.clone(),
                     language: language.map(|one| format!("{one:?}").to_uppercase()),
@@ -166,13 +165,7 @@ fn create_catalog(
         return Ok(());
     }
     let options = options_of(options);
-    let kind = options.get("type").map(String::as_str);
-    if kind != Some("generic_in_memory") {
-        let message = format!("no catalog of type '{}'", kind.unwrap_or_default());
-        return Err(PlanError::at(name.span, message).hint("the type is generic_in_memory"));
-    }
-    let database = options.get("default-database").map_or("default", String::as_str);
-    catalogs.register(&name.value, Arc::new(MemoryCatalog::with_database(database)))
+    catalogs.create_catalog(&name.value, &options).map_err(|error| error.within(name.span))
 }
 
 /// A view of a query, which is checked.
@@ -203,7 +196,7 @@ fn drop_object(catalogs: &mut Catalogs, target: &DropTarget) -> PlanResult<()> {
             let path = catalogs.path(name)?;
             let is_view = target.object == ObjectKind::View;
             let word = if is_view { "View" } else { "Table" };
-            let found = catalogs.entry(&path).filter(|(entry, temporary)| {
+            let found = catalogs.entry(&path)?.filter(|(entry, temporary)| {
                 matches!(entry, CatalogEntry::View(_)) == is_view
                     && (*temporary || !target.temporary)
             });
@@ -224,7 +217,7 @@ fn drop_object(catalogs: &mut Catalogs, target: &DropTarget) -> PlanResult<()> {
                 )));
             }
             let kept = catalogs.catalog(&catalog)?;
-            if kept.database(&database).is_none() {
+            if kept.database(&database)?.is_none() {
                 if target.if_exists {
                     return Ok(());
                 }
@@ -232,7 +225,7 @@ fn drop_object(catalogs: &mut Catalogs, target: &DropTarget) -> PlanResult<()> {
                     "Database {database} does not exist in Catalog {catalog}."
                 )));
             }
-            if target.cascade != Some(true) && !kept.entries(&database).is_empty() {
+            if target.cascade != Some(true) && !kept.entries(&database)?.is_empty() {
                 return Err(PlanError::new(format!(
                     "Database {database} in catalog {catalog} is not empty."
                 )));

@@ -13,6 +13,6 @@ mod scalar;
 
 pub use aggregate::AggregateCoat;
 pub use builtin::BuiltinFunctions;
-pub use library::FunctionLibrary;
+pub use library::{FunctionLibrary, ResolvedTableFunction, SqlTableFunction};
 pub use scalar::ScalarCoat;
 pub(crate) use scalar::scalar_of;

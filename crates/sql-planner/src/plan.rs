@@ -20,5 +20,6 @@ mod node;
 
 pub use crate::catalog::TableRef;
 pub use node::{
-    OverFunction, OverNode, OverRange, StreamingNode, StreamingNodeKind, WindowKind, WindowTable,
+    CorrelatedFunction, OverFunction, OverNode, OverRange, StreamingNode, StreamingNodeKind,
+    WindowKind, WindowTable,
 };

@@ -5,17 +5,19 @@
 //! 2. Inference settles, per node, which kinds of changes it gives ([`ModifyKinds`]), and whether
 //!    updates come with the row as it was before ([`UpdateKind`]): as Flink 2.3's planner does it,
 //!    since a sink sees the difference. What cannot be is an error in Flink's words.
-//! 3. [`explain`] prints it.
+//! 3. [`explain`] prints it; [`Identities`] say which state an operator goes on with.
 //!
 //! Columns are positions in a node's input; expressions are over its names, which are unique.
 //! Deliberately absent: batches, state and threads, which are those of the operators.
 
 mod aggregate;
+mod calc;
 mod changelog;
 mod constants;
 mod convert;
 mod explain;
 mod expressions;
+mod identity;
 mod infer;
 mod join;
 mod keys;
@@ -24,6 +26,7 @@ mod operators;
 mod over;
 mod rank;
 mod rows_of_changes;
+mod scans;
 mod state;
 mod two_phase;
 mod unnest;
@@ -32,10 +35,11 @@ mod windows;
 pub use changelog::{ModifyKinds, UpdateKind, changelog_mode, modify_kinds, update_kind};
 pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
 pub use explain::{describe, explain};
+pub use identity::Identities;
 pub use keys::upsert_keys;
 pub use node::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver,
-    PlannedWindowProperty, RankStrategy, SortKey, WindowInput,
+    PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
 pub use windows::WindowColumns;

@@ -28,12 +28,25 @@ pub(crate) struct Accumulator {
     pub distinct: Vec<Distinct>,
 }
 
+/// DISTINCT calls over the same arguments: what values there are is kept once for all of them.
+#[derive(Debug)]
+pub(crate) struct DistinctSet {
+    /// The calls; at most [`CALLS_PER_SET`].
+    pub(crate) calls: Vec<usize>,
+    codec: RowCodec,
+}
+
+/// Most calls of a set: those for which a row counts are the bits of a number.
+const CALLS_PER_SET: usize = 64;
+
 /// The calls of an operator.
 #[derive(Debug)]
 pub(crate) struct Aggregates {
     pub(crate) calls: Vec<AggregateCall>,
     /// Of each call its number among the DISTINCT ones, and what turns its arguments into bytes.
     distinct: Vec<Option<(usize, RowCodec)>>,
+    /// The DISTINCT calls, by their arguments.
+    pub(crate) sets: Vec<DistinctSet>,
 }
 
 impl Aggregates {
@@ -57,7 +70,19 @@ impl Aggregates {
             Ok(Some((number - 1, RowCodec::of_types(types)?)))
         });
         let distinct = distinct.collect::<FlowResult<Vec<_>>>()?;
-        Ok(Self { calls: calls.to_vec(), distinct })
+        let mut sets: Vec<DistinctSet> = Vec::new();
+        for (at, call) in calls.iter().enumerate().filter(|(_, call)| call.distinct) {
+            let same = |set: &&mut DistinctSet| {
+                let first = set.calls.first().map(|first| &calls[*first].arguments);
+                first == Some(&call.arguments) && set.calls.len() < CALLS_PER_SET
+            };
+            match sets.iter_mut().find(same) {
+                Some(set) => set.calls.push(at),
+                None => sets
+                    .push(DistinctSet { calls: vec![at], codec: RowCodec::of_types(&types[at])? }),
+            }
+        }
+        Ok(Self { calls: calls.to_vec(), distinct, sets })
     }
 
     /// The state of a group without rows.
@@ -83,6 +108,18 @@ impl Aggregates {
                 Ok(Some((*number, codec.encode_columns(&self.arguments(call, rows))?)))
             }
         }
+    }
+
+    /// The number of a call among the DISTINCT ones.
+    pub(crate) fn place_of(&self, call: usize) -> Option<usize> {
+        self.distinct[call].as_ref().map(|(number, _)| *number)
+    }
+
+    /// The arguments of a set's calls as bytes.
+    pub(crate) fn values_of(&self, set: usize, rows: &RecordBatch) -> FlowResult<Encoded> {
+        let set = &self.sets[set];
+        let columns = set.calls.first().map(|call| self.arguments(*call, rows));
+        set.codec.encode_columns(&columns.unwrap_or_default())
     }
 
     /// The arguments of a call.

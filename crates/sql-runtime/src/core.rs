@@ -5,24 +5,39 @@
 //! captures.
 
 use hurtig_env::{Clock, Pace};
-use hurtig_operator_api::{Captured, Operator, OperatorContext, Output, Progress};
+use hurtig_operator_api::{Captured, ListStateData, Operator, OperatorContext, Output, Progress};
 use hurtig_operators::{
     keyed::Timers,
     snapshot::{self, Capturing, KeyedParts, next_of_store},
 };
 use hurtig_state_heap::{Block, KeyedStateStore, Timer};
 use hurtig_types::{
-    BoxedPayload, CheckpointId, CodecError, FlowError, FlowResult, KeyGroupRange, StateMeta,
-    Watermark,
+    BoxedPayload, CheckpointId, CodecError, FlowError, FlowResult, KeyGroupRange,
+    RedistributionMode, StateMeta, Watermark, codec,
 };
 
 use hurtig_sql_common::ChangelogBatch;
 use hurtig_state_api::StateTtlConfig;
 
-use crate::rows::{RowBytes, hash_of, rows_of};
+use crate::{
+    layout::Layout,
+    rows::{RowBytes, hash_of, rows_of},
+};
 
 /// Most timers fired between two looks at the output.
 const TIMERS_PER_LOOK: usize = 1024;
+
+/// The state that holds the watermark: what was late before a restore is late after it. With another
+/// parallelism, that of the subtask that was least far counts.
+const WATERMARK: &str = "_watermark";
+const UNION: RedistributionMode = RedistributionMode::Union;
+
+fn restored_watermark(context: &OperatorContext) -> FlowResult<i64> {
+    let restored = context.restored.iter().flat_map(|restored| restored.list(WATERMARK));
+    let watermarks = restored.map(|element| codec::decode::<i64>(element));
+    let watermarks = watermarks.collect::<Result<Vec<_>, _>>()?;
+    Ok(watermarks.into_iter().min().unwrap_or(hurtig_types::MIN_TIMESTAMP))
+}
 
 /// State by key.
 pub(crate) type Store = KeyedStateStore<RowBytes>;
@@ -39,6 +54,7 @@ pub(crate) struct Core {
     firing_watermark: Option<Watermark>,
     firing_wall_ms: Option<i64>,
     capturing: Capturing,
+    layout: Layout,
 }
 
 impl Core {
@@ -100,6 +116,9 @@ pub(crate) use descriptor;
 
 /// What an operator does. Everything it gathers leaves with `flush`.
 pub(crate) trait Logic: Send + 'static {
+    /// Which rows are in the state.
+    fn layout(&self) -> Layout;
+
     /// Registers state.
     fn open(&mut self, core: &mut Core) -> FlowResult;
 
@@ -176,8 +195,16 @@ impl KeyedParts for Core {
         self.store.forget_removals_before(capture);
     }
 
+    fn operator_states(&self) -> Result<Vec<ListStateData>, CodecError> {
+        let elements = vec![codec::encode(&self.timers.watermark)?];
+        let watermark = ListStateData { name: WATERMARK.to_owned(), mode: UNION, elements };
+        Ok(vec![watermark, self.layout.captured()?])
+    }
+
     fn metas(&self) -> Vec<StateMeta> {
-        self.store.metas().cloned().chain([Timers::<RowBytes, ()>::meta()]).collect()
+        let of_operator = [StateMeta::of_elements::<i64>(WATERMARK, UNION), Layout::meta()];
+        let metas = self.store.metas().cloned().chain([Timers::<RowBytes, ()>::meta()]);
+        metas.chain(of_operator).collect()
     }
 
     fn restore(&mut self, meta: &StateMeta, block: Block) -> FlowResult {
@@ -204,7 +231,10 @@ impl<L: Logic> Operator for KeyedOperator<L> {
             firing_watermark: None,
             firing_wall_ms: None,
             capturing: Capturing::default(),
+            layout: self.logic.layout(),
         });
+        core.layout.check(context)?;
+        core.timers.watermark = restored_watermark(context)?.max(core.timers.watermark);
         snapshot::restore(core, context)?;
         self.logic.open(core)
     }
@@ -222,7 +252,8 @@ impl<L: Logic> Operator for KeyedOperator<L> {
 
     fn on_watermark(&mut self, watermark: Watermark, out: &mut dyn Output) -> FlowResult<Progress> {
         let core = self.core.as_mut().ok_or_else(not_open)?;
-        core.timers.watermark = watermark.0;
+        // After a restore, it may be behind what had been reached.
+        core.timers.watermark = watermark.0.max(core.timers.watermark);
         core.firing_watermark = Some(watermark);
         self.resume(out)
     }

@@ -19,13 +19,15 @@ use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_sql_functions::api::AggregateState;
 use hurtig_state_heap::{MapState, ValueState};
 use hurtig_types::{FlowError, FlowResult};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     aggregates::{Accumulator, Aggregates},
     config::{GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{Encoded, Grouping, RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
 };
 
@@ -36,11 +38,44 @@ struct Group {
     states: Vec<AggregateState>,
 }
 
-#[derive(Clone, Copy)]
+/// How often a value is there for each call of a set of DISTINCT ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Counts(SmallVec<[i64; 4]>);
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Counts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Vec::<i64>::deserialize(deserializer)?.into()))
+    }
+}
+
 struct States {
     groups: ValueState<Group>,
-    /// How often each value of a DISTINCT call is there.
-    distinct: MapState<(u32, RowBytes), i64>,
+    /// The values of each set of DISTINCT calls.
+    distinct: Vec<MapState<RowBytes, Counts>>,
+}
+
+/// A value that a row has for some calls of a set.
+struct Seen<'a> {
+    group: u32,
+    value: &'a [u8],
+    /// Bits: the calls.
+    calls: u64,
+    /// How often it comes, or goes.
+    by: i64,
+}
+
+/// What came or went for a call.
+#[derive(Default)]
+struct Changed<'a> {
+    groups: Vec<u32>,
+    values: Vec<&'a [u8]>,
+    retracts: Vec<bool>,
 }
 
 /// What a batch has for its groups.
@@ -103,8 +138,8 @@ impl OperatorFactory for GlobalGroupAggregate {
 }
 
 impl GroupLogic {
-    fn states(&self) -> FlowResult<States> {
-        self.states.ok_or_else(|| FlowError::internal("the operator was not opened"))
+    fn states(&self) -> FlowResult<&States> {
+        self.states.as_ref().ok_or_else(|| FlowError::internal("the operator was not opened"))
     }
 
     /// Takes the groups of a batch out of the state; true where there was one.
@@ -140,45 +175,67 @@ impl GroupLogic {
             .collect()
     }
 
-    /// Counts the values of a DISTINCT call and adds what is new, takes what is gone.
-    fn update_distinct(
+    /// Counts the values of a set of DISTINCT calls and adds what is new to their results, takes what
+    /// is gone. What a group has comes one behind the other.
+    fn update_distinct<'a>(
         &self,
-        call: usize,
+        set: usize,
         groups: &mut [Group],
-        changes: &[(u32, &[u8], i64)],
+        seen: impl Iterator<Item = Seen<'a>>,
         (keys, grouping): (&Encoded, &Grouping),
         core: &mut Core,
     ) -> FlowResult {
-        let counts = self.states()?.distinct;
-        let (mut at, mut values, mut retracts) = (Vec::new(), Vec::new(), Vec::new());
+        let counts = self.states()?.distinct[set];
+        let calls = &self.aggregates.sets[set].calls;
+        let mut changed: Vec<Changed<'a>> = calls.iter().map(|_| Changed::default()).collect();
         let mut current = None;
-        for (group, value, by) in changes {
-            if current != Some(*group) {
-                current = Some(*group);
+        for Seen { group, value, calls: mut which, by } in seen {
+            if current != Some(group) {
+                current = Some(group);
                 let (first, hash) =
-                    (grouping.first[*group as usize], grouping.hashes[*group as usize]);
+                    (grouping.first[group as usize], grouping.hashes[group as usize]);
                 core.store.set_current_key(hash, keys.get(first as usize).into());
             }
-            let key = (call as u32, RowBytes::from(*value));
-            let before = counts.get(&mut core.store, &key).map_err(state_error)?.copied();
-            let before = before.unwrap_or(0);
-            let after = before + by;
-            if after == 0 {
-                counts.remove(&mut core.store, &key).map_err(state_error)?;
-            } else {
-                counts.put(&mut core.store, key, after).map_err(state_error)?;
+            let known = counts.get_mut(&mut core.store, value).map_err(state_error)?;
+            let mut fresh = None;
+            let known = match known {
+                Some(known) => known,
+                None => fresh.insert(Counts(SmallVec::from_elem(0, calls.len()))),
+            };
+            if known.0.len() != calls.len() {
+                return Err(FlowError::internal("the counts of values are those of other calls"));
             }
-            if (before > 0) != (after > 0) {
-                at.push(*group);
-                values.push(*value);
-                retracts.push(after <= 0);
+            while which != 0 {
+                let call = which.trailing_zeros() as usize;
+                which &= which - 1;
+                let before = known.0[call];
+                let after = before + by;
+                known.0[call] = after;
+                if (before > 0) != (after > 0) {
+                    let changed = &mut changed[call];
+                    changed.groups.push(group);
+                    changed.values.push(value);
+                    changed.retracts.push(after <= 0);
+                }
+            }
+            let is_gone = known.0.iter().all(|count| *count == 0);
+            match fresh {
+                Some(fresh) if !is_gone => {
+                    counts.put(&mut core.store, value.into(), fresh).map_err(state_error)?;
+                }
+                None if is_gone => {
+                    counts.remove(&mut core.store, value).map_err(state_error)?;
+                }
+                _ => {}
             }
         }
-        let mut states: Vec<_> =
-            groups.iter_mut().map(|group| std::mem::take(&mut group.states[call])).collect();
-        self.aggregates.add_distinct_values(call, &mut states, &at, &values, &retracts)?;
-        for (group, state) in groups.iter_mut().zip(states) {
-            group.states[call] = state;
+        for (call, Changed { groups: at, values, retracts }) in calls.iter().zip(changed) {
+            let taken = groups.iter_mut().map(|group| std::mem::take(&mut group.states[*call]));
+            let mut states: Vec<_> = taken.collect();
+            self.aggregates.add_distinct_values(*call, &mut states, &at, &values, &retracts)?;
+            for (group, state) in groups.iter_mut().zip(states) {
+                group.states[*call] = state;
+            }
         }
         Ok(())
     }
@@ -212,32 +269,41 @@ impl GroupLogic {
             }
         }
         let aggregates = &self.aggregates;
-        let by_group = aggregates.has_distinct().then(|| grouping.rows_by_group());
-        for call in 0..aggregates.calls.len() {
+        for (call, one) in aggregates.calls.iter().enumerate().filter(|(_, one)| !one.distinct) {
             let mask = aggregates.mask(call, &batch.rows, skipped.as_deref())?;
-            let Some((_, values)) = aggregates.distinct_of(call, &batch.rows)? else {
-                let mut states: Vec<_> =
-                    groups.iter_mut().map(|group| &mut group.states[call]).collect();
-                let arguments = aggregates.arguments(call, &batch.rows);
-                let retracts = retracts.as_deref();
-                aggregates.calls[call]
-                    .kernel
-                    .update(&mut states, &grouping.groups, &arguments, mask.as_ref(), retracts)
-                    .map_err(crate::rows::eval_error)?;
-                continue;
-            };
-            let rows = by_group.iter().flatten().enumerate();
-            let rows =
-                rows.flat_map(|(group, rows)| rows.iter().map(move |row| (group as u32, *row)));
-            let rows =
-                rows.filter(|(_, row)| mask.as_ref().is_none_or(|mask| mask.value(*row as usize)));
-            let changes: Vec<_> = rows
-                .map(|(group, row)| {
-                    let takes = retracts.as_ref().is_some_and(|all| all[row as usize]);
-                    (group, values.get(row as usize), if takes { -1 } else { 1 })
-                })
-                .collect();
-            self.update_distinct(call, groups, &changes, (keys, grouping), core)?;
+            let mut states: Vec<_> =
+                groups.iter_mut().map(|group| &mut group.states[call]).collect();
+            let arguments = aggregates.arguments(call, &batch.rows);
+            let retracts = retracts.as_deref();
+            one.kernel
+                .update(&mut states, &grouping.groups, &arguments, mask.as_ref(), retracts)
+                .map_err(crate::rows::eval_error)?;
+        }
+        if !aggregates.has_distinct() {
+            return Ok(());
+        }
+        let by_group = grouping.rows_by_group();
+        for (number, set) in aggregates.sets.iter().enumerate() {
+            let values = aggregates.values_of(number, &batch.rows)?;
+            let mut counts = vec![0_u64; batch.rows.num_rows()];
+            for (bit, call) in set.calls.iter().enumerate() {
+                match aggregates.mask(*call, &batch.rows, skipped.as_deref())? {
+                    None => counts.iter_mut().for_each(|calls| *calls |= 1 << bit),
+                    Some(mask) => {
+                        let masked = counts.iter_mut().zip(mask.values());
+                        masked.for_each(|(calls, counts)| *calls |= u64::from(counts) << bit);
+                    }
+                }
+            }
+            let rows = by_group.iter().enumerate();
+            let rows = rows.flat_map(|(group, rows)| rows.iter().map(move |row| (group, *row)));
+            let seen = rows.filter(|(_, row)| counts[*row as usize] != 0).map(|(group, row)| {
+                let row = row as usize;
+                let takes = retracts.as_ref().is_some_and(|all| all[row]);
+                let (calls, by) = (counts[row], if takes { -1 } else { 1 });
+                Seen { group: group as u32, value: values.get(row), calls, by }
+            });
+            self.update_distinct(number, groups, seen, (keys, grouping), core)?;
         }
         Ok(())
     }
@@ -261,16 +327,24 @@ impl GroupLogic {
             }
         }
         let by_group = grouping.rows_by_group();
-        let calls = self.aggregates.calls.iter().enumerate();
-        for (number, (call, _)) in calls.filter(|(_, one)| one.distinct).enumerate() {
-            let mut changes = Vec::new();
+        for (number, set) in self.aggregates.sets.iter().enumerate() {
+            let mut seen = Vec::new();
             for (group, rows) in by_group.iter().enumerate() {
-                for row in rows {
-                    let values = &partials[*row as usize].distinct[number];
-                    changes.extend(values.iter().map(|(value, by)| (group as u32, &*value.0, *by)));
+                for (bit, call) in set.calls.iter().enumerate() {
+                    let Some(place) = self.aggregates.place_of(*call) else { continue };
+                    for row in rows {
+                        let values = partials[*row as usize].distinct[place].iter();
+                        let (group, calls) = (group as u32, 1 << bit);
+                        seen.extend(values.map(|(value, by)| Seen {
+                            group,
+                            value: &value.0,
+                            calls,
+                            by: *by,
+                        }));
+                    }
                 }
             }
-            self.update_distinct(call, groups, &changes, (keys, grouping), core)?;
+            self.update_distinct(number, groups, seen.into_iter(), (keys, grouping), core)?;
         }
         Ok(())
     }
@@ -291,8 +365,8 @@ impl GroupLogic {
                 continue;
             }
             states.groups.clear(&mut core.store).map_err(state_error)?;
-            if self.aggregates.has_distinct() {
-                states.distinct.clear(&mut core.store).map_err(state_error)?;
+            for values in &states.distinct {
+                values.clear(&mut core.store).map_err(state_error)?;
             }
         }
         Ok(())
@@ -329,13 +403,20 @@ impl GroupLogic {
 }
 
 impl Logic for GroupLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.keys)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let groups = descriptor!(ValueStateDescriptor, "groups", self.ttl);
-        let distinct = descriptor!(MapStateDescriptor, "distinct", self.ttl);
-        self.states = Some(States {
-            groups: core.store.value_state(&groups).map_err(state_error)?,
-            distinct: core.store.map_state(&distinct).map_err(state_error)?,
-        });
+        let groups = core.store.value_state(&groups).map_err(state_error)?;
+        let mut distinct = Vec::new();
+        for set in 0..self.aggregates.sets.len() {
+            let name = format!("distinct-{set}");
+            let values = descriptor!(MapStateDescriptor, &name, self.ttl);
+            distinct.push(core.store.map_state(&values).map_err(state_error)?);
+        }
+        self.states = Some(States { groups, distinct });
         Ok(())
     }
 

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{JoinInput, JoinKeys, JoinVariant, RegularJoin, SharedExpression},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
+    pairs::Pairs,
     rows::{RowBytes, RowCodec, hash_of, make_rows, state_error},
     sink::RowSink,
     stateless::condition,
@@ -43,11 +45,6 @@ impl PairCondition {
             schema: std::sync::Arc::new(Schema::new(fields)),
             codecs: [RowCodec::all(left)?, RowCodec::all(right)?],
         })
-    }
-
-    /// True if every pair fulfils it.
-    pub(crate) fn is_trivial(&self) -> bool {
-        self.expression.is_none()
     }
 
     /// For each of `others`, whether it and a row of the side fulfil the condition.
@@ -139,6 +136,8 @@ struct JoinLogic {
     sides: [Side; 2],
     condition: PairCondition,
     sink: RowSink,
+    /// Of an inner join.
+    pairs: Pairs,
 }
 
 impl OperatorFactory for RegularJoin {
@@ -152,6 +151,7 @@ impl OperatorFactory for RegularJoin {
         }
         Ok(KeyedOperator::boxed(JoinLogic {
             kind: self.kind,
+            pairs: Pairs::new(&self.keys, &self.left.schema, &self.right.schema, &self.schema)?,
             condition: PairCondition::new(&self.keys, &self.left.schema, &self.right.schema)?,
             sink: RowSink::new(&self.schema, codecs),
             sides: [left, right],
@@ -241,12 +241,6 @@ impl JoinLogic {
         can_match: bool,
         core: &mut Core,
     ) -> FlowResult<i64> {
-        if self.kind == JoinVariant::Inner && self.condition.is_trivial() {
-            if can_match {
-                self.join_plainly(side, kind, row, core)?;
-            }
-            return Ok(0);
-        }
         let partners = if can_match { self.partners(side, row, core)? } else { Vec::new() };
         let adds = kind.adds();
         let count: i64 = partners.iter().map(|partner| partner.times).sum();
@@ -284,24 +278,15 @@ impl JoinLogic {
         Ok(count)
     }
 
-    /// An inner join without further condition: pairs go out as they are found.
-    fn join_plainly(
-        &mut self,
-        side: usize,
-        kind: RowKind,
-        row: &[u8],
-        core: &mut Core,
-    ) -> FlowResult {
+    /// The pairs of a row, to be given later. No row of this side changes what is there of the other
+    /// one, so that a batch can meet it as a whole.
+    fn pair_up(&mut self, side: usize, index: usize, kind: RowKind, core: &mut Core) -> FlowResult {
         let other = self.sides[1 - side].table()?;
         let is_unique = self.sides[1 - side].unique.is_some();
         for (key, kept) in other.entries(&mut core.store).map_err(state_error)? {
             let partner = if is_unique { &*kept.row.0 } else { &*key.0 };
             for _ in 0..kept.times {
-                if side == 0 {
-                    self.sink.push_pair(kind, row, partner);
-                } else {
-                    self.sink.push_pair(kind, partner, row);
-                }
+                self.pairs.push(index, kind, partner);
             }
         }
         Ok(())
@@ -380,6 +365,14 @@ impl JoinLogic {
 }
 
 impl Logic for JoinLogic {
+    fn layout(&self) -> Layout {
+        let [left, right] = &self.sides;
+        let left = Layout::default().with("key", &left.codec.key).with("left row", &left.codec.row);
+        left.with("right row", &right.codec.row)
+            .with_some("left's unique key", self.sides[0].unique.as_ref())
+            .with_some("right's unique key", self.sides[1].unique.as_ref())
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
             let state = descriptor!(MapStateDescriptor, name, side.input.ttl);
@@ -400,20 +393,31 @@ impl Logic for JoinLogic {
         let rows = at.codec.row.encode(&batch.rows)?;
         let unique = at.unique.as_ref().map(|codec| codec.encode(&batch.rows)).transpose()?;
         let alone = at.codec.without_partner(&batch.rows);
+        let is_inner = self.kind == JoinVariant::Inner;
         for index in 0..batch.rows.num_rows() {
             let (key, row, kind) = (keys.get(index), rows.get(index), batch.kind(index));
             core.store.set_current_key(hash_of(key)?, key.into());
             let can_match = alone.as_ref().is_none_or(|alone| !alone[index]);
             let map_key = unique.as_ref().map_or(row, |unique| unique.get(index)).into();
-            let partners = self.join(side, kind, row, can_match, core)?;
+            let partners = if is_inner {
+                if can_match {
+                    self.pair_up(side, index, kind, core)?;
+                }
+                0
+            } else {
+                self.join(side, kind, row, can_match, core)?
+            };
             // A row that never matches must be known only where it is to be taken back; the change
             // itself says all that is needed, so it is not kept.
             if can_match {
                 self.keep(side, kind, row, map_key, partners, core)?;
             }
             self.sink.flush_if_full(out)?;
+            if self.pairs.is_full() {
+                self.pairs.give(side, &batch, out)?;
+            }
         }
-        Ok(())
+        self.pairs.give(side, &batch, out)
     }
 
     fn flush(&mut self, out: &mut dyn Output) -> FlowResult {

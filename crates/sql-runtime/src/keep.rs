@@ -16,6 +16,7 @@ use hurtig_types::{FlowError, FlowResult};
 use crate::{
     config::{ChangelogNormalize, Deduplicate, SetOperation, SharedExpression, SinkMaterialize},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{Encoded, Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::RowSink,
     stateless::condition,
@@ -153,6 +154,10 @@ impl OneRow {
 }
 
 impl Logic for OneRow {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "row", self.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -235,6 +240,10 @@ struct FirstAtWatermark {
 }
 
 impl Logic for FirstAtWatermark {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         // What waits must not expire before its time comes.
         let waiting = hurtig_state_api::ValueStateDescriptor::new("waiting");
@@ -318,6 +327,13 @@ impl OperatorFactory for SinkMaterialize {
 }
 
 impl Logic for Materializer {
+    fn layout(&self) -> Layout {
+        Layout::default()
+            .with("key", &self.key)
+            .with("row", &self.row)
+            .with_some("upsert key", self.upsert.as_ref())
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "rows", self.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -409,6 +425,10 @@ impl SetOperation {
 }
 
 impl Logic for SetLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "times", self.config.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);

@@ -22,6 +22,7 @@ use crate::{
     aggregates::{Accumulator, Aggregates},
     config::{AggregateCall, OverAggregate, OverCall, OverFrame, OverOrder, OverRanking},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rank::Rows,
     rows::{Grouping, RowBytes, RowCodec, arrow_error, make_rows, state_error},
     sink::RowSink,
@@ -342,6 +343,10 @@ impl ByTime {
 }
 
 impl Logic for ByTime {
+    fn layout(&self) -> Layout {
+        Layout::default().with("partition", &self.partition).with("row", &self.window.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         // A bounded frame cleans up by itself.
         let ttl = self.window.config.ttl.filter(|_| self.window.frame.preceding.is_none());
@@ -453,6 +458,13 @@ impl ByColumns {
 }
 
 impl Logic for ByColumns {
+    fn layout(&self) -> Layout {
+        Layout::default()
+            .with("partition", &self.partition)
+            .with("place", &self.place)
+            .with("row", &self.window.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "rows", self.window.config.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);

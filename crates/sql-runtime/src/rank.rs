@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{Limit, Rank, SortLimit},
     core::{Core, KeyedOperator, Logic, descriptor},
+    layout::Layout,
     rows::{Grouping, RowBytes, RowCodec, state_error},
     sink::RowSink,
 };
@@ -224,6 +225,14 @@ impl RankLogic {
 }
 
 impl Logic for RankLogic {
+    fn layout(&self) -> Layout {
+        Layout::default()
+            .with("partition", &self.partition)
+            .with("place", &self.place)
+            .with("row", &self.row)
+            .with_some("upsert key", self.upsert.as_ref())
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = descriptor!(ValueStateDescriptor, "rows", self.config.ttl);
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);

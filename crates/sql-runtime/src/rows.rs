@@ -103,12 +103,46 @@ pub(crate) fn make_rows(
     })
 }
 
+/// A map of things of one batch: no one who sends rows gains by making its keys collide, beyond
+/// slowing down that batch.
+pub(crate) type FastMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Rows as bytes, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct ByteRows {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl ByteRows {
+    #[inline]
+    pub(crate) fn push(&mut self, row: &[u8]) {
+        self.bytes.extend_from_slice(row);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let row = &self.bytes[start..*end];
+            start = *end;
+            row
+        })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
 /// Turns some columns into bytes and back.
 #[derive(Debug)]
 pub(crate) struct RowCodec {
     /// `None`: there are no columns.
     converter: Option<RowConverter>,
     columns: Vec<usize>,
+    layout: Vec<(String, String)>,
 }
 
 /// Rows of one batch as bytes.
@@ -131,7 +165,8 @@ impl RowCodec {
         let sort = |column: &usize| {
             Self::field(schema, *column).map(|f| SortField::new(f.data_type().clone()))
         };
-        Self::of(columns.iter().map(sort).collect::<FlowResult<_>>()?, columns.to_vec())
+        let made = Self::of(columns.iter().map(sort).collect::<FlowResult<_>>()?, columns.to_vec());
+        made?.of_fields(schema)
     }
 
     /// Of all columns.
@@ -147,7 +182,7 @@ impl RowCodec {
                 .map(|field| SortField::new_with_options(field.data_type().clone(), options))
         };
         let fields = order.iter().map(sort).collect::<FlowResult<_>>()?;
-        Self::of(fields, order.iter().map(|by| by.column).collect())
+        Self::of(fields, order.iter().map(|by| by.column).collect())?.of_fields(schema)
     }
 
     /// Of values of these types.
@@ -172,7 +207,23 @@ impl RowCodec {
         } else {
             Some(RowConverter::new(fields).map_err(arrow_error)?)
         };
-        Ok(Self { converter, columns })
+        Ok(Self { converter, columns, layout: Vec::new() })
+    }
+
+    /// Notes names and types of the columns. Names are those that the user knows: the planner makes
+    /// them unique by a number behind `#`, which another statement may not have.
+    fn of_fields(mut self, schema: &SchemaRef) -> FlowResult<Self> {
+        for at in &self.columns {
+            let field = Self::field(schema, *at)?;
+            let name = field.name().split('#').next().unwrap_or_default();
+            self.layout.push((name.to_owned(), field.data_type().to_string()));
+        }
+        Ok(self)
+    }
+
+    /// Names and types of its columns; nothing for values that are no columns.
+    pub(crate) fn layout(&self) -> &[(String, String)] {
+        &self.layout
     }
 
     /// The bytes of its columns, of each row.

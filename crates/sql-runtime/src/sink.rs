@@ -8,7 +8,7 @@ use hurtig_operator_api::Output;
 use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_types::FlowResult;
 
-use crate::rows::{RowCodec, make_rows};
+use crate::rows::{ByteRows, RowCodec, make_rows};
 
 /// Most rows of one batch that goes out.
 pub(crate) const ROWS_PER_BATCH: usize = 8192;
@@ -16,26 +16,13 @@ pub(crate) const ROWS_PER_BATCH: usize = 8192;
 #[derive(Debug)]
 struct Part {
     codec: RowCodec,
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+    rows: ByteRows,
 }
 
 impl Part {
-    fn push(&mut self, row: &[u8]) {
-        self.bytes.extend_from_slice(row);
-        self.ends.push(self.bytes.len());
-    }
-
     fn take(&mut self) -> FlowResult<Vec<ArrayRef>> {
-        let mut start = 0;
-        let rows = self.ends.iter().map(|end| {
-            let row = &self.bytes[start..*end];
-            start = *end;
-            row
-        });
-        let columns = self.codec.decode(rows)?;
-        self.bytes.clear();
-        self.ends.clear();
+        let columns = self.codec.decode(self.rows.iter())?;
+        self.rows.clear();
         Ok(columns)
     }
 }
@@ -52,7 +39,7 @@ pub(crate) struct RowSink {
 impl RowSink {
     /// Rows that are made of these parts.
     pub(crate) fn new(schema: &SchemaRef, codecs: Vec<RowCodec>) -> Self {
-        let part = |codec| Part { codec, bytes: Vec::new(), ends: Vec::new() };
+        let part = |codec| Part { codec, rows: ByteRows::default() };
         let parts = codecs.into_iter().map(part).collect();
         Self { schema: schema.clone(), parts, numbers: None, kinds: Vec::new() }
     }
@@ -70,7 +57,7 @@ impl RowSink {
 
     /// A row of one part.
     pub(crate) fn push(&mut self, kind: RowKind, row: &[u8]) {
-        self.parts[0].push(row);
+        self.parts[0].rows.push(row);
         self.kinds.push(kind);
     }
 
@@ -84,8 +71,8 @@ impl RowSink {
 
     /// A row of two parts.
     pub(crate) fn push_pair(&mut self, kind: RowKind, left: &[u8], right: &[u8]) {
-        self.parts[0].push(left);
-        self.parts[1].push(right);
+        self.parts[0].rows.push(left);
+        self.parts[1].rows.push(right);
         self.kinds.push(kind);
     }
 

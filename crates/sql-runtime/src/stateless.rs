@@ -237,6 +237,14 @@ struct ValuesSource {
 const GIVEN: &str = "given";
 
 impl Operator for ValuesSource {
+    fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        let restored = context.restored.as_ref();
+        if restored.is_some_and(|restored| restored.list(GIVEN).next().is_some()) {
+            self.rows = None;
+        }
+        Ok(())
+    }
+
     fn process(&mut self, _: usize, _: BoxedPayload, _: &mut dyn Output) -> FlowResult {
         Err(FlowError::internal("a source has no input"))
     }
@@ -270,9 +278,7 @@ impl Operator for ValuesSource {
 
 impl OperatorFactory for Values {
     fn create(&self, context: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        let restored = context.restored.as_ref();
-        let given = restored.is_some_and(|restored| restored.list(GIVEN).next().is_some());
-        let rows = (context.subtask == 0 && !given).then(|| self.rows.clone());
+        let rows = (context.subtask == 0).then(|| self.rows.clone());
         Ok(Box::new(ValuesSource { rows }))
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     config::{IntervalJoin, JoinVariant, TemporalJoin},
     core::{Core, KeyedOperator, Logic},
     join::{PairCondition, SideCodec},
+    layout::Layout,
     rows::{RowBytes, RowCodec, state_error},
     sink::RowSink,
     time::rowtimes,
@@ -140,6 +141,14 @@ impl IntervalLogic {
 }
 
 impl Logic for IntervalLogic {
+    fn layout(&self) -> Layout {
+        let [left, right] = &self.sides;
+        Layout::default()
+            .with("key", &left.key)
+            .with("left row", &left.row)
+            .with("right row", &right.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("rows");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -251,6 +260,14 @@ impl OperatorFactory for TemporalJoin {
 }
 
 impl Logic for TemporalLogic {
+    fn layout(&self) -> Layout {
+        let [left, right] = &self.sides;
+        Layout::default()
+            .with("key", &left.key)
+            .with("left row", &left.row)
+            .with("right row", &right.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("versions");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);

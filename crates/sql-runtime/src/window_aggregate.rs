@@ -7,7 +7,7 @@
 //!
 //! Windows are in local time where the time attribute is TIMESTAMP_LTZ; timers in moments.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use arrow_array::ArrayRef;
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
@@ -21,7 +21,8 @@ use crate::{
     config::{GlobalWindowAggregate, WindowAggregate, WindowProperty, WindowSpec, WindowTime},
     core::{Core, KeyedOperator, Logic},
     group::decode_partials,
-    rows::{Grouping, RowBytes, RowCodec, make_rows, state_error},
+    layout::Layout,
+    rows::{FastMap, Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::ROWS_PER_BATCH,
     time::{millis, rowtimes, timestamps, to_epoch, to_local},
 };
@@ -252,6 +253,10 @@ fn not_open() -> FlowError {
 }
 
 impl Logic for WindowLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("slices");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -269,15 +274,21 @@ impl Logic for WindowLogic {
         let by_key = Grouping::of(&keys, batch.rows.num_rows())?;
         let slices = self.slices(&batch, core)?;
         // Rows of one key and slice are aggregated together.
-        let mut numbers: HashMap<(u32, i64, i64), u32> = HashMap::new();
+        let mut numbers: FastMap<(u32, i64, i64), u32> = FastMap::default();
         let mut places: Vec<(u32, (i64, i64))> = Vec::new();
         let mut groups = Vec::with_capacity(slices.len());
         let mut skipped: Option<Vec<bool>> = None;
-        let mut late_slices: HashMap<(i64, i64), bool> = HashMap::new();
+        let mut late_slices: FastMap<(i64, i64), bool> = FastMap::default();
+        // Rows come mostly in the order of time, so that one slice is that of the next row, too.
+        let mut last: Option<((i64, i64), bool)> = None;
         for (row, slice) in slices.iter().enumerate() {
-            let late = *late_slices
-                .entry(*slice)
-                .or_insert_with(|| !self.is_session() && self.next_end(*slice, core).is_none());
+            let late = match last {
+                Some((same, late)) if same == *slice => late,
+                _ => *late_slices
+                    .entry(*slice)
+                    .or_insert_with(|| !self.is_session() && self.next_end(*slice, core).is_none()),
+            };
+            last = Some((*slice, late));
             let key = by_key.groups[row];
             let next = places.len() as u32;
             let group = *numbers.entry((key, slice.0, slice.1)).or_insert(next);

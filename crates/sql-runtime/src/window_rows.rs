@@ -14,6 +14,7 @@ use crate::{
     config::{JoinVariant, SortColumn, TemporalSort, WindowDeduplicate, WindowJoin, WindowRank},
     core::{Core, KeyedOperator, Logic},
     join::{PairCondition, SideCodec},
+    layout::Layout,
     rank::Rows,
     rows::{RowBytes, RowCodec, state_error},
     sink::RowSink,
@@ -80,6 +81,13 @@ impl OperatorFactory for WindowDeduplicate {
 }
 
 impl Logic for RankLogic {
+    fn layout(&self) -> Layout {
+        Layout::default()
+            .with("partition", &self.partition)
+            .with("place", &self.place)
+            .with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("windows");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -233,6 +241,14 @@ impl JoinLogic {
 }
 
 impl Logic for JoinLogic {
+    fn layout(&self) -> Layout {
+        let [left, right] = &self.sides;
+        Layout::default()
+            .with("key", &left.key)
+            .with("left row", &left.row)
+            .with("right row", &right.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("windows");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -325,6 +341,10 @@ impl OperatorFactory for TemporalSort {
 }
 
 impl Logic for SortLogic {
+    fn layout(&self) -> Layout {
+        Layout::default().with("place", &self.place).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::MapStateDescriptor::new("rows");
         self.state = Some(core.store.map_state(&state).map_err(state_error)?);

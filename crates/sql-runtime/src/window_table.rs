@@ -16,6 +16,7 @@ use hurtig_types::{BoxedPayload, FlowError, FlowResult};
 use crate::{
     config::{WindowSpec, WindowTableFunction, WindowTime},
     core::{Core, KeyedOperator, Logic},
+    layout::Layout,
     rows::{RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
     time::{rowtimes, timestamps, to_epoch, to_local},
 };
@@ -144,6 +145,10 @@ impl Sessions {
 }
 
 impl Logic for Sessions {
+    fn layout(&self) -> Layout {
+        Layout::default().with("key", &self.key).with("row", &self.row)
+    }
+
     fn open(&mut self, core: &mut Core) -> FlowResult {
         let state = hurtig_state_api::ValueStateDescriptor::new("sessions");
         self.state = Some(core.store.value_state(&state).map_err(state_error)?);
@@ -180,10 +185,14 @@ impl Logic for Sessions {
                 core.late.add(1);
                 continue;
             }
-            let mut members = Vec::new();
+            let mut members: Vec<(u8, RowBytes)> = Vec::new();
             for at in &touching {
-                if let Some((other, rows)) = open.remove(at) {
+                if let Some((other, mut rows)) = open.remove(at) {
                     (start, end) = (start.min(other), end.max(*at));
+                    // A long session takes in a short one, not the other way round.
+                    if members.len() < rows.len() {
+                        std::mem::swap(&mut members, &mut rows);
+                    }
                     members.extend(rows);
                 }
             }

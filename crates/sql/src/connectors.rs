@@ -3,6 +3,7 @@
 //! - [`api`]: what a connector is to a session.
 //! - [`options`]: options as text, checked as Flink does.
 //! - [`source`]: the operator of all sources: splits, batches, watermarks per split.
+//! - [`gate`]: holds sources after a number of rows, so that a job can be stopped in its middle.
 //! - [`filesystem`], [`datagen`], [`nexmark`], [`print`], [`blackhole`], [`values`]: the connectors.
 //!
 //! Deliberately absent: what needs heavy clients (message queues, databases).
@@ -11,6 +12,7 @@ pub mod api;
 pub mod blackhole;
 pub mod datagen;
 pub mod filesystem;
+pub mod gate;
 pub mod nexmark;
 pub mod options;
 pub mod print;
@@ -20,8 +22,8 @@ pub mod values;
 use std::sync::Arc;
 
 pub use api::{
-    Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink, TableSource,
-    TableSpec, Write,
+    ColumnFilter, Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink,
+    TableSource, TableSpec, Write,
 };
 
 /// The factories that a session knows, by identifier.

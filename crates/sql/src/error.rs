@@ -5,6 +5,8 @@ use hurtig_sql_parser::{Span, SqlErrorKind, SqlParseError};
 use hurtig_sql_planner::{PlanError, stream::StreamPlanError};
 use hurtig_types::chain_text;
 
+use crate::session::ClusterError;
+
 /// Why a statement could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -14,6 +16,9 @@ pub enum SqlError {
     /// It was right, but its job could not run to its end.
     #[error("{}", chain_text(.0))]
     Execution(#[from] ExecuteError),
+    /// The cluster that it was to run on has not done it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A fault of the engine.
     #[error("internal: {0}")]
     Internal(String),

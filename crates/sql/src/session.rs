@@ -1,28 +1,37 @@
 //! A session: catalogs, settings, and the statements that use them.
 //!
-//! Each query and each INSERT (or statement set) is a job of its own, in an embedded cluster that
-//! starts with it. A query's rows come to the client ([`QueryResult`]).
+//! Each query and each INSERT (or statement set) is a job of its own: in an embedded cluster that
+//! starts with it, or on another one ([`SqlCluster`]). A query's rows come to the client
+//! ([`QueryResult`]).
 
 mod explain;
+mod jobs;
+mod program;
 mod query;
 
 use std::{collections::HashSet, sync::Arc};
 
-use hurtig::{JobClient, StreamExecutionEnvironment, TerminateKind};
+use hurtig::StreamExecutionEnvironment;
 use hurtig_sql_common::SqlContext;
 use hurtig_sql_parser::{
-    ScriptPart, Span, SqlParser,
+    ScriptPart, SqlParser,
     ast::{InsertStatement, ShowTarget, SqlStatement, StatementKind},
 };
 use hurtig_sql_planner::{
-    catalog::{CatalogEntry, Catalogs, ObjectPath},
+    catalog::{CatalogEntry, CatalogStore, Catalogs, ObjectPath},
     ddl::{DdlContext, DdlOutcome, apply_ddl},
-    functions::{BuiltinFunctions, FunctionLibrary},
+    functions::FunctionLibrary,
 };
 
+pub use jobs::{ClusterError, SqlCluster, SqlJob};
+pub use program::{SqlProgram, run_program};
 pub use query::{QueryColumn, QueryResult, TextRow};
 
-use crate::{Settings, SqlError, connectors::Connectors};
+use crate::{
+    Settings, SqlError,
+    connectors::{Connectors, TableFactory, gate::SourceGate},
+    functions::{SessionFunctions, UserFunction},
+};
 
 /// What a statement gives.
 pub enum StatementResult {
@@ -45,39 +54,6 @@ pub enum StatementResult {
     Job(SqlJob),
 }
 
-/// The job of an INSERT.
-#[derive(Clone)]
-pub struct SqlJob {
-    name: String,
-    client: JobClient,
-}
-
-impl SqlJob {
-    /// The job's client.
-    #[must_use]
-    pub fn client(&self) -> &JobClient {
-        &self.client
-    }
-
-    /// The job's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Waits for its end.
-    ///
-    /// # Errors
-    /// If it fails.
-    pub fn wait(&self) -> Result<(), SqlError> {
-        self.client.wait()?;
-        Ok(())
-    }
-}
-
-/// Jobs that a session remembers, for SHOW JOBS and STOP JOB; the oldest are forgotten first.
-const JOBS: usize = 1000;
-
 /// Warnings that a session remembers to have given.
 const WARNINGS: usize = 1000;
 
@@ -92,6 +68,14 @@ pub struct Session {
     /// What the user has been warned of: once is enough.
     warnings: HashSet<String>,
     restore: Option<(String, bool)>,
+    pub(crate) gate: Option<SourceGate>,
+    functions: SessionFunctions,
+    /// Where jobs run; not set, embedded.
+    cluster: Option<Arc<dyn SqlCluster>>,
+    /// The program whose streams are tables here.
+    base: Option<StreamExecutionEnvironment>,
+    /// The directory of the catalog store that is open.
+    store: Option<String>,
 }
 
 impl Default for Session {
@@ -112,7 +96,45 @@ impl Session {
             jobs: Vec::new(),
             warnings: HashSet::new(),
             restore: None,
+            gate: None,
+            functions: SessionFunctions::default(),
+            cluster: None,
+            base: None,
+            store: None,
         }
+    }
+
+    /// Makes streams of a program tables.
+    pub(crate) fn attach(
+        &mut self,
+        env: StreamExecutionEnvironment,
+        streams: Arc<dyn TableFactory>,
+    ) {
+        self.base = Some(env);
+        self.connectors.register(streams);
+    }
+
+    /// Registers a function that statements call by that name, and CREATE FUNCTION by that
+    /// implementation.
+    ///
+    /// # Errors
+    /// If its types are none of SQL.
+    pub fn register_function(
+        &mut self,
+        name: &str,
+        function: &UserFunction,
+    ) -> Result<(), SqlError> {
+        self.functions.register(name, function)
+    }
+
+    /// Removes such a function; false if there is none.
+    pub fn forget_function(&mut self, name: &str) -> bool {
+        self.functions.remove(name)
+    }
+
+    /// Runs jobs on a cluster from now on.
+    pub fn run_on(&mut self, cluster: Arc<dyn SqlCluster>) {
+        self.cluster = Some(cluster);
     }
 
     /// The settings.
@@ -141,14 +163,16 @@ impl Session {
         let catalogs = &self.catalogs;
         let (catalog, database) = (catalogs.current_catalog(), catalogs.current_database());
         let mut names: Vec<String> = catalogs.names().map(str::to_owned).collect();
-        names.extend(catalogs.catalog(catalog).map(|one| one.databases()).unwrap_or_default());
-        for (name, _) in catalogs.tables_and_views(catalog, database) {
+        // Who only completes words does without those that cannot be read.
+        let databases = catalogs.catalog(catalog).and_then(|one| one.databases());
+        names.extend(databases.unwrap_or_default());
+        for (name, _) in catalogs.tables_and_views(catalog, database).unwrap_or_default() {
             let path = ObjectPath {
                 catalog: catalog.to_owned(),
                 database: database.to_owned(),
                 name: name.clone(),
             };
-            match catalogs.entry(&path) {
+            match catalogs.entry(&path).ok().flatten() {
                 Some((CatalogEntry::Table(table), _)) => {
                     names.extend(table.columns.iter().map(|column| column.name.clone()));
                 }
@@ -162,16 +186,22 @@ impl Session {
         names
     }
 
-    /// Names of the built-in functions.
+    /// Names of the functions that can be called.
     #[must_use]
     pub fn function_names(&self) -> Vec<String> {
-        BuiltinFunctions.names()
+        self.functions.names()
     }
 
     /// The jobs that the session has started, oldest first.
     #[must_use]
     pub fn jobs(&self) -> &[SqlJob] {
         &self.jobs
+    }
+
+    /// The sources of jobs that start from now on are held by a gate, or by none. For tests, which
+    /// stop a job when it has read so and so much.
+    pub fn hold_sources(&mut self, gate: Option<SourceGate>) {
+        self.gate = gate;
     }
 
     /// The next job starts from that savepoint or checkpoint.
@@ -208,6 +238,7 @@ impl Session {
         if let Some(reason) = statement.kind.unsupported() {
             return Err(SqlError::invalid(reason, span));
         }
+        self.open_store()?;
         if self.open_set.is_some() {
             return self.in_open_set(statement);
         }
@@ -253,10 +284,38 @@ impl Session {
         }
     }
 
+    /// Opens the catalog store that the settings name, once.
+    fn open_store(&mut self) -> Result<(), SqlError> {
+        let kind = self.settings.get("table.catalog-store.kind").unwrap_or_default();
+        if !kind.eq_ignore_ascii_case("file") {
+            return Ok(());
+        }
+        let path = self.settings.get("table.catalog-store.file.path").ok_or_else(|| {
+            let text =
+                "table.catalog-store.kind is file, and table.catalog-store.file.path is not set";
+            SqlError::invalid(text, None)
+        })?;
+        match &self.store {
+            Some(open) if open == path => Ok(()),
+            Some(open) => {
+                let text =
+                    format!("the session has the catalog store {open}, and can have no other");
+                Err(SqlError::invalid(text, None))
+            }
+            None => {
+                let path = path.to_owned();
+                self.catalogs.open_store(CatalogStore::in_directory(&path)?)?;
+                self.store = Some(path);
+                Ok(())
+            }
+        }
+    }
+
     /// Statements of catalogs.
     fn definition(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
         let context = Arc::new(self.context());
-        let context = DdlContext { library: &BuiltinFunctions, context };
+        let functions = self.functions.clone();
+        let context = DdlContext { library: &functions, context };
         match apply_ddl(&mut self.catalogs, &context, statement)? {
             Some(DdlOutcome::Done) => Ok(StatementResult::Done),
             Some(DdlOutcome::Rows { columns, rows }) => Ok(StatementResult::Rows { columns, rows }),
@@ -304,54 +363,15 @@ impl Session {
     /// An environment for the next job.
     pub(crate) fn environment(&mut self) -> Result<StreamExecutionEnvironment, SqlError> {
         let configuration = self.settings.configuration()?;
-        let env = StreamExecutionEnvironment::from_configuration(configuration);
-        let env = env.map_err(|error| SqlError::invalid(error.to_string(), None))?;
+        let env = match &self.base {
+            Some(base) => base.copy(),
+            None => StreamExecutionEnvironment::new(),
+        };
+        let configured = env.configure(configuration).map(|_| ());
+        configured.map_err(|error| SqlError::invalid(error.to_string(), None))?;
         if let Some((pointer, allow)) = self.restore.take() {
             env.restore_from(&pointer, allow);
         }
         Ok(env)
-    }
-
-    fn remember(&mut self, job: SqlJob) {
-        if self.jobs.len() == JOBS {
-            self.jobs.remove(0);
-        }
-        self.jobs.push(job);
-    }
-
-    fn show_jobs(&self) -> Result<StatementResult, SqlError> {
-        let columns = ["job id", "job name", "status"].map(str::to_owned).to_vec();
-        let row = |job: &SqlJob| -> Result<TextRow, SqlError> {
-            let status = format!("{:?}", job.client.status()?).to_uppercase();
-            Ok(vec![Some(job.client.job_id().to_string()), Some(job.name.clone()), Some(status)])
-        };
-        let rows = self.jobs.iter().map(row).collect::<Result<_, _>>()?;
-        Ok(StatementResult::Rows { columns, rows })
-    }
-
-    fn stop_job(
-        &self,
-        id: &str,
-        savepoint: bool,
-        drain: bool,
-        span: Span,
-    ) -> Result<StatementResult, SqlError> {
-        let job = self.jobs.iter().find(|job| job.client.job_id().to_string() == id);
-        let job = job.ok_or_else(|| {
-            SqlError::invalid(format!("this session has no job {id}"), Some(span))
-        })?;
-        if !savepoint {
-            job.client.cancel()?;
-            return Ok(StatementResult::Done);
-        }
-        let kind = if drain { TerminateKind::Drain } else { TerminateKind::Suspend };
-        let directory = self.settings.get("execution.checkpointing.savepoint-dir");
-        let Some(directory) = directory else {
-            let text = "execution.checkpointing.savepoint-dir is not set";
-            return Err(SqlError::invalid(text, Some(span)));
-        };
-        let path = job.client.stop_with_savepoint(directory, kind)?;
-        let columns = vec!["savepoint path".to_owned()];
-        Ok(StatementResult::Rows { columns, rows: vec![vec![Some(path)]] })
     }
 }

@@ -23,6 +23,7 @@ enum Check {
     Integer,
     Duration,
     Zone,
+    Text,
     OneOf(&'static [&'static str]),
 }
 
@@ -35,6 +36,12 @@ const TABLE_KEYS: &[TableKey] = &[
     key("sql-client.display.max-column-width", Some("30"), Check::Integer),
     key("sql-client.execution.result-mode", None, Check::OneOf(&["table", "changelog", "tableau"])),
     key("sql-client.verbose", Some("false"), Check::Boolean),
+    key(
+        "table.catalog-store.kind",
+        Some("generic_in_memory"),
+        Check::OneOf(&["generic_in_memory", "file"]),
+    ),
+    key("table.catalog-store.file.path", None, Check::Text),
     key("table.display.max-column-width", Some("30"), Check::Integer),
     key("table.dml-sync", None, Check::Boolean),
     key(
@@ -204,7 +211,7 @@ impl Settings {
     }
 }
 
-fn is_of_sql(name: &str) -> bool {
+pub(crate) fn is_of_sql(name: &str) -> bool {
     name.starts_with("table.") || name.starts_with("sql-client.")
 }
 
@@ -221,6 +228,8 @@ fn check(known: &TableKey, value: &str) -> Result<(), String> {
         Check::Duration => "a duration, such as '5 s' or '1 h'".to_owned(),
         Check::Zone if text == "default" || zone(text).is_some() => return Ok(()),
         Check::Zone => "a time zone, such as 'Europe/Berlin', 'UTC' or '+03:00'".to_owned(),
+        Check::Text if !text.is_empty() => return Ok(()),
+        Check::Text => "a text".to_owned(),
         Check::OneOf(values) if values.iter().any(|one| one.eq_ignore_ascii_case(text)) => {
             return Ok(());
         }

@@ -3,8 +3,8 @@
 //! Each node becomes an operator, edges by what the node asks of its inputs. Rows of a table that
 //! changes keep their order: where the number of subtasks differs and no key decides, they go to one.
 //!
-//! Operators are named by what they do and which tables are below, so that state finds its operator
-//! again when something else in the query has changed.
+//! Operators are named by their [`Identities`], so that state finds its operator again when something
+//! else in the query has changed.
 
 mod tables;
 
@@ -21,7 +21,7 @@ use hurtig::{
 use hurtig_sql_planner::{
     PlannerSettings,
     optimize::physical_expression,
-    stream::{ExecNode, ExecNodeKind, StreamPlan, arrow_schema, describe},
+    stream::{ExecNode, ExecNodeKind, Identities, StreamPlan, arrow_schema},
 };
 use hurtig_sql_runtime::config::{
     DropUpdateBefore, Exchange, LengthEnforcer, NotNullEnforcer, TableEdge,
@@ -31,7 +31,7 @@ pub(crate) use tables::SessionTables;
 
 use crate::{
     SqlError,
-    connectors::{Scan, ScanWatermark, Write},
+    connectors::{Scan, ScanWatermark, Write, gate::HeldSource},
 };
 
 /// The end of a query.
@@ -64,7 +64,9 @@ struct Translator<'a> {
     env: &'a StreamExecutionEnvironment,
     tables: &'a SessionTables<'a>,
     settings: &'a PlannerSettings,
-    uids: HashMap<String, u32>,
+    identities: Identities,
+    /// How often each name was given in this environment.
+    uids: &'a mut HashMap<String, u32>,
 }
 
 /// Adds the operators of a query.
@@ -73,8 +75,10 @@ pub(crate) fn query(
     plan: &StreamPlan,
     tables: &SessionTables<'_>,
     settings: &PlannerSettings,
+    uids: &mut HashMap<String, u32>,
 ) -> Result<Translated, SqlError> {
-    let mut translator = Translator { env, tables, settings, uids: HashMap::new() };
+    let identities = Identities::of(plan);
+    let mut translator = Translator { env, tables, settings, identities, uids };
     let root = plan.roots.first().ok_or_else(|| internal("a plan without a root"))?;
     let mut rows = translator.rows(root)?;
     if rows.streams.len() > 1 {
@@ -88,15 +92,17 @@ pub(crate) fn query(
     Ok(Translated { input, parallelism, schema })
 }
 
-/// Adds the operators of sinks.
+/// Adds the operators of sinks, and returns these.
 pub(crate) fn sinks(
     env: &StreamExecutionEnvironment,
     plan: &StreamPlan,
     tables: &SessionTables<'_>,
     settings: &PlannerSettings,
-) -> Result<(), SqlError> {
-    let mut translator = Translator { env, tables, settings, uids: HashMap::new() };
-    plan.roots.iter().try_for_each(|root| translator.sink(root))
+    uids: &mut HashMap<String, u32>,
+) -> Result<Vec<RawStream>, SqlError> {
+    let identities = Identities::of(plan);
+    let mut translator = Translator { env, tables, settings, identities, uids };
+    plan.roots.iter().map(|root| translator.sink(root)).collect()
 }
 
 fn internal(text: &str) -> SqlError {
@@ -145,8 +151,13 @@ impl Translator<'_> {
         } else {
             inputs.first().and_then(Rows::parallelism)
         };
+        let uid = self.uid(node, "");
+        let factory: Arc<dyn OperatorFactory> = match self.tables.gate.filter(|_| source) {
+            Some(gate) => Arc::new(HeldSource { source: factory, gate: gate.clone() }),
+            None => factory,
+        };
         let mut operator = RawOperator::new(node.name(), factory);
-        operator.uid = Some(self.uid(node, ""));
+        operator.uid = Some(uid);
         operator.parallelism = parallelism;
         operator.max_allowed_parallelism = global.then_some(1);
         if source {
@@ -192,12 +203,17 @@ impl Translator<'_> {
 
     fn scan(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
         let ExecNodeKind::TableSourceScan {
-            table, projection, watermark, drop_update_before, ..
+            table,
+            columns,
+            filters,
+            watermark,
+            drop_update_before,
+            ..
         } = &node.kind
         else {
             return Err(internal("no scan"));
         };
-        let (table, columns) = self.tables.scanned(table, projection.as_deref())?;
+        let (table, columns, filters) = self.tables.scanned(table, columns, filters)?;
         let watermark = match watermark {
             Some(expression) => Some(ScanWatermark {
                 expression: physical_expression(expression, &node.schema)?,
@@ -207,16 +223,24 @@ impl Translator<'_> {
             None => None,
         };
         let schema = arrow_schema(node);
-        let scan =
-            Scan { columns, schema: schema.clone(), watermark, partitions: None, limit: None };
+        let uid = self.uid(node, "");
+        let scan = Scan {
+            columns,
+            schema: schema.clone(),
+            watermark,
+            partitions: None,
+            filters,
+            limit: None,
+            gate: self.tables.gate.map(|gate| gate.scan(&uid)),
+        };
         let factory = table.factory(scan).map_err(|error| SqlError::invalid(error.0, None))?;
         let parallelism = table.parallelism();
         let mut operator = RawOperator::new(node.name(), factory);
         operator.kind = OperatorKind::Source;
         operator.bounded = table.boundedness() == Boundedness::Bounded;
-        operator.uid = Some(self.uid(node, ""));
+        operator.uid = Some(uid);
         operator.parallelism = parallelism;
-        let stream = self.env.add_raw(operator, Vec::new());
+        let stream = table.add(self.env, operator)?;
         let grows_only = node.modify.is_insert_only();
         let rows = Rows { streams: vec![(stream, parallelism)], schema, grows_only };
         if *drop_update_before {
@@ -226,7 +250,7 @@ impl Translator<'_> {
         Ok(rows)
     }
 
-    fn sink(&mut self, node: &ExecNode) -> Result<(), SqlError> {
+    fn sink(&mut self, node: &ExecNode) -> Result<RawStream, SqlError> {
         let (ExecNodeKind::Sink { table, overwrite, primary_key, .. }, [input]) =
             (&node.kind, node.inputs.as_slice())
         else {
@@ -273,19 +297,15 @@ impl Translator<'_> {
         operator.kind = OperatorKind::Sink;
         operator.uid = Some(self.uid(node, ""));
         operator.parallelism = parallelism;
-        self.env.add_raw(operator, edges_of(&rows, 0, key, parallelism));
-        Ok(())
+        Ok(self.env.add_raw(operator, edges_of(&rows, 0, key, parallelism)))
     }
 
-    /// A name for the state of a node: what it does, and over which tables.
+    /// A name for the state of a node, or of a part of it: what it was called the last time, too.
     fn uid(&mut self, node: &ExecNode, part: &str) -> String {
-        let mut tables = Vec::new();
-        tables_below(node, &mut tables);
-        tables.sort();
-        let mut uid = format!("{} {} {part}", describe(node), tables.join(","));
+        let identity = (self.identities.get(node).unwrap_or_default(), part);
         // Ids are hashes of it; it need not grow with the statement.
-        let digest = hurtig_types::stable_hash(&uid).unwrap_or_default();
-        uid = format!("{}-{digest:016x}", node.name());
+        let digest = hurtig_types::stable_hash(&identity).unwrap_or_default();
+        let mut uid = format!("{}-{digest:016x}", node.name());
         let used = self.uids.entry(uid.clone()).or_insert(0);
         *used += 1;
         if *used > 1 {
@@ -293,13 +313,6 @@ impl Translator<'_> {
         }
         uid
     }
-}
-
-fn tables_below(node: &ExecNode, tables: &mut Vec<String>) {
-    if let ExecNodeKind::TableSourceScan { table, .. } = &node.kind {
-        tables.push(table.path.to_string());
-    }
-    node.inputs.iter().for_each(|input| tables_below(input, tables));
 }
 
 /// The edges into input `index`. `columns`: what decides where rows go; none: all to one place.

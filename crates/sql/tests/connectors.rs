@@ -54,7 +54,9 @@ pub fn whole(table: &TableSpec) -> Scan {
         schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         watermark: None,
         partitions: None,
+        filters: Vec::new(),
         limit: None,
+        gate: None,
     }
 }
 

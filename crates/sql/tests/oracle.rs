@@ -10,15 +10,22 @@
 mod case;
 #[path = "oracle/compare.rs"]
 mod compare;
+#[path = "oracle/script.rs"]
+mod script;
 
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use case::Case;
+use case::{Case, Way};
 
-/// Parallelisms that each case runs at.
-const PARALLELISMS: [u32; 2] = [1, 4];
+/// The ways in which each case runs.
+const WAYS: [Way; 4] = [
+    Way { parallelism: 1, then: None },
+    Way { parallelism: 4, then: None },
+    Way { parallelism: 1, then: Some(4) },
+    Way { parallelism: 4, then: Some(1) },
+];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/oracle");
@@ -41,22 +48,31 @@ fn main() -> ExitCode {
     }
     let trials = cases.into_iter().flat_map(|case| {
         let known = failing.get(&case.name).cloned();
-        PARALLELISMS.map(|parallelism| {
+        // There is nothing to resume of a script that Flink refuses.
+        let negative = case.is_negative();
+        let ways = WAYS.into_iter().filter(move |way| way.then.is_none() || !negative);
+        ways.map(move |way| {
             let (case, known) = (case.clone(), known.clone());
-            let name = format!("{} parallelism {parallelism}", case.name);
-            Trial::test(name, move || check(&case, parallelism, known.as_deref()))
+            let name = match way {
+                Way { parallelism, then: None } => format!("parallelism {parallelism}"),
+                Way { parallelism, then: Some(then) } => {
+                    format!("stopped at parallelism {parallelism} and resumed at {then}")
+                }
+            };
+            let name = format!("{} {name}", case.name);
+            Trial::test(name, move || check(&case, way, known.as_deref()))
         })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
 /// Runs a case. One that is known to fail must fail at parallelism 1, else the list is out of date.
-fn check(case: &Case, parallelism: u32, known: Option<&str>) -> Result<(), Failed> {
-    let outcome = case.run(parallelism);
+fn check(case: &Case, way: Way, known: Option<&str>) -> Result<(), Failed> {
+    let outcome = case.run(way);
     match (outcome, known) {
         (outcome, None) => outcome.map_err(Failed::from),
         (Err(_), Some(_)) => Ok(()),
-        (Ok(()), Some(_)) if parallelism > 1 => Ok(()),
+        (Ok(()), Some(_)) if way.parallelism > 1 || way.then.is_some() => Ok(()),
         (Ok(()), Some(reason)) => {
             Err(format!("it passes: take it out of failing.txt ({reason})").into())
         }

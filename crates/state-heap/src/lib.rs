@@ -16,6 +16,7 @@ pub mod file;
 mod hostile;
 pub mod operator_state;
 mod radix_heap;
+mod state_map;
 pub mod store;
 pub mod table;
 pub mod timers;
@@ -24,10 +25,10 @@ mod ttl;
 pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use operator_state::{BroadcastState, OperatorListState, OperatorStateStore};
+pub use state_map::{StateMap, StateMapIntoIter, StateMapIter};
 pub use store::{
     AggregatingState, KeyedState, KeyedStateStore, ListState, MapEntries, MapState, ReducingState,
     StateError, ValueState, keyed_state_meta,
 };
 pub use table::{HashOf, IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};
-pub use ttl::StateMap;

@@ -25,7 +25,7 @@ use hurtig_types::{
     snapshot::{StateKind, StateMeta},
 };
 
-use crate::{store::StateError, ttl::StateMap};
+use crate::{state_map::StateMap, store::StateError};
 
 pub use broadcast::BroadcastState;
 pub use list::OperatorListState;

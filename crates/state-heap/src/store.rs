@@ -34,8 +34,9 @@ use hurtig_types::{
 
 use crate::{
     capture::Block,
+    state_map::StateMap,
     table::{HashOf, KeyedTable},
-    ttl::{Expired, Expiring, Stamped, StampedList, StateMap, Ttl},
+    ttl::{Expired, Expiring, Stamped, StampedList, Ttl},
 };
 
 pub use error::StateError;

@@ -7,19 +7,16 @@
 //! Only state that was declared with a time to live is kept in these forms; all other state is kept
 //! plainly and costs nothing.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, DefaultHasher, Hash},
-};
+use std::hash::Hash;
 
 use hurtig_state_api::{StateTtlConfig, StateVisibility, UpdateType};
 use hurtig_types::Record;
 use serde::{Deserialize, Serialize};
 
-use crate::capture::{Filter, Kept};
-
-/// A map whose order is the same in every run, so that tests can be repeated.
-pub type StateMap<UK, UV> = HashMap<UK, UV, BuildHasherDefault<DefaultHasher>>;
+use crate::{
+    capture::{Filter, Kept},
+    state_map::StateMap,
+};
 
 /// What a state's handle knows of its time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,7 +40,8 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let job = job.ok_or("the script has no INSERT")?;
     job.wait()?;
     let elapsed = begun.elapsed();
-    let statistics = job.client().checkpoint_stats()?;
+    let client = job.client().ok_or("the job is not embedded")?;
+    let statistics = client.checkpoint_stats()?;
     let sizes = statistics.history.iter().map(|checkpoint| checkpoint.totals.total_bytes);
     let run = Run {
         query: query.to_owned(),

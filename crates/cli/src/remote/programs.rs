@@ -41,7 +41,7 @@ fn hash(path: &Path) -> io::Result<BlobId> {
 }
 
 /// Brings a program to the cluster, once.
-async fn bring(client: &RestClient, path: &Path) -> Result<BlobId, ClientError> {
+pub(crate) async fn bring(client: &RestClient, path: &Path) -> Result<BlobId, ClientError> {
     let unreadable = |source| ClientError::File { path: path.display().to_string(), source };
     let id = hash(path).map_err(unreadable)?;
     match client.program(id).await? {
@@ -120,7 +120,7 @@ pub(crate) fn run(command: &RunCommand) -> CommandResult {
 }
 
 /// Properties that say how this command reaches the cluster are none of the job's business.
-fn is_of_client(key: &str) -> bool {
+pub(crate) fn is_of_client(key: &str) -> bool {
     ["rest.", "security.ssl.rest.", "high-availability."].iter().any(|own| key.starts_with(own))
 }
 

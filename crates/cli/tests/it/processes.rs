@@ -10,3 +10,4 @@ mod leaders;
 mod on_demand;
 mod programs;
 mod remote;
+mod sql;

@@ -88,16 +88,16 @@ impl TextView<Urls> {
 /// The column of these texts.
 pub(super) fn text_array<B: TextTable>(
     views: Vec<TextView<B>>,
-    nulls: NullBuffer,
+    nulls: Option<NullBuffer>,
 ) -> Result<StringViewArray, ArrowError> {
     // Same size and alignment: this reuses the vector's memory.
     let views: Vec<u128> = views.into_iter().map(|view| view.0).collect();
-    if cfg!(debug_assertions) || nulls.len() != views.len() {
-        return StringViewArray::try_new(views.into(), B::buffers(), Some(nulls));
+    if cfg!(debug_assertions) || nulls.as_ref().is_some_and(|nulls| nulls.len() != views.len()) {
+        return StringViewArray::try_new(views.into(), B::buffers(), nulls);
     }
     // SAFETY: by the invariant of this module each view is valid for the buffers of its table,
     // and the null buffer is as long as the views, which is all that try_new asks for.
-    Ok(unsafe { StringViewArray::new_unchecked(views.into(), B::buffers(), Some(nulls)) })
+    Ok(unsafe { StringViewArray::new_unchecked(views.into(), B::buffers(), nulls) })
 }
 
 static SHARED: LazyLock<Shared> = LazyLock::new(Shared::build);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use hurtig_types::{BlobId, JobId};
+use hurtig_types::{BlobId, JobId, OperatorId};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{ClientError, ClientResult, RestClient, connection::RequestBody};
@@ -14,8 +15,9 @@ use crate::{
         checkpoints::CheckpointingStatistics,
         cluster::{ClusterOverview, LogListInfo},
         jobs::{
-            JobDetailsInfo, JobExceptionsInfoWithHistory, JobExecutionResultResponseBody, JobPlan,
-            JobResultInfo, MultipleJobsDetails,
+            ClientCoordinationRequestBody, ClientCoordinationResponseBody, JobDetailsInfo,
+            JobExceptionsInfoWithHistory, JobExecutionResultResponseBody, JobPlan, JobResultInfo,
+            JobStatusInfo, MultipleJobsDetails,
         },
         operations::{
             AsynchronousOperationInfo, AsynchronousOperationResult, CheckpointInfo,
@@ -58,6 +60,30 @@ impl RestClient {
     /// A job with its vertices.
     pub async fn job(&self, job: JobId) -> ClientResult<JobDetailsInfo> {
         self.get(&format!("/jobs/{job}")).await
+    }
+
+    /// The state of a job.
+    pub async fn status(&self, job: JobId) -> ClientResult<String> {
+        let answer: JobStatusInfo = self.get(&format!("/jobs/{job}/status")).await?;
+        Ok(answer.status)
+    }
+
+    /// Asks the coordinator of an operator.
+    pub async fn coordination_request(
+        &self,
+        job: JobId,
+        operator: OperatorId,
+        request: &[u8],
+    ) -> ClientResult<Vec<u8>> {
+        let body = ClientCoordinationRequestBody {
+            serialized_coordination_request: BASE64.encode(request),
+        };
+        let path = format!("/jobs/{job}/coordinators/{operator}");
+        let answer: ClientCoordinationResponseBody = self.post(&path, &body).await?;
+        BASE64.decode(answer.serialized_coordination_result).map_err(|error| ClientError::Answer {
+            request: format!("POST {path}"),
+            source: serde::de::Error::custom(error),
+        })
     }
 
     /// What went wrong.

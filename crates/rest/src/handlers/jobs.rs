@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hurtig_cluster_api::{
     JobDetails, JobOverview, JobResourceRequirements, JobResult, JobStatus, ParallelismBounds,
 };
 use hurtig_graph::RestartStrategyConfig;
 use hurtig_metrics::AccumulatorValue;
+use hurtig_types::OperatorId;
 use serde_json::{Value, json};
 
 use super::{
@@ -21,11 +23,12 @@ use crate::{
     messages::{
         EmptyResponseBody,
         jobs::{
-            ExecutionConfigInfo, JobAccumulatorsInfo, JobConfigInfo, JobDetailsInfo,
-            JobDetailsVertexInfo, JobExecutionResultResponseBody, JobIdWithStatus,
-            JobIdsWithStatusOverview, JobPlanInfo, JobResourceRequirementsBody, JobResultInfo,
-            JobStatusInfo, JobSummary, JobVertexParallelismBounds, JobVertexResourceRequirements,
-            MultipleJobsDetails, UserAccumulator,
+            ClientCoordinationRequestBody, ClientCoordinationResponseBody, ExecutionConfigInfo,
+            JobAccumulatorsInfo, JobConfigInfo, JobDetailsInfo, JobDetailsVertexInfo,
+            JobExecutionResultResponseBody, JobIdWithStatus, JobIdsWithStatusOverview, JobPlanInfo,
+            JobResourceRequirementsBody, JobResultInfo, JobStatusInfo, JobSummary,
+            JobVertexParallelismBounds, JobVertexResourceRequirements, MultipleJobsDetails,
+            UserAccumulator,
         },
         operations::QueueStatusId,
     },
@@ -298,4 +301,16 @@ pub(crate) async fn update_resource_requirements(
     let dispatcher = &call.context.services.dispatcher;
     dispatcher.update_resource_requirements(call.job()?, requirements).await?;
     Ok(EmptyResponseBody {})
+}
+
+pub(crate) async fn coordination_request(
+    call: Call,
+    body: ClientCoordinationRequestBody,
+) -> RestResult<ClientCoordinationResponseBody> {
+    let wrong = |error: base64::DecodeError| RestError::bad_request(error.to_string());
+    let request = BASE64.decode(&body.serialized_coordination_request).map_err(wrong)?;
+    let (job, operator) = (call.job()?, call.parameter::<OperatorId>("operatorUid")?);
+    let dispatcher = &call.context.services.dispatcher;
+    let answer = dispatcher.coordination_request(job, operator, request).await?;
+    Ok(ClientCoordinationResponseBody { serialized_coordination_result: BASE64.encode(answer) })
 }

@@ -378,3 +378,19 @@ pub struct JobVertexParallelismBounds {
     /// Most subtasks.
     pub upper_bound: u32,
 }
+
+/// `POST /jobs/:jobid/coordinators/:operatorUid`: something for an operator's coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientCoordinationRequestBody {
+    /// The bytes in base64. What they mean is between the coordinator and its client.
+    pub serialized_coordination_request: String,
+}
+
+/// What the coordinator says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCoordinationResponseBody {
+    /// The bytes in base64.
+    pub serialized_coordination_result: String,
+}

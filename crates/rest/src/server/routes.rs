@@ -88,6 +88,12 @@ fn of_jobs() -> Vec<Route> {
             "Changes those bounds; the job is rescaled as slots allow.",
             jobs::update_resource_requirements,
         ),
+        Route::with_body(
+            Method::POST,
+            "/jobs/:jobid/coordinators/:operatorUid",
+            "Asks the coordinator of an operator, by the operator's id. For clients that know it.",
+            jobs::coordination_request,
+        ),
         Route::get(
             "/jobs/:jobid/jobmanager/config",
             "The configuration of the job's JobManager.",

@@ -19,7 +19,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("POST /jobs ", "a serialised Java graph"),
     ("/run-application", "there are jobs, and nothing around them"),
     ("/clientHeartbeat", "jobs do not depend on their clients"),
-    ("/coordinators/", "requests are serialised Java objects"),
     ("/rescaling", "disabled in Flink, too: see FLINK-12312"),
     ("/log-url", "links to where a resource framework keeps logs"),
     ("/flamegraph", "stacks of a JVM"),

@@ -81,6 +81,12 @@ impl Pattern {
         Ok(Self { dialect, parts })
     }
 
+    /// True if it prints how far the zone is from UTC.
+    #[must_use]
+    pub fn has_offset(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Field('Z' | 'X' | 'x', _)))
+    }
+
     /// Prints a local time; `offset_ms` is that of its zone, `zone` the zone's name.
     pub fn print(&self, at: Moment, offset_ms: i64, zone: &str, out: &mut String) {
         let days = at.ms.div_euclid(DAY_MS) as i32;
@@ -97,9 +103,7 @@ impl Pattern {
                 }
                 Part::Field(letter, count) => (*letter, *count),
             };
-            let mut number = |value: i64, width: usize| {
-                out.push_str(&format!("{value:0>width$}"));
-            };
+            let mut number = |value: i64, width: usize| print_number(value, width, out);
             match letter {
                 'y' | 'Y' if count == 2 => number(i64::from(year.rem_euclid(100)), 2),
                 'y' | 'Y' => number(i64::from(year), count),
@@ -320,6 +324,27 @@ impl Fields {
         let ms = ms.checked_add(self.nanos / 1_000_000)?;
         Some(Moment { ms, nanos: (self.nanos % 1_000_000) as u32 })
     }
+}
+
+/// A number with zeros in front up to a width, as `{value:0>width$}` prints it.
+fn print_number(value: i64, width: usize, out: &mut String) {
+    let mut digits = [0_u8; 20];
+    let mut rest = value.unsigned_abs();
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let sign = usize::from(value < 0);
+    (digits.len() - at + sign..width).for_each(|_| out.push('0'));
+    if sign == 1 {
+        out.push('-');
+    }
+    digits[at..].iter().for_each(|digit| out.push(char::from(*digit)));
 }
 
 fn print_offset(offset_ms: i64, colon: &str, zulu: bool, out: &mut String) {

@@ -418,7 +418,9 @@ fn date_format(call: &Call<'_>) -> Resolved {
             let Some(at) = at else { return Ok(None) };
             let mut out = String::new();
             let zone = c.context.zone;
-            patterns.get(pattern)?.print(at, zone::offset_ms(zone, at.ms), zone.name(), &mut out);
+            let pattern = patterns.get(pattern)?;
+            let offset_ms = if pattern.has_offset() { zone::offset_ms(zone, at.ms) } else { 0 };
+            pattern.print(at, offset_ms, zone.name(), &mut out);
             Ok(Some(out))
         })
     }))

@@ -37,6 +37,14 @@ const RANKINGS: [&str; 8] =
     ["ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE", "LEAD", "LAG"];
 
 impl Binder<'_> {
+    /// The name of a function in the library: users' functions have that of what implements them.
+    pub(super) fn function_name(&self, call: &FunctionCall) -> PlanResult<String> {
+        Ok(match self.catalogs.function(&call.name)? {
+            Some(function) => function.implementation.to_uppercase(),
+            None => call.name.last().to_uppercase(),
+        })
+    }
+
     /// A scalar function or operator of the library, by name.
     pub(super) fn call(
         &self,
@@ -121,7 +129,7 @@ fn lazy(
 impl ExpressionBinder<'_, '_> {
     /// A call by name: scalar, aggregate, or over a window.
     pub(super) fn function(&self, call: &FunctionCall, span: Span) -> PlanResult<BoundExpression> {
-        let name = self.function_name(call);
+        let name = self.function_name(call)?;
         if let Some(over) = &call.over {
             return self.over_call(&name, call, over);
         }
@@ -167,11 +175,8 @@ impl ExpressionBinder<'_, '_> {
     }
 
     /// Its name in the library: users' functions have the name of what implements them.
-    fn function_name(&self, call: &FunctionCall) -> String {
-        match self.binder.catalogs.function(&call.name) {
-            Some(function) => function.implementation.to_uppercase(),
-            None => call.name.last().to_uppercase(),
-        }
+    fn function_name(&self, call: &FunctionCall) -> PlanResult<String> {
+        self.binder.function_name(call)
     }
 
     /// The arguments of a call that takes values only.

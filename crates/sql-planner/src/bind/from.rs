@@ -11,7 +11,10 @@ use hurtig_sql_parser::{
     },
 };
 
-use super::{Binder, Scope, ScopeColumn, expression::ExpressionBinder, scope::ScopeTable};
+use super::{
+    Binder, Scope, ScopeColumn, expression::ExpressionBinder, scope::ScopeTable,
+    unnest::LateralJoin,
+};
 use crate::{
     PlanError, PlanResult,
     catalog::{CatalogEntry, ViewDefinition},
@@ -73,17 +76,18 @@ impl Binder<'_> {
                 let relation = self.query(query, &all)?;
                 (relation.plan, Scope::of(Vec::new(), relation.columns))
             }
+            TableFactorKind::Function { call, .. } if self.is_user_table_function(call)? => {
+                let join = LateralJoin { alias: factor.alias.as_ref(), ..LateralJoin::default() };
+                let one = (one_row()?, Scope::default());
+                return self.lateral_call(one, call, join, outer, factor.span);
+            }
             TableFactorKind::Function { call, .. } => {
                 self.table_function(call, outer, factor.span)?
             }
             TableFactorKind::Unnest { operands, ordinality } => {
                 let alias = factor.alias.as_ref();
                 let empty = Scope::default();
-                let one = datafusion_expr::EmptyRelation {
-                    produce_one_row: true,
-                    schema: crate::types::schema_of(Vec::new())?,
-                };
-                let plan = LogicalPlan::EmptyRelation(one);
+                let plan = one_row()?;
                 let (plan, scope) =
                     self.unnest((plan, empty), operands, *ordinality, alias, false, None, outer)?;
                 return Ok((plan, scope));
@@ -106,6 +110,10 @@ impl Binder<'_> {
         }
         let plan = self.hinted(plan, factor)?;
         Ok((plan, scope))
+    }
+
+    fn is_user_table_function(&self, call: &ast::FunctionCall) -> PlanResult<bool> {
+        Ok(self.library.table(&self.function_name(call)?).is_some())
     }
 
     /// A table, view or common table by its name.
@@ -163,23 +171,12 @@ impl Binder<'_> {
     fn join(&self, left: Source, join: &ast::FromJoin, outer: &[&Scope]) -> PlanResult<Source> {
         match &join.right.kind {
             TableFactorKind::Unnest { operands, ordinality } => {
-                let is_outer = match join.kind {
-                    JoinKind::Comma | JoinKind::Cross | JoinKind::Inner => false,
-                    JoinKind::Left => true,
-                    JoinKind::Right | JoinKind::Full => {
-                        let message = "UNNEST can be joined by CROSS, INNER and LEFT JOIN only";
-                        return Err(PlanError::at(join.span, message));
-                    }
-                };
-                let alias = join.right.alias.as_ref();
-                let on = match &join.constraint {
-                    None => None,
-                    Some(ast::JoinConstraint::On(on)) => Some(on),
-                    Some(ast::JoinConstraint::Using(_)) => {
-                        return Err(PlanError::at(join.span, "USING cannot be with UNNEST"));
-                    }
-                };
+                let LateralJoin { alias, is_outer, on } = lateral_join(join, "UNNEST")?;
                 self.unnest(left, operands, *ordinality, alias, is_outer, on, outer)
+            }
+            TableFactorKind::Function { call, .. } if self.is_user_table_function(call)? => {
+                let how = lateral_join(join, "a table function")?;
+                self.lateral_call(left, call, how, outer, join.right.span)
             }
             TableFactorKind::Table { system_time: Some(time), .. } => {
                 self.temporal_join(left, join, time, outer)
@@ -202,6 +199,33 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+/// One row without columns.
+fn one_row() -> PlanResult<LogicalPlan> {
+    let schema = crate::types::schema_of(Vec::new())?;
+    let one = datafusion_expr::EmptyRelation { produce_one_row: true, schema };
+    Ok(LogicalPlan::EmptyRelation(one))
+}
+
+/// How something that makes rows of a row's values is joined.
+fn lateral_join<'a>(join: &'a ast::FromJoin, what: &str) -> PlanResult<LateralJoin<'a>> {
+    let is_outer = match join.kind {
+        JoinKind::Comma | JoinKind::Cross | JoinKind::Inner => false,
+        JoinKind::Left => true,
+        JoinKind::Right | JoinKind::Full => {
+            let message = format!("{what} can be joined by CROSS, INNER and LEFT JOIN only");
+            return Err(PlanError::at(join.span, message));
+        }
+    };
+    let on = match &join.constraint {
+        None => None,
+        Some(ast::JoinConstraint::On(on)) => Some(on),
+        Some(ast::JoinConstraint::Using(_)) => {
+            return Err(PlanError::at(join.span, format!("USING cannot be with {what}")));
+        }
+    };
+    Ok(LateralJoin { alias: join.right.alias.as_ref(), is_outer, on })
 }
 
 /// The scope under an alias.

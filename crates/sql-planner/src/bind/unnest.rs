@@ -1,8 +1,8 @@
-//! UNNEST: each row joins the rows of its collections.
+//! UNNEST and table functions of users: each row joins the rows that its values make.
 
-use datafusion_expr::LogicalPlan;
 use hurtig_sql_parser::{
-    ast::{self, TableAlias},
+    Span,
+    ast::{self, FunctionCall, TableAlias},
     types::{SqlDataType, SqlTypeKind},
 };
 
@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     PlanError, PlanResult,
-    plan::{StreamingNode, StreamingNodeKind},
+    functions::ResolvedTableFunction,
+    plan::{CorrelatedFunction, StreamingNode, StreamingNodeKind},
     types::{calcite_name, schema_of},
 };
 
@@ -25,7 +26,7 @@ impl Binder<'_> {
     #[expect(clippy::too_many_arguments, reason = "each is a clause")]
     pub(super) fn unnest(
         &self,
-        (plan, mut scope): (LogicalPlan, Scope),
+        left: Source,
         operands: &[ast::Expr],
         ordinality: bool,
         alias: Option<&TableAlias>,
@@ -33,9 +34,9 @@ impl Binder<'_> {
         on: Option<&ast::Expr>,
         outer: &[&Scope],
     ) -> PlanResult<Source> {
-        let binder = ExpressionBinder::plain(self, &scope, outer, "UNNEST");
+        let binder = ExpressionBinder::plain(self, &left.1, outer, "UNNEST");
         let mut columns: Vec<ScopeColumn> = Vec::new();
-        let mut expressions = Vec::new();
+        let mut expressions: Vec<datafusion_expr::Expr> = Vec::new();
         for operand in operands {
             let bound = binder.bind(operand)?;
             for (name, data_type) in
@@ -52,6 +53,53 @@ impl Binder<'_> {
             let data_type = SqlDataType::not_null(SqlTypeKind::Int);
             columns.push(self.column("ORDINALITY", data_type));
         }
+        let made =
+            Made { function: CorrelatedFunction::unnest(), ordinality, expressions, columns };
+        self.correlated(left, made, alias, is_outer, on, outer)
+    }
+
+    /// A call of a user's table function over what stands before it.
+    pub(super) fn lateral_call(
+        &self,
+        left: Source,
+        call: &FunctionCall,
+        join: LateralJoin<'_>,
+        outer: &[&Scope],
+        span: Span,
+    ) -> PlanResult<Source> {
+        let name = self.function_name(call)?;
+        let function = self.library.table(&name).ok_or_else(|| {
+            PlanError::at(span, format!("No match found for function signature {name}"))
+        })?;
+        let binder = ExpressionBinder::plain(self, &left.1, outer, "LATERAL TABLE");
+        let arguments = binder.arguments(call)?;
+        let resolved = function.resolve(&super::call::call_arguments(&arguments)?);
+        let ResolvedTableFunction { arguments: types, columns, function: code } =
+            resolved.map_err(|error| PlanError::from(error).within(span))?;
+        let types_text: Vec<String> = types.iter().map(ToString::to_string).collect();
+        let pairs = arguments.into_iter().zip(&types);
+        let expressions =
+            pairs.map(|(one, to)| Ok(self.coerce(one, to)?.expr)).collect::<PlanResult<_>>()?;
+        let columns = columns.iter().map(|(name, data_type)| self.column(name, data_type.clone()));
+        let made = Made {
+            function: CorrelatedFunction::of_user(function.name(), &types_text, code),
+            ordinality: false,
+            expressions,
+            columns: columns.collect(),
+        };
+        self.correlated(left, made, join.alias, join.is_outer, join.on, outer)
+    }
+
+    fn correlated(
+        &self,
+        (plan, mut scope): Source,
+        made: Made,
+        alias: Option<&TableAlias>,
+        is_outer: bool,
+        on: Option<&ast::Expr>,
+        outer: &[&Scope],
+    ) -> PlanResult<Source> {
+        let Made { function, ordinality, mut expressions, mut columns } = made;
         let mut qualifier = Vec::new();
         if let Some(alias) = alias {
             qualifier.push(alias.name.value.clone());
@@ -77,18 +125,33 @@ impl Binder<'_> {
                 expressions.push(condition.expr);
             }
         }
-        let kind = StreamingNodeKind::Correlate {
-            function: "UNNEST".to_owned(),
-            ordinality,
-            arguments,
-            outer: is_outer,
-        };
+        let kind =
+            StreamingNodeKind::Correlate { function, ordinality, arguments, outer: is_outer };
         let mut fields: Vec<_> = plan.schema().fields().iter().cloned().collect();
         fields.extend(fields_of(columns.iter())?);
         let schema = schema_of(fields)?;
         let node = StreamingNode { kind, inputs: vec![plan], expressions, schema };
         Ok((node.into_plan(), scope))
     }
+}
+
+/// What a function makes of a row: its arguments, and its columns.
+struct Made {
+    function: CorrelatedFunction,
+    ordinality: bool,
+    expressions: Vec<datafusion_expr::Expr>,
+    columns: Vec<ScopeColumn>,
+}
+
+/// How a call of a table function is joined with what stands before it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct LateralJoin<'a> {
+    /// AS t (a, b)
+    pub alias: Option<&'a TableAlias>,
+    /// LEFT JOIN
+    pub is_outer: bool,
+    /// ON
+    pub on: Option<&'a ast::Expr>,
 }
 
 /// The columns that the elements of a collection are.

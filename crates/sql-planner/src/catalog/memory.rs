@@ -54,12 +54,12 @@ impl MemoryCatalog {
 }
 
 impl Catalog for MemoryCatalog {
-    fn databases(&self) -> Vec<String> {
-        self.read().keys().cloned().collect()
+    fn databases(&self) -> PlanResult<Vec<String>> {
+        Ok(self.read().keys().cloned().collect())
     }
 
-    fn database(&self, name: &str) -> Option<DatabaseDefinition> {
-        self.read().get(name).map(|database| database.definition.clone())
+    fn database(&self, name: &str) -> PlanResult<Option<DatabaseDefinition>> {
+        Ok(self.read().get(name).map(|database| database.definition.clone()))
     }
 
     fn put_database(&self, name: &str, definition: DatabaseDefinition) -> PlanResult<()> {
@@ -72,13 +72,14 @@ impl Catalog for MemoryCatalog {
         Ok(())
     }
 
-    fn entries(&self, database: &str) -> Vec<String> {
+    fn entries(&self, database: &str) -> PlanResult<Vec<String>> {
         let databases = self.read();
-        databases.get(database).map(|one| one.entries.keys().cloned().collect()).unwrap_or_default()
+        let found = databases.get(database);
+        Ok(found.map(|one| one.entries.keys().cloned().collect()).unwrap_or_default())
     }
 
-    fn entry(&self, database: &str, name: &str) -> Option<CatalogEntry> {
-        self.read().get(database)?.entries.get(name).cloned()
+    fn entry(&self, database: &str, name: &str) -> PlanResult<Option<CatalogEntry>> {
+        Ok(self.read().get(database).and_then(|one| one.entries.get(name).cloned()))
     }
 
     fn put_entry(&self, database: &str, name: &str, entry: CatalogEntry) -> PlanResult<()> {
@@ -93,14 +94,14 @@ impl Catalog for MemoryCatalog {
         })
     }
 
-    fn functions(&self, database: &str) -> Vec<String> {
+    fn functions(&self, database: &str) -> PlanResult<Vec<String>> {
         let databases = self.read();
         let found = databases.get(database);
-        found.map(|one| one.functions.keys().cloned().collect()).unwrap_or_default()
+        Ok(found.map(|one| one.functions.keys().cloned().collect()).unwrap_or_default())
     }
 
-    fn function(&self, database: &str, name: &str) -> Option<FunctionDefinition> {
-        self.read().get(database)?.functions.get(name).cloned()
+    fn function(&self, database: &str, name: &str) -> PlanResult<Option<FunctionDefinition>> {
+        Ok(self.read().get(database).and_then(|one| one.functions.get(name).cloned()))
     }
 
     fn put_function(

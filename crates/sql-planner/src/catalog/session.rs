@@ -1,10 +1,18 @@
 //! The catalogs of a session.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use hurtig_sql_parser::ast::ObjectName;
+use indexmap::IndexMap;
 
-use super::{Catalog, CatalogEntry, FunctionDefinition, MemoryCatalog, ObjectPath};
+use super::{
+    Catalog, CatalogEntry, CatalogStore, FunctionDefinition, MemoryCatalog, ObjectPath,
+    make_catalog,
+};
 use crate::{PlanError, PlanResult};
 
 /// The catalog of every session.
@@ -21,6 +29,17 @@ pub struct Catalogs {
     temporary: BTreeMap<ObjectPath, CatalogEntry>,
     temporary_functions: BTreeMap<ObjectPath, FunctionDefinition>,
     system_functions: BTreeMap<String, FunctionDefinition>,
+    store: Option<Arc<CatalogStore>>,
+    used: Option<Arc<Mutex<UsedObjects>>>,
+}
+
+/// The objects that a statement has named.
+#[derive(Clone, Debug, Default)]
+pub struct UsedObjects {
+    /// Tables and views.
+    pub entries: BTreeSet<ObjectPath>,
+    /// Functions of users.
+    pub functions: BTreeSet<ObjectPath>,
 }
 
 impl fmt::Debug for Catalogs {
@@ -40,6 +59,8 @@ impl Default for Catalogs {
             temporary: BTreeMap::new(),
             temporary_functions: BTreeMap::new(),
             system_functions: BTreeMap::new(),
+            store: None,
+            used: None,
         }
     }
 }
@@ -79,6 +100,67 @@ impl Catalogs {
         Ok(())
     }
 
+    /// CREATE CATALOG: makes a catalog by its options, and keeps them in the store, if there is one.
+    pub fn create_catalog(
+        &mut self,
+        name: &str,
+        options: &IndexMap<String, String>,
+    ) -> PlanResult<()> {
+        if self.catalogs.contains_key(name) {
+            return Err(PlanError::new(format!("Catalog {name} already exists.")));
+        }
+        let catalog = make_catalog(options)?;
+        if let Some(store) = &self.store {
+            store.put(name, options)?;
+        }
+        self.register(name, catalog)
+    }
+
+    /// Keeps definitions of catalogs from now on in a store; those that it has are there at once.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or one of its catalogs cannot be made or has a name that is taken;
+    /// then nothing is changed.
+    pub fn open_store(&mut self, store: CatalogStore) -> PlanResult<()> {
+        let mut opened = Vec::new();
+        for name in store.names()? {
+            if self.catalogs.contains_key(&name) {
+                return Err(PlanError::new(format!(
+                    "Catalog {name} of the catalog store already exists in the session."
+                )));
+            }
+            let catalog = make_catalog(&store.options(&name)?).map_err(|mut error| {
+                error.message = format!("catalog {name} of the catalog store: {}", error.message);
+                error
+            })?;
+            opened.push((name, catalog));
+        }
+        self.catalogs.extend(opened);
+        self.store = Some(Arc::new(store));
+        Ok(())
+    }
+
+    /// The same, noting which objects are looked up.
+    #[must_use]
+    pub fn noting(&self) -> Self {
+        Self { used: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// What was looked up since [`Catalogs::noting`].
+    #[must_use]
+    pub fn used(&self) -> UsedObjects {
+        let used = self.used.as_ref();
+        // What is noted is whole after each insertion.
+        used.map(|used| used.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .unwrap_or_default()
+    }
+
+    fn note(&self, change: impl FnOnce(&mut UsedObjects)) {
+        if let Some(used) = &self.used {
+            change(&mut used.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
     /// Removes a catalog. The current one stays.
     pub fn unregister(&mut self, name: &str, if_exists: bool) -> PlanResult<()> {
         if name == self.current_catalog {
@@ -86,15 +168,19 @@ impl Catalogs {
                 "Cannot drop a catalog which is currently in use: {name}"
             )));
         }
-        match self.catalogs.remove(name) {
-            None if !if_exists => self.catalog(name).map(|_| ()),
-            _ => Ok(()),
+        if !self.catalogs.contains_key(name) {
+            return if if_exists { Ok(()) } else { self.catalog(name).map(|_| ()) };
         }
+        if let Some(store) = &self.store {
+            store.remove(name)?;
+        }
+        self.catalogs.remove(name);
+        Ok(())
     }
 
     /// USE CATALOG: its first database becomes current, too.
     pub fn use_catalog(&mut self, name: &str) -> PlanResult<()> {
-        let databases = self.catalog(name)?.databases();
+        let databases = self.catalog(name)?.databases()?;
         name.clone_into(&mut self.current_catalog);
         let first = databases.iter().find(|one| *one == DEFAULT_DATABASE).or(databases.first());
         self.current_database = first.cloned().unwrap_or_default();
@@ -104,7 +190,7 @@ impl Catalogs {
     /// USE
     pub fn use_database(&mut self, name: &ObjectName) -> PlanResult<()> {
         let (catalog, database) = self.database_path(Some(name))?;
-        if self.catalog(&catalog)?.database(&database).is_none() {
+        if self.catalog(&catalog)?.database(&database)?.is_none() {
             let message = format!(
                 "A database with name [{database}] does not exist in the catalog: [{catalog}]."
             );
@@ -144,34 +230,39 @@ impl Catalogs {
     }
 
     /// The table or view of that path, and whether it is temporary.
-    #[must_use]
-    pub fn entry(&self, path: &ObjectPath) -> Option<(CatalogEntry, bool)> {
+    pub fn entry(&self, path: &ObjectPath) -> PlanResult<Option<(CatalogEntry, bool)>> {
+        self.note(|used| {
+            used.entries.insert(path.clone());
+        });
         if let Some(entry) = self.temporary.get(path) {
-            return Some((entry.clone(), true));
+            return Ok(Some((entry.clone(), true)));
         }
-        let catalog = self.catalogs.get(&path.catalog)?;
-        catalog.entry(&path.database, &path.name).map(|entry| (entry, false))
+        let Some(catalog) = self.catalogs.get(&path.catalog) else { return Ok(None) };
+        Ok(catalog.entry(&path.database, &path.name)?.map(|entry| (entry, false)))
     }
 
     /// What a name in a query stands for.
     pub fn lookup(&self, name: &ObjectName) -> PlanResult<(ObjectPath, CatalogEntry)> {
         let path = self.path(name)?;
-        if let Some((entry, _)) = self.entry(&path) {
+        if let Some((entry, _)) = self.entry(&path).map_err(|error| error.within(name.span()))? {
             return Ok((path, entry));
         }
-        let names = self.tables_and_views(&path.catalog, &path.database);
+        let names = self.tables_and_views(&path.catalog, &path.database).unwrap_or_default();
         let missing = PlanError::at(name.span(), format!("Object '{name}' not found"));
         Err(missing.nearest(&path.name, names.iter().map(|(name, _)| &**name)))
     }
 
     /// Names of tables and views, temporary ones included; true for views.
-    #[must_use]
-    pub fn tables_and_views(&self, catalog: &str, database: &str) -> Vec<(String, bool)> {
+    pub fn tables_and_views(
+        &self,
+        catalog: &str,
+        database: &str,
+    ) -> PlanResult<Vec<(String, bool)>> {
         let is_view = |entry: &CatalogEntry| matches!(entry, CatalogEntry::View(_));
         let mut all = BTreeMap::new();
         if let Some(kept) = self.catalogs.get(catalog) {
-            for name in kept.entries(database) {
-                if let Some(entry) = kept.entry(database, &name) {
+            for name in kept.entries(database)? {
+                if let Some(entry) = kept.entry(database, &name)? {
                     all.insert(name, is_view(&entry));
                 }
             }
@@ -182,7 +273,7 @@ impl Catalogs {
         {
             all.insert(path.name.clone(), is_view(entry));
         }
-        all.into_iter().collect()
+        Ok(all.into_iter().collect())
     }
 
     /// Keeps a table or view. False if there is one, which may stay.
@@ -201,13 +292,13 @@ impl Catalogs {
             self.temporary.insert(path.clone(), entry);
             return Ok(true);
         }
-        if catalog.database(&path.database).is_none() {
+        if catalog.database(&path.database)?.is_none() {
             let (database, catalog) = (&path.database, &path.catalog);
             return Err(PlanError::new(format!(
                 "Database {database} does not exist in Catalog {catalog}."
             )));
         }
-        if catalog.entry(&path.database, &path.name).is_some() && !replace {
+        if !replace && catalog.entry(&path.database, &path.name)?.is_some() {
             return Ok(false);
         }
         catalog.put_entry(&path.database, &path.name, entry)?;
@@ -234,7 +325,7 @@ impl Catalogs {
             )));
         }
         let Some(catalog) = self.catalogs.get(&path.catalog) else { return Ok(false) };
-        if catalog.entry(&path.database, &path.name).is_none() {
+        if !catalog.entries(&path.database)?.contains(&path.name) {
             return Ok(false);
         }
         catalog.remove_entry(&path.database, &path.name)?;
@@ -242,18 +333,22 @@ impl Catalogs {
     }
 
     /// A function of the user's.
-    #[must_use]
-    pub fn function(&self, name: &ObjectName) -> Option<FunctionDefinition> {
+    pub fn function(&self, name: &ObjectName) -> PlanResult<Option<FunctionDefinition>> {
         if let [name] = &*name.0
             && let Some(found) = self.system_functions.get(&name.value.to_lowercase())
         {
-            return Some(found.clone());
+            return Ok(Some(found.clone()));
         }
-        let path = self.path(name).ok()?;
+        // A name of more parts is none of a function; it is told where it is called.
+        let Ok(path) = self.path(name) else { return Ok(None) };
+        self.note(|used| {
+            used.functions.insert(path.clone());
+        });
         if let Some(found) = self.temporary_functions.get(&path) {
-            return Some(found.clone());
+            return Ok(Some(found.clone()));
         }
-        self.catalogs.get(&path.catalog)?.function(&path.database, &path.name)
+        let Some(catalog) = self.catalogs.get(&path.catalog) else { return Ok(None) };
+        catalog.function(&path.database, &path.name)
     }
 
     /// Keeps (or with `None` removes) a function. True if there was one.
@@ -279,27 +374,26 @@ impl Catalogs {
             });
         }
         let catalog = self.catalog(&path.catalog)?;
-        let existed = catalog.function(&path.database, &path.name).is_some();
+        let existed = catalog.function(&path.database, &path.name)?.is_some();
         catalog.put_function(&path.database, &path.name, function)?;
         Ok(existed)
     }
 
     /// The user's functions of a database.
-    #[must_use]
-    pub fn functions(&self, catalog: &str, database: &str) -> Vec<String> {
-        let mut all =
-            self.catalogs.get(catalog).map(|one| one.functions(database)).unwrap_or_default();
+    pub fn functions(&self, catalog: &str, database: &str) -> PlanResult<Vec<String>> {
+        let kept = self.catalogs.get(catalog).map(|one| one.functions(database));
+        let mut all = kept.transpose()?.unwrap_or_default();
         all.extend(self.system_functions.keys().cloned());
         let here = |path: &&ObjectPath| path.catalog == catalog && path.database == database;
         all.extend(self.temporary_functions.keys().filter(here).map(|path| path.name.clone()));
         all.sort();
         all.dedup();
-        all
+        Ok(all)
     }
 
     /// The same with another current catalog and database, in which a view's names are resolved.
     #[must_use]
-    pub(crate) fn at(&self, (catalog, database): &(String, String)) -> Self {
+    pub fn at(&self, (catalog, database): &(String, String)) -> Self {
         let mut other = self.clone();
         catalog.clone_into(&mut other.current_catalog);
         database.clone_into(&mut other.current_database);

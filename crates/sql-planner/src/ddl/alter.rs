@@ -18,7 +18,7 @@ pub(super) fn alter_table(
     alter: &AlterTable,
 ) -> PlanResult<()> {
     let path = catalogs.path(&alter.name)?;
-    let Some((CatalogEntry::Table(kept), temporary)) = catalogs.entry(&path) else {
+    let Some((CatalogEntry::Table(kept), temporary)) = catalogs.entry(&path)? else {
         if alter.if_exists {
             return Ok(());
         }
@@ -288,7 +288,7 @@ pub(super) fn alter_other(
     match (object, action) {
         (ObjectKind::View, action) => {
             let path = catalogs.path(name)?;
-            let Some((CatalogEntry::View(view), temporary)) = catalogs.entry(&path) else {
+            let Some((CatalogEntry::View(view), temporary)) = catalogs.entry(&path)? else {
                 if if_exists {
                     return Ok(());
                 }
@@ -309,7 +309,7 @@ pub(super) fn alter_other(
         (ObjectKind::Database, AlterAction::SetOptions(options)) => {
             let (catalog, database) = catalogs.database_path(Some(name))?;
             let kept = catalogs.catalog(&catalog)?;
-            let mut definition = kept.database(&database).ok_or_else(|| {
+            let mut definition = kept.database(&database)?.ok_or_else(|| {
                 PlanError::new(format!("Database {database} does not exist in Catalog {catalog}."))
             })?;
             definition.options.extend(options_of(options));

@@ -29,7 +29,7 @@ pub(super) fn create_table(
     create: &CreateTable,
 ) -> PlanResult<DdlOutcome> {
     let path = catalogs.path(&create.name)?;
-    let exists_already = match catalogs.entry(&path) {
+    let exists_already = match catalogs.entry(&path)? {
         Some((_, temporary)) => temporary == create.temporary,
         None => false,
     };
@@ -345,7 +345,7 @@ pub(super) fn set_watermark(
 }
 
 /// What must hold of every table.
-pub(super) fn check(table: &TableDefinition) -> PlanResult<()> {
+pub(crate) fn check(table: &TableDefinition) -> PlanResult<()> {
     if table.columns.len() > MAX_COLUMNS {
         return Err(PlanError::new(format!("a table has at most {MAX_COLUMNS} columns")));
     }

@@ -49,7 +49,7 @@ pub(super) fn show(
         }
         ShowTarget::Create { object, name } => {
             let path = catalogs.path(name)?;
-            let Some((entry, temporary)) = catalogs.entry(&path) else {
+            let Some((entry, temporary)) = catalogs.entry(&path)? else {
                 return catalogs.lookup(name).map(|_| None);
             };
             let text = match (entry, object) {
@@ -93,22 +93,22 @@ fn objects(
         let catalog = from.map_or(catalogs.current_catalog(), ObjectName::last);
         return Ok(one_column(
             "database name",
-            matching(catalogs.catalog(catalog)?.databases(), like),
+            matching(catalogs.catalog(catalog)?.databases()?, like),
         ));
     }
     let (catalog, database) = catalogs.database_path(from)?;
-    if catalogs.catalog(&catalog)?.database(&database).is_none() {
+    if catalogs.catalog(&catalog)?.database(&database)?.is_none() {
         return Err(PlanError::new(format!("Database '{catalog}'.'{database}' doesn't exist.")));
     }
+    let tables = catalogs.tables_and_views(&catalog, &database)?;
     let of_kind = |view: bool| {
-        let all = catalogs.tables_and_views(&catalog, &database).into_iter();
-        all.filter(move |(_, is_view)| !view || *is_view).map(|(name, _)| name)
+        tables.into_iter().filter(move |(_, is_view)| !view || *is_view).map(|(name, _)| name)
     };
     Ok(match object {
         ObjectKind::Table => one_column("table name", matching(of_kind(false), like)),
         ObjectKind::View => one_column("view name", matching(of_kind(true), like)),
         ObjectKind::Function => {
-            let mut names = catalogs.functions(&catalog, &database);
+            let mut names = catalogs.functions(&catalog, &database)?;
             if !user {
                 names.extend(context.library.names().into_iter().map(|name| name.to_lowercase()));
             }
@@ -171,7 +171,7 @@ pub(super) fn describe(
         ObjectKind::Table | ObjectKind::View => columns_of(catalogs, name)?,
         ObjectKind::Database => {
             let (catalog, database) = catalogs.database_path(Some(name))?;
-            let definition = catalogs.catalog(&catalog)?.database(&database).ok_or_else(|| {
+            let definition = catalogs.catalog(&catalog)?.database(&database)?.ok_or_else(|| {
                 PlanError::at(name.span(), format!("A database with name [{database}] does not exist in the catalog: [{catalog}]."))
             })?;
             let row = |key: &str, value: String| vec![Some(key.to_owned()), Some(value)];

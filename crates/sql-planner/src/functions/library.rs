@@ -2,8 +2,30 @@
 
 use std::sync::Arc;
 
-use hurtig_sql_functions::api::{CallError, Kernel, ScalarFunction, SqlAggregateFunction};
+use hurtig_sql_functions::api::{
+    CallArgument, CallError, Kernel, ScalarFunction, SqlAggregateFunction,
+};
 use hurtig_sql_parser::types::SqlDataType;
+use hurtig_sql_runtime::config::TableFunction;
+
+/// A function that makes rows of a row's values.
+pub trait SqlTableFunction: Send + Sync {
+    /// Its name, in capitals.
+    fn name(&self) -> &str;
+    /// Settles a call.
+    fn resolve(&self, arguments: &[CallArgument]) -> Result<ResolvedTableFunction, CallError>;
+}
+
+/// A call of a table function whose types are settled.
+#[derive(Clone)]
+pub struct ResolvedTableFunction {
+    /// What the arguments must be cast to.
+    pub arguments: Vec<SqlDataType>,
+    /// The columns that it gives.
+    pub columns: Vec<(String, SqlDataType)>,
+    /// What computes it.
+    pub function: Arc<dyn TableFunction>,
+}
 
 /// Functions by name, and what is between types. Names come in capitals.
 pub trait FunctionLibrary: Send + Sync {
@@ -11,6 +33,11 @@ pub trait FunctionLibrary: Send + Sync {
     fn scalar(&self, name: &str) -> Option<Arc<dyn ScalarFunction>>;
     /// An aggregate function.
     fn aggregate(&self, name: &str) -> Option<Arc<dyn SqlAggregateFunction>>;
+    /// A table function of a user's.
+    fn table(&self, name: &str) -> Option<Arc<dyn SqlTableFunction>> {
+        let _ = name;
+        None
+    }
     /// All names, for hints and SHOW FUNCTIONS.
     fn names(&self) -> Vec<String>;
 

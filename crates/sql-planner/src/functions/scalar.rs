@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use arrow_array::{Array, ArrayRef, cast::AsArray};
+use arrow_array::{Array, ArrayRef, UInt32Array, cast::AsArray};
 use arrow_schema::{DataType, Field, FieldRef};
+use arrow_select::take::take;
 use datafusion_common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -109,7 +110,7 @@ impl ScalarUDFImpl for ScalarCoat {
             ColumnarValue::Scalar(value) => Ok(Operand::Constant(value.to_array_of_size(1)?)),
         });
         let operands = operands.collect::<Result<Vec<_>>>()?;
-        let rows = if constant { 1 } else { rows };
+        let (batch, rows) = (rows, if constant { 1 } else { rows });
         let values = self.call.kernel.evaluate(&operands, rows, &self.context).map_err(external)?;
         if values.len() != rows || values.data_type() != self.field.data_type() {
             return Err(exec_datafusion_err!(
@@ -123,7 +124,12 @@ impl ScalarUDFImpl for ScalarCoat {
         }
         if constant {
             let value = scalar_of(&values)?;
-            return Ok(ColumnarValue::Scalar(value));
+            if value.data_type() == *self.field.data_type() {
+                return Ok(ColumnarValue::Scalar(value));
+            }
+            // DataFusion's constants forget what fields of collections know of their types.
+            let places = UInt32Array::from(vec![0; batch]);
+            return Ok(ColumnarValue::Array(take(values.as_ref(), &places, None)?));
         }
         Ok(ColumnarValue::Array(values))
     }

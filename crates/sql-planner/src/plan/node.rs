@@ -1,10 +1,16 @@
 //! Nodes for what streams have beside tables.
 
-use std::{cmp::Ordering, fmt, hash::Hash, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use datafusion_common::{DFSchemaRef, JoinType, Result, TableReference, plan_err};
 use datafusion_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use hurtig_sql_common::RowKind;
+use hurtig_sql_runtime::config::TableFunction;
 
 /// A node of our own. One type for all, so that rules of the optimiser have one to handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,8 +49,8 @@ pub enum StreamingNodeKind {
     /// `expressions`: the arguments, then the condition, if there is one. All columns pass, those of
     /// the function follow.
     Correlate {
-        /// `UNNEST`, or the function's name.
-        function: String,
+        /// `UNNEST`, or a user's function.
+        function: CorrelatedFunction,
         /// WITH ORDINALITY.
         ordinality: bool,
         /// How many arguments.
@@ -92,6 +98,61 @@ pub enum StreamingNodeKind {
         /// INSERT OVERWRITE.
         overwrite: bool,
     },
+}
+
+/// A function that makes rows of a row. Two are equal if their names and the types of their arguments
+/// are.
+#[derive(Clone)]
+pub struct CorrelatedFunction {
+    name: String,
+    arguments: String,
+    code: Option<Arc<dyn TableFunction>>,
+}
+
+impl CorrelatedFunction {
+    /// UNNEST.
+    #[must_use]
+    pub fn unnest() -> Self {
+        Self { name: "UNNEST".to_owned(), arguments: String::new(), code: None }
+    }
+
+    /// A user's.
+    #[must_use]
+    pub fn of_user(name: &str, arguments: &[String], code: Arc<dyn TableFunction>) -> Self {
+        Self { name: name.to_owned(), arguments: arguments.join(", "), code: Some(code) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What computes a user's.
+    #[must_use]
+    pub fn code(&self) -> Option<&Arc<dyn TableFunction>> {
+        self.code.as_ref()
+    }
+}
+
+impl fmt::Debug for CorrelatedFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name, self.arguments)
+    }
+}
+
+impl PartialEq for CorrelatedFunction {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.arguments) == (&other.name, &other.arguments)
+    }
+}
+
+impl Eq for CorrelatedFunction {}
+
+impl Hash for CorrelatedFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.name, &self.arguments).hash(state);
+    }
 }
 
 /// Windows that a time falls into. All in milliseconds.

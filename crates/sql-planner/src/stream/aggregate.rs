@@ -125,8 +125,7 @@ fn window_input(
     windows: &WindowColumns,
 ) -> StreamPlanResult<(ExecNode, Vec<usize>, Vec<PlannedAggregate>, WindowInput)> {
     if let Some((lifted, time)) = without_window(&input)
-        && let Some(partition) = session_partition(&input)
-        && partition_fits(&partition, &keys, &input)
+        && partition_fits(&keys, &input)
         && let Some(keys) = moved(&keys, &input, &lifted)
         && let Some(calls) = moved_calls(&calls, &input, &lifted)
     {
@@ -140,29 +139,36 @@ fn window_input(
     Ok((input, keys, calls, window))
 }
 
-/// The names of the columns by which sessions are kept apart.
-fn session_partition(node: &ExecNode) -> Option<Vec<String>> {
+/// Sessions are those of the group if both are kept apart by the same columns; other windows always
+/// are.
+fn partition_fits(keys: &[usize], node: &ExecNode) -> bool {
+    let Some(partition) = session_partition(node) else { return true };
+    let below = keys.iter().map(|key| below_window(node, *key)).collect::<Option<Vec<usize>>>();
+    below.is_some_and(|keys| {
+        keys.len() == partition.len() && partition.iter().all(|one| keys.contains(one))
+    })
+}
+
+/// The columns of its input by which a window function below keeps sessions apart.
+fn session_partition(node: &ExecNode) -> Option<&[usize]> {
     match &node.kind {
         ExecNodeKind::Calc { .. } => session_partition(node.inputs.first()?),
         ExecNodeKind::WindowTableFunction { partition, window, .. } => {
-            let schema = &node.inputs.first()?.schema;
-            let sessions = matches!(window.kind, WindowKind::Session { .. });
-            let names = partition.iter().map(|one| schema.field(*one).name().clone());
-            Some(if sessions { names.collect() } else { Vec::new() })
+            matches!(window.kind, WindowKind::Session { .. }).then_some(partition)
         }
         _ => None,
     }
 }
 
-/// Sessions are those of the group: by the same columns.
-fn partition_fits(partition: &[String], keys: &[usize], node: &ExecNode) -> bool {
-    let is_session = matches!(
-        window_columns(node).map(|columns| columns.window.kind),
-        Some(WindowKind::Session { .. })
-    );
-    let names: Vec<&String> = keys.iter().map(|key| node.schema.field(*key).name()).collect();
-    !is_session
-        || names.len() == partition.len() && partition.iter().all(|one| names.contains(&one))
+/// Which column of the window function below a column is.
+fn below_window(node: &ExecNode, position: usize) -> Option<usize> {
+    match &node.kind {
+        ExecNodeKind::Calc { projection, .. } => {
+            let input = node.inputs.first()?;
+            below_window(input, column_of(projection.get(position)?, &input.schema)?)
+        }
+        _ => Some(position),
+    }
 }
 
 /// The same rows before the window function, and the position of the time in them.

@@ -10,13 +10,15 @@ use datafusion_expr::{
 use hurtig_sql_common::ChangelogMode;
 
 use super::{
-    ExecNode, ExecNodeKind, SortKey, StreamPlanError, StreamPlanResult,
+    ExecNode, ExecNodeKind, ScanFilter, ScannedField, SortKey, StreamPlanError, StreamPlanResult,
+    calc::merge_calcs,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
-        schema_of, select, time_attribute, unaliased,
+        schema_of, select, substituted, time_attribute, unaliased,
     },
     infer, refused,
     rows_of_changes::{from_changelog, to_changelog},
+    scans::push_into_scans,
     two_phase,
 };
 use crate::{
@@ -34,6 +36,8 @@ pub struct SourceTraits {
     pub normalize: bool,
     /// The source makes watermarks itself.
     pub makes_watermarks: bool,
+    /// The source can read fields of ROWs without the rest of them.
+    pub reads_nested: bool,
 }
 
 /// What a connector makes of a sink.
@@ -52,6 +56,8 @@ pub struct SinkTraits {
 pub trait TableTraits {
     /// Of one that is read, as the fields of those names.
     fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits>;
+    /// Whether a source gives only the rows that pass a filter, if it is told.
+    fn takes_filter(&self, table: &TableRef, filter: &ScanFilter) -> StreamPlanResult<bool>;
     /// Of one that is written, by its whole name.
     fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits>;
 }
@@ -71,7 +77,8 @@ impl StreamPlanner<'_> {
     /// The streaming plan of an optimised plan, all its changes settled. A plan that does not end in
     /// a sink gives whole changes, `before` saying whether rows before updates are among them.
     pub fn plan(&self, plan: &LogicalPlan, before: bool) -> StreamPlanResult<ExecNode> {
-        let mut node = self.convert(plan, &None)?;
+        let node = merge_calcs(self.convert(plan, &None)?);
+        let mut node = push_into_scans(node, self.tables)?;
         infer::infer(&mut node, self.tables, self.settings, before)?;
         two_phase::split(&mut node, self.settings)?;
         Ok(node)
@@ -187,9 +194,16 @@ impl StreamPlanner<'_> {
         let key = traits.primary_key.and_then(|names| {
             names.iter().map(|name| position(&schema, name)).collect::<Option<Vec<usize>>>()
         });
+        let columns = match &scan.projection {
+            Some(columns) => columns.clone(),
+            None => (0..table.columns.len()).collect(),
+        };
+        let columns = columns.into_iter().map(ScannedField::whole).collect();
         let kind = ExecNodeKind::TableSourceScan {
             table: Arc::new(table.clone()),
-            projection: scan.projection.clone(),
+            columns,
+            filters: Vec::new(),
+            reads_nested: traits.reads_nested,
             mode: traits.mode,
             primary_key: key.clone(),
             drop_update_before: false,
@@ -485,25 +499,6 @@ fn push_watermark(mut node: ExecNode, watermark: &Expr) -> (ExecNode, bool) {
         }
         _ => (node, false),
     }
-}
-
-/// An expression over what a projection gives, as one over what it takes.
-pub(super) fn substituted(
-    expression: &Expr,
-    schema: &DFSchemaRef,
-    projection: &[Expr],
-) -> Option<Expr> {
-    use datafusion_common::tree_node::{Transformed, TreeNode};
-    let replaced = expression.clone().transform(|one| {
-        Ok(match &one {
-            Expr::Column(column) => match position(schema, &column.name) {
-                Some(position) => Transformed::yes(projection[position].clone()),
-                None => Transformed::no(one),
-            },
-            _ => Transformed::no(one),
-        })
-    });
-    replaced.ok().map(|transformed| transformed.data)
 }
 
 /// How long the rows of an input are remembered, in milliseconds, if a hint says so.

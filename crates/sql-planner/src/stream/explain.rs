@@ -70,7 +70,7 @@ fn plain(name: &str) -> &str {
     name.split('#').next().unwrap_or(name)
 }
 
-fn name(column: usize, schema: &DFSchema) -> String {
+pub(super) fn name(column: usize, schema: &DFSchema) -> String {
     schema
         .fields()
         .get(column)
@@ -184,9 +184,17 @@ fn details(node: &ExecNode) -> Vec<String> {
         names(&all, given)
     };
     match &node.kind {
-        ExecNodeKind::TableSourceScan { table, watermark, drop_update_before, .. } => {
+        ExecNodeKind::TableSourceScan { table, filters, watermark, drop_update_before, .. } => {
             let mut parts =
                 vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
+            let filters = filters.iter().map(|one| {
+                let column = table.schema.field(one.field.field).name();
+                format!("{} = {}", plain(column), one.value)
+            });
+            let filters = filters.collect::<Vec<_>>();
+            if !filters.is_empty() {
+                parts.push(format!("filter=[{}]", filters.join(", ")));
+            }
             parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
             if *drop_update_before {
                 parts.push("dropUpdateBefore=[true]".to_owned());
@@ -362,7 +370,7 @@ fn details(node: &ExecNode) -> Vec<String> {
             let arguments: Vec<String> = arguments.iter().map(readable).collect();
             let join = if *outer { "LEFT" } else { "INNER" };
             vec![
-                format!("invocation=[{function}({})]", arguments.join(", ")),
+                format!("invocation=[{}({})]", function.name(), arguments.join(", ")),
                 format!("joinType=[{join}]"),
             ]
         }

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arrow_schema::{FieldRef, Schema};
-use datafusion_common::{Column, DFSchema, DFSchemaRef, ScalarValue};
+use datafusion_common::{
+    Column, DFSchema, DFSchemaRef, ScalarValue,
+    tree_node::{Transformed, TreeNode},
+};
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use hurtig_sql_common::columns::TIME_ATTRIBUTE;
 
@@ -22,6 +25,29 @@ pub(super) fn column_of(expression: &Expr, schema: &DFSchema) -> Option<usize> {
     match unaliased(expression) {
         Expr::Column(column) => position(schema, &column.name),
         _ => None,
+    }
+}
+
+/// The column whose nested field an expression is, and the names that lead there.
+pub(super) fn nested_field(expression: &Expr) -> Option<(&Expr, Vec<String>)> {
+    let mut names = Vec::new();
+    let mut next = unaliased(expression);
+    loop {
+        match next {
+            Expr::ScalarFunction(call) if call.func.name() == "FIELD" => {
+                let [of, name] = call.args.as_slice() else { return None };
+                let Expr::Literal(ScalarValue::Utf8(Some(name)), _) = unaliased(name) else {
+                    return None;
+                };
+                names.push(name.clone());
+                next = unaliased(of);
+            }
+            Expr::Column(_) if !names.is_empty() => {
+                names.reverse();
+                return Some((next, names));
+            }
+            _ => return None,
+        }
     }
 }
 
@@ -204,6 +230,24 @@ impl ColumnsBefore {
         let kind = ExecNodeKind::Calc { projection: self.projection, condition: None };
         Ok(ExecNode::new(kind, vec![input], schema))
     }
+}
+
+/// An expression over what a projection gives, as one over what it takes.
+pub(super) fn substituted(
+    expression: &Expr,
+    schema: &DFSchemaRef,
+    projection: &[Expr],
+) -> Option<Expr> {
+    let replaced = expression.clone().transform(|one| {
+        Ok(match &one {
+            Expr::Column(column) => match position(schema, &column.name) {
+                Some(position) => Transformed::yes(projection[position].clone()),
+                None => Transformed::no(one),
+            },
+            _ => Transformed::no(one),
+        })
+    });
+    replaced.ok().map(|transformed| transformed.data)
 }
 
 /// A Calc that gives some columns of a node, under the names of a schema.

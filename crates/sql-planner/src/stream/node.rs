@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion_common::{DFSchemaRef, JoinType};
+use datafusion_common::{DFSchemaRef, JoinType, ScalarValue};
 use datafusion_expr::{AggregateUDF, Expr};
 
 use hurtig_sql_common::{ChangelogMode, RowKind};
@@ -10,7 +10,7 @@ use hurtig_sql_common::{ChangelogMode, RowKind};
 use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
 use crate::{
     catalog::TableRef,
-    plan::{OverRange, WindowTable},
+    plan::{CorrelatedFunction, OverRange, WindowTable},
 };
 
 /// An operator, or a few that belong together, and what feeds it.
@@ -32,6 +32,32 @@ pub struct ExecNode {
     pub state_ttl_ms: [Option<i64>; 2],
 }
 
+/// What a scan reads: a column, or what the path of positions leads to inside of its ROWs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScannedField {
+    /// The column, as a position in [`TableRef::columns`].
+    pub field: usize,
+    /// Positions in ROWs, from the outside in.
+    pub path: Vec<usize>,
+}
+
+impl ScannedField {
+    /// A whole column.
+    #[must_use]
+    pub fn whole(field: usize) -> Self {
+        Self { field, path: Vec::new() }
+    }
+}
+
+/// A condition that a source applies: a column equals a value of its type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanFilter {
+    /// The column.
+    pub field: ScannedField,
+    /// The value; never NULL.
+    pub value: ScalarValue,
+}
+
 /// What nodes do: Flink's exec nodes.
 #[derive(Clone, Debug)]
 pub enum ExecNodeKind {
@@ -39,8 +65,12 @@ pub enum ExecNodeKind {
     TableSourceScan {
         /// It.
         table: Arc<TableRef>,
-        /// Columns of the source that are read; all if `None`.
-        projection: Option<Vec<usize>>,
+        /// What is read of the source, a column of the node each.
+        columns: Vec<ScannedField>,
+        /// The rows that it gives pass all of these.
+        filters: Vec<ScanFilter>,
+        /// The source can read fields of ROWs without the rest of them.
+        reads_nested: bool,
         /// The changes that it gives.
         mode: ChangelogMode,
         /// The primary key, as positions in the node's columns, if all of it is read.
@@ -289,8 +319,8 @@ pub enum ExecNodeKind {
     OverNode(OverWindow),
     /// Each row with the rows that its value makes.
     Correlate {
-        /// `UNNEST` or the function.
-        function: String,
+        /// `UNNEST` or a user's function.
+        function: CorrelatedFunction,
         /// WITH ORDINALITY.
         ordinality: bool,
         /// Its arguments, over the input.

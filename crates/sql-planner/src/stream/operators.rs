@@ -348,7 +348,10 @@ impl PlannerSettings {
                     Some(argument) => is_multiset(argument, &input.schema)?,
                     None => false,
                 };
-                let function = super::unnest::table_function(function, *ordinality, counted)?;
+                let function = match function.code() {
+                    Some(code) => code.clone(),
+                    None => super::unnest::table_function(function.name(), *ordinality, counted)?,
+                };
                 Arc::new(config::Correlate {
                     arguments: self.all(arguments, &input.schema)?,
                     function,

@@ -165,6 +165,39 @@ impl Output for Transcript {
     }
 }
 
+/// Key groups.
+pub const MAX_PARALLELISM: u32 = 128;
+
+/// What one subtask of so many is opened with.
+pub fn context(
+    runtime: &Runtime,
+    clock: Clock,
+    (subtask, parallelism): (u32, u32),
+    restored: Option<OperatorRestore>,
+) -> OperatorContext {
+    let handle = runtime.handle().clone();
+    OperatorContext {
+        job: JobId(1),
+        job_name: "test".into(),
+        operator: OperatorId(2),
+        operator_name: "operator".into(),
+        subtask,
+        parallelism,
+        max_parallelism: MAX_PARALLELISM,
+        attempt: 0,
+        clock,
+        signal: Signal::new(),
+        events: Arc::new(NoCoordinator),
+        runtimes: Runtimes { compute: handle.clone(), control: handle },
+        metrics: MetricGroup::detached(),
+        accumulators: SharedAccumulators::default(),
+        auto_watermark_interval_ms: 200,
+        checkpoints: false,
+        cached_files: Arc::default(),
+        restored: restored.map(Arc::new),
+    }
+}
+
 /// One operator in surroundings of its own.
 pub struct Harness {
     factory: Arc<dyn OperatorFactory>,
@@ -196,28 +229,8 @@ impl Harness {
         clock: Clock,
         restored: Option<OperatorRestore>,
     ) -> Box<dyn Operator> {
-        let handle = runtime.handle().clone();
+        let context = context(runtime, clock, (0, 1), restored);
         let _entered = runtime.enter();
-        let context = OperatorContext {
-            job: JobId(1),
-            job_name: "test".into(),
-            operator: OperatorId(2),
-            operator_name: "operator".into(),
-            subtask: 0,
-            parallelism: 1,
-            max_parallelism: 128,
-            attempt: 0,
-            clock,
-            signal: Signal::new(),
-            events: Arc::new(NoCoordinator),
-            runtimes: Runtimes { compute: handle.clone(), control: handle },
-            metrics: MetricGroup::detached(),
-            accumulators: SharedAccumulators::default(),
-            auto_watermark_interval_ms: 200,
-            checkpoints: false,
-            cached_files: Arc::default(),
-            restored: restored.map(Arc::new),
-        };
         let mut operator = factory.create(&context).unwrap();
         operator.open(&context).unwrap();
         operator

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod aggregates;
+mod contract;
 mod edges;
 mod harness;
 mod joins;

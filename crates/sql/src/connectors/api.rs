@@ -10,12 +10,19 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
+use hurtig::{
+    ExecuteError, StreamExecutionEnvironment,
+    raw::{RawOperator, RawStream},
+};
 use hurtig_connector_api::Boundedness;
 use hurtig_operator_api::OperatorFactory;
 use hurtig_sql_common::ChangelogMode;
 use hurtig_sql_functions::api::Expression;
 use hurtig_sql_parser::types::SqlDataType;
+
+use super::gate::ScanGate;
 
 /// A table cannot be read or written as it is described. The text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,9 +81,33 @@ pub trait TableSource: Send + Sync {
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
         Ok(None)
     }
+    /// True if it can read fields of ROWs without the rest of them: paths of [`ScanColumn`]s.
+    fn reads_nested(&self) -> bool {
+        false
+    }
+    /// True if it gives only the rows that pass the filter, when [`Scan::filters`] has it.
+    fn takes_filter(&self, filter: &ColumnFilter) -> bool {
+        let _ = filter;
+        false
+    }
     /// How many subtasks it must have (`scan.parallelism`), if it says so.
     fn parallelism(&self) -> Option<u32> {
         None
+    }
+    /// Whether its operator makes the watermark of the scan.
+    fn makes_watermarks(&self) -> bool {
+        true
+    }
+    /// Adds the operator to a program: as a source, or behind what the table is made of.
+    ///
+    /// # Errors
+    /// If what it is made of is no part of that program.
+    fn add(
+        &self,
+        env: &StreamExecutionEnvironment,
+        operator: RawOperator,
+    ) -> Result<RawStream, ExecuteError> {
+        Ok(env.add_raw(operator, Vec::new()))
     }
     /// The operator. The batches that it emits have the columns of the scan, in that order.
     fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError>;
@@ -94,8 +125,21 @@ pub struct Scan {
     pub watermark: Option<ScanWatermark>,
     /// The partitions that are read; `None`: all.
     pub partitions: Option<Vec<Partition>>,
+    /// All rows pass these; only such as the source takes are here.
+    pub filters: Vec<ColumnFilter>,
     /// How many rows are needed; a source may give more.
     pub limit: Option<u64>,
+    /// What holds the source; nothing but in tests.
+    pub gate: Option<ScanGate>,
+}
+
+/// A column equals a value.
+#[derive(Clone, Debug)]
+pub struct ColumnFilter {
+    /// The column.
+    pub column: ScanColumn,
+    /// The value, of the column's type and never NULL: one row.
+    pub value: ArrayRef,
 }
 
 /// One column that is read.

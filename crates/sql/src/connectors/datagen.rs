@@ -135,10 +135,10 @@ impl TableSource for DatagenTable {
             fields.push(whole.inside(path).ok_or_else(lost)?);
         }
         // Limits are known to end the job only where rows are counted over all readers.
-        let Scan { schema, watermark, .. } = scan;
+        let Scan { schema, watermark, gate, .. } = scan;
         let reading =
             DatagenReading { fields: fields.into(), rows: self.rows, rate: self.rate, schema };
-        Ok(Arc::new(TableSourceFactory::new(reading, watermark)))
+        Ok(Arc::new(TableSourceFactory::new(reading, watermark).behind(gate)))
     }
 }
 

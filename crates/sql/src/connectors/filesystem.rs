@@ -209,6 +209,10 @@ impl TableSource for FileSource {
         Ok(Some(found.into_iter().map(|(partition, _)| partition).collect()))
     }
 
+    fn reads_nested(&self) -> bool {
+        true
+    }
+
     fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError> {
         let TableSpec { columns, partition_keys, .. } = &self.table;
         let (mut decoded, mut gives) = (Vec::new(), Vec::new());
@@ -255,6 +259,6 @@ impl TableSource for FileSource {
             schema: scan.schema,
             limit: scan.limit,
         };
-        Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark)))
+        Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark).behind(scan.gate)))
     }
 }

@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StructArray, cast::AsArray};
-use arrow_buffer::NullBuffer;
+use arrow_array::{
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, StringViewArray, StructArray,
+    cast::AsArray, types::Int32Type,
+};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 use hurtig_connector_api::{Boundedness, SourceSplit, SplitEnumerator};
 use hurtig_connectors::splits::StaticEnumerator;
-use hurtig_nexmark::{NexmarkGenerator, Projection, columns::ColumnGenerator};
+use hurtig_nexmark::{EventKind, NexmarkGenerator, Projection, columns::ColumnGenerator};
 use hurtig_operator_api::{OperatorContext, OperatorFactory};
 use hurtig_sql_common::{ChangelogBatch, ChangelogMode};
 use hurtig_sql_parser::types::SqlTypeKind;
@@ -20,7 +23,9 @@ use hurtig_types::BoxError;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
+    api::{
+        ColumnFilter, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec,
+    },
     options::TableOptions,
     source::{Read, SplitReader, TableReading, TableSourceFactory},
 };
@@ -98,6 +103,20 @@ impl NexmarkTable {
     }
 }
 
+impl NexmarkTable {
+    /// The kind of event that a filter lets pass, if it is one on `event_type`.
+    fn kind(&self, filter: &ColumnFilter) -> Option<EventKind> {
+        let ScanColumn::Physical { column, path } = &filter.column else { return None };
+        let (name, _) = self.table.columns.get(*column)?;
+        let wanted = filter.value.as_primitive_opt::<Int32Type>()?;
+        if name != Projection::EVENT_TYPE || !path.is_empty() || wanted.len() != 1 {
+            return None;
+        }
+        let kinds = [EventKind::Person, EventKind::Auction, EventKind::Bid];
+        kinds.into_iter().find(|kind| *kind as i32 == wanted.value(0))
+    }
+}
+
 impl TableSource for NexmarkTable {
     fn changelog_mode(&self) -> ChangelogMode {
         ChangelogMode::INSERT_ONLY
@@ -110,11 +129,25 @@ impl TableSource for NexmarkTable {
         }
     }
 
+    fn reads_nested(&self) -> bool {
+        true
+    }
+
+    fn takes_filter(&self, filter: &ColumnFilter) -> bool {
+        self.kind(filter).is_some()
+    }
+
     fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError> {
         let (gives, projection) = self.gives(&scan.columns)?;
-        let Scan { schema, watermark, .. } = scan;
-        let reading = NexmarkReading { events: self.events, gives, projection, schema };
-        Ok(Arc::new(TableSourceFactory::new(reading, watermark)))
+        let kinds: Vec<Option<EventKind>> =
+            scan.filters.iter().map(|filter| self.kind(filter)).collect();
+        // An event is of one kind.
+        let never = kinds.iter().any(|kind| *kind != kinds[0]);
+        let kind = kinds.first().copied().flatten();
+        let Scan { schema, watermark, gate, .. } = scan;
+        let events = if never { Some(0) } else { self.events };
+        let reading = NexmarkReading { events, gives, projection, kind, schema };
+        Ok(Arc::new(TableSourceFactory::new(reading, watermark).behind(gate)))
     }
 }
 
@@ -123,6 +156,7 @@ struct NexmarkReading {
     events: Option<u64>,
     gives: Vec<Names>,
     projection: Projection,
+    kind: Option<EventKind>,
     schema: SchemaRef,
 }
 
@@ -170,7 +204,10 @@ impl TableReading for NexmarkReading {
     ) -> Result<Box<dyn SplitReader<NexmarkSplit>>, BoxError> {
         let mut generator = NexmarkGenerator::new(split.split, split.splits, self.events)?;
         generator.seek(split.next);
-        let generator = ColumnGenerator::new(generator, self.projection);
+        let mut generator = ColumnGenerator::new(generator, self.projection);
+        if let Some(kind) = self.kind {
+            generator = generator.only(kind);
+        }
         Ok(Box::new(NexmarkReader { generator, reading: self.clone(), split }))
     }
 }
@@ -214,10 +251,10 @@ fn column(events: &RecordBatch, names: &[String], wanted: &DataType) -> Result<A
 
 fn in_type(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, BoxError> {
     let DataType::Struct(fields) = wanted else {
-        return if array.data_type() == wanted {
-            Ok(array.clone())
-        } else {
-            Ok(cast(array, wanted)?)
+        return match (array.as_string_view_opt(), wanted) {
+            (Some(views), DataType::Utf8) => Ok(Arc::new(texts(views)?)),
+            _ if array.data_type() == wanted => Ok(array.clone()),
+            _ => Ok(cast(array, wanted)?),
         };
     };
     let rows: &StructArray = array.as_struct_opt().ok_or("internal: a ROW of what is none")?;
@@ -228,4 +265,16 @@ fn in_type(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, BoxError> {
     }
     let nulls: Option<NullBuffer> = rows.nulls().cloned();
     Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, rows.len())?))
+}
+
+/// Views as texts one behind the other: one allocation, and no look at what is text already.
+fn texts(views: &StringViewArray) -> Result<StringArray, BoxError> {
+    // The low half of a view is the length.
+    let lengths = views.views().iter().map(|view| *view as u32 as usize);
+    let offsets = OffsetBuffer::<i32>::from_lengths(lengths);
+    let mut bytes = Vec::with_capacity(offsets.last().map_or(0, |end| *end as usize));
+    for row in 0..views.len() {
+        bytes.extend_from_slice(views.value(row).as_bytes());
+    }
+    Ok(StringArray::try_new(offsets, Buffer::from_vec(bytes), views.nulls().cloned())?)
 }

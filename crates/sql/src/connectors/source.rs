@@ -29,7 +29,10 @@ use hurtig_types::{
     RedistributionMode, StateMeta, StreamStatus, Watermark, codec,
 };
 
-use super::api::ScanWatermark;
+use super::{
+    api::ScanWatermark,
+    gate::{PAUSE_MS, ScanGate},
+};
 
 /// Most rows of a batch.
 pub const ROWS_PER_BATCH: usize = 4096;
@@ -90,6 +93,7 @@ pub trait SplitReader<S>: Send {
 pub struct TableSourceFactory<R: TableReading> {
     reading: Arc<Adapter<R>>,
     watermark: Option<ScanWatermark>,
+    gate: Option<ScanGate>,
 }
 
 struct Adapter<R>(R);
@@ -116,7 +120,13 @@ impl<R: TableReading> Enumerators for Adapter<R> {
 impl<R: TableReading> TableSourceFactory<R> {
     /// For a connector's reading.
     pub fn new(reading: R, watermark: Option<ScanWatermark>) -> Self {
-        Self { reading: Arc::new(Adapter(reading)), watermark }
+        Self { reading: Arc::new(Adapter(reading)), watermark, gate: None }
+    }
+
+    /// Held by a gate, if there is one.
+    #[must_use]
+    pub fn behind(self, gate: Option<ScanGate>) -> Self {
+        Self { gate, ..self }
     }
 }
 
@@ -131,6 +141,7 @@ impl<R: TableReading> OperatorFactory for TableSourceFactory<R> {
         Ok(Box::new(TableSourceOperator {
             reading: self.reading.clone(),
             watermark: self.watermark.clone(),
+            gate: self.gate.clone(),
             splits: VecDeque::new(),
             current: None,
             watermarks: HashMap::new(),
@@ -173,6 +184,7 @@ struct Open<S> {
 struct TableSourceOperator<R: TableReading> {
     reading: Arc<Adapter<R>>,
     watermark: Option<ScanWatermark>,
+    gate: Option<ScanGate>,
     /// Not begun: event time waits for them.
     splits: VecDeque<R::Split>,
     current: Option<Open<R::Split>>,
@@ -238,6 +250,13 @@ impl<R: TableReading> TableSourceOperator<R> {
             }
         }
         Ok(())
+    }
+
+    /// Tells the gate what became of the rows that it let through.
+    fn settle(&self, claimed: usize, rows: usize) {
+        if let Some(gate) = &self.gate {
+            gate.settle(claimed, rows);
+        }
     }
 
     fn request_split(&mut self) -> FlowResult<SourcePoll> {
@@ -321,21 +340,34 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
         }
         let Some(Open { number, reader }) = &mut self.current else { return Err(not_open()) };
         let number = *number;
-        let most = self.pace.limit().min(reader.most_rows());
+        let mut most = self.pace.limit().min(reader.most_rows());
+        if let Some(gate) = &self.gate {
+            let Some(rows) = gate.claim(most) else {
+                let clock = self.running.as_ref().ok_or_else(not_open)?.clock;
+                return Ok(SourcePoll::Wait { until_ms: Some(clock.now_ms() + PAUSE_MS) });
+            };
+            most = rows;
+        }
         match reader.read(most).map_err(FlowError::external)? {
             Read::Rows(batch) => {
                 let clock = self.running.as_ref().ok_or_else(not_open)?.clock;
                 let began = clock.monotonic();
+                let rows = batch.rows.num_rows();
                 self.emit(number, batch, out)?;
+                self.settle(most, rows);
                 self.pace.note(clock.monotonic() - began);
                 Ok(SourcePoll::More)
             }
-            Read::Wait(until_ms) => Ok(SourcePoll::Wait { until_ms: Some(until_ms) }),
+            Read::Wait(until_ms) => {
+                self.settle(most, 0);
+                Ok(SourcePoll::Wait { until_ms: Some(until_ms) })
+            }
             Read::End => {
                 // What it has written beside is kept.
                 reader.position().map_err(FlowError::external)?;
                 self.current = None;
                 self.watermarks.remove(&number);
+                self.settle(most, 0);
                 Ok(SourcePoll::More)
             }
         }

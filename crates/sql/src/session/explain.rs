@@ -22,7 +22,7 @@ impl Session {
         let mut inserts = Vec::new();
         let written: &[InsertStatement] = match &statement.kind {
             StatementKind::Query(query) => {
-                plans.push(self.binder(&settings).bind_query(query)?.plan);
+                plans.push(self.binder(&self.catalogs, &settings).bind_query(query)?.plan);
                 &[]
             }
             StatementKind::Insert(insert) => std::slice::from_ref(insert.as_ref()),
@@ -33,7 +33,7 @@ impl Session {
             }
         };
         for insert in written {
-            let bound = self.binder(&settings).bind_insert(insert)?;
+            let bound = self.binder(&self.catalogs, &settings).bind_insert(insert)?;
             plans.push(bound.plan.clone());
             inserts.push(bound);
         }
@@ -41,6 +41,7 @@ impl Session {
             connectors: &self.connectors,
             inserts: &inserts,
             duplicate_changes: settings.duplicate_changes,
+            gate: None,
         };
         let changelog = explain.details.contains(&ExplainDetail::ChangelogMode);
         // A query that is only explained has no consumer that wants the rows before updates.

@@ -1,23 +1,31 @@
 //! Queries and inserts: from a statement to a job, and from a job to rows.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arrow_array::Array;
 use arrow_schema::SchemaRef;
-use hurtig::{JobClient, raw::RawCollector};
-use hurtig_sql_common::{ChangelogBatch, RowKind, SqlContext};
+use hurtig::{
+    StreamExecutionEnvironment,
+    raw::{RawInput, RawStream},
+};
+use hurtig_sql_common::{ChangelogBatch, ChangelogMode, RowKind, SqlContext};
 use hurtig_sql_functions::print_column;
 use hurtig_sql_parser::{
     ast::{InsertStatement, SqlQuery},
     types::SqlDataType,
 };
 use hurtig_sql_planner::{
-    AggregatePhases, PlannerSettings, UpsertMaterialize, bind::Binder, functions::BuiltinFunctions,
+    AggregatePhases, PlannerSettings, UpsertMaterialize,
+    bind::{Binder, BoundQuery},
+    catalog::Catalogs,
     stream::plan_stream,
 };
 
-use super::{Session, SqlJob, StatementResult};
-use crate::{SqlError, translate};
+use super::{Session, SqlJob, StatementResult, jobs::RowCollector, program::SqlProgram};
+use crate::{
+    SqlError,
+    translate::{self, Translated},
+};
 
 /// A row as text, each value as CAST to STRING gives it; NULL is none.
 pub type TextRow = Vec<Option<String>>;
@@ -36,7 +44,8 @@ pub struct QueryResult {
     columns: Vec<QueryColumn>,
     schema: SchemaRef,
     context: SqlContext,
-    collector: RawCollector,
+    collector: RowCollector,
+    job: SqlJob,
 }
 
 impl QueryResult {
@@ -48,8 +57,8 @@ impl QueryResult {
 
     /// The job.
     #[must_use]
-    pub fn client(&self) -> &JobClient {
-        self.collector.client()
+    pub fn job(&self) -> &SqlJob {
+        &self.job
     }
 
     /// Changes as batches, when there are some or `patience` has ended; `None` at the end.
@@ -98,7 +107,7 @@ impl QueryResult {
     /// # Errors
     /// If it cannot be reached.
     pub fn cancel(&self) -> Result<(), SqlError> {
-        Ok(self.client().cancel()?)
+        self.job.cancel()
     }
 }
 
@@ -142,31 +151,154 @@ impl Session {
     }
 
     /// A binder for one statement.
-    pub(super) fn binder(&self, settings: &PlannerSettings) -> Binder<'_> {
-        Binder::new(&self.catalogs, &BuiltinFunctions, Arc::new(settings.context.clone()))
+    pub(super) fn binder<'a>(
+        &'a self,
+        catalogs: &'a Catalogs,
+        settings: &PlannerSettings,
+    ) -> Binder<'a> {
+        Binder::new(catalogs, &self.functions, Arc::new(settings.context.clone()))
     }
 
-    pub(super) fn query(&mut self, query: &SqlQuery) -> Result<StatementResult, SqlError> {
+    /// A query as operators of an environment of its own, or (with streams of the program among its
+    /// tables) of a copy of the program's.
+    pub(super) fn plan_query(&mut self, query: &SqlQuery) -> Result<PlannedQuery, SqlError> {
+        let catalogs = self.catalogs.noting();
         let settings = self.planner_settings()?;
-        let bound = self.binder(&settings).bind_query(query)?;
+        let bound = self.binder(&catalogs, &settings).bind_query(query)?;
+        let env = self.environment()?;
+        let planned = self.translate_query(&env, bound, &settings, &mut HashMap::new())?;
+        let Translated { mut input, parallelism, schema } = planned.translated;
+        // Of the program that it is a copy of, only what the query reads.
+        if let [stream] = *env.retain_raw(&[input.stream]) {
+            input.stream = stream;
+        }
+        let columns = planned.columns;
+        Ok(PlannedQuery { env, input, parallelism, schema, columns, settings, catalogs })
+    }
+
+    /// Adds the operators of a query to an environment.
+    fn translate_query(
+        &self,
+        env: &StreamExecutionEnvironment,
+        bound: BoundQuery,
+        settings: &PlannerSettings,
+        uids: &mut HashMap<String, u32>,
+    ) -> Result<TranslatedQuery, SqlError> {
         let columns = bound.columns.iter().map(|(name, _, data_type)| QueryColumn {
             name: name.clone(),
             data_type: data_type.clone(),
         });
         let columns = columns.collect();
-        let env = self.environment()?;
         let tables = translate::SessionTables {
             connectors: &self.connectors,
             inserts: &[],
             duplicate_changes: settings.duplicate_changes,
+            gate: self.gate.as_ref(),
         };
-        let plan = plan_stream(&[bound.plan], &settings, &tables, true)?;
-        let translated = translate::query(&env, &plan, &tables, &settings)?;
+        let plan = plan_stream(&[bound.plan], settings, &tables, true)?;
+        let translated = translate::query(env, &plan, &tables, settings, uids)?;
+        let mode = plan.changelog_mode().unwrap_or(ChangelogMode::INSERT_ONLY);
+        Ok(TranslatedQuery { translated, columns, mode })
+    }
+
+    /// The columns of a query.
+    pub(crate) fn columns_of(
+        &self,
+        query: &SqlQuery,
+    ) -> Result<Vec<(String, SqlDataType)>, SqlError> {
+        let bound = self.binder(&self.catalogs, &self.planner_settings()?).bind_query(query)?;
+        Ok(bound.columns.into_iter().map(|(name, _, data_type)| (name, data_type)).collect())
+    }
+
+    /// Adds the operators of a query to a program; names are resolved in that catalog and database.
+    pub(crate) fn translate_into(
+        &self,
+        env: &StreamExecutionEnvironment,
+        query: &SqlQuery,
+        current: &(String, String),
+        uids: &mut HashMap<String, u32>,
+    ) -> Result<TranslatedQuery, SqlError> {
+        let settings = self.planner_settings()?;
+        let catalogs = self.catalogs.at(current);
+        let bound = self.binder(&catalogs, &settings).bind_query(query)?;
+        self.translate_query(env, bound, &settings, uids)
+    }
+
+    /// Adds the operators of inserts to a program.
+    pub(crate) fn insert_into(
+        &self,
+        env: &StreamExecutionEnvironment,
+        inserts: &[InsertStatement],
+        uids: &mut HashMap<String, u32>,
+    ) -> Result<(), SqlError> {
+        self.plan_inserts_in(inserts, env, &self.catalogs, uids).map(|_| ())
+    }
+
+    /// Runs inserts as one job.
+    pub(crate) fn run_inserts(
+        &mut self,
+        inserts: &[InsertStatement],
+    ) -> Result<StatementResult, SqlError> {
+        if inserts.is_empty() {
+            return Err(SqlError::invalid("the statement set has no INSERT", None));
+        }
+        self.insert(inserts)
+    }
+
+    pub(super) fn query(&mut self, query: &SqlQuery) -> Result<StatementResult, SqlError> {
+        let restore = self.restore.clone();
+        let planned = self.plan_query(query)?;
+        let PlannedQuery { env, input, parallelism, schema, columns, settings, catalogs } = planned;
         let name = format!("collect: {query}");
-        let collector = env.collect_raw(&name, translated.input, translated.parallelism)?;
-        self.remember(SqlJob { name, client: collector.client().clone() });
-        let (schema, context) = (translated.schema, settings.context);
-        Ok(StatementResult::Query(QueryResult { columns, schema, context, collector }))
+        let (collector, job) = match self.cluster.clone() {
+            None => {
+                let collector = env.collect_raw(&name, input, parallelism)?;
+                let job = SqlJob::embedded(name, collector.client().clone());
+                (RowCollector::Embedded(collector), job)
+            }
+            Some(cluster) => {
+                let operator = env.add_collector(&name, input, parallelism)?;
+                let program = SqlProgram::of_query(self, &catalogs, &name, query, restore)?;
+                let job = SqlJob::on_cluster(name, cluster.submit(&program)?, cluster);
+                let collector = RowCollector::Cluster { job: job.clone(), operator, ended: false };
+                (collector, job)
+            }
+        };
+        self.remember(job.clone());
+        let context = settings.context;
+        Ok(StatementResult::Query(QueryResult { columns, schema, context, collector, job }))
+    }
+
+    /// Adds the operators of inserts to an environment; returns their sinks.
+    pub(super) fn plan_inserts(
+        &self,
+        inserts: &[InsertStatement],
+        env: &StreamExecutionEnvironment,
+    ) -> Result<Vec<RawStream>, SqlError> {
+        self.plan_inserts_in(inserts, env, &self.catalogs, &mut HashMap::new())
+    }
+
+    pub(super) fn plan_inserts_in(
+        &self,
+        inserts: &[InsertStatement],
+        env: &StreamExecutionEnvironment,
+        catalogs: &Catalogs,
+        uids: &mut HashMap<String, u32>,
+    ) -> Result<Vec<RawStream>, SqlError> {
+        let settings = self.planner_settings()?;
+        let mut bound = Vec::new();
+        for insert in inserts {
+            bound.push(self.binder(catalogs, &settings).bind_insert(insert)?);
+        }
+        let tables = translate::SessionTables {
+            connectors: &self.connectors,
+            inserts: &bound,
+            duplicate_changes: settings.duplicate_changes,
+            gate: self.gate.as_ref(),
+        };
+        let plans: Vec<_> = bound.iter().map(|one| one.plan.clone()).collect();
+        let plan = plan_stream(&plans, &settings, &tables, true)?;
+        translate::sinks(env, &plan, &tables, &settings, uids)
     }
 
     /// One job for all inserts.
@@ -174,26 +306,43 @@ impl Session {
         &mut self,
         inserts: &[InsertStatement],
     ) -> Result<StatementResult, SqlError> {
-        let settings = self.planner_settings()?;
-        let mut bound = Vec::new();
-        for insert in inserts {
-            bound.push(self.binder(&settings).bind_insert(insert)?);
-        }
-        let names: Vec<_> = inserts.iter().map(|insert| insert.table.to_string()).collect();
+        let restore = self.restore.clone();
+        let catalogs = self.catalogs.noting();
         let env = self.environment()?;
-        let tables = translate::SessionTables {
-            connectors: &self.connectors,
-            inserts: &bound,
-            duplicate_changes: settings.duplicate_changes,
-        };
-        let plans: Vec<_> = bound.iter().map(|one| one.plan.clone()).collect();
-        let plan = plan_stream(&plans, &settings, &tables, true)?;
-        translate::sinks(&env, &plan, &tables, &settings)?;
+        let sinks = self.plan_inserts_in(inserts, &env, &catalogs, &mut HashMap::new())?;
+        let names: Vec<_> = inserts.iter().map(|insert| insert.table.to_string()).collect();
         let name = self.settings().get("pipeline.name").map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("insert-into_{}", names.join(",")));
-        let client = env.execute_async(&name)?;
-        let job = SqlJob { name, client };
+        let job = match self.cluster.clone() {
+            None => {
+                env.retain_raw(&sinks);
+                let client = env.execute_async(&name)?;
+                SqlJob::embedded(name, client)
+            }
+            Some(cluster) => {
+                let program = SqlProgram::of_inserts(self, &catalogs, &name, inserts, restore)?;
+                SqlJob::on_cluster(name, cluster.submit(&program)?, cluster)
+            }
+        };
         self.remember(job.clone());
         Ok(StatementResult::Job(job))
     }
+}
+
+/// A query whose operators are in an environment.
+pub(super) struct PlannedQuery {
+    pub env: StreamExecutionEnvironment,
+    pub input: RawInput,
+    pub parallelism: Option<u32>,
+    schema: SchemaRef,
+    columns: Vec<QueryColumn>,
+    settings: PlannerSettings,
+    catalogs: Catalogs,
+}
+
+/// The end of a query in an environment.
+pub(crate) struct TranslatedQuery {
+    pub translated: Translated,
+    pub columns: Vec<QueryColumn>,
+    pub mode: ChangelogMode,
 }

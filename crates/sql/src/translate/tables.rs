@@ -7,14 +7,19 @@ use hurtig_sql_parser::types::SqlTypeKind;
 use hurtig_sql_planner::{
     bind::BoundInsert,
     catalog::{ColumnDefinitionKind, ObjectPath, TableDefinition, TableRef},
-    stream::{SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult, TableTraits},
+    stream::{
+        ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult,
+        TableTraits,
+    },
 };
 use hurtig_sql_runtime::config::LengthRule;
 use indexmap::IndexMap;
 
 use crate::{
     SqlError,
-    connectors::{Connectors, ScanColumn, TableSink, TableSource, TableSpec},
+    connectors::{
+        ColumnFilter, Connectors, ScanColumn, TableSink, TableSource, TableSpec, gate::SourceGate,
+    },
 };
 
 /// The tables of a statement.
@@ -25,6 +30,8 @@ pub(crate) struct SessionTables<'a> {
     pub inserts: &'a [BoundInsert],
     /// `table.exec.source.cdc-events-duplicate`
     pub duplicate_changes: bool,
+    /// What holds the sources.
+    pub gate: Option<&'a SourceGate>,
 }
 
 fn refused(text: String) -> StreamPlanError {
@@ -47,39 +54,48 @@ fn spec(
     }
 }
 
+/// What a scan reads, as connectors want it.
+fn scan_column(table: &TableRef, read: &ScannedField) -> StreamPlanResult<ScanColumn> {
+    let position = table.columns.get(read.field).copied();
+    let column = position.and_then(|position| table.table.columns.get(position));
+    let (Some(position), Some(column)) = (position, column) else {
+        return Err(refused("internal: a scan of columns that are not there".to_owned()));
+    };
+    Ok(match &column.kind {
+        ColumnDefinitionKind::Metadata { key, .. } => {
+            ScanColumn::Metadata(key.clone().unwrap_or_else(|| column.name.clone()))
+        }
+        _ => {
+            let before = table.table.columns.iter().take(position);
+            let physical = before.filter(|one| one.kind == ColumnDefinitionKind::Physical);
+            ScanColumn::Physical { column: physical.count(), path: read.path.clone() }
+        }
+    })
+}
+
+fn column_filter(table: &TableRef, filter: &ScanFilter) -> StreamPlanResult<ColumnFilter> {
+    let value = filter.value.to_array().map_err(StreamPlanError::from)?;
+    Ok(ColumnFilter { column: scan_column(table, &filter.field)?, value })
+}
+
 impl SessionTables<'_> {
     fn source_of(&self, table: &TableRef) -> StreamPlanResult<Arc<dyn TableSource>> {
         let spec = spec(&table.path, &table.table, &table.options);
         self.connectors.source(&spec).map_err(|error| refused(error.0))
     }
 
-    /// The source of a scan, and what is read of it.
+    /// The source of a scan, what is read of it, and the filters that it applies.
     pub fn scanned(
         &self,
         table: &TableRef,
-        projection: Option<&[usize]>,
-    ) -> Result<(Arc<dyn TableSource>, Vec<ScanColumn>), SqlError> {
-        let all: Vec<usize> = (0..table.columns.len()).collect();
-        let mut columns = Vec::new();
-        for field in projection.unwrap_or(&all) {
-            let position = table.columns.get(*field).copied();
-            let column = position.and_then(|position| table.table.columns.get(position));
-            let (Some(position), Some(column)) = (position, column) else {
-                return Err(SqlError::Internal("a scan of columns that are not there".to_owned()));
-            };
-            columns.push(match &column.kind {
-                ColumnDefinitionKind::Metadata { key, .. } => {
-                    ScanColumn::Metadata(key.clone().unwrap_or_else(|| column.name.clone()))
-                }
-                _ => {
-                    let before = table.table.columns.iter().take(position);
-                    let physical =
-                        |kind: &ColumnDefinitionKind| *kind == ColumnDefinitionKind::Physical;
-                    ScanColumn::whole(before.filter(|one| physical(&one.kind)).count())
-                }
-            });
-        }
-        Ok((self.source_of(table)?, columns))
+        columns: &[ScannedField],
+        filters: &[ScanFilter],
+    ) -> Result<(Arc<dyn TableSource>, Vec<ScanColumn>, Vec<ColumnFilter>), SqlError> {
+        let columns = columns.iter().map(|one| scan_column(table, one));
+        let columns = columns.collect::<StreamPlanResult<_>>()?;
+        let filters = filters.iter().map(|one| column_filter(table, one));
+        let filters = filters.collect::<StreamPlanResult<_>>()?;
+        Ok((self.source_of(table)?, columns, filters))
     }
 
     fn insert(&self, table: &str) -> StreamPlanResult<&BoundInsert> {
@@ -127,7 +143,8 @@ fn length_of(kind: &SqlTypeKind) -> Option<(u32, bool)> {
 
 impl TableTraits for SessionTables<'_> {
     fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits> {
-        let mode = self.source_of(table)?.changelog_mode();
+        let source = self.source_of(table)?;
+        let mode = source.changelog_mode();
         // The plan's names of the key's columns, if all of them are read.
         let primary_key = table.table.primary_key.as_ref().and_then(|key| {
             let name = |column: &String| {
@@ -146,8 +163,13 @@ impl TableTraits for SessionTables<'_> {
             mode,
             primary_key,
             normalize: upserts || repeats,
-            makes_watermarks: true,
+            makes_watermarks: source.makes_watermarks(),
+            reads_nested: source.reads_nested(),
         })
+    }
+
+    fn takes_filter(&self, table: &TableRef, filter: &ScanFilter) -> StreamPlanResult<bool> {
+        Ok(self.source_of(table)?.takes_filter(&column_filter(table, filter)?))
     }
 
     fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits> {

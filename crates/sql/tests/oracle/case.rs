@@ -2,18 +2,25 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{Arc, OnceLock},
 };
 
-use hurtig_sql::{QueryResult, Session, SqlError, StatementResult};
-use hurtig_sql_common::RowKind;
+use hurtig_sql::{SqlError, connectors::gate::RowsPerScan};
 use hurtig_sql_parser::SqlParser;
 use serde_json::Value;
 
-use crate::compare::{Row, Rules};
+use crate::{
+    compare::{Row, Rules},
+    script::{Run, ScriptResult},
+};
 
-/// How long a query may take before it counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A way of running a case.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    pub parallelism: u32,
+    /// Every job is stopped with a savepoint in its middle, and resumed with that parallelism.
+    pub then: Option<u32>,
+}
 
 /// A case of the corpus.
 #[derive(Clone)]
@@ -22,6 +29,8 @@ pub struct Case {
     pub name: String,
     directory: PathBuf,
     data: PathBuf,
+    /// What its jobs read; found by the first run that comes to its end.
+    counts: Arc<OnceLock<Result<Vec<RowsPerScan>, String>>>,
 }
 
 /// All cases, in the order of their names.
@@ -38,7 +47,7 @@ pub fn all(root: &Path) -> Vec<Case> {
     let cases = areas.flat_map(|area| folders(&area)).map(|directory| {
         let part = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
         let name = format!("{}/{}", part(directory.parent().unwrap()), part(&directory));
-        Case { name, directory, data: data.clone() }
+        Case { name, directory, data: data.clone(), counts: Arc::default() }
     });
     cases.collect()
 }
@@ -49,14 +58,63 @@ impl Case {
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 
+    fn meta(&self) -> Value {
+        serde_json::from_str(&self.read("meta.json")).unwrap()
+    }
+
+    /// True if Flink refuses the script, or its job fails.
+    pub fn is_negative(&self) -> bool {
+        self.meta()["expect_error"] == true
+    }
+
+    /// The script with directories of a run's own.
+    fn script(&self, out: &Path) -> String {
+        let script = self.read("query.sql").replace("${DATA}", &self.data.to_string_lossy());
+        script.replace("${OUT}", &out.to_string_lossy())
+    }
+
+    /// What each job of the script reads, if it runs to its end.
+    fn counts(&self) -> Result<Vec<RowsPerScan>, String> {
+        let find = || {
+            let out = tempfile::tempdir().unwrap();
+            let script = self.script(out.path());
+            let run = Run {
+                script: &script,
+                parallelism: 1,
+                then: None,
+                counts: &[],
+                savepoints: "file:///",
+            };
+            run.play().map(|(_, counts)| counts).map_err(|error| error.render(&script))
+        };
+        self.counts.get_or_init(find).clone()
+    }
+
+    fn play(
+        &self,
+        way: Way,
+        script: &str,
+        counts: &[RowsPerScan],
+    ) -> Result<ScriptResult, SqlError> {
+        let directory = tempfile::tempdir().unwrap();
+        let savepoints = format!("file://{}", directory.path().display());
+        let Way { parallelism, then } = way;
+        let run = Run { script, parallelism, then, counts, savepoints: &savepoints };
+        let (result, counts) = run.play()?;
+        if then.is_none() {
+            // Others may have found it before.
+            let _ = self.counts.set(Ok(counts));
+        }
+        Ok(result)
+    }
+
     /// Runs the script and compares with what Flink gave.
-    pub fn run(&self, parallelism: u32) -> Result<(), String> {
+    pub fn run(&self, way: Way) -> Result<(), String> {
         let out = tempfile::tempdir().unwrap();
-        let script = self.read("query.sql");
-        let script = script.replace("${DATA}", &self.data.to_string_lossy());
-        let script = script.replace("${OUT}", &out.path().to_string_lossy());
-        let meta: Value = serde_json::from_str(&self.read("meta.json")).unwrap();
-        let outcome = result_of(&script, parallelism);
+        let script = self.script(out.path());
+        let meta = self.meta();
+        let counts = if way.then.is_some() { self.counts()? } else { Vec::new() };
+        let outcome = self.play(way, &script, &counts);
         if meta["expect_error"] == true {
             let wanted = self.read("expected_error.txt");
             return match outcome {
@@ -88,58 +146,4 @@ fn canonical((name, data_type): (String, String)) -> (String, String) {
     let parsed = SqlParser::default().data_type(&data_type);
     let printed = parsed.map_or(data_type, |data_type| data_type.to_string());
     (name, printed)
-}
-
-/// What a script's last query gave.
-struct ScriptResult {
-    schema: Vec<(String, String)>,
-    rows: Vec<Row>,
-    retracted: bool,
-}
-
-fn result_of(script: &str, parallelism: u32) -> Result<ScriptResult, SqlError> {
-    let mut session = Session::new();
-    session.set("table.local-time-zone", "UTC")?;
-    session.set("parallelism.default", &parallelism.to_string())?;
-    let mut last = None;
-    for part in SqlParser::default().split(script)? {
-        match session.execute(script, part)? {
-            StatementResult::Query(query) => last = Some(folded(query)?),
-            StatementResult::Job(job) => job.wait()?,
-            StatementResult::Rows { columns, rows } => {
-                let text = |name| (name, "STRING".to_owned());
-                let schema = columns.into_iter().map(text).collect();
-                last = Some(ScriptResult { schema, rows, retracted: false });
-            }
-            _ => {}
-        }
-    }
-    Ok(last.expect("the last statement is a query"))
-}
-
-fn folded(mut query: QueryResult) -> Result<ScriptResult, SqlError> {
-    let columns = query.columns().iter();
-    let schema = columns.map(|one| (one.name.clone(), one.data_type.to_string())).collect();
-    let mut rows: Vec<Row> = Vec::new();
-    let mut retracted = false;
-    let clock = hurtig_env::Clock::system();
-    let begun = clock.monotonic();
-    while let Some(changes) = query.next(Duration::from_millis(500))? {
-        for (kind, row) in changes {
-            retracted |= kind != RowKind::Insert;
-            if kind.adds() {
-                rows.push(row);
-            } else {
-                // The last equal one, so that the order of an ordered result stays.
-                let place = rows.iter().rposition(|known| *known == row);
-                let place = place.unwrap_or_else(|| panic!("{kind:?} of an unknown row {row:?}"));
-                rows.remove(place);
-            }
-        }
-        if clock.monotonic() - begun > PATIENCE {
-            query.cancel()?;
-            panic!("the query did not end within {PATIENCE:?}");
-        }
-    }
-    Ok(ScriptResult { schema, rows, retracted })
 }

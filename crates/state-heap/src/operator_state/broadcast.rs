@@ -8,7 +8,7 @@ use std::{hash::Hash, marker::PhantomData};
 use hurtig_types::Record;
 
 use super::{Map, OperatorStateStore};
-use crate::{store::StateError, ttl::StateMap};
+use crate::{state_map::StateMap, store::StateError};
 
 /// Handle of a map that is equal in all subtasks.
 pub struct BroadcastState<UK, UV> {

@@ -1,12 +1,15 @@
 //! A map per key.
 
-use std::{collections::hash_map, hash::Hash, marker::PhantomData};
+use std::{borrow::Borrow, hash::Hash, marker::PhantomData};
 
 use hurtig_state_api::Key;
 use hurtig_types::Record;
 
 use super::{HasPlace, KeyedStateStore, Place, StateError, TimedAccess, keep};
-use crate::ttl::{Expiring, Stamped, StateMap, Ttl};
+use crate::{
+    state_map::{StateMap, StateMapIter},
+    ttl::{Expiring, Stamped, Ttl},
+};
 
 /// Handle of a map per key.
 pub struct MapState<UK, UV> {
@@ -33,8 +36,8 @@ pub struct MapEntries<'a, UK, UV>(Entries<'a, UK, UV>);
 
 enum Entries<'a, UK, UV> {
     Nothing,
-    Plain(hash_map::Iter<'a, UK, UV>),
-    Timed(hash_map::Iter<'a, UK, Stamped<UV>>),
+    Plain(StateMapIter<'a, UK, UV>),
+    Timed(StateMapIter<'a, UK, Stamped<UV>>),
 }
 
 impl<'a, UK, UV> Iterator for MapEntries<'a, UK, UV> {
@@ -89,34 +92,43 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
 
     /// The value under `user_key`.
     #[inline]
-    pub fn get<'a, K: Key>(
+    pub fn get<'a, K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &'a mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<&'a UV>, StateError> {
+        user_key: &Q,
+    ) -> Result<Option<&'a UV>, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         if let Some(ttl) = self.place.ttl {
-            return Ok(read(store.access_timed(self.place)?, ttl, user_key));
+            return Ok(read(store.access_timed::<TimedMap<UK, UV>>(self.place)?, ttl, user_key));
         }
         let (table, hash, key) = store.access::<StateMap<UK, UV>>(self.place)?;
         Ok(table.get(hash, key).and_then(|map| map.get(user_key)))
     }
 
     /// True if there is a value under `user_key`.
-    pub fn contains<K: Key>(
+    pub fn contains<K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<bool, StateError> {
+        user_key: &Q,
+    ) -> Result<bool, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         Ok(self.get(store, user_key)?.is_some())
     }
 
     /// The value under `user_key`, to be changed in place; that counts as a write.
     #[inline]
-    pub fn get_mut<'a, K: Key>(
+    pub fn get_mut<'a, K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &'a mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<&'a mut UV>, StateError> {
+        user_key: &Q,
+    ) -> Result<Option<&'a mut UV>, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         if let Some(ttl) = self.place.ttl {
             let TimedAccess { table, hash, key, now_ms, .. } =
                 store.access_timed::<TimedMap<UK, UV>>(self.place)?;
@@ -147,24 +159,18 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
             let TimedAccess { table, hash, key, now_ms, .. } =
                 store.access_timed::<TimedMap<UK, UV>>(self.place)?;
             let (map, _) = table.get_or_insert_with(hash, key, TimedMap::default);
-            let stamped = match map.entry(user_key) {
-                hash_map::Entry::Vacant(entry) => {
-                    entry.insert(Stamped { at_ms: now_ms, value: fresh() })
-                }
-                hash_map::Entry::Occupied(entry) => {
-                    let stamped = entry.into_mut();
-                    if stamped.at_ms <= ttl.visible_ms(now_ms) {
-                        stamped.value = fresh();
-                    }
-                    stamped
-                }
-            };
+            let visible_ms = ttl.visible_ms(now_ms);
+            if map.get(&user_key).is_some_and(|stamped| stamped.at_ms <= visible_ms) {
+                map.remove(&user_key);
+            }
+            let made = || Stamped { at_ms: now_ms, value: fresh() };
+            let stamped = map.get_or_insert_with(user_key, made);
             stamped.at_ms = now_ms;
             return Ok(&mut stamped.value);
         }
         let (table, hash, key) = store.access::<StateMap<UK, UV>>(self.place)?;
         let (map, _) = table.get_or_insert_with(hash, key, StateMap::default);
-        Ok(map.entry(user_key).or_insert_with(fresh))
+        Ok(map.get_or_insert_with(user_key, fresh))
     }
 
     /// Sets the value under `user_key`.
@@ -200,11 +206,14 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
     }
 
     /// Removes `user_key`; a map that is empty then takes no space.
-    pub fn remove<K: Key>(
+    pub fn remove<K: Key, Q: Hash + Eq + ?Sized>(
         &self,
         store: &mut KeyedStateStore<K>,
-        user_key: &UK,
-    ) -> Result<Option<UV>, StateError> {
+        user_key: &Q,
+    ) -> Result<Option<UV>, StateError>
+    where
+        UK: Borrow<Q>,
+    {
         if let Some(ttl) = self.place.ttl {
             let TimedAccess { table, hash, key, now_ms, .. } =
                 store.access_timed::<TimedMap<UK, UV>>(self.place)?;
@@ -244,11 +253,17 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
 }
 
 /// Reads one entry. One that has expired is removed, and may be returned this once.
-fn read<'a, K: Key, UK: Record + Eq + Hash, UV: Record>(
+fn read<'a, K, UK, UV, Q>(
     timed: TimedAccess<'a, K, TimedMap<UK, UV>>,
     ttl: Ttl,
-    user_key: &UK,
-) -> Option<&'a UV> {
+    user_key: &Q,
+) -> Option<&'a UV>
+where
+    K: Key,
+    UK: Record + Eq + Hash + Borrow<Q>,
+    UV: Record,
+    Q: Hash + Eq + ?Sized,
+{
     let TimedAccess { table, hash, key, now_ms, spare } = timed;
     let at_ms = table.get(hash, key)?.get(user_key)?.at_ms;
     if at_ms <= ttl.horizon_ms(now_ms) {

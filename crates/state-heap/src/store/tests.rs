@@ -44,8 +44,8 @@ fn every_kind_of_state_adds_up_and_clears() {
     assert_eq!(list.get(&mut store).unwrap(), [1, 2]);
     assert_eq!(list.clear(&mut store).unwrap(), [1, 2]);
     map.put(&mut store, "a".into(), 3).unwrap();
-    assert_eq!(map.get(&mut store, &"a".into()).unwrap(), Some(&3));
-    assert_eq!(map.remove(&mut store, &"a".into()).unwrap(), Some(3));
+    assert_eq!(map.get(&mut store, "a").unwrap(), Some(&3));
+    assert_eq!(map.remove(&mut store, "a").unwrap(), Some(3));
     max.add(&mut store, 4).unwrap();
     max.add(&mut store, 9).unwrap();
     max.add(&mut store, 5).unwrap();

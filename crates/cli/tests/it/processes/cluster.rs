@@ -96,6 +96,16 @@ impl Cluster {
         self.directory.path().join(name)
     }
 
+    /// The file without which jobs that are told `--until` it do not end.
+    pub fn end_of_jobs(&self) -> PathBuf {
+        self.path("end-of-jobs")
+    }
+
+    /// Lets jobs end that wait for it.
+    pub fn let_jobs_end(&self) {
+        fs::write(self.end_of_jobs(), "").unwrap();
+    }
+
     pub fn add_task_manager(&mut self, slots: u32) {
         let (host, port) = self.manager.endpoint().rsplit_once(':').unwrap();
         let work = self.directory.path().display();

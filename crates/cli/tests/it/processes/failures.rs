@@ -6,17 +6,16 @@ use hurtig_cluster_api::JobStatus;
 
 use super::cluster::{Cluster, TestProcess, hosts_below, signal, until};
 
-/// Arguments of a job that takes checkpoints, and needs so many seconds.
-fn lasting(cluster: &Cluster, seconds: u64) -> Vec<String> {
-    let checkpoints = format!("file://{}", cluster.path("checkpoints").display());
-    let records = (seconds * 1000).to_string();
-    let words = ["--records", &records, "--rate", "1000", "--checkpoints", &checkpoints];
-    words.map(str::to_owned).to_vec()
-}
+/// Records of a job that lasts until it is let end.
+const RECORDS: u64 = 3000;
 
-async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_types::JobId {
-    let arguments = lasting(cluster, seconds);
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+/// Starts a job that takes checkpoints, and lasts until [`Cluster::let_jobs_end`].
+async fn start_lasting(cluster: &Cluster, width: u32) -> hurtig_types::JobId {
+    let checkpoints = format!("file://{}", cluster.path("checkpoints").display());
+    let end = cluster.end_of_jobs().display().to_string();
+    let records = RECORDS.to_string();
+    let words = ["--records", &records, "--rate", "1000", "--until", &end];
+    let words = [&words[..], &["--checkpoints", &checkpoints]].concat();
     let job = cluster.run_wide(&words, width).await.unwrap();
     cluster.until_running(job).await;
     until("two checkpoints", async || {
@@ -30,7 +29,7 @@ async fn start_lasting(cluster: &Cluster, seconds: u64, width: u32) -> hurtig_ty
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 8, 2).await;
+    let job = start_lasting(&cluster, 2).await;
     let details = cluster.details(job).await;
     let victim = details.vertices[0].subtasks[0].task_executor.unwrap();
     // Which process that is: the one whose working directory has its name.
@@ -47,24 +46,26 @@ async fn the_loss_of_a_task_manager_restarts_the_job_elsewhere() {
     let index = logs.collect::<Vec<_>>().iter().position(knows).unwrap();
     cluster.task_managers[index].0.kill().unwrap();
     until("its hosts are gone", async || of_victim(&cluster).is_empty().then_some(())).await;
+    cluster.let_jobs_end();
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
     assert!(result.restarts >= 1);
-    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..RECORDS).collect::<Vec<_>>());
     assert_eq!(cluster.task_executors().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let job = start_lasting(&cluster, 8, 1).await;
+    let job = start_lasting(&cluster, 1).await;
     let hosts = cluster.hosts();
     let (_, pid) = hosts.iter().find(|(name, _)| name.starts_with("task-")).unwrap();
     signal(*pid, "-KILL");
+    cluster.let_jobs_end();
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
     assert_eq!(result.restarts, 1);
-    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..RECORDS).collect::<Vec<_>>());
     let failures = cluster.details(job).await.failures;
     let told = failures.iter().any(|failure| failure.message.contains("it was killed (SIGKILL)"));
     assert!(told, "{failures:?}");
@@ -73,7 +74,7 @@ async fn the_loss_of_a_task_host_is_a_failure_of_its_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     let mut cluster = Cluster::with_task_managers(3, 1).await;
-    let job = start_lasting(&cluster, 8, 2).await;
+    let job = start_lasting(&cluster, 2).await;
     let pid = cluster.task_managers[0].0.id();
     signal(pid, "-TERM");
     until("it ends", async || cluster.task_managers[0].0.try_wait().unwrap()).await;
@@ -82,15 +83,16 @@ async fn a_task_manager_that_is_told_to_end_leaves_in_order() {
     let left =
         left.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with("tm_"));
     assert_eq!(left.count(), 2, "its directory is gone");
+    cluster.let_jobs_end();
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-    assert_eq!(cluster.output(), (0..8000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..RECORDS).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_outlives_its_job_master_host() {
     let cluster = Cluster::with_task_managers(1, 1).await;
-    let job = start_lasting(&cluster, 10, 1).await;
+    let job = start_lasting(&cluster, 1).await;
     let host = |prefix: &str| {
         let hosts = cluster.hosts();
         hosts.into_iter().find(|(name, _)| name.starts_with(prefix)).map(|(_, pid)| pid)
@@ -104,9 +106,10 @@ async fn a_job_outlives_its_job_master_host() {
     })
     .await;
     assert_eq!(host("task-"), Some(tasks), "the tasks run where they ran");
+    cluster.let_jobs_end();
     let result = cluster.result(job).await;
     assert_eq!(result.status, JobStatus::Finished, "{result:?}");
-    assert_eq!(cluster.output(), (0..10_000).collect::<Vec<_>>());
+    assert_eq!(cluster.output(), (0..RECORDS).collect::<Vec<_>>());
     until("no host is left", async || cluster.hosts().is_empty().then_some(())).await;
 }
 

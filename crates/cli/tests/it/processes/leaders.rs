@@ -17,6 +17,9 @@ use crate::hurtig;
 /// Longest wait for a leader; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Records of the jobs.
+const RECORDS: u64 = 3000;
+
 struct Leaders {
     /// Processes, and where they answer REST.
     managers: Vec<(TestProcess, String)>,
@@ -102,15 +105,20 @@ impl Leaders {
         hurtig(&words.collect::<Vec<_>>())
     }
 
-    /// Arguments of a job that needs so many seconds.
-    fn job(&self, seconds: u64) -> Vec<String> {
+    /// Arguments of a job that lasts until [`Self::let_jobs_end`].
+    fn job(&self) -> Vec<String> {
         let at = |name: &str| self.directory.path().join(name).display().to_string();
-        let records = (seconds * 1000).to_string();
+        let (records, end) = (RECORDS.to_string(), at("end-of-jobs"));
         let checkpoints = format!("file://{}", at("checkpoints"));
-        let words = ["--records", &records, "--rate", "1000", "--checkpoints", &checkpoints];
+        let words = ["--records", &records, "--rate", "1000", "--until", &end];
+        let words = [&words[..], &["--checkpoints", &checkpoints]].concat();
         let output = ["--output".to_owned(), at("output")];
         let program = [job_binary().display().to_string(), "--".to_owned()];
-        program.into_iter().chain(words.map(str::to_owned)).chain(output).collect()
+        program.into_iter().chain(words.into_iter().map(str::to_owned)).chain(output).collect()
+    }
+
+    fn let_jobs_end(&self) {
+        std::fs::write(self.directory.path().join("end-of-jobs"), "").unwrap();
     }
 
     fn task_hosts(&self) -> Vec<u32> {
@@ -123,7 +131,7 @@ impl Leaders {
 async fn a_standby_takes_over_while_tasks_run_on_and_the_client_waits() {
     let mut cluster = Leaders::start();
     let first = cluster.leader_after(None).await;
-    let job = cluster.job(8);
+    let job = cluster.job();
     let words: Vec<&str> = job.iter().map(String::as_str).collect();
     let (code, out, error) = cluster.command(&["run", "-d", "--json"], &words);
     assert_eq!(code, 0, "{error}");
@@ -143,6 +151,7 @@ async fn a_standby_takes_over_while_tasks_run_on_and_the_client_waits() {
     let standby = RestClient::new(&cluster.managers[second].1, &cluster.configuration()).unwrap();
     until("the next JobMaster completes a checkpoint", async || completed(&standby).await).await;
     assert_eq!(cluster.task_hosts(), tasks, "the tasks run where they ran");
+    cluster.let_jobs_end();
     // One that comes back stands by, and sends its clients to the leader.
     let (process, line) = cluster.launch("jobmanager");
     let address = line.trim().rsplit(' ').next().unwrap().to_owned();
@@ -158,7 +167,7 @@ async fn a_standby_takes_over_while_tasks_run_on_and_the_client_waits() {
     assert_eq!(sent_on.address(), cluster.managers[second].1);
     assert_eq!(
         numbers_below(&cluster.directory.path().join("output")),
-        (0..8000).collect::<Vec<_>>()
+        (0..RECORDS).collect::<Vec<_>>()
     );
     // Its result outlives the one that has seen its end.
     cluster.managers[second].0.0.kill().unwrap();
@@ -174,7 +183,7 @@ async fn a_leader_that_is_told_to_end_leaves_jobs_to_the_next_one_which_has_thei
     let mut cluster = Leaders::start();
     let first = cluster.leader_after(None).await;
     let standby = cluster.managers[1 - first].1.clone();
-    let job = cluster.job(4);
+    let job = cluster.job();
     let words: Vec<&str> = job.iter().map(String::as_str).collect();
     // The standby sends a submission on to the leader, with the upload before it.
     let (code, _, error) = cluster.command(&["run", "-d", "-m", &standby], &words);
@@ -193,13 +202,14 @@ async fn a_leader_that_is_told_to_end_leaves_jobs_to_the_next_one_which_has_thei
     cluster.task_managers.push(process);
     until("it ends", async || cluster.managers[first].0.0.try_wait().unwrap()).await;
     assert_eq!(cluster.leader_after(None).await, 1 - first, "there is no lease to wait for");
+    cluster.let_jobs_end();
     let output = cluster.directory.path().join("output");
     until("the job's end", async || {
         let jobs = client.jobs().await.ok()?.jobs;
         jobs.iter().any(|job| job.state == "FINISHED").then_some(())
     })
     .await;
-    assert_eq!(numbers_below(&output), (0..4000).collect::<Vec<_>>());
+    assert_eq!(numbers_below(&output), (0..RECORDS).collect::<Vec<_>>());
     let ha = cluster.directory.path().join("ha/default/blob");
     until("the job's copies are gone", async || {
         let mut left = std::fs::read_dir(&ha).into_iter().flatten();

@@ -3,11 +3,16 @@
 //!     hurtig run target/release/examples/cluster_job -- --output DIR [--records N] [--rate N]
 //!
 //! It writes the numbers below `--records` into files, each once, by way of a map on another task.
-//! `--mode` makes a different program of it, as users write them: see `main`.
+//! With `--until FILE` it does not end before that file is there. `--mode` makes a different program
+//! of it, as users write them: see `main`.
+
+mod held;
 
 use std::{io::Write, time::Duration};
 
 use hurtig::{connectors::DataGeneratorSource, graph::RestartStrategyConfig, prelude::*};
+
+use held::Held;
 
 fn main() -> Result<(), BoxError> {
     let (env, parameters) = StreamExecutionEnvironment::from_args(std::env::args().skip(1))?;
@@ -45,6 +50,7 @@ fn main() -> Result<(), BoxError> {
         env.register_cached_file(path, "cached");
     });
     let source = DataGeneratorSource::new(|n| n, Some(records), (rate > 0.0).then_some(rate));
+    let source = Held { inner: source, until: parameters.get("until").map(Into::into) };
     let numbers = env.from_source(source, WatermarkStrategy::no_watermarks(), "Numbers");
     let numbers = numbers.rebalance().map_with(Pass { reads: secret.is_some(), cached: 0 });
     let line = |n: &u64, out: &mut Vec<u8>| out.extend_from_slice(format!("{n}\n").as_bytes());

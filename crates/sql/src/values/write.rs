@@ -1,0 +1,7 @@
+//! From Rust values to columns.
+
+mod column;
+mod record;
+
+pub use column::ColumnWriter;
+pub use record::RowWriter;
