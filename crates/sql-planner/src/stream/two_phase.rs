@@ -15,7 +15,9 @@ use super::{
     ExecNode, ExecNodeKind, ModifyKinds, PlannedAggregate, StreamPlanResult, UpdateKind,
     WindowInput, expressions::schema_of,
 };
-use crate::{AggregatePhases, PlannerSettings, plan::WindowKind, types::plan_field};
+use crate::{
+    AggregatePhases, PlannerSettings, functions::AggregateCoat, plan::WindowKind, types::plan_field,
+};
 
 /// The column of what a part of a group has come to.
 const PARTIAL: &str = "$accumulators";
@@ -93,7 +95,15 @@ pub(super) fn split(node: &mut ExecNode, settings: &PlannerSettings) -> StreamPl
 }
 
 fn can_split(calls: &[PlannedAggregate], retracts: bool) -> bool {
-    !calls.is_empty() && (!retracts || calls.iter().all(is_retractable))
+    !calls.is_empty()
+        && calls.iter().all(|call| can_merge(call, retracts))
+        && (!retracts || calls.iter().all(is_retractable))
+}
+
+fn can_merge(call: &PlannedAggregate, retracts: bool) -> bool {
+    let coat = call.function.inner().downcast_ref::<AggregateCoat>();
+    let resolved = coat.and_then(|coat| coat.resolve(retracts).ok());
+    resolved.is_some_and(|resolved| resolved.kernel.can_merge())
 }
 
 fn is_retractable(call: &PlannedAggregate) -> bool {
