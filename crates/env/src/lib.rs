@@ -23,5 +23,5 @@ pub use background::Background;
 pub use clock::Clock;
 pub use doorway::{Doorway, Visitor};
 pub use pace::Pace;
-pub use runtimes::{OwnedRuntimes, Runtimes};
+pub use runtimes::{OwnedRuntimes, Runtimes, with_stack};
 pub use signal::Signal;

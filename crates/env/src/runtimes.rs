@@ -4,6 +4,10 @@ use std::{io, thread, time::Duration};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+/// The stack of threads that run tasks. Chained operators call each other, and expressions of SQL
+/// recurse; both have bounds that fit. Only what is used of it takes memory.
+const TASK_STACK_BYTES: usize = 16 << 20;
+
 /// Handles to the two executors. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Runtimes {
@@ -32,6 +36,17 @@ impl Runtimes {
     }
 }
 
+/// Runs `work` on a thread with a stack of that size, and waits for it: for work that recurses to a
+/// depth that is bounded, but not by the stack of whoever calls. The inner error is its panic.
+pub fn with_stack<T: Send>(
+    name: &str,
+    stack_bytes: usize,
+    work: impl FnOnce() -> T + Send,
+) -> io::Result<thread::Result<T>> {
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes);
+    thread::scope(|scope| Ok(thread.spawn_scoped(scope, work)?.join()))
+}
+
 /// The executors themselves; dropping them stops everything that runs on them.
 #[derive(Debug)]
 pub struct OwnedRuntimes {
@@ -46,6 +61,7 @@ impl OwnedRuntimes {
         let compute = Builder::new_multi_thread()
             .worker_threads(compute_threads.unwrap_or(cores).max(1))
             .thread_name("hurtig-task")
+            .thread_stack_size(TASK_STACK_BYTES)
             .enable_all()
             .build()?;
         let control = Builder::new_multi_thread()

@@ -1,4 +1,4 @@
-//! Every decoder of checkpoint bytes as a function of bytes.
+//! Every decoder of foreign bytes as a function of bytes: checkpoints, SQL, records of formats.
 //!
 //! A [`Target`] takes any bytes, panics if what it calls breaks a promise (a panic there, a result
 //! that does not fit into the bytes, a round trip that changes something), and comes with valid
@@ -19,6 +19,7 @@
 pub mod mutate;
 mod samples;
 pub mod sources;
+pub mod sql;
 pub mod state;
 pub mod storage;
 
@@ -26,6 +27,9 @@ pub use mutate::Mutator;
 
 /// Inputs that the tests give to each target.
 pub const INPUTS_PER_TEST: u64 = 20_000;
+
+/// Scripts of SQL that a test plans: each is many statements.
+pub const SCRIPTS_PER_TEST: u64 = 1_000;
 
 /// One decoder.
 #[derive(Clone, Copy, Debug)]
@@ -36,14 +40,47 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Valid inputs.
     pub corpus: fn() -> Vec<Vec<u8>>,
+    /// How many changed inputs the tests give to it.
+    pub inputs: u64,
+    /// Inputs are texts, which are changed word by word.
+    pub words: bool,
+}
+
+impl Target {
+    const fn new(name: &'static str, run: fn(&[u8]), corpus: fn() -> Vec<Vec<u8>>) -> Self {
+        Self { name, run, corpus, inputs: INPUTS_PER_TEST, words: false }
+    }
+
+    /// The changed input of a seed.
+    pub fn input(&self, seed: u64, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let mut mutator = Mutator::new(seed);
+        // Bytes that are no words come up, too.
+        if self.words && seed % 8 != 0 {
+            mutator.mutated_words(corpus)
+        } else {
+            mutator.mutated(corpus)
+        }
+    }
 }
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target { name: "state_file", run: storage::state_file, corpus: storage::state_files },
-    Target { name: "metadata", run: storage::metadata, corpus: storage::metadata_contents },
-    Target { name: "keyed_state", run: state::keyed_state, corpus: state::keyed_states },
-    Target { name: "operator_lists", run: state::operator_lists, corpus: state::lists },
-    Target { name: "in_flight", run: state::in_flight, corpus: state::in_flight_elements },
-    Target { name: "source_states", run: sources::states, corpus: sources::snapshots },
+    Target::new("state_file", storage::state_file, storage::state_files),
+    Target::new("metadata", storage::metadata, storage::metadata_contents),
+    Target::new("keyed_state", state::keyed_state, state::keyed_states),
+    Target::new("operator_lists", state::operator_lists, state::lists),
+    Target::new("in_flight", state::in_flight, state::in_flight_elements),
+    Target::new("source_states", sources::states, sources::snapshots),
+    Target {
+        inputs: SCRIPTS_PER_TEST,
+        words: true,
+        ..Target::new("sql_scripts", sql::scripts, sql::script_texts)
+    },
+    Target::new("sql_functions", sql::functions, sql::calls),
+    Target::new("sql_json", sql::json, sql::jsons),
+    Target::new("sql_csv", sql::csv, sql::csvs),
+    Target::new("sql_raw", sql::raw, sql::raws),
+    Target::new("sql_debezium", sql::debezium, sql::debeziums),
+    Target::new("sql_canal", sql::canal, sql::canals),
+    Target::new("sql_maxwell", sql::maxwell, sql::maxwells),
 ];

@@ -1,5 +1,19 @@
 //! Errors of evaluation.
 
+/// Bytes of a message. It may quote what a user wrote, which may be megabytes.
+const MESSAGE_BYTES: usize = 2_000;
+
+/// A message, cut where it would be too long to be read.
+#[must_use]
+pub fn readable_message(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES {
+        let end = (0..=MESSAGE_BYTES).rev().find(|end| message.is_char_boundary(*end));
+        message.truncate(end.unwrap_or(0));
+        message.push_str("...");
+    }
+    message
+}
+
 /// Why an expression has no value. The text is for the user: it says what and with which value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {

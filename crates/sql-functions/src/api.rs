@@ -76,6 +76,12 @@ pub trait Kernel: fmt::Debug + Send + Sync {
 pub trait Expression: fmt::Debug + Send + Sync {
     /// Its value for each row.
     fn evaluate(&self, rows: &RecordBatch) -> Result<ArrayRef, EvalError>;
+
+    /// Bytes that it adds to each row whatever the row is: those of its constants. Whoever gathers
+    /// its values takes fewer rows at once if they are many.
+    fn constant_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// A function of many rows' values.
@@ -101,7 +107,7 @@ pub struct ResolvedAggregate {
     pub kernel: Arc<dyn AggregateKernel>,
 }
 
-pub use crate::aggregate_state::AggregateState;
+pub use crate::{aggregate_state::AggregateState, columns::begin_evaluation};
 
 /// Keeps and reads the states of one aggregate call. DISTINCT and FILTER are the operator's work:
 /// a kernel sees the rows that count.

@@ -3,7 +3,7 @@
 //! A [`View`] hides whether an argument is a column or a constant. The `make_` functions ask a closure
 //! for the value of each row; `None` is NULL. What can be done with a kernel of Arrow's is.
 
-use std::{fmt, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc};
 
 use arrow_array::{
     Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, PrimitiveArray,
@@ -121,8 +121,14 @@ impl<'a> Columns<'a> {
     ) -> Evaluated {
         let mut builder = StringBuilder::with_capacity(self.rows, self.rows * 16);
         for row in 0..self.rows {
-            builder.append_option(of(row)?);
+            let Some(text) = of(row)? else {
+                builder.append_null();
+                continue;
+            };
+            check_bytes(builder.values_slice().len(), text.as_ref().len())?;
+            builder.append_value(text);
         }
+        count_made(builder.values_slice().len())?;
         Ok(Arc::new(builder.finish()))
     }
 
@@ -130,8 +136,14 @@ impl<'a> Columns<'a> {
     pub fn make_bytes<S: AsRef<[u8]>>(&self, mut of: impl FnMut(usize) -> Option<S>) -> Evaluated {
         let mut builder = BinaryBuilder::with_capacity(self.rows, self.rows * 16);
         for row in 0..self.rows {
-            builder.append_option(of(row));
+            let Some(bytes) = of(row) else {
+                builder.append_null();
+                continue;
+            };
+            check_bytes(builder.values_slice().len(), bytes.as_ref().len())?;
+            builder.append_value(bytes);
         }
+        count_made(builder.values_slice().len())?;
         Ok(Arc::new(builder.finish()))
     }
 
@@ -165,11 +177,48 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// The most bytes of one column of texts or bytes of a batch.
+const MAX_COLUMN_BYTES: usize = 512 << 20;
+/// The most bytes of texts that an expression makes of one batch, with all in between.
+const MAX_EVALUATION_BYTES: usize = 1 << 30;
+
+thread_local! {
+    /// Bytes of texts that the evaluation under way has made.
+    static MADE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Begins the evaluation of an expression for a batch: what it makes is counted from here on.
+pub fn begin_evaluation() {
+    MADE.set(0);
+}
+
+/// Counts a column of texts or bytes that was made.
+pub(crate) fn count_made(bytes: usize) -> Result<(), EvalError> {
+    let made = MADE.get().saturating_add(bytes);
+    MADE.set(made);
+    if made <= MAX_EVALUATION_BYTES {
+        return Ok(());
+    }
+    let text = format!("an expression makes more than {MAX_EVALUATION_BYTES} bytes of a batch");
+    Err(EvalError::Value(text))
+}
+
+/// Refuses one value more where all together would take too much memory.
+pub(crate) fn check_bytes(before: usize, more: usize) -> Result<(), EvalError> {
+    if before.saturating_add(more) <= MAX_COLUMN_BYTES {
+        return Ok(());
+    }
+    Err(EvalError::Value(format!("the texts of a batch are longer than {MAX_COLUMN_BYTES} bytes")))
+}
+
 /// A value, repeated.
 pub(crate) fn repeat(value: &ArrayRef, rows: usize) -> Evaluated {
     if value.len() == 1 && rows == 1 {
         return Ok(value.clone());
     }
+    let bytes = value.to_data().get_slice_memory_size()?.saturating_mul(rows);
+    check_bytes(0, bytes)?;
+    count_made(bytes)?;
     Ok(take(value, &UInt32Array::from(vec![0; rows]), None)?)
 }
 

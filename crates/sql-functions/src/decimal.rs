@@ -137,7 +137,7 @@ pub fn modulo((a, s1): (i128, u8), (b, s2): (i128, u8), digits: Digits) -> Optio
 /// Rounds to so many digits behind the point, perhaps fewer than none; the scale stays.
 #[must_use]
 pub fn round(value: i128, scale: u8, digits: i32, truncate: bool) -> Option<i128> {
-    let drop = i32::from(scale) - digits;
+    let drop = i32::from(scale).saturating_sub(digits);
     if drop <= 0 {
         return Some(value);
     }

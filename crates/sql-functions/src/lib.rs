@@ -26,6 +26,6 @@ pub mod types;
 
 pub use aggregate_state::AggregateState;
 pub use cast::cast;
-pub use print::print_column;
+pub use print::{print_column, print_in_zone};
 pub use registry::{lookup_aggregate, lookup_scalar};
 pub use types::{can_implicitly_cast, common_type};

@@ -12,7 +12,16 @@ pub fn print_column(
     data_type: &SqlDataType,
     context: &SqlContext,
 ) -> Result<StringArray, EvalError> {
-    let printer = Printer::new(array, data_type, context)?;
+    print_in_zone(array, data_type, context.zone)
+}
+
+/// The same, with points in time shown in a zone.
+pub fn print_in_zone(
+    array: &ArrayRef,
+    data_type: &SqlDataType,
+    zone: chrono_tz::Tz,
+) -> Result<StringArray, EvalError> {
+    let printer = Printer::in_zone(array, data_type, zone)?;
     let mut builder = StringBuilder::with_capacity(array.len(), array.len() * 16);
     let mut text = String::new();
     for row in 0..array.len() {

@@ -45,6 +45,13 @@ use crate::{
 
 /// Views in views in views.
 const MAX_VIEW_DEPTH: u32 = 50;
+/// Queries in queries: what is written, and the views and common tables that it names. Each makes a
+/// plan a few levels higher, and whoever walks plans recurses.
+const MAX_QUERY_DEPTH: u32 = 200;
+/// Expressions in expressions, those around a query counted, too.
+const MAX_EXPRESSION_DEPTH: u32 = 2_000;
+/// Tables, views and queries that one statement reads from, however often it names them.
+const MAX_TABLES: u32 = 1_000;
 
 /// Binds statements against catalogs. One binder for each statement.
 #[derive(Clone)]
@@ -53,10 +60,38 @@ pub struct Binder<'a> {
     library: &'a dyn FunctionLibrary,
     context: Arc<SqlContext>,
     names: Rc<Cell<u64>>,
+    depth: Rc<Depth>,
     view_depth: u32,
     common: Option<Rc<from::CommonTables>>,
     /// The STATE_TTL hint of the SELECT whose FROM is bound.
     ttl: Option<Rc<hints::StateTtlHint>>,
+}
+
+/// How much of a statement is being bound, and was. Shared by the binders of its views.
+#[derive(Debug, Default)]
+struct Depth {
+    queries: Cell<u32>,
+    expressions: Cell<u32>,
+    tables: Cell<u32>,
+}
+
+/// Being inside of something that is counted.
+struct Inside<'c>(&'c Cell<u32>);
+
+impl<'c> Inside<'c> {
+    fn enter(count: &'c Cell<u32>, most: u32, what: &str) -> PlanResult<Self> {
+        if count.get() >= most {
+            return Err(PlanError::new(format!("{what} are nested more than {most} levels deep")));
+        }
+        count.set(count.get() + 1);
+        Ok(Self(count))
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// A query as a plan.
@@ -121,6 +156,7 @@ impl<'a> Binder<'a> {
             library,
             context,
             names: Rc::new(Cell::new(0)),
+            depth: Rc::default(),
             view_depth: 0,
             common: None,
             ttl: None,
@@ -142,6 +178,17 @@ impl<'a> Binder<'a> {
         format!("{name}#{number}")
     }
 
+    /// Counts one more table.
+    fn count_table(&self) -> PlanResult<()> {
+        let tables = &self.depth.tables;
+        tables.set(tables.get() + 1);
+        if tables.get() > MAX_TABLES {
+            let message = format!("the statement reads from more than {MAX_TABLES} tables");
+            return Err(PlanError::new(message));
+        }
+        Ok(())
+    }
+
     /// The same with other catalogs, for the query of a view.
     fn within_view<'b>(&self, catalogs: &'b Catalogs) -> PlanResult<Binder<'b>>
     where
@@ -155,6 +202,7 @@ impl<'a> Binder<'a> {
             library: self.library,
             context: self.context.clone(),
             names: self.names.clone(),
+            depth: self.depth.clone(),
             view_depth: self.view_depth + 1,
             common: None,
             ttl: None,

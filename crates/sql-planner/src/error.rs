@@ -1,7 +1,7 @@
 //! What is wrong with a statement, where, and what may help.
 
 use datafusion_common::DataFusionError;
-use hurtig_sql_common::{EvalError, columns::UnsupportedType};
+use hurtig_sql_common::{EvalError, columns::UnsupportedType, readable_message};
 use hurtig_sql_functions::api::CallError;
 use hurtig_sql_parser::{Span, SqlParseError};
 
@@ -24,13 +24,13 @@ impl PlanError {
     /// An error without position.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: None, hint: None }
+        Self { message: readable_message(message.into()), span: None, hint: None }
     }
 
     /// An error at a position.
     #[must_use]
     pub fn at(span: Span, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span: Some(span), hint: None }
+        Self { span: Some(span), ..Self::new(message) }
     }
 
     /// The same, at that position unless it has one.
@@ -59,7 +59,9 @@ impl PlanError {
 
 /// The name that differs least, if it differs little.
 fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let bound = 1 + name.chars().count() / 4;
+    // A name of one character is near to no other.
+    let length = name.chars().count();
+    let bound = (1 + length / 4).min(length.saturating_sub(1));
     let name = name.to_lowercase();
     names
         .into_iter()

@@ -19,7 +19,7 @@ mod push_down;
 
 pub(crate) use decorrelate::lateral;
 pub(crate) use evaluate::constant_value;
-pub use evaluate::physical_expression;
+pub use evaluate::{physical_expression, physical_expressions};
 pub(crate) use nodes::{all_of, equal_sides, join_schema};
 pub use nodes::{conjuncts, data_type_of};
 

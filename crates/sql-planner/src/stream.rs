@@ -10,11 +10,13 @@
 //! Columns are positions in a node's input; expressions are over its names, which are unique.
 //! Deliberately absent: batches, state and threads, which are those of the operators.
 
+mod advice;
 mod aggregate;
 mod calc;
 mod changelog;
 mod constants;
 mod convert;
+mod cost;
 mod explain;
 mod expressions;
 mod identity;
@@ -24,6 +26,7 @@ mod keys;
 mod node;
 mod operators;
 mod over;
+mod print;
 mod rank;
 mod rows_of_changes;
 mod scans;
@@ -32,9 +35,10 @@ mod two_phase;
 mod unnest;
 mod windows;
 
+pub use advice::non_deterministic_update;
 pub use changelog::{ModifyKinds, UpdateKind, changelog_mode, modify_kinds, update_kind};
 pub use convert::{SinkTraits, SourceTraits, StreamPlanner, TableTraits};
-pub use explain::{describe, explain};
+pub use explain::{ExplainOptions, describe, explain};
 pub use identity::Identities;
 pub use keys::upsert_keys;
 pub use node::{
@@ -96,8 +100,23 @@ impl StreamPlan {
 
     /// As text.
     #[must_use]
-    pub fn explain(&self, changelog: bool) -> String {
-        self.roots.iter().map(|root| explain(root, changelog)).collect::<Vec<_>>().join("\n")
+    pub fn explain(&self, options: ExplainOptions) -> String {
+        self.roots.iter().map(|root| explain(root, options)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether an aggregate would do better in two phases.
+    #[must_use]
+    pub fn wants_two_phases(&self) -> bool {
+        fn wants(node: &ExecNode) -> bool {
+            advice::wants_two_phases(node) || node.inputs.iter().any(wants)
+        }
+        self.roots.iter().any(wants)
+    }
+
+    /// Where updates may miss the rows that they are of.
+    #[must_use]
+    pub fn non_deterministic_update(&self) -> Option<String> {
+        self.roots.iter().find_map(non_deterministic_update)
     }
 }
 

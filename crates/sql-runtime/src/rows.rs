@@ -80,9 +80,10 @@ pub(crate) fn arrow_error(error: ArrowError) -> FlowError {
 
 /// An expression has no value.
 pub(crate) fn eval_error(error: EvalError) -> FlowError {
+    let text = hurtig_sql_common::readable_message(error.to_string());
     match error {
-        EvalError::Value(_) => FlowError::user(error),
-        EvalError::Internal(_) => FlowError::internal(error),
+        EvalError::Value(_) => FlowError::user(text),
+        EvalError::Internal(_) => FlowError::internal(text),
     }
 }
 

@@ -5,7 +5,7 @@ use arrow_select::{concat::concat, filter::filter_record_batch, take::take};
 use hurtig_operator_api::{
     Operator, OperatorContext, OperatorFactory, Output, Progress, SourcePoll,
 };
-use hurtig_sql_common::{ChangelogBatch, RowKind, set_current_watermark};
+use hurtig_sql_common::{ChangelogBatch, EvalError, RowKind, set_current_watermark};
 use hurtig_sql_functions::api::Expression;
 use hurtig_types::{BoxedPayload, FlowError, FlowResult, Watermark};
 
@@ -100,20 +100,57 @@ impl Stateless for Calc {
             Some(expression) => filter(batch.clone(), &condition(&**expression, &batch.rows)?)?,
             None => batch,
         };
-        let rows = batch.rows.num_rows();
-        if rows == 0 {
+        if batch.rows.num_rows() == 0 {
             return Ok(());
         }
-        let columns = match &self.projection {
-            Some(projection) => projection
-                .iter()
-                .map(|one| one.evaluate(&batch.rows).map_err(eval_error))
-                .collect::<FlowResult<Vec<_>>>()?,
-            None => batch.rows.columns().to_vec(),
+        let Some(projection) = &self.projection else {
+            let (columns, rows) = (batch.rows.columns().to_vec(), batch.rows.num_rows());
+            let rows = make_rows(&self.schema, columns, rows)?;
+            return out.emit(ChangelogBatch { rows, kinds: batch.kinds }.boxed());
         };
-        let rows = make_rows(&self.schema, columns, rows)?;
-        out.emit(ChangelogBatch { rows, kinds: batch.kinds }.boxed())
+        in_parts(batch, projection, |batch| {
+            let columns = projection.iter().map(|one| one.evaluate(&batch.rows));
+            let mut bytes = 0;
+            let bounded = columns.map(|column| {
+                let column = column?;
+                bytes += column.get_array_memory_size();
+                if bytes > MAX_BATCH_BYTES {
+                    let text =
+                        format!("the columns of a batch take more than {MAX_BATCH_BYTES} bytes");
+                    return Err(EvalError::Value(text));
+                }
+                Ok(column)
+            });
+            let columns = bounded.collect::<Result<Vec<_>, _>>().map_err(eval_error)?;
+            let rows = make_rows(&self.schema, columns, batch.rows.num_rows())?;
+            out.emit(ChangelogBatch { rows, kinds: batch.kinds }.boxed())
+        })
     }
+}
+
+/// The most bytes of the columns that are computed of one batch.
+const MAX_BATCH_BYTES: usize = 2 << 30;
+/// Bytes of constants in a batch: a long constant is repeated for each row.
+const CONSTANT_BYTES_PER_BATCH: usize = 64 << 20;
+
+/// Gives a batch on in one part, or in as many as the constants of expressions ask for.
+fn in_parts(
+    batch: ChangelogBatch,
+    expressions: &[std::sync::Arc<dyn Expression>],
+    mut each: impl FnMut(ChangelogBatch) -> FlowResult,
+) -> FlowResult {
+    let per_row: usize = expressions.iter().map(|one| one.constant_bytes()).sum();
+    let most = CONSTANT_BYTES_PER_BATCH.checked_div(per_row).unwrap_or(usize::MAX).max(1);
+    let rows = batch.rows.num_rows();
+    if rows <= most {
+        return each(batch);
+    }
+    for from in (0..rows).step_by(most) {
+        let length = most.min(rows - from);
+        let kinds = batch.kinds.as_ref().map(|kinds| kinds[from..from + length].into());
+        each(ChangelogBatch { rows: batch.rows.slice(from, length), kinds })?;
+    }
+    Ok(())
 }
 
 impl Stateless for DropUpdateBefore {

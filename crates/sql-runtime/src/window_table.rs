@@ -48,9 +48,42 @@ fn append_windows(
     make_rows(schema, columns, windows.len())
 }
 
+/// Rows that are emitted at once: a row may be in very many windows.
+const ROWS_PER_BATCH: usize = 1 << 16;
+
 struct Fixed {
     config: WindowTableFunction,
     clock: hurtig_env::Clock,
+}
+
+impl Fixed {
+    /// Emits rows with their windows; `origins[i]` is the row that is in `windows[i]`.
+    fn emit(
+        &self,
+        batch: &ChangelogBatch,
+        windows: &mut Vec<(i64, i64)>,
+        origins: &mut Vec<u32>,
+        zone: Option<chrono_tz::Tz>,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let (windows, origins) = (std::mem::take(windows), std::mem::take(origins));
+        let is_same = origins.len() == batch.rows.num_rows()
+            && origins.iter().enumerate().all(|(n, row)| n as u32 == *row);
+        let kinds = batch.kinds.as_ref();
+        let kinds = kinds.map(|kinds| origins.iter().map(|row| kinds[*row as usize]).collect());
+        let columns = if is_same {
+            batch.rows.columns().to_vec()
+        } else {
+            let at = UInt32Array::from(origins);
+            let columns = batch.rows.columns().iter().map(|column| take(column, &at, None));
+            columns.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?
+        };
+        let rows = append_windows(&self.config.schema, columns, &windows, zone)?;
+        out.emit(ChangelogBatch { rows, kinds }.boxed())
+    }
 }
 
 impl OperatorFactory for WindowTableFunction {
@@ -84,43 +117,23 @@ fn attached() -> FlowError {
 impl Operator for Fixed {
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let batch = rows_of(batch)?;
-        let rows = batch.rows.num_rows();
         let (mut windows, mut origins) = (Vec::new(), Vec::new());
-        let zone = match &self.config.time {
+        let (times, zone, now) = match &self.config.time {
             WindowTime::Rowtime { column, zone } => {
-                let times = rowtimes(batch.rows.column(*column))?;
-                for (row, time) in times.values().iter().enumerate() {
-                    self.config.window.windows_of(to_local(*time, *zone), &mut windows);
-                    origins.resize(windows.len(), row as u32);
-                }
-                *zone
+                (Some(rowtimes(batch.rows.column(*column))?), *zone, 0)
             }
-            WindowTime::Proctime { zone } => {
-                let now = to_local(self.clock.now_ms(), *zone);
-                for row in 0..rows {
-                    self.config.window.windows_of(now, &mut windows);
-                    origins.resize(windows.len(), row as u32);
-                }
-                *zone
-            }
+            WindowTime::Proctime { zone } => (None, *zone, to_local(self.clock.now_ms(), *zone)),
             WindowTime::Attached { .. } | WindowTime::Slice { .. } => return Err(attached()),
         };
-        if windows.is_empty() {
-            return Ok(());
+        for row in 0..batch.rows.num_rows() {
+            let time = times.as_ref().map_or(now, |times| to_local(times.value(row), zone));
+            self.config.window.windows_of(time, &mut windows);
+            origins.resize(windows.len(), row as u32);
+            if windows.len() >= ROWS_PER_BATCH {
+                self.emit(&batch, &mut windows, &mut origins, zone, out)?;
+            }
         }
-        let is_same =
-            origins.len() == rows && origins.iter().enumerate().all(|(n, row)| n as u32 == *row);
-        let columns = if is_same {
-            batch.rows.columns().to_vec()
-        } else {
-            let at = UInt32Array::from(origins.clone());
-            let columns = batch.rows.columns().iter().map(|column| take(column, &at, None));
-            columns.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?
-        };
-        let rows = append_windows(&self.config.schema, columns, &windows, zone)?;
-        let kinds = batch.kinds.as_ref();
-        let kinds = kinds.map(|kinds| origins.iter().map(|row| kinds[*row as usize]).collect());
-        out.emit(ChangelogBatch { rows, kinds }.boxed())
+        self.emit(&batch, &mut windows, &mut origins, zone, out)
     }
 }
 

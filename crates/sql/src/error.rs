@@ -32,6 +32,16 @@ impl SqlError {
         Self::Statement(SqlParseError { kind, message, span, hint: None })
     }
 
+    /// The same, at that position unless it has one.
+    pub(crate) fn within(mut self, span: Span) -> Self {
+        if let Self::Statement(error) = &mut self
+            && error.span.start >= error.span.end
+        {
+            error.span = span;
+        }
+        self
+    }
+
     /// For people: a mistake with its line and a caret below it.
     #[must_use]
     pub fn render(&self, script: &str) -> String {

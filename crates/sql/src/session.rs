@@ -8,6 +8,8 @@ mod explain;
 mod jobs;
 mod program;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -56,6 +58,9 @@ pub enum StatementResult {
 
 /// Warnings that a session remembers to have given.
 const WARNINGS: usize = 1000;
+/// The stack that statements are planned with. The parser and the binder bound how deep a statement
+/// and its plan are; this is for all of that. Only what is used of it takes memory.
+const PLANNING_STACK_BYTES: usize = 256 << 20;
 
 /// A session.
 pub struct Session {
@@ -76,6 +81,7 @@ pub struct Session {
     base: Option<StreamExecutionEnvironment>,
     /// The directory of the catalog store that is open.
     store: Option<String>,
+    starts_jobs: bool,
 }
 
 impl Default for Session {
@@ -101,7 +107,16 @@ impl Session {
             cluster: None,
             base: None,
             store: None,
+            starts_jobs: true,
         }
+    }
+
+    /// A session whose statements are checked, planned and made into operators, but whose queries and
+    /// inserts do not run.
+    #[must_use]
+    pub fn without_jobs(mut self) -> Self {
+        self.starts_jobs = false;
+        self
     }
 
     /// Makes streams of a program tables.
@@ -229,8 +244,21 @@ impl Session {
     /// # Errors
     /// If it is wrong or cannot be run.
     pub fn execute(&mut self, script: &str, part: ScriptPart) -> Result<StatementResult, SqlError> {
-        let statement = SqlParser::default().part(script, part)?;
-        self.statement(&statement)
+        let work = || {
+            let statement = SqlParser::default().part(script, part)?;
+            // A mistake that is nowhere in particular is the statement's.
+            self.statement(&statement).map_err(|error| error.within(statement.span))
+        };
+        match hurtig_env::with_stack("hurtig-sql", PLANNING_STACK_BYTES, work) {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                let text = text.unwrap_or("without a message");
+                Err(SqlError::Internal(format!("the statement made the planner panic: {text}")))
+            }
+            Err(error) => Err(SqlError::Internal(format!("no thread to plan on: {error}"))),
+        }
     }
 
     fn statement(&mut self, statement: &SqlStatement) -> Result<StatementResult, SqlError> {
@@ -360,8 +388,8 @@ impl Session {
         context
     }
 
-    /// An environment for the next job.
-    pub(crate) fn environment(&mut self) -> Result<StreamExecutionEnvironment, SqlError> {
+    /// An environment for a plan that does not run.
+    pub(crate) fn planning_environment(&self) -> Result<StreamExecutionEnvironment, SqlError> {
         let configuration = self.settings.configuration()?;
         let env = match &self.base {
             Some(base) => base.copy(),
@@ -369,6 +397,12 @@ impl Session {
         };
         let configured = env.configure(configuration).map(|_| ());
         configured.map_err(|error| SqlError::invalid(error.to_string(), None))?;
+        Ok(env)
+    }
+
+    /// An environment for the next job.
+    pub(crate) fn environment(&mut self) -> Result<StreamExecutionEnvironment, SqlError> {
+        let env = self.planning_environment()?;
         if let Some((pointer, allow)) = self.restore.take() {
             env.restore_from(&pointer, allow);
         }

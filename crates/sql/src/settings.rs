@@ -73,6 +73,11 @@ const TABLE_KEYS: &[TableKey] = &[
         Check::OneOf(&["AUTO", "ONE_PHASE", "TWO_PHASE"]),
     ),
     key("table.optimizer.distinct-agg.split.enabled", Some("false"), Check::Boolean),
+    key(
+        "table.optimizer.non-deterministic-update.strategy",
+        Some("IGNORE"),
+        Check::OneOf(&["IGNORE", "TRY_RESOLVE"]),
+    ),
     key("table.optimizer.reuse-source-enabled", Some("true"), Check::Boolean),
     key("table.optimizer.reuse-sub-plan-enabled", Some("true"), Check::Boolean),
 ];

@@ -92,6 +92,22 @@ pub(crate) fn query(
     Ok(Translated { input, parallelism, schema })
 }
 
+/// Adds the operators of a query, and a sink in the place of whoever collects its rows: for a plan
+/// that is shown.
+pub(crate) fn shown_query(
+    env: &StreamExecutionEnvironment,
+    plan: &StreamPlan,
+    tables: &SessionTables<'_>,
+    settings: &PlannerSettings,
+) -> Result<(), SqlError> {
+    let translated = query(env, plan, tables, settings, &mut HashMap::new())?;
+    let mut operator = RawOperator::new("Sink: Collect", Arc::new(DropUpdateBefore));
+    operator.kind = OperatorKind::Sink;
+    operator.parallelism = Some(1);
+    env.add_raw(operator, vec![translated.input]);
+    Ok(())
+}
+
 /// Adds the operators of sinks, and returns these.
 pub(crate) fn sinks(
     env: &StreamExecutionEnvironment,

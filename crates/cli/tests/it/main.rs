@@ -4,6 +4,7 @@
 
 mod processes;
 mod remote;
+mod sql;
 
 use std::{
     path::{Path, PathBuf},

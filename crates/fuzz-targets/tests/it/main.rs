@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use hurtig_fuzz_targets::{INPUTS_PER_TEST, Mutator, TARGETS};
+use hurtig_fuzz_targets::TARGETS;
 
 /// Says which input it was: its seed draws it again.
 fn run(name: &str, seed: &str, target: fn(&[u8]), input: &[u8]) {
@@ -29,8 +29,8 @@ fn valid_inputs_are_taken() {
 fn changed_inputs_are_errors_or_sound() {
     for target in TARGETS {
         let corpus = (target.corpus)();
-        for seed in 0..INPUTS_PER_TEST {
-            let input = Mutator::new(seed).mutated(&corpus);
+        for seed in 0..target.inputs {
+            let input = target.input(seed, &corpus);
             run(target.name, &format!("seed {seed}"), target.run, &input);
         }
     }
@@ -41,9 +41,9 @@ fn changed_inputs_are_errors_or_sound() {
 fn inputs_differ() {
     for target in TARGETS {
         let corpus = (target.corpus)();
-        let inputs = (0..INPUTS_PER_TEST).map(|seed| Mutator::new(seed).mutated(&corpus));
+        let inputs = (0..target.inputs).map(|seed| target.input(seed, &corpus));
         let different: BTreeSet<Vec<u8>> = inputs.filter(|input| !corpus.contains(input)).collect();
-        let enough = INPUTS_PER_TEST as usize / 2;
+        let enough = target.inputs as usize / 2;
         assert!(different.len() > enough, "{}: {} inputs", target.name, different.len());
     }
 }

@@ -110,8 +110,10 @@ impl AggregateKernel for ListAgg {
                         if place > 0 {
                             joined.push_str(&self.separator);
                         }
+                        crate::columns::check_bytes(joined.len(), text.len())?;
                         joined.push_str(&String::from_utf8_lossy(text));
                     }
+                    crate::columns::check_bytes(builder.values_slice().len(), joined.len())?;
                     builder.append_value(&joined);
                 }
                 _ => builder.append_null(),

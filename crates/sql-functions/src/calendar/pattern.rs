@@ -24,6 +24,9 @@ enum Part {
     Field(char, usize),
 }
 
+/// The most digits that a number is filled up to.
+const MOST_DIGITS: usize = 64;
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -103,7 +106,8 @@ impl Pattern {
                 }
                 Part::Field(letter, count) => (*letter, *count),
             };
-            let mut number = |value: i64, width: usize| print_number(value, width, out);
+            let mut number =
+                |value: i64, width: usize| print_number(value, width.min(MOST_DIGITS), out);
             match letter {
                 'y' | 'Y' if count == 2 => number(i64::from(year.rem_euclid(100)), 2),
                 'y' | 'Y' => number(i64::from(year), count),

@@ -1,7 +1,7 @@
 //! IF, COALESCE and the like, GREATEST and LEAST, TYPEOF.
 
 use arrow_array::{Array, ArrayRef, cast::AsArray};
-use arrow_select::interleave::interleave;
+use arrow_select::{concat::concat, interleave::interleave};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::compare::{Relation, comparator, compare_arguments};
@@ -125,24 +125,20 @@ fn extreme(call: &Call<'_>, greatest: bool) -> Result<ResolvedCall, CallError> {
     let arguments = vec![common.clone(); call.len()];
     Ok(call.settled(arguments, common, move |c| {
         let arrays = (0..c.len()).map(|index| c.full(index)).collect::<Result<Vec<_>, _>>()?;
-        let mut compare = Vec::new();
-        for (index, left) in arrays.iter().enumerate() {
-            for right in &arrays[index + 1..] {
-                compare.push(comparator(left, right)?);
-            }
-        }
-        let between = |a: usize, b: usize| {
-            // Where the pair is in the triangle of pairs.
-            let before = a * (2 * arrays.len() - a - 1) / 2;
-            &compare[before + b - a - 1]
-        };
+        // All in one array: any two of its values can be compared.
+        let kind = arrays[0].data_type();
+        let alike = arrays.iter().map(|array| crate::cast::relabel(array, kind));
+        let alike = alike.collect::<Result<Vec<_>, _>>()?;
+        let alike: Vec<&dyn Array> = alike.iter().map(AsRef::as_ref).collect();
+        let all = concat(&alike)?;
+        let compare = comparator(&all, &all)?;
         choose(c, |row| {
             if arrays.iter().any(|array| array.is_null(row)) {
                 return None;
             }
             let mut best = 0;
             for other in 1..arrays.len() {
-                let order = between(best, other)(row, row);
+                let order = compare(best * c.rows + row, other * c.rows + row);
                 if if greatest { order.is_lt() } else { order.is_gt() } {
                     best = other;
                 }

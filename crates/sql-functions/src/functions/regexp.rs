@@ -24,6 +24,8 @@ use Want::{Int, Text};
 
 /// Patterns that one batch keeps compiled. Beyond it, all are forgotten.
 const MAX_PATTERNS: usize = 256;
+/// The longest pattern: compiling takes time and memory by its length.
+const MAX_PATTERN_BYTES: usize = 32 << 10;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("LIKE", "string LIKE pattern [ESCAPE char]", |call| like(call, Syntax::Like)),
@@ -54,10 +56,14 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         call.partial(3, &[Text, Text, Text], STRING, |c| {
             let (text, pattern, new) = (c.texts(0)?, c.texts(1)?, c.texts(2)?);
             let mut patterns = Cache::default();
-            c.make_texts(|row| {
-                let (text, pattern) = (text.get(row)?, patterns.get(pattern.get(row)?)?);
-                let new = fancy_regex::NoExpand(new.get(row)?);
-                Some(pattern.try_replacen(text, 0, new).ok()?.into_owned())
+            c.try_texts(|row| {
+                let (Some(text), Some(pattern), Some(new)) =
+                    (text.get(row), pattern.get(row), new.get(row))
+                else {
+                    return Ok(None);
+                };
+                let Some(pattern) = patterns.get(pattern) else { return Ok(None) };
+                replaced(&pattern, text, new)
             })
         })
     }),
@@ -92,6 +98,22 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("REGEXP_EXTRACT_ALL", "REGEXP_EXTRACT_ALL(string, regex[, group])", extract_all),
 ];
 
+/// A text with another one in the place of each match. None if the pattern gives up.
+fn replaced(pattern: &Regex, text: &str, new: &str) -> Result<Option<String>, EvalError> {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for found in pattern.find_iter(text) {
+        let Ok(found) = found else { return Ok(None) };
+        super::strings::bounded(out.len() + (found.start() - from) + new.len())?;
+        out.push_str(&text[from..found.start()]);
+        out.push_str(new);
+        from = found.end();
+    }
+    super::strings::bounded(out.len() + text.len() - from)?;
+    out.push_str(&text[from..]);
+    Ok(Some(out))
+}
+
 /// Compiled patterns.
 #[derive(Default)]
 pub(super) struct Cache(HashMap<String, Option<Arc<Regex>>>);
@@ -105,7 +127,9 @@ impl Cache {
         if self.0.len() >= MAX_PATTERNS {
             self.0.clear();
         }
-        let compiled = Regex::new(pattern).ok().map(Arc::new);
+        // What is too long is none, like what is wrong.
+        let fits = pattern.len() <= MAX_PATTERN_BYTES;
+        let compiled = fits.then(|| Regex::new(pattern).ok().map(Arc::new)).flatten();
         self.0.insert(pattern.to_owned(), compiled.clone());
         compiled
     }
@@ -261,6 +285,11 @@ fn one_character(escape: &str) -> Result<char, EvalError> {
 }
 
 fn compile(pattern: &str, escape: Option<char>, syntax: Syntax) -> Result<regex::Regex, EvalError> {
+    if pattern.len() > MAX_PATTERN_BYTES {
+        let length = pattern.len();
+        let message = format!("a pattern of {length} bytes is longer than {MAX_PATTERN_BYTES}");
+        return Err(EvalError::Value(message));
+    }
     let translated = match syntax {
         Syntax::Similar => similar_pattern(pattern, escape)?,
         _ => like_pattern(pattern, escape.unwrap_or('\\'))?,

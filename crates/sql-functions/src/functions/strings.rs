@@ -68,6 +68,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
                 joined.clear();
                 for text in &texts {
                     let Some(text) = text.get(row) else { return Ok(None) };
+                    bounded(joined.len() + text.len())?;
                     joined.push_str(text);
                 }
                 Ok::<_, EvalError>(Some(joined.clone()))
@@ -82,10 +83,13 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         let result = of(STRING, nullable);
         call.optional(call.len(), &wants, result, |c| {
             let texts = (0..c.len()).map(|index| c.texts(index)).collect::<Result<Vec<_>, _>>()?;
-            c.make_texts(|row| {
-                let separator = texts[0].get(row)?;
+            c.try_texts(|row| {
+                let Some(separator) = texts[0].get(row) else { return Ok(None) };
                 let there = texts[1..].iter().filter_map(|text| text.get(row));
-                Some(there.collect::<Vec<_>>().join(separator))
+                let there = there.collect::<Vec<_>>();
+                let length = there.iter().map(|text| text.len() + separator.len()).sum::<usize>();
+                bounded(length)?;
+                Ok(Some(there.join(separator)))
             })
         })
     }),
@@ -218,7 +222,8 @@ fn check(call: &Call<'_>, holds: fn(&str) -> bool) -> Resolved {
     })
 }
 
-fn bounded(bytes: usize) -> Result<(), EvalError> {
+/// Refuses a text that would take too much memory.
+pub(super) fn bounded(bytes: usize) -> Result<(), EvalError> {
     if bytes <= MAX_TEXT {
         return Ok(());
     }
@@ -246,6 +251,8 @@ fn concat_operator(call: &Call<'_>) -> Resolved {
         for row in 0..c.rows {
             match (left.get(row), right.get(row)) {
                 (Some(left), Some(right)) => {
+                    let length = left.len() + right.len();
+                    crate::columns::check_bytes(builder.values_slice().len(), length)?;
                     joined.clear();
                     joined.push_str(left);
                     joined.push_str(right);
@@ -254,6 +261,7 @@ fn concat_operator(call: &Call<'_>) -> Resolved {
                 _ => builder.append_null(),
             }
         }
+        crate::columns::count_made(builder.values_slice().len())?;
         Ok(std::sync::Arc::new(builder.finish()))
     })
 }

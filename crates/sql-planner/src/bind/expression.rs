@@ -13,7 +13,7 @@ use hurtig_sql_parser::{
 };
 
 use super::{
-    Binder, BoundExpression,
+    Binder, BoundExpression, Inside, MAX_EXPRESSION_DEPTH,
     compare::binary,
     group::{Collector, Grouping},
     literal,
@@ -57,6 +57,9 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
 
     /// An expression.
     pub fn bind(&self, expr: &ast::Expr) -> PlanResult<BoundExpression> {
+        let expressions = &self.binder.depth.expressions;
+        let _inside = Inside::enter(expressions, MAX_EXPRESSION_DEPTH, "expressions")
+            .map_err(|error| error.within(expr.span))?;
         if !self.in_aggregate
             && let Some(grouping) = self.grouping
             && let Some(key) = grouping.key(self, expr)?
@@ -327,11 +330,9 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             && matches!(comparison, Comparison::Equal | Comparison::NotEqual)
         {
             let pairs = left.iter().zip(right);
-            let mut all =
-                pairs.map(|(left, right)| self.comparison(left, Comparison::Equal, right));
-            let first = all.next().unwrap_or_else(|| Ok(literal::boolean(true)))?;
-            let equal = all.try_fold(first, |all, one| Ok(self.joined(all, Operator::And, one?)));
-            return equal.map(|equal| self.negated(equal, comparison == Comparison::NotEqual));
+            let all = pairs.map(|(left, right)| self.comparison(left, Comparison::Equal, right));
+            let equal = self.all_joined(all.collect::<PlanResult<_>>()?, Operator::And);
+            return Ok(self.negated(equal, comparison == Comparison::NotEqual));
         }
         self.binder.compare(self.bind(left)?, comparison, self.bind(right)?)
     }
@@ -362,7 +363,12 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             let bound = self.truth(bound, "an operand of AND and OR");
             all.push(bound.map_err(|error| error.within(operand.span))?);
         }
-        // A balanced tree: chains can be long, and whoever walks a plan recurses.
+        Ok(self.all_joined(all, operator))
+    }
+
+    /// Conditions with AND or OR between them, as a balanced tree: lists can be long, and whoever
+    /// walks a plan recurses.
+    pub fn all_joined(&self, mut all: Vec<BoundExpression>, operator: Operator) -> BoundExpression {
         while all.len() > 1 {
             let mut pairs = Vec::with_capacity(all.len().div_ceil(2));
             let mut rest = all.into_iter();
@@ -374,7 +380,8 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             }
             all = pairs;
         }
-        all.pop().ok_or_else(|| PlanError::new("an empty list of conditions"))
+        // Of no conditions all are true, and none is.
+        all.pop().unwrap_or_else(|| literal::boolean(operator == Operator::And))
     }
 
     /// Two conditions with AND or OR.
@@ -444,9 +451,8 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
 
     fn in_list(&self, operand: &ast::Expr, list: &[ast::Expr]) -> PlanResult<BoundExpression> {
         if matches!(operand.kind, ExprKind::Row { .. }) {
-            let mut all = list.iter().map(|one| self.comparison(operand, Comparison::Equal, one));
-            let first = all.next().unwrap_or_else(|| Ok(literal::boolean(false)))?;
-            return all.try_fold(first, |all, one| Ok(self.joined(all, Operator::Or, one?)));
+            let all = list.iter().map(|one| self.comparison(operand, Comparison::Equal, one));
+            return Ok(self.all_joined(all.collect::<PlanResult<_>>()?, Operator::Or));
         }
         let operand = self.bind(operand)?;
         let bound = self.all(list)?;
@@ -461,11 +467,10 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 with_nullability(&SqlDataType::nullable(SqlTypeKind::Boolean), nullable);
             return Ok(self.binder.folded(expr, data_type));
         }
-        let mut all = bound
+        let all = bound
             .into_iter()
             .map(|one| self.binder.compare(operand.clone(), Comparison::Equal, one));
-        let first = all.next().unwrap_or_else(|| Ok(literal::boolean(false)))?;
-        all.try_fold(first, |all, one| Ok(self.joined(all, Operator::Or, one?)))
+        Ok(self.all_joined(all.collect::<PlanResult<_>>()?, Operator::Or))
     }
 
     fn case(

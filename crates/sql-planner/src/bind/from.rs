@@ -61,6 +61,7 @@ impl Binder<'_> {
         outer: &[&Scope],
         left: Option<&Scope>,
     ) -> PlanResult<Source> {
+        self.count_table().map_err(|error| error.within(factor.span))?;
         if self.names.get() > MAX_COLUMNS {
             let message = format!("the statement's tables have more than {MAX_COLUMNS} columns");
             return Err(PlanError::at(factor.span, message));

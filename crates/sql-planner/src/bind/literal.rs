@@ -114,7 +114,9 @@ fn number(digits: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
     }
     let too_long = || {
         let most = bounds::MAX_DECIMAL_PRECISION;
-        PlanError::new(format!("Numeric literal '{digits}' has more than {most} digits"))
+        // Of very many the first are enough.
+        let shown = digits.get(..100).map_or(digits.to_owned(), |first| format!("{first}..."));
+        PlanError::new(format!("Numeric literal '{shown}' has more than {most} digits"))
     };
     let all = format!("{whole}{behind}");
     let precision = u8::try_from(all.len().max(1)).map_err(|_| too_long())?;

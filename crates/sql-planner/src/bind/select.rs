@@ -11,7 +11,7 @@ use hurtig_sql_parser::{
 };
 
 use super::{
-    Binder, BoundExpression, Relation, Scope, ScopeColumn,
+    Binder, BoundExpression, Inside, MAX_QUERY_DEPTH, Relation, Scope, ScopeColumn,
     expression::ExpressionBinder,
     from::CommonTables,
     group::{Collector, Grouping},
@@ -49,6 +49,8 @@ impl Binder<'_> {
             let inner = SqlQuery { with: None, ..query.clone() };
             return binder.ordered_query(&inner, outer);
         }
+        let _inside = Inside::enter(&self.depth.queries, MAX_QUERY_DEPTH, "queries")
+            .map_err(|error| error.within(query.span))?;
         let mut relation = match &query.body {
             SqlQueryBody::Select(select) => return self.select(select, query, outer),
             body => self.body(body, outer)?,

@@ -12,7 +12,7 @@ use hurtig_sql_parser::{
     types::{SqlDataType, SqlTypeKind},
 };
 
-use super::{BoundExpression, Relation, Scope, expression::ExpressionBinder, literal};
+use super::{BoundExpression, Relation, Scope, expression::ExpressionBinder};
 use crate::{PlanError, PlanResult, types::with_nullability};
 
 impl ExpressionBinder<'_, '_> {
@@ -140,15 +140,14 @@ impl ExpressionBinder<'_, '_> {
             ExprKind::Query(query) => query,
             ExprKind::Row { fields, .. } => {
                 let operand = self.bind(operand)?;
-                let (operator, empty) = match quantifier {
-                    Quantifier::Any => (Operator::Or, false),
-                    Quantifier::All => (Operator::And, true),
+                let operator = match quantifier {
+                    Quantifier::Any => Operator::Or,
+                    Quantifier::All => Operator::And,
                 };
-                let mut all = fields
+                let all = fields
                     .iter()
                     .map(|one| self.binder.compare(operand.clone(), comparison, self.bind(one)?));
-                let first = all.next().unwrap_or_else(|| Ok(literal::boolean(empty)))?;
-                return all.try_fold(first, |all, one| Ok(self.joined(all, operator, one?)));
+                return Ok(self.all_joined(all.collect::<PlanResult<_>>()?, operator));
             }
             _ => return Err(PlanError::at(right.span, "a query or a list is expected here")),
         };

@@ -182,7 +182,7 @@ impl Binder<'_> {
             );
             return Err(PlanError::at(time.span, message).hint("declare WATERMARK FOR the column"));
         };
-        check(&kind)?;
+        check(&kind).map_err(|error| error.within(time.span))?;
         // Behind the window its time is window_time; the old one is a plain column.
         for column in &mut columns {
             if column.bound().expr == time.value.expr {
@@ -273,7 +273,17 @@ fn window_kind(name: &str, durations: &[Option<i64>]) -> PlanResult<WindowKind> 
     })
 }
 
+/// The most windows that a row may be in: each of them is emitted, and kept until then.
+const MAX_WINDOWS: i64 = 1 << 17;
+
 fn check(kind: &WindowKind) -> PlanResult<()> {
+    let few = |name: &str, size: i64, step: i64| {
+        if size / step < MAX_WINDOWS {
+            return Ok(());
+        }
+        let message = format!("{name} would put each row into more than {MAX_WINDOWS} windows");
+        Err(PlanError::new(message))
+    };
     let positive = |name: &str, all: &[i64]| {
         if all.iter().all(|one| *one > 0) {
             return Ok(());
@@ -283,7 +293,7 @@ fn check(kind: &WindowKind) -> PlanResult<()> {
     match kind {
         WindowKind::Tumble { size_ms, offset_ms } => {
             positive("TUMBLE", &[*size_ms])?;
-            if offset_ms.abs() >= *size_ms {
+            if offset_ms.unsigned_abs() >= size_ms.unsigned_abs() {
                 return Err(PlanError::new(format!(
                     "TUMBLE table function parameters must satisfy abs(offset) < size, but got size {size_ms}ms and offset {offset_ms}ms"
                 )));
@@ -291,9 +301,11 @@ fn check(kind: &WindowKind) -> PlanResult<()> {
         }
         WindowKind::Hop { size_ms, slide_ms, .. } => {
             positive("HOP", &[*size_ms, *slide_ms])?;
+            few("HOP", *size_ms, *slide_ms)?;
         }
         WindowKind::Cumulate { size_ms, step_ms, .. } => {
             positive("CUMULATE", &[*size_ms, *step_ms])?;
+            few("CUMULATE", *size_ms, *step_ms)?;
         }
         WindowKind::Session { gap_ms } => positive("SESSION", &[*gap_ms])?,
     }

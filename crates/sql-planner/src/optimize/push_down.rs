@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use datafusion_common::{
     DFSchema, JoinType,
-    tree_node::{Transformed, TreeNode},
+    tree_node::{Transformed, TreeNode, TreeNodeRecursion},
 };
 use datafusion_expr::{Distinct, Expr, Filter, Join, LogicalPlan, Projection, Sort, Union};
 
@@ -24,6 +24,10 @@ use crate::{
 pub(super) fn push_down(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
     push(plan, Vec::new())
 }
+
+/// The most nodes that a filter grows to on its way. Columns stand for expressions over columns that
+/// stand for expressions: what views compute from each other would multiply.
+const MOST_NODES: usize = 2_000;
 
 fn above(plan: LogicalPlan, filters: Vec<Expr>) -> PlanResult<LogicalPlan> {
     Ok(match all_of(filters) {
@@ -123,7 +127,7 @@ fn through(
         let columns = filter.column_refs();
         let volatile =
             columns.iter().any(|column| computed.get(&column.name).is_none_or(Expr::is_volatile));
-        if volatile {
+        if volatile || grows(&filter, &computed) {
             rest.push(filter);
         } else {
             down.push(replaced(filter, &computed)?);
@@ -132,17 +136,36 @@ fn through(
     Ok((down, rest))
 }
 
+/// True if a filter has too many nodes when its columns are replaced, and gets more by that.
+fn grows(filter: &Expr, computed: &HashMap<String, Expr>) -> bool {
+    let mut columns = filter.column_refs_counts().into_iter();
+    let added = columns.try_fold(0, |added: usize, (column, count)| {
+        let nodes = nodes(computed.get(&column.name)?, MOST_NODES) - 1;
+        Some(added.saturating_add(nodes.saturating_mul(count)))
+    });
+    added.is_none_or(|added| {
+        added > 0 && added.saturating_add(nodes(filter, MOST_NODES)) > MOST_NODES
+    })
+}
+
+/// How many nodes an expression has; not counted beyond a limit.
+fn nodes(expr: &Expr, limit: usize) -> usize {
+    let mut count = 0;
+    let counted = expr.apply(|_| {
+        count += 1;
+        Ok(if count > limit { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    // Counting cannot fail; if it did, the expression would be taken for a large one.
+    counted.map_or(limit + 1, |_| count)
+}
+
 /// The expression with other ones in the place of columns.
 pub(super) fn replaced(expr: Expr, by: &HashMap<String, Expr>) -> PlanResult<Expr> {
     let replaced = expr.transform_down(|one| {
         Ok(match &one {
             Expr::Column(column) => match by.get(&column.name) {
                 // What takes its place is not looked at again.
-                Some(other) => Transformed::new(
-                    other.clone(),
-                    true,
-                    datafusion_common::tree_node::TreeNodeRecursion::Jump,
-                ),
+                Some(other) => Transformed::new(other.clone(), true, TreeNodeRecursion::Jump),
                 None => Transformed::no(one),
             },
             _ => Transformed::no(one),

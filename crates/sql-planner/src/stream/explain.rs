@@ -8,20 +8,42 @@ use datafusion_expr::Expr;
 use super::{
     BoundKind, EquiKeys, ExecNode, ExecNodeKind, PlannedAggregate, PlannedOver,
     PlannedWindowProperty, RankStrategy, SortKey, WindowInput,
+    print::{plain, readable},
 };
 use crate::plan::{WindowKind, WindowTable};
 
-/// A plan as a tree, each node with the changes that it gives if `changelog`.
+/// What is told of each node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExplainOptions {
+    /// The changes that it gives.
+    pub changelog: bool,
+    /// An estimate of its rows and of what they cost.
+    pub cost: bool,
+    /// That it would do better in two phases.
+    pub two_phases: bool,
+}
+
+/// A plan as a tree.
 #[must_use]
-pub fn explain(node: &ExecNode, changelog: bool) -> String {
+pub fn explain(node: &ExecNode, options: ExplainOptions) -> String {
     let mut text = String::new();
-    write_node(&mut text, node, "", "", changelog);
+    write_node(&mut text, node, "", "", options);
     text
 }
 
-fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, changelog: bool) {
+fn write_node(
+    text: &mut String,
+    node: &ExecNode,
+    first: &str,
+    rest: &str,
+    options: ExplainOptions,
+) {
+    let changelog = options.changelog;
     text.push_str(first);
-    text.push_str(&described(node, changelog));
+    text.push_str(&described(node, options));
+    if options.cost {
+        let _ = write!(text, ": {}", super::cost::cost(node));
+    }
     text.push('\n');
     for (index, input) in node.inputs.iter().enumerate() {
         let last = index + 1 == node.inputs.len();
@@ -39,9 +61,9 @@ fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, chang
                     if changelog { format!(", changelogMode=[{mode}]") } else { String::new() };
                 let _ = writeln!(text, "{head}Exchange(distribution=[{distribution}]{mode})");
                 let below = format!("{tail}+- ");
-                write_node(text, input, &below, &format!("{tail}   "), changelog);
+                write_node(text, input, &below, &format!("{tail}   "), options);
             }
-            None => write_node(text, input, &head, &tail, changelog),
+            None => write_node(text, input, &head, &tail, options),
         }
     }
 }
@@ -49,12 +71,15 @@ fn write_node(text: &mut String, node: &ExecNode, first: &str, rest: &str, chang
 /// One node, as Flink's errors name it.
 #[must_use]
 pub fn describe(node: &ExecNode) -> String {
-    described(node, false)
+    described(node, ExplainOptions::default())
 }
 
-fn described(node: &ExecNode, changelog: bool) -> String {
+fn described(node: &ExecNode, options: ExplainOptions) -> String {
     let mut parts = details(node);
-    if changelog {
+    if options.two_phases && super::advice::wants_two_phases(node) {
+        parts.insert(0, "advice=[1]".to_owned());
+    }
+    if options.changelog {
         let mode = node.changelog_mode();
         let none = matches!(node.kind, ExecNodeKind::Sink { .. });
         parts.push(format!(
@@ -63,11 +88,6 @@ fn described(node: &ExecNode, changelog: bool) -> String {
         ));
     }
     format!("{}({})", node.name(), parts.join(", "))
-}
-
-/// A name without the number that makes it unique.
-fn plain(name: &str) -> &str {
-    name.split('#').next().unwrap_or(name)
 }
 
 pub(super) fn name(column: usize, schema: &DFSchema) -> String {
@@ -79,20 +99,6 @@ pub(super) fn name(column: usize, schema: &DFSchema) -> String {
 
 fn names(columns: &[usize], schema: &DFSchema) -> String {
     columns.iter().map(|column| name(*column, schema)).collect::<Vec<_>>().join(", ")
-}
-
-/// An expression without the numbers of its columns.
-pub(crate) fn readable(expression: &Expr) -> String {
-    let text = expression.to_string();
-    let mut out = String::with_capacity(text.len());
-    let mut skipping = false;
-    for c in text.chars() {
-        skipping = c == '#' || skipping && (c.is_ascii_digit() || c == '$');
-        if !skipping {
-            out.push(c);
-        }
-    }
-    out
 }
 
 fn list(expressions: &[Expr], schema: &DFSchema) -> String {

@@ -84,7 +84,7 @@ pub(super) fn conjuncts(expression: &Expr) -> Vec<Expr> {
 
 /// The conjunction of terms.
 pub(super) fn conjunction(terms: Vec<Expr>) -> Option<Expr> {
-    terms.into_iter().reduce(Expr::and)
+    crate::optimize::all_of(terms)
 }
 
 /// Which time attribute a column is.

@@ -15,8 +15,7 @@ use datafusion_expr::Expr;
 
 use super::{
     ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver, SortKey, StreamPlan,
-    WindowInput,
-    explain::{name, readable},
+    WindowInput, explain::name, print::readable,
 };
 use crate::plan::WindowTable;
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     MiniBatchSettings, PlannerSettings,
     functions::AggregateCoat,
-    optimize::physical_expression,
+    optimize::{physical_expression, physical_expressions},
     plan::{WindowKind, WindowTable},
 };
 
@@ -424,7 +424,7 @@ impl PlannerSettings {
         expressions: &[Expr],
         schema: &DFSchema,
     ) -> StreamPlanResult<Vec<config::SharedExpression>> {
-        expressions.iter().map(|one| Ok(physical_expression(one, schema)?)).collect()
+        Ok(physical_expressions(expressions, schema)?)
     }
 
     fn optional(

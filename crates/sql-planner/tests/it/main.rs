@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod oracle;
+mod plans;
 mod queries;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion_expr::LogicalPlan;
 use hurtig_env::Clock;
 use hurtig_sql_common::SqlContext;
 use hurtig_sql_parser::{
@@ -64,6 +65,16 @@ impl Planner {
             },
         }
         Ok(None)
+    }
+
+    /// The plan of a query or an INSERT, as it is bound.
+    pub fn bound(&self, statement: &str) -> PlanResult<LogicalPlan> {
+        let statement = SqlParser::default().statement(statement).map_err(PlanError::from)?;
+        match &statement.kind {
+            StatementKind::Query(query) => Ok(self.binder().bind_query(query)?.plan),
+            StatementKind::Insert(insert) => Ok(self.binder().bind_insert(insert)?.plan),
+            _ => Err(PlanError::new("neither a query nor an INSERT")),
+        }
     }
 
     /// Plans a script; the last query.

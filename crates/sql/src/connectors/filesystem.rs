@@ -75,6 +75,7 @@ impl TableFactory for FileSystemFactory {
             "sink.rolling-policy.inactivity-interval",
             "sink.rolling-policy.rollover-interval",
             "sink.shuffle-by-partition.enable",
+            "source.max-record-size",
             "source.monitor-interval",
             "source.path.regex-pattern",
             "source.report-statistics",
@@ -105,6 +106,7 @@ impl TableFactory for FileSystemFactory {
             monitor,
             dead_letters: options.text("dead-letter.path").map(local_path).transpose()?,
             default_partition: default_partition(&options),
+            longest: longest_record(&options)?,
             format,
             table: table.clone(),
         })))
@@ -118,6 +120,19 @@ impl TableFactory for FileSystemFactory {
         let format = EncodingFormat::from_options(format, &columns, &table.options)
             .map_err(|error| TableError(error.to_string()))?;
         Ok(Some(Arc::new(sink::FileTableSink::new(table, format, bulk)?)))
+    }
+}
+
+/// The longest record that a user may ask for: a batch must be able to hold it.
+const MOST_RECORD_BYTES: u64 = 1 << 30;
+
+/// `source.max-record-size`, which is ours: a line without an end must not fill the memory.
+fn longest_record(options: &TableOptions<'_>) -> Result<usize, TableError> {
+    let key = "source.max-record-size";
+    match options.bytes(key)? {
+        None => Ok(scanner::MAX_RECORD_BYTES),
+        Some(size) if (1..=MOST_RECORD_BYTES).contains(&size) => Ok(size as usize),
+        Some(size) => Err(invalid(key, &size.to_string(), &"it must be 1 byte to 1 gb")),
     }
 }
 
@@ -175,6 +190,7 @@ struct FileSource {
     monitor: Option<Duration>,
     dead_letters: Option<PathBuf>,
     default_partition: String,
+    longest: usize,
     format: DecodingFormat,
     table: TableSpec,
 }
@@ -258,6 +274,7 @@ impl TableSource for FileSource {
             gives,
             schema: scan.schema,
             limit: scan.limit,
+            longest: self.longest,
         };
         Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark).behind(scan.gate)))
     }

@@ -1,7 +1,9 @@
 //! EXPLAIN.
 
+use std::collections::HashMap;
+
 use hurtig_sql_parser::ast::{ExplainDetail, ExplainStatement, InsertStatement, StatementKind};
-use hurtig_sql_planner::stream::plan_stream;
+use hurtig_sql_planner::stream::{ExplainOptions, plan_stream};
 
 use super::{Session, StatementResult};
 use crate::{SqlError, translate};
@@ -43,22 +45,64 @@ impl Session {
             duplicate_changes: settings.duplicate_changes,
             gate: None,
         };
-        let changelog = explain.details.contains(&ExplainDetail::ChangelogMode);
+        let has = |detail| explain.details.contains(&detail);
         // A query that is only explained has no consumer that wants the rows before updates.
         let plan = plan_stream(&plans, &settings, &tables, false)?;
+        let advised = has(ExplainDetail::PlanAdvice);
+        let two_phases = advised && !settings.two_phase && plan.wants_two_phases();
+        let options = ExplainOptions {
+            changelog: has(ExplainDetail::ChangelogMode),
+            cost: has(ExplainDetail::EstimatedCost),
+            two_phases,
+        };
         let mut text = String::from("== Abstract Syntax Tree ==\n");
         for bound in &plans {
             text.push_str(&format!("{}\n", bound.display_indent()));
         }
-        text.push_str("\n== Optimized Physical Plan ==\n");
-        text.push_str(&plan.explain(true));
+        text.push_str("\n== Optimized Physical Plan");
+        text.push_str(if advised { " With Advice ==\n" } else { " ==\n" });
+        text.push_str(&plan.explain(options));
+        if advised {
+            text.push_str(&advice(two_phases, plan.non_deterministic_update()));
+        }
         text.push_str("\n== Optimized Execution Plan ==\n");
-        text.push_str(&plan.explain(changelog));
+        text.push_str(&plan.explain(ExplainOptions::default()));
         let state = plan.explain_state(&settings);
         if !state.is_empty() {
             text.push_str("\n== State ==\n");
             text.push_str(&state);
         }
+        if has(ExplainDetail::JsonExecutionPlan) {
+            let env = self.planning_environment()?;
+            match written {
+                [] => translate::shown_query(&env, &plan, &tables, &settings)?,
+                _ => {
+                    translate::sinks(&env, &plan, &tables, &settings, &mut HashMap::new())?;
+                }
+            }
+            text.push_str("\n== Physical Execution Plan ==\n");
+            text.push_str(&env.execution_plan()?);
+            text.push('\n');
+        }
         Ok(StatementResult::Text(text))
     }
+}
+
+/// What Flink's planner advises, in its form.
+fn advice(two_phases: bool, wrong: Option<String>) -> String {
+    let mut all = Vec::new();
+    if two_phases {
+        all.push(
+            "[ADVICE] You might want to enable local-global two-phase optimization by configuring \
+             ('table.optimizer.agg-phase-strategy' to 'TWO_PHASE')."
+                .to_owned(),
+        );
+    }
+    all.extend(wrong.map(|wrong| format!("[WARNING] {wrong}")));
+    if all.is_empty() {
+        return "\nNo available advice...\n".to_owned();
+    }
+    let numbered = all.iter().enumerate();
+    let lines = numbered.map(|(index, one)| format!("advice[{}]: {one}\n", index + 1));
+    format!("\n{}", lines.collect::<String>())
 }

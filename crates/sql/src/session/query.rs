@@ -18,7 +18,7 @@ use hurtig_sql_planner::{
     AggregatePhases, PlannerSettings, UpsertMaterialize,
     bind::{Binder, BoundQuery},
     catalog::Catalogs,
-    stream::plan_stream,
+    stream::{StreamPlan, plan_stream},
 };
 
 use super::{Session, SqlJob, StatementResult, jobs::RowCollector, program::SqlProgram};
@@ -159,6 +159,15 @@ impl Session {
         Binder::new(catalogs, &self.functions, Arc::new(settings.context.clone()))
     }
 
+    /// Refuses updates that may miss their rows, if the session wants that.
+    pub(super) fn check_updates(&self, plan: &StreamPlan) -> Result<(), SqlError> {
+        let strategy = self.settings().get("table.optimizer.non-deterministic-update.strategy");
+        if !strategy.is_some_and(|strategy| strategy.eq_ignore_ascii_case("TRY_RESOLVE")) {
+            return Ok(());
+        }
+        plan.non_deterministic_update().map_or(Ok(()), |wrong| Err(SqlError::invalid(wrong, None)))
+    }
+
     /// A query as operators of an environment of its own, or (with streams of the program among its
     /// tables) of a copy of the program's.
     pub(super) fn plan_query(&mut self, query: &SqlQuery) -> Result<PlannedQuery, SqlError> {
@@ -196,6 +205,7 @@ impl Session {
             gate: self.gate.as_ref(),
         };
         let plan = plan_stream(&[bound.plan], settings, &tables, true)?;
+        self.check_updates(&plan)?;
         let translated = translate::query(env, &plan, &tables, settings, uids)?;
         let mode = plan.changelog_mode().unwrap_or(ChangelogMode::INSERT_ONLY);
         Ok(TranslatedQuery { translated, columns, mode })
@@ -249,7 +259,10 @@ impl Session {
         let restore = self.restore.clone();
         let planned = self.plan_query(query)?;
         let PlannedQuery { env, input, parallelism, schema, columns, settings, catalogs } = planned;
-        let name = format!("collect: {query}");
+        if !self.starts_jobs {
+            return Ok(StatementResult::Done);
+        }
+        let name = hurtig_sql_common::readable_message(format!("collect: {query}"));
         let (collector, job) = match self.cluster.clone() {
             None => {
                 let collector = env.collect_raw(&name, input, parallelism)?;
@@ -298,6 +311,7 @@ impl Session {
         };
         let plans: Vec<_> = bound.iter().map(|one| one.plan.clone()).collect();
         let plan = plan_stream(&plans, &settings, &tables, true)?;
+        self.check_updates(&plan)?;
         translate::sinks(env, &plan, &tables, &settings, uids)
     }
 
@@ -311,6 +325,9 @@ impl Session {
         let env = self.environment()?;
         let sinks = self.plan_inserts_in(inserts, &env, &catalogs, &mut HashMap::new())?;
         let names: Vec<_> = inserts.iter().map(|insert| insert.table.to_string()).collect();
+        if !self.starts_jobs {
+            return Ok(StatementResult::Done);
+        }
         let name = self.settings().get("pipeline.name").map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("insert-into_{}", names.join(",")));
         let job = match self.cluster.clone() {

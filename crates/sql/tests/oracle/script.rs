@@ -5,10 +5,9 @@
 
 use std::{thread, time::Duration};
 
-use hurtig::JobClient;
 use hurtig_env::Clock;
 use hurtig_sql::{
-    QueryResult, Session, SqlError, StatementResult,
+    QueryResult, Session, SqlError, SqlJob, StatementResult,
     connectors::gate::{RowsPerScan, SourceGate},
 };
 use hurtig_sql_common::RowKind;
@@ -94,8 +93,8 @@ impl Player<'_> {
         match self.session.execute(self.run.script, part)? {
             StatementResult::Query(mut query) => {
                 if self.run.then.is_some() {
-                    let client = query.client().clone();
-                    let path = self.stop(&client, &gate, Some((&mut query, &mut result)))?;
+                    let job = query.job().clone();
+                    let path = self.stop(&job, &gate, Some((&mut query, &mut result)))?;
                     self.drain(&mut query, &mut result)?;
                     let StatementResult::Query(resumed) = self.resume(part, &path)? else {
                         panic!("the same statement is a query again");
@@ -111,7 +110,7 @@ impl Player<'_> {
             }
             StatementResult::Job(mut job) => {
                 if self.run.then.is_some() {
-                    let path = self.stop(job.client(), &gate, None)?;
+                    let path = self.stop(&job, &gate, None)?;
                     job.wait()?;
                     let StatementResult::Job(resumed) = self.resume(part, &path)? else {
                         panic!("the same statement is a job again");
@@ -150,7 +149,7 @@ impl Player<'_> {
     /// Stops a job when its sources have come to their gates: `STOP JOB .. WITH SAVEPOINT`.
     fn stop(
         &mut self,
-        client: &JobClient,
+        job: &SqlJob,
         gate: &SourceGate,
         mut query: Option<(&mut QueryResult, &mut ScriptResult)>,
     ) -> Result<String, SqlError> {
@@ -158,8 +157,8 @@ impl Player<'_> {
             if let Some((query, result)) = &mut query {
                 take(query, result)?;
             }
-            if client.status()?.is_globally_terminal() {
-                client.wait()?;
+            if job.status()?.is_globally_terminal() {
+                job.wait()?;
                 return Err(stuck(
                     "the job ended before its sources were at their gates".to_owned(),
                 ));
@@ -169,7 +168,7 @@ impl Player<'_> {
                 return Err(stuck(format!("not all sources came to their gates: {rows:?}")));
             }
         }
-        let stop = format!("STOP JOB '{}' WITH SAVEPOINT", client.job_id());
+        let stop = format!("STOP JOB '{}' WITH SAVEPOINT", job.job_id());
         loop {
             let session = &mut self.session;
             // What a query gives is taken meanwhile, as a client does: it may be what the barrier waits for.
@@ -187,8 +186,8 @@ impl Player<'_> {
                 Ok(_) => panic!("STOP JOB WITH SAVEPOINT gives the savepoint's path"),
                 // It is not granted before all tasks run.
                 Err(error) => {
-                    if client.status()?.is_globally_terminal() {
-                        client.wait()?;
+                    if job.status()?.is_globally_terminal() {
+                        job.wait()?;
                         return Err(error);
                     }
                     assert!(!self.is_stuck(), "the job cannot be stopped: {error}");

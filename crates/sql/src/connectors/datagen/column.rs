@@ -43,10 +43,11 @@ pub(super) fn of(
             Arc::new(BooleanArray::new(values.into(), nulls))
         }
         Kind::Integer { min, max } => {
-            let span = (max - min) as u128 + 1;
+            // Of DECIMALs the distance of the extremes is no i128.
+            let span = max.abs_diff(*min) + 1;
             let value = |row: &u64| {
                 let wide = u128::from(at(row)) << 64 | u128::from(random(!at(row), *row));
-                min + (wide % span) as i128
+                min.wrapping_add((wide % span) as i128)
             };
             integers(wanted, rows.iter().map(value), nulls)?
         }

@@ -258,13 +258,15 @@ fn random(
                 .collect::<Result<_, _>>()?,
         ),
         SqlTypeKind::Array(element) => {
-            Kind::List { length: elements()?, element: inner("element", element)? }
+            let (length, element) = (elements()?, inner("element", element)?);
+            few(name, length, element.kind.values())?;
+            Kind::List { length, element }
         }
-        SqlTypeKind::Map(key, value) => Kind::Map {
-            length: elements()?,
-            key: inner("key", key)?,
-            value: inner("value", value)?,
-        },
+        SqlTypeKind::Map(key, value) => {
+            let (length, key, value) = (elements()?, inner("key", key)?, inner("value", value)?);
+            few(name, length, key.kind.values().saturating_add(value.kind.values()))?;
+            Kind::Map { length, key, value }
+        }
         SqlTypeKind::Multiset(element) => {
             let count = SqlDataType::not_null(SqlTypeKind::Int);
             let mut value = inner("count", &count)?;
@@ -273,4 +275,31 @@ fn random(
         }
         _ => return Err(TableError(format!("Unsupported type: {data_type}"))),
     })
+}
+
+/// Refuses collections in collections that together have too many values.
+fn few(name: &str, length: u32, inner: u64) -> Result<(), TableError> {
+    if u64::from(length).saturating_mul(inner) <= u64::from(MAX_ELEMENTS) {
+        return Ok(());
+    }
+    Err(TableError(format!("The field '{name}' would have more than {MAX_ELEMENTS} values a row.")))
+}
+
+impl Kind {
+    /// Values that one row has.
+    fn values(&self) -> u64 {
+        match self {
+            Self::Row(fields) => {
+                fields.iter().fold(0, |sum: u64, field| sum.saturating_add(field.kind.values()))
+            }
+            Self::List { length, element } => {
+                u64::from(*length).saturating_mul(element.kind.values())
+            }
+            Self::Map { length, key, value } => {
+                let entry = key.kind.values().saturating_add(value.kind.values());
+                u64::from(*length).saturating_mul(entry)
+            }
+            _ => 1,
+        }
+    }
 }

@@ -28,7 +28,7 @@ use super::{
     },
     dead_letters::DeadLetters,
     enumerator::{FileEnumerator, FileSplit, Place},
-    scanner::{MAX_RECORD_BYTES, Scanner, Step},
+    scanner::{Scanner, Step},
 };
 
 /// A batch ends when its records have so many bytes.
@@ -60,6 +60,8 @@ pub(super) struct FileReading {
     pub(super) gives: Vec<Give>,
     pub(super) schema: SchemaRef,
     pub(super) limit: Option<u64>,
+    /// The longest record, in bytes.
+    pub(super) longest: usize,
 }
 
 impl FileReading {
@@ -112,6 +114,8 @@ struct FileReader {
     dead_letters: Option<DeadLetters>,
     columns: Vec<FileColumn>,
     schema: SchemaRef,
+    /// The longest record, in bytes.
+    longest: usize,
     /// Rows that may still be given.
     left: u64,
     ended: bool,
@@ -135,14 +139,14 @@ impl FileReader {
         let framing = reading.format.framing();
         let mut scanner = if split.is_gzip() {
             let content = MultiGzDecoder::new(BufReader::new(file));
-            let mut scanner = Scanner::new(Box::new(content), framing, 0);
+            let mut scanner = Scanner::new(Box::new(content), framing, reading.longest, 0);
             scanner.skip_bytes(split.position).map_err(failed)?;
             scanner
         } else {
             // The byte before the position tells whether a line starts there.
             let from = split.position.saturating_sub(1);
             file.seek(SeekFrom::Start(from)).map_err(failed)?;
-            Scanner::new(Box::new(file), framing, from)
+            Scanner::new(Box::new(file), framing, reading.longest, from)
         };
         if framing == Framing::Lines && !split.is_gzip() {
             scanner.skip_to_line(split.position).map_err(failed)?;
@@ -158,6 +162,7 @@ impl FileReader {
             decoder: reading.format.decoder(&reading.decoded)?,
             ignores_errors: reading.format.ignores_errors(),
             schema: reading.schema.clone(),
+            longest: reading.longest,
             left: reading.limit.unwrap_or(u64::MAX),
             ended: false,
             scanner,
@@ -285,8 +290,11 @@ impl SplitReader<FileSplit> for FileReader {
                     }
                 }
                 Step::TooLong(offset) => {
-                    bytes += MAX_RECORD_BYTES;
-                    let error = format!("the record is longer than {MAX_RECORD_BYTES} bytes");
+                    bytes += self.longest;
+                    let error = format!(
+                        "the record is longer than {} bytes ('source.max-record-size')",
+                        self.longest
+                    );
                     self.on_error(offset, error, b"")?;
                 }
             }

@@ -17,7 +17,7 @@ use memchr::{memchr, memchr3};
 
 /// Size of the buffer at first, and about the most that is read at once.
 const BUFFER_BYTES: usize = 512 << 10;
-/// The longest record.
+/// The longest record, unless `source.max-record-size` says otherwise.
 pub(super) const MAX_RECORD_BYTES: usize = 16 << 20;
 
 /// What comes next.
@@ -34,6 +34,7 @@ pub(super) enum Step {
 pub(super) struct Scanner {
     input: Box<dyn Read + Send>,
     framing: Framing,
+    longest: usize,
     buffer: Vec<u8>,
     start: usize,
     scanned: usize,
@@ -47,11 +48,17 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// Scans `input`, whose first byte is at `offset`.
-    pub(super) fn new(input: Box<dyn Read + Send>, framing: Framing, offset: u64) -> Self {
+    /// Scans `input`, whose first byte is at `offset`. Records are at most `longest` bytes.
+    pub(super) fn new(
+        input: Box<dyn Read + Send>,
+        framing: Framing,
+        longest: usize,
+        offset: u64,
+    ) -> Self {
         Self {
             input,
             framing,
+            longest,
             buffer: vec![0; BUFFER_BYTES],
             start: 0,
             scanned: 0,
@@ -118,12 +125,12 @@ impl Scanner {
                 if std::mem::take(&mut self.skipping) {
                     continue;
                 }
-                if range.len() > MAX_RECORD_BYTES {
+                if range.len() > self.longest {
                     return Ok(Step::TooLong(offset));
                 }
                 return Ok(Step::Record(self.without_return(range)));
             }
-            if self.end - self.start > MAX_RECORD_BYTES && !self.skipping {
+            if self.end - self.start > self.longest && !self.skipping {
                 self.skipping = true;
                 // Quotes that are not closed must not swallow the rest of the file.
                 self.quoted = false;
@@ -241,7 +248,7 @@ mod tests {
         let inputs: [Box<dyn Read + Send>; 2] =
             [Box::new(io::Cursor::new(text.clone())), Box::new(Drip(text))];
         let read = inputs.map(|input| {
-            let mut scanner = Scanner::new(input, framing, 0);
+            let mut scanner = Scanner::new(input, framing, MAX_RECORD_BYTES, 0);
             scanner.skip_to_line(from).unwrap();
             let mut found = Vec::new();
             while let Step::Record(range) = scanner.next(limit).unwrap() {
@@ -280,7 +287,8 @@ mod tests {
         let mut text = b"first\n".to_vec();
         text.resize(MAX_RECORD_BYTES * 2, b'x');
         text.extend_from_slice(b"\nlast\n");
-        let mut scanner = Scanner::new(Box::new(io::Cursor::new(text)), Framing::Lines, 0);
+        let input = Box::new(io::Cursor::new(text));
+        let mut scanner = Scanner::new(input, Framing::Lines, MAX_RECORD_BYTES, 0);
         assert!(matches!(scanner.next(u64::MAX).unwrap(), Step::Record(range) if range.len() == 5));
         assert_eq!(scanner.next(u64::MAX).unwrap(), Step::TooLong(6));
         let Step::Record(range) = scanner.next(u64::MAX).unwrap() else { panic!("no record") };

@@ -1,0 +1,97 @@
+//! Where state finds its operator again: ids of operators, when a query has changed elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hurtig_sql_parser::{SqlParser, ast::StatementKind};
+use hurtig_sql_planner::stream::plan_stream;
+
+use super::Session;
+use crate::translate;
+
+const TABLES: &str = "
+CREATE TABLE bids (auction INT, bidder INT, price INT, at_time TIMESTAMP(3), WATERMARK FOR at_time AS at_time)
+  WITH ('connector' = 'datagen');
+CREATE TABLE auctions (id INT, seller INT) WITH ('connector' = 'datagen');
+CREATE TABLE people (id INT, name STRING) WITH ('connector' = 'datagen');
+";
+
+/// The ids of a query's operators, by their names.
+fn uids(query: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut session = Session::new();
+    for part in SqlParser::default().split(TABLES).unwrap() {
+        session.execute(TABLES, part).unwrap();
+    }
+    let statement = SqlParser::default().statement(query).unwrap();
+    let StatementKind::Query(query) = &statement.kind else { panic!("no query") };
+    let settings = session.planner_settings().unwrap();
+    let bound = session.binder(&settings).bind_query(query).unwrap();
+    let tables = translate::SessionTables {
+        connectors: &session.connectors,
+        inserts: &[],
+        duplicate_changes: false,
+    };
+    let plan = plan_stream(&[bound.plan], &settings, &tables, true).unwrap();
+    let env = session.planning_environment().unwrap();
+    translate::query(&env, &plan, &tables, &settings).unwrap();
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for node in env.stream_graph("test").unwrap().nodes {
+        all.entry(node.name).or_default().insert(node.uid.unwrap_or_default());
+    }
+    all
+}
+
+/// Whether both have operators of that name, with the same ids.
+fn same(left: &str, right: &str, operator: &str) -> bool {
+    let (left, right) = (uids(left), uids(right));
+    assert!(left.contains_key(operator), "{operator} is not in {left:?}");
+    assert!(right.contains_key(operator), "{operator} is not in {right:?}");
+    left[operator] == right[operator]
+}
+
+const COUNTED: &str = "SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction";
+
+#[test]
+fn the_same_query_has_the_same_ids() {
+    assert_eq!(uids(COUNTED), uids(COUNTED));
+    for ids in uids(COUNTED).values() {
+        assert!(ids.iter().all(|id| !id.is_empty()), "{ids:?}");
+    }
+}
+
+#[test]
+fn what_is_computed_behind_an_aggregate_changes_nothing_of_it() {
+    let more = "SELECT auction, n + 1, n * 2 FROM (SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction) WHERE n > 3";
+    assert!(same(COUNTED, more, "GroupAggregate"));
+}
+
+#[test]
+fn a_join_behind_an_aggregate_changes_nothing_of_it() {
+    let joined = "SELECT c.n, a.seller FROM (SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction) AS c JOIN auctions AS a ON c.auction = a.id";
+    assert!(same(COUNTED, joined, "GroupAggregate"));
+    let swapped = "SELECT c.n, a.seller FROM auctions AS a JOIN (SELECT auction, COUNT(*) AS n FROM bids GROUP BY auction) AS c ON c.auction = a.id";
+    assert!(same(joined, swapped, "GroupAggregate"));
+}
+
+#[test]
+fn another_branch_changes_nothing_of_a_branch() {
+    let alone = "SELECT auction AS k, COUNT(*) AS n FROM bids GROUP BY auction";
+    let both = format!("{alone} UNION ALL SELECT id, CAST(3 AS BIGINT) FROM people");
+    assert!(same(alone, &both, "GroupAggregate"));
+}
+
+#[test]
+fn other_keys_and_other_calls_are_other_state() {
+    for other in [
+        "SELECT bidder, COUNT(*) AS n FROM bids GROUP BY bidder",
+        "SELECT auction, SUM(price) AS n FROM bids GROUP BY auction",
+        "SELECT seller, COUNT(*) AS n FROM auctions GROUP BY seller",
+    ] {
+        assert!(!same(COUNTED, other, "GroupAggregate"), "{other}");
+    }
+}
+
+#[test]
+fn equal_operators_have_different_ids() {
+    let twice = format!("({COUNTED}) UNION ALL ({COUNTED})");
+    assert_eq!(uids(&twice)["GroupAggregate"].len(), 2);
+}
