@@ -1,6 +1,6 @@
 //! Where state finds its operator again: ids of operators, when a query has changed elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hurtig_sql_parser::{SqlParser, ast::StatementKind};
 use hurtig_sql_planner::stream::plan_stream;
@@ -24,15 +24,16 @@ fn uids(query: &str) -> BTreeMap<String, BTreeSet<String>> {
     let statement = SqlParser::default().statement(query).unwrap();
     let StatementKind::Query(query) = &statement.kind else { panic!("no query") };
     let settings = session.planner_settings().unwrap();
-    let bound = session.binder(&settings).bind_query(query).unwrap();
+    let bound = session.binder(&session.catalogs, &settings).bind_query(query).unwrap();
     let tables = translate::SessionTables {
         connectors: &session.connectors,
         inserts: &[],
         duplicate_changes: false,
+        gate: None,
     };
     let plan = plan_stream(&[bound.plan], &settings, &tables, true).unwrap();
     let env = session.planning_environment().unwrap();
-    translate::query(&env, &plan, &tables, &settings).unwrap();
+    translate::query(&env, &plan, &tables, &settings, &mut HashMap::new()).unwrap();
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for node in env.stream_graph("test").unwrap().nodes {
         all.entry(node.name).or_default().insert(node.uid.unwrap_or_default());
