@@ -34,7 +34,7 @@ const UNION: RedistributionMode = RedistributionMode::Union;
 
 fn restored_watermark(context: &OperatorContext) -> FlowResult<i64> {
     let restored = context.restored.iter().flat_map(|restored| restored.list(WATERMARK));
-    let watermarks = restored.map(|element| codec::decode::<i64>(element));
+    let watermarks = restored.map(codec::decode::<i64>);
     let watermarks = watermarks.collect::<Result<Vec<_>, _>>()?;
     Ok(watermarks.into_iter().min().unwrap_or(hurtig_types::MIN_TIMESTAMP))
 }

@@ -5,7 +5,7 @@
 use hurtig::prelude::*;
 use hurtig_sql::{
     RowKind, SqlError, StatementResult, StreamTableEnvironment,
-    functions::{AggregateFunction, UserFunction},
+    functions::{UserAggregateFunction, UserFunction},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -23,7 +23,7 @@ fn split(line: String) -> Vec<Word> {
 /// The geometric mean: what is kept of a group is the sum of logarithms and a count.
 struct GeometricMean;
 
-impl AggregateFunction for GeometricMean {
+impl UserAggregateFunction for GeometricMean {
     type Input = (f64,);
     type Accumulator = (f64, i64);
     type Output = Option<f64>;

@@ -1,6 +1,6 @@
 //! Between tables and streams of records.
 //!
-//! - [`Schema`]: which columns a stream has as a table, as in Flink's Table API.
+//! - [`StreamSchema`]: which columns a stream has as a table, as in Flink's Table API.
 //! - [`ChangelogRow`]: a record and what it does.
 //! - [`source`]: a stream as a table; [`sink`]: the rows of a query as a stream.
 //!
@@ -16,7 +16,7 @@ use hurtig_sql_common::RowKind;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use schema::quoted;
-pub use schema::{Schema, SchemaBuilder};
+pub use schema::{SchemaBuilder, StreamSchema};
 
 /// A record and what it does to the table that a stream describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Functions of users, in Rust.
 //!
 //! - [`UserFunction`]: a scalar, table or aggregate function, made of a closure or an
-//!   [`AggregateFunction`]; its types are those of Rust ([`crate::values`]).
+//!   [`UserAggregateFunction`]; its types are those of Rust ([`crate::values`]).
 //! - [`SessionFunctions`]: what a session can call: users' functions before Flink's own.
 //!
 //! An argument whose Rust type is no `Option` is not called with NULL: a scalar function gives NULL, a
@@ -26,11 +26,11 @@ use hurtig_sql_parser::types::SqlDataType;
 use hurtig_sql_planner::functions::SqlTableFunction;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use aggregate::AggregateFunction;
+pub use aggregate::UserAggregateFunction;
 pub use arguments::{Arguments, Function};
 pub use library::SessionFunctions;
 
-use crate::values::ValueError;
+use crate::values::RowValueError;
 
 /// A function of a user's.
 #[derive(Clone)]
@@ -45,11 +45,11 @@ enum UserFunctionKind {
     Table(table::TableDefinition),
     Aggregate(aggregate::AggregateDefinition),
     /// Its types are none of SQL; told where it is registered.
-    Wrong(ValueError),
+    Wrong(RowValueError),
 }
 
 impl UserFunction {
-    fn of<T>(made: Result<T, ValueError>, kind: impl FnOnce(T) -> UserFunctionKind) -> Self {
+    fn of<T>(made: Result<T, RowValueError>, kind: impl FnOnce(T) -> UserFunctionKind) -> Self {
         let kind = made.map_or_else(UserFunctionKind::Wrong, kind);
         Self { kind, deterministic: true }
     }
@@ -103,7 +103,7 @@ impl UserFunction {
     }
 
     /// A function of many rows' values.
-    pub fn aggregate(f: impl AggregateFunction) -> Self {
+    pub fn aggregate(f: impl UserAggregateFunction) -> Self {
         Self::of(aggregate::AggregateDefinition::new(f), UserFunctionKind::Aggregate)
     }
 
@@ -115,7 +115,7 @@ impl UserFunction {
     }
 
     /// The function under a name, in capitals.
-    pub(crate) fn named(&self, name: &str) -> Result<NamedFunction, ValueError> {
+    pub(crate) fn named(&self, name: &str) -> Result<NamedFunction, RowValueError> {
         Ok(match &self.kind {
             UserFunctionKind::Scalar(definition) => {
                 NamedFunction::Scalar(Arc::new(definition.named(name, self.deterministic)))
@@ -139,11 +139,11 @@ pub(crate) enum NamedFunction {
     Aggregate(Arc<dyn SqlAggregateFunction>),
 }
 
-fn sql_type(text: &str) -> Result<SqlDataType, ValueError> {
-    type_of_text(text).map_err(|_| ValueError(format!("'{text}' is no type of SQL")))
+fn sql_type(text: &str) -> Result<SqlDataType, RowValueError> {
+    type_of_text(text).map_err(|_| RowValueError(format!("'{text}' is no type of SQL")))
 }
 
-fn value_error(name: &str, error: &ValueError) -> EvalError {
+fn value_error(name: &str, error: &RowValueError) -> EvalError {
     EvalError::Value(format!("{name}: {error}"))
 }
 

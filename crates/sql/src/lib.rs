@@ -17,7 +17,7 @@ mod table_environment;
 mod translate;
 pub mod values;
 
-pub use bridge::{ChangelogRow, Schema, SchemaBuilder};
+pub use bridge::{ChangelogRow, SchemaBuilder, StreamSchema as Schema};
 pub use error::SqlError;
 pub use hurtig::{JobStatus, TerminateKind, raw::collected as decode_collected};
 pub use hurtig_sql_common::{ChangelogMode, RowKind};

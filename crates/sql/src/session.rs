@@ -266,7 +266,9 @@ impl Session {
         if let Some(reason) = statement.kind.unsupported() {
             return Err(SqlError::invalid(reason, span));
         }
-        self.open_store()?;
+        if !matches!(statement.kind, StatementKind::Set(_) | StatementKind::Reset(_)) {
+            self.open_store()?;
+        }
         if self.open_set.is_some() {
             return self.in_open_set(statement);
         }

@@ -33,21 +33,21 @@ pub use write::{ColumnWriter, RowWriter};
 /// A value does not fit. The text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ValueError(pub String);
+pub struct RowValueError(pub String);
 
-impl serde::de::Error for ValueError {
+impl serde::de::Error for RowValueError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
 }
 
-impl serde::ser::Error for ValueError {
+impl serde::ser::Error for RowValueError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Self(message.to_string())
     }
 }
 
-impl From<arrow_schema::ArrowError> for ValueError {
+impl From<arrow_schema::ArrowError> for RowValueError {
     fn from(error: arrow_schema::ArrowError) -> Self {
         Self(error.to_string())
     }

@@ -92,7 +92,7 @@ impl Setting {
         while !gate.wait_until_full(Duration::from_millis(20)) {
             changes.extend(query.next(Duration::ZERO).unwrap().expect("the job runs"));
         }
-        let stop = format!("STOP JOB '{}' {how}", query.client().job_id());
+        let stop = format!("STOP JOB '{}' {how}", query.job().job_id());
         // Not before all tasks run.
         let savepoint = loop {
             let session = &mut self.session;
@@ -111,7 +111,7 @@ impl Setting {
                 Ok(StatementResult::Rows { rows, .. }) => break rows[0][0].clone().unwrap(),
                 Ok(_) => panic!("{stop} gives the path of a savepoint"),
                 Err(error) => {
-                    let status = query.client().status().unwrap();
+                    let status = query.job().status().unwrap();
                     assert!(!status.is_globally_terminal(), "{error}");
                 }
             }
@@ -166,7 +166,7 @@ fn jobs_are_shown_and_stopped() {
     assert!(setting.rows("SHOW JOBS").is_empty());
     setting.session.hold_sources(Some(SourceGate::after(1)));
     let mut query = setting.query(SUMS);
-    let id = query.client().job_id().to_string();
+    let id = query.job().job_id().to_string();
     let shown = setting.rows("SHOW JOBS");
     assert_eq!(shown[0][0].as_deref(), Some(id.as_str()));
     assert!(shown[0][1].as_deref().unwrap().starts_with("collect: SELECT"), "{shown:?}");

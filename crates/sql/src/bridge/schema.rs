@@ -21,18 +21,18 @@ pub(super) const SOURCE_WATERMARK: &str = "SOURCE_WATERMARK()";
 /// # let _ = schema;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Schema {
+pub struct StreamSchema {
     physical: Vec<(String, String)>,
     derived: Vec<String>,
     watermark: Option<(String, String)>,
     primary_key: Vec<String>,
 }
 
-/// Builds a [`Schema`].
+/// Builds a [`StreamSchema`].
 #[derive(Clone, Debug, Default)]
-pub struct SchemaBuilder(Schema);
+pub struct SchemaBuilder(StreamSchema);
 
-impl Schema {
+impl StreamSchema {
     /// A builder.
     #[must_use]
     pub fn new_builder() -> SchemaBuilder {
@@ -115,7 +115,7 @@ impl SchemaBuilder {
 
     /// The schema.
     #[must_use]
-    pub fn build(self) -> Schema {
+    pub fn build(self) -> StreamSchema {
         self.0
     }
 }

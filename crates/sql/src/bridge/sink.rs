@@ -12,7 +12,7 @@ use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_types::{BoxedPayload, FlowError, FlowResult, Record};
 
 use super::ChangelogRow;
-use crate::values::{RowReader, ValueError};
+use crate::values::{RowReader, RowValueError};
 
 /// Makes records of type `R` of rows of type `T`.
 pub(crate) trait Making<R, T>: Clone + Send + Sync + 'static {
@@ -71,14 +71,14 @@ struct Converter<R, T, M> {
 }
 
 impl<R: Record, T: Record, M: Making<R, T>> Converter<R, T, M> {
-    fn records(&self, batch: &ChangelogBatch) -> Result<Batch<R>, ValueError> {
+    fn records(&self, batch: &ChangelogBatch) -> Result<Batch<R>, RowValueError> {
         let reader = RowReader::new(&batch.rows, &self.names)?;
         let rows = 0..batch.rows.num_rows();
         let records = rows.map(|row| {
             let value: T = reader.read(row)?;
             Ok(self.making.record(batch.kind(row), value))
         });
-        let records = records.collect::<Result<Vec<R>, ValueError>>()?;
+        let records = records.collect::<Result<Vec<R>, RowValueError>>()?;
         match self.rowtime {
             Some(column) => {
                 let times = timestamps(batch.rows.column(column))?;
@@ -90,15 +90,15 @@ impl<R: Record, T: Record, M: Making<R, T>> Converter<R, T, M> {
 }
 
 /// The event times of rows.
-fn timestamps(column: &ArrayRef) -> Result<Vec<i64>, ValueError> {
+fn timestamps(column: &ArrayRef) -> Result<Vec<i64>, RowValueError> {
     if column.null_count() > 0 {
-        return Err(ValueError("the event time of a row is NULL".to_owned()));
+        return Err(RowValueError("the event time of a row is NULL".to_owned()));
     }
     match column.data_type() {
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             Ok(column.as_primitive::<TimestampMillisecondType>().values().to_vec())
         }
-        other => Err(ValueError(format!("an event time of type {other}"))),
+        other => Err(RowValueError(format!("an event time of type {other}"))),
     }
 }
 

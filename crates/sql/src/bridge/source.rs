@@ -22,11 +22,11 @@ use hurtig_types::{
 };
 use parking_lot::RwLock;
 
-use super::{ChangelogRow, Schema, schema::quoted};
+use super::{ChangelogRow, StreamSchema, schema::quoted};
 use crate::{
     SqlError,
     connectors::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
-    values::{RowWriter, ValueError, columns_of},
+    values::{RowValueError, RowWriter, columns_of},
 };
 
 /// What the connector is called.
@@ -47,7 +47,7 @@ impl StreamTables {
     pub(crate) fn add_inserts<T: Record>(
         &self,
         stream: &DataStream<T>,
-        schema: &Schema,
+        schema: &StreamSchema,
         name: &str,
     ) -> Result<String, SqlError> {
         let known = Stream::new(stream.clone(), schema, ChangelogMode::INSERT_ONLY, Inserts);
@@ -58,7 +58,7 @@ impl StreamTables {
     pub(crate) fn add_changelog<T: Record>(
         &self,
         stream: &DataStream<ChangelogRow<T>>,
-        schema: &Schema,
+        schema: &StreamSchema,
         mode: ChangelogMode,
         name: &str,
     ) -> Result<String, SqlError> {
@@ -69,7 +69,7 @@ impl StreamTables {
     fn add<T: Record>(
         &self,
         stream: Arc<dyn KnownStream>,
-        schema: &Schema,
+        schema: &StreamSchema,
         name: &str,
     ) -> Result<String, SqlError> {
         let columns = columns_of::<T>();
@@ -178,7 +178,7 @@ struct Stream<R, T, H> {
 }
 
 impl<R: Record, T: Record, H: Reading<R, T>> Stream<R, T, H> {
-    fn new(stream: DataStream<R>, schema: &Schema, mode: ChangelogMode, reading: H) -> Self {
+    fn new(stream: DataStream<R>, schema: &StreamSchema, mode: ChangelogMode, reading: H) -> Self {
         let keeps_watermark = schema.keeps_watermark();
         Self { stream, keeps_watermark, mode, reading, rows: PhantomData }
     }
@@ -327,7 +327,7 @@ struct Converter<R, T, H> {
 }
 
 impl<R: Record, T: Record, H: Reading<R, T>> Converter<R, T, H> {
-    fn rows(&mut self, batch: &Batch<R>) -> Result<RecordBatch, ValueError> {
+    fn rows(&mut self, batch: &Batch<R>) -> Result<RecordBatch, RowValueError> {
         for record in &batch.values {
             self.writer.write(self.reading.row(record))?;
         }
@@ -344,10 +344,10 @@ impl<R: Record, T: Record, H: Reading<R, T>> Converter<R, T, H> {
 }
 
 /// The timestamps of records as a column.
-fn rowtime(timestamps: Option<&[i64]>, data_type: &DataType) -> Result<ArrayRef, ValueError> {
+fn rowtime(timestamps: Option<&[i64]>, data_type: &DataType) -> Result<ArrayRef, RowValueError> {
     use arrow_array::types::TimestampMillisecondType;
     let timestamps = timestamps.ok_or_else(|| {
-        ValueError(
+        RowValueError(
             "the records of the stream have no timestamps: it needs a WatermarkStrategy that \
              assigns them"
                 .to_owned(),
@@ -360,7 +360,7 @@ fn rowtime(timestamps: Option<&[i64]>, data_type: &DataType) -> Result<ArrayRef,
             millis.reinterpret_cast::<TimestampMillisecondType>().with_timezone_opt(zone.clone()),
         )),
         DataType::Int64 => Ok(Arc::new(millis.unary::<_, Int64Type>(|millis| millis))),
-        _ => Err(ValueError(
+        _ => Err(RowValueError(
             "the metadata 'rowtime' is a TIMESTAMP_LTZ(3), a TIMESTAMP(3) or a BIGINT".to_owned(),
         )),
     }

@@ -20,17 +20,17 @@ use super::{
     arguments::{ArgumentColumn, Arguments},
     casts, value_error,
 };
-use crate::values::{ColumnReader, ColumnWriter, ValueError, data_type_of};
+use crate::values::{ColumnReader, ColumnWriter, RowValueError, data_type_of};
 
 /// A function of many rows' values.
 ///
 /// ```
-/// use hurtig_sql::functions::AggregateFunction;
+/// use hurtig_sql::functions::UserAggregateFunction;
 ///
 /// /// The average of prices, by weight.
 /// struct WeightedAverage;
 ///
-/// impl AggregateFunction for WeightedAverage {
+/// impl UserAggregateFunction for WeightedAverage {
 ///     type Input = (f64, i32);
 ///     type Accumulator = (f64, i64);
 ///     type Output = Option<f64>;
@@ -61,16 +61,16 @@ use crate::values::{ColumnReader, ColumnWriter, ValueError, data_type_of};
 ///     }
 /// }
 /// ```
-pub trait AggregateFunction: Send + Sync + 'static {
+pub trait UserAggregateFunction: Send + Sync + 'static {
     /// The arguments, as a tuple.
     type Input: Arguments;
     /// What is kept of a group. Part of the job's state.
     type Accumulator: Serialize + DeserializeOwned + 'static;
     /// The result; with `Option` it may be NULL.
     type Output: Serialize + DeserializeOwned + 'static;
-    /// Whether [`AggregateFunction::retract`] is there: needed where rows change.
+    /// Whether [`UserAggregateFunction::retract`] is there: needed where rows change.
     const CAN_RETRACT: bool = false;
-    /// Whether [`AggregateFunction::merge`] is there: needed by windows that overlap or merge, and by
+    /// Whether [`UserAggregateFunction::merge`] is there: needed by windows that overlap or merge, and by
     /// aggregates in two phases.
     const CAN_MERGE: bool = false;
 
@@ -102,14 +102,14 @@ pub(super) struct AggregateDefinition {
 }
 
 impl AggregateDefinition {
-    pub(super) fn new<F: AggregateFunction>(function: F) -> Result<Self, ValueError> {
+    pub(super) fn new<F: UserAggregateFunction>(function: F) -> Result<Self, RowValueError> {
         let parameters = F::Input::types()?;
         let result = data_type_of::<F::Output>()?;
-        let column = arrow_type(&result).map_err(|error| ValueError(error.to_string()))?;
+        let column = arrow_type(&result).map_err(|error| RowValueError(error.to_string()))?;
         let nullable: Arc<[bool]> = parameters.iter().map(|one| one.nullable).collect();
         let function = Arc::new(function);
         let kernel = move |name: &str| -> Arc<dyn AggregateKernel> {
-            Arc::new(UserAggregate {
+            Arc::new(AccumulatorKernel {
                 name: name.into(),
                 function: function.clone(),
                 nullable: nullable.clone(),
@@ -156,20 +156,20 @@ impl SqlAggregateFunction for NamedAggregate {
     }
 }
 
-struct UserAggregate<F> {
+struct AccumulatorKernel<F> {
     name: Arc<str>,
     function: Arc<F>,
     nullable: Arc<[bool]>,
     column: DataType,
 }
 
-impl<F> fmt::Debug for UserAggregate<F> {
+impl<F> fmt::Debug for AccumulatorKernel<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UserAggregate({})", self.name)
+        write!(f, "AccumulatorKernel({})", self.name)
     }
 }
 
-impl<F: AggregateFunction> UserAggregate<F> {
+impl<F: UserAggregateFunction> AccumulatorKernel<F> {
     fn read(&self, state: &AggregateState) -> Result<F::Accumulator, EvalError> {
         match state {
             AggregateState::Empty => Ok(self.function.create_accumulator()),
@@ -188,7 +188,7 @@ impl<F: AggregateFunction> UserAggregate<F> {
     }
 }
 
-impl<F: AggregateFunction> AggregateKernel for UserAggregate<F> {
+impl<F: UserAggregateFunction> AggregateKernel for AccumulatorKernel<F> {
     fn empty(&self) -> AggregateState {
         AggregateState::Empty
     }
@@ -201,7 +201,7 @@ impl<F: AggregateFunction> AggregateKernel for UserAggregate<F> {
         counts: Option<&BooleanArray>,
         retracts: Option<&[bool]>,
     ) -> Result<(), EvalError> {
-        let wrong = |error: ValueError| value_error(&self.name, &error);
+        let wrong = |error: RowValueError| value_error(&self.name, &error);
         if arguments.len() != self.nullable.len() {
             let name = &self.name;
             return Err(EvalError::Internal(format!("{name} has another number of arguments")));
@@ -209,7 +209,7 @@ impl<F: AggregateFunction> AggregateKernel for UserAggregate<F> {
         let columns = arguments.iter().zip(self.nullable.iter()).map(|(values, nullable)| {
             Ok(ArgumentColumn::new(ColumnReader::of(values)?, false, *nullable))
         });
-        let columns = columns.collect::<Result<Vec<_>, ValueError>>().map_err(wrong)?;
+        let columns = columns.collect::<Result<Vec<_>, RowValueError>>().map_err(wrong)?;
         // The accumulators that the batch has touched.
         let mut touched: Vec<Option<F::Accumulator>> = (0..states.len()).map(|_| None).collect();
         for (row, group) in groups.iter().enumerate() {
@@ -263,7 +263,7 @@ impl<F: AggregateFunction> AggregateKernel for UserAggregate<F> {
     }
 
     fn results(&self, states: &[&AggregateState]) -> Result<ArrayRef, EvalError> {
-        let wrong = |error: ValueError| value_error(&self.name, &error);
+        let wrong = |error: RowValueError| value_error(&self.name, &error);
         let mut writer = ColumnWriter::new(&self.column).map_err(wrong)?;
         for state in states {
             writer.write(&self.function.get_value(&self.read(state)?)).map_err(wrong)?;

@@ -3,7 +3,7 @@
 use hurtig_sql_parser::types::SqlDataType;
 use serde::de::DeserializeOwned;
 
-use crate::values::{ColumnReader, ValueError, data_type_of};
+use crate::values::{ColumnReader, RowValueError, data_type_of};
 
 /// Arguments of a function, as a tuple.
 pub trait Arguments: Sized + 'static {
@@ -11,13 +11,13 @@ pub trait Arguments: Sized + 'static {
     ///
     /// # Errors
     /// If one of them is none of SQL.
-    fn types() -> Result<Vec<SqlDataType>, ValueError>;
+    fn types() -> Result<Vec<SqlDataType>, RowValueError>;
 
     /// The arguments in a row of as many columns; of a column of one value it is that.
     ///
     /// # Errors
     /// If a value does not fit.
-    fn read(columns: &[ArgumentColumn<'_>], row: usize) -> Result<Self, ValueError>;
+    fn read(columns: &[ArgumentColumn<'_>], row: usize) -> Result<Self, RowValueError>;
 }
 
 /// A function or closure that takes the tuple `A` as its arguments.
@@ -48,7 +48,7 @@ impl<'a> ArgumentColumn<'a> {
         if self.constant { 0 } else { row }
     }
 
-    fn read<T: DeserializeOwned>(&self, row: usize) -> Result<T, ValueError> {
+    fn read<T: DeserializeOwned>(&self, row: usize) -> Result<T, RowValueError> {
         self.reader.read(self.place(row))
     }
 }
@@ -57,11 +57,11 @@ macro_rules! tuples {
     ($($($name:ident $place:tt),*;)*) => {
         $(
             impl<$($name: DeserializeOwned + 'static),*> Arguments for ($($name,)*) {
-                fn types() -> Result<Vec<SqlDataType>, ValueError> {
+                fn types() -> Result<Vec<SqlDataType>, RowValueError> {
                     Ok(vec![$(data_type_of::<$name>()?),*])
                 }
 
-                fn read(columns: &[ArgumentColumn<'_>], row: usize) -> Result<Self, ValueError> {
+                fn read(columns: &[ArgumentColumn<'_>], row: usize) -> Result<Self, RowValueError> {
                     let _ = (columns, row);
                     Ok(($(columns[$place].read::<$name>(row)?,)*))
                 }

@@ -15,7 +15,7 @@ use super::{
     arguments::{ArgumentColumn, Arguments},
     casts, may_be_skipped, value_error,
 };
-use crate::values::{ColumnReader, ColumnWriter, ValueError, data_type_of};
+use crate::values::{ColumnReader, ColumnWriter, RowValueError, data_type_of};
 
 /// Computes as many values as there are rows; the name is for errors.
 type Run =
@@ -33,14 +33,14 @@ pub(super) struct ScalarDefinition {
 impl ScalarDefinition {
     pub(super) fn new<A, R>(
         f: impl Fn(A) -> Result<R, EvalError> + Send + Sync + 'static,
-    ) -> Result<Self, ValueError>
+    ) -> Result<Self, RowValueError>
     where
         A: Arguments,
         R: Serialize + DeserializeOwned + 'static,
     {
         let parameters = A::types()?;
         let result = data_type_of::<R>()?;
-        let column = arrow_type(&result).map_err(|error| ValueError(error.to_string()))?;
+        let column = arrow_type(&result).map_err(|error| RowValueError(error.to_string()))?;
         let nullable: Vec<bool> = parameters.iter().map(|one| one.nullable).collect();
         let run = move |name: &str, operands: &[Operand], rows: usize, _: &SqlContext| {
             by_row(name, operands, &nullable, rows, &column, &f)
@@ -90,7 +90,7 @@ where
     A: Arguments,
     R: Serialize + DeserializeOwned,
 {
-    let wrong = |error: ValueError| value_error(name, &error);
+    let wrong = |error: RowValueError| value_error(name, &error);
     if operands.len() != nullable.len() {
         return Err(EvalError::Internal(format!("{name} has another number of arguments")));
     }
@@ -101,7 +101,7 @@ where
         };
         Ok(ArgumentColumn::new(ColumnReader::of(values)?, constant, *nullable))
     });
-    let columns = columns.collect::<Result<Vec<_>, ValueError>>().map_err(wrong)?;
+    let columns = columns.collect::<Result<Vec<_>, RowValueError>>().map_err(wrong)?;
     let mut writer = ColumnWriter::new(column).map_err(wrong)?;
     for row in 0..rows {
         if columns.iter().any(|column| column.forbids(row)) {

@@ -15,7 +15,7 @@ use super::{
     arguments::{ArgumentColumn, Arguments, Function},
     casts, value_error,
 };
-use crate::values::{ColumnReader, RowWriter, ValueError, columns_of};
+use crate::values::{ColumnReader, RowValueError, RowWriter, columns_of};
 
 /// Most rows that one batch may become.
 const MOST_ROWS: usize = 1 << 24;
@@ -32,7 +32,7 @@ pub(super) struct TableDefinition {
 }
 
 impl TableDefinition {
-    pub(super) fn new<A, I>(f: impl Function<A, I>) -> Result<Self, ValueError>
+    pub(super) fn new<A, I>(f: impl Function<A, I>) -> Result<Self, RowValueError>
     where
         A: Arguments,
         I: IntoIterator,
@@ -42,7 +42,7 @@ impl TableDefinition {
         let columns = columns_of::<I::Item>()?;
         let fields = columns.iter().map(|(name, data_type)| field(name, data_type));
         let fields = fields.collect::<Result<Vec<_>, _>>();
-        let schema = Schema::new(fields.map_err(|error| ValueError(error.to_string()))?);
+        let schema = Schema::new(fields.map_err(|error| RowValueError(error.to_string()))?);
         let shape = Shape {
             schema: Arc::new(schema),
             fields: columns.iter().enumerate().map(|(at, (name, _))| (at, name.clone())).collect(),
@@ -78,14 +78,14 @@ where
     I: IntoIterator,
     I::Item: Serialize + DeserializeOwned + 'static,
 {
-    let wrong = |error: ValueError| value_error(name, &error);
+    let wrong = |error: RowValueError| value_error(name, &error);
     if arguments.len() != shape.nullable.len() {
         return Err(EvalError::Internal(format!("{name} has another number of arguments")));
     }
     let columns = arguments.iter().zip(&shape.nullable).map(|(values, nullable)| {
         Ok(ArgumentColumn::new(ColumnReader::of(values)?, false, *nullable))
     });
-    let columns = columns.collect::<Result<Vec<_>, ValueError>>().map_err(wrong)?;
+    let columns = columns.collect::<Result<Vec<_>, RowValueError>>().map_err(wrong)?;
     let mut origins = Vec::new();
     let mut writer = RowWriter::new(shape.schema.clone(), &shape.fields).map_err(wrong)?;
     for row in 0..rows {

@@ -277,3 +277,57 @@ pub fn run_program(program: SqlProgram) -> Result<(), SqlError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program() -> SqlProgram {
+        let mut session = Session::new();
+        for statement in [
+            "SET 'parallelism.default' = '3'",
+            "CREATE DATABASE shop",
+            "USE shop",
+            "CREATE TABLE t (a INT, b AS a + 1) WITH ('connector' = 'datagen')",
+            "CREATE TEMPORARY VIEW v AS SELECT b FROM t",
+            "CREATE TABLE unused (a INT) WITH ('connector' = 'print')",
+        ] {
+            session.execute_one(statement).unwrap();
+        }
+        let query = SqlParser::default().query("SELECT SUM(b) FROM v").unwrap();
+        let planned = session.plan_query(&query).unwrap();
+        SqlProgram::of_query(&session, planned.catalogs(), "sum", &query, None).unwrap()
+    }
+
+    #[test]
+    fn a_program_holds_what_its_statement_names() {
+        let program = program();
+        let names: Vec<&str> = program.entries.iter().map(|one| one.path[2].as_str()).collect();
+        assert_eq!(names, ["t", "v"]);
+        let arguments = program.to_arguments().unwrap();
+        assert!(arguments.iter().all(|one| one.len() <= ARGUMENT_BYTES));
+        let read = SqlProgram::from_arguments(&arguments).unwrap();
+        assert_eq!(read, program);
+        assert_eq!(read.configuration()["parallelism.default"], "3");
+        assert!(!read.configuration().contains_key("table.local-time-zone"));
+        let (mut session, name, statement) = read.session().unwrap();
+        assert_eq!(name, "sum");
+        let Statement::Query(text) = statement else { panic!("no query") };
+        let query = SqlParser::default().query(&text).unwrap();
+        assert!(session.plan_query(&query).is_ok());
+    }
+
+    #[test]
+    fn arguments_that_are_no_program_are_refused() {
+        let whole = program().to_arguments().unwrap().concat();
+        let refused =
+            |text: &str| SqlProgram::from_arguments(&[text.to_owned()]).unwrap_err().to_string();
+        for text in ["", "x", "%", &whole[..whole.len() / 2], &whole[4..]] {
+            assert!(refused(text).starts_with("the arguments are no SQL program"), "{text}");
+        }
+        let mut later = program();
+        later.version = 2;
+        let text = refused(&later.to_arguments().unwrap().concat());
+        assert!(text.contains("version 2 of its form"), "{text}");
+    }
+}

@@ -357,6 +357,14 @@ pub(super) struct PlannedQuery {
     catalogs: Catalogs,
 }
 
+impl PlannedQuery {
+    /// The catalogs, with what the query has looked up.
+    #[cfg(test)]
+    pub fn catalogs(&self) -> &Catalogs {
+        &self.catalogs
+    }
+}
+
 /// The end of a query in an environment.
 pub(crate) struct TranslatedQuery {
     pub translated: Translated,

@@ -5,13 +5,13 @@ use hurtig_sql_parser::types::SqlDataType;
 use hurtig_types::schema::{Schema, schema_of};
 use serde::de::DeserializeOwned;
 
-use super::{ValueError, types::MARK};
+use super::{RowValueError, types::MARK};
 
 /// The data type that values of a Rust type have.
 ///
 /// # Errors
 /// If there is none.
-pub fn data_type_of<T: DeserializeOwned>() -> Result<SqlDataType, ValueError> {
+pub fn data_type_of<T: DeserializeOwned>() -> Result<SqlDataType, RowValueError> {
     data_type(&schema_of::<T>()).map_err(|why| of_type::<T>(&why))
 }
 
@@ -20,7 +20,7 @@ pub fn data_type_of<T: DeserializeOwned>() -> Result<SqlDataType, ValueError> {
 ///
 /// # Errors
 /// If one of them has no data type.
-pub fn columns_of<T: DeserializeOwned>() -> Result<Vec<(String, SqlDataType)>, ValueError> {
+pub fn columns_of<T: DeserializeOwned>() -> Result<Vec<(String, SqlDataType)>, RowValueError> {
     let typed = |name: String, schema: &Schema| {
         let data_type =
             data_type(schema).map_err(|why| of_type::<T>(&format!("field {name}: {why}")))?;
@@ -38,8 +38,8 @@ pub fn columns_of<T: DeserializeOwned>() -> Result<Vec<(String, SqlDataType)>, V
     }
 }
 
-fn of_type<T>(why: &str) -> ValueError {
-    ValueError(format!("{} is no type of SQL: {why}", std::any::type_name::<T>()))
+fn of_type<T>(why: &str) -> RowValueError {
+    RowValueError(format!("{} is no type of SQL: {why}", std::any::type_name::<T>()))
 }
 
 /// The type that the field's name says, of types of [`super::types`].

@@ -8,7 +8,7 @@ pub use record::RowReader;
 use arrow_array::{Array, ArrayRef, cast::AsArray, types::*};
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 
-use super::ValueError;
+use super::RowValueError;
 
 /// A column whose type is settled once for all its values.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl<'a> ColumnReader<'a> {
     ///
     /// # Errors
     /// If its type is none that tables have.
-    pub fn of(array: &'a ArrayRef) -> Result<Self, ValueError> {
+    pub fn of(array: &'a ArrayRef) -> Result<Self, RowValueError> {
         let array: &'a dyn Array = array.as_ref();
         let kind = match array.data_type() {
             DataType::Null => ReaderKind::Null,
@@ -95,7 +95,7 @@ impl<'a> ColumnReader<'a> {
                 let columns = fields.iter().zip(array.as_struct().columns());
                 let columns =
                     columns.map(|(field, column)| Ok((field.name().as_str(), Self::of(column)?)));
-                ReaderKind::Row(columns.collect::<Result<_, ValueError>>()?)
+                ReaderKind::Row(columns.collect::<Result<_, RowValueError>>()?)
             }
             _ => return Err(unknown(array)),
         };
@@ -112,11 +112,11 @@ impl<'a> ColumnReader<'a> {
     ///
     /// # Errors
     /// If it does not fit the Rust type.
-    pub fn read<T: serde::de::DeserializeOwned>(&self, row: usize) -> Result<T, ValueError> {
+    pub fn read<T: serde::de::DeserializeOwned>(&self, row: usize) -> Result<T, RowValueError> {
         T::deserialize(cell::Cell { column: self, row })
     }
 }
 
-fn unknown(array: &dyn Array) -> ValueError {
-    ValueError(format!("a column of {} is none of a table", array.data_type()))
+fn unknown(array: &dyn Array) -> RowValueError {
+    RowValueError(format!("a column of {} is none of a table", array.data_type()))
 }

@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 
-use super::{Date, Time, ValueError};
+use super::{Date, RowValueError, Time};
 
-fn wrong(what: &str, text: &str) -> ValueError {
-    ValueError(format!("'{text}' is no {what}"))
+fn wrong(what: &str, text: &str) -> RowValueError {
+    RowValueError(format!("'{text}' is no {what}"))
 }
 
 /// Nanoseconds after 1970-01-01 00:00; a zone counts, if there is one.
-pub(super) fn parse_timestamp(text: &str) -> Result<i128, ValueError> {
+pub(super) fn parse_timestamp(text: &str) -> Result<i128, RowValueError> {
     let trimmed = text.trim();
     let naive = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"]
         .iter()
@@ -25,38 +25,38 @@ pub(super) fn parse_timestamp(text: &str) -> Result<i128, ValueError> {
     Ok(seconds + i128::from(found.timestamp_subsec_nanos()))
 }
 
-pub(super) fn parse_date(text: &str) -> Result<i32, ValueError> {
+pub(super) fn parse_date(text: &str) -> Result<i32, RowValueError> {
     let found = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d");
     found.map(|date| Date::from(date).epoch_days()).map_err(|_| wrong("date", text))
 }
 
-pub(super) fn parse_time(text: &str) -> Result<i32, ValueError> {
+pub(super) fn parse_time(text: &str) -> Result<i32, RowValueError> {
     let found = NaiveTime::parse_from_str(text.trim(), "%H:%M:%S%.f")
         .or_else(|_| NaiveTime::parse_from_str(text.trim(), "%H:%M"));
     found.map(|time| Time::from(time).millis_of_day()).map_err(|_| wrong("time", text))
 }
 
 /// As RFC 3339 has it, which is also what chrono reads; with a `Z` if `moment`.
-pub(super) fn print_timestamp(nanos: i128, moment: bool) -> Result<String, ValueError> {
+pub(super) fn print_timestamp(nanos: i128, moment: bool) -> Result<String, RowValueError> {
     let seconds = i64::try_from(nanos.div_euclid(1_000_000_000));
     let within = u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0);
     let found = seconds.ok().and_then(|seconds| DateTime::from_timestamp(seconds, within));
-    let found = found.ok_or_else(|| ValueError("a timestamp beyond all years".to_owned()))?;
+    let found = found.ok_or_else(|| RowValueError("a timestamp beyond all years".to_owned()))?;
     if moment {
         return Ok(found.to_rfc3339_opts(SecondsFormat::AutoSi, true));
     }
     Ok(found.naive_utc().format("%Y-%m-%dT%H:%M:%S%.f").to_string())
 }
 
-pub(super) fn print_date(days: i32) -> Result<String, ValueError> {
+pub(super) fn print_date(days: i32) -> Result<String, RowValueError> {
     let found = Date::from_epoch_days(days).to_naive();
-    let found = found.ok_or_else(|| ValueError("a date beyond all years".to_owned()))?;
+    let found = found.ok_or_else(|| RowValueError("a date beyond all years".to_owned()))?;
     Ok(found.format("%Y-%m-%d").to_string())
 }
 
-pub(super) fn print_time(millis: i32) -> Result<String, ValueError> {
+pub(super) fn print_time(millis: i32) -> Result<String, RowValueError> {
     let found = Time::from_millis_of_day(millis).to_naive();
-    let found = found.ok_or_else(|| ValueError("a time beyond the day".to_owned()))?;
+    let found = found.ok_or_else(|| RowValueError("a time beyond the day".to_owned()))?;
     Ok(found.format("%H:%M:%S%.f").to_string())
 }
 
@@ -74,7 +74,7 @@ pub(super) fn rescale(unscaled: i128, from: i8, to: i8) -> Option<i128> {
 }
 
 /// A decimal's digits, in units of the last of `scale`.
-pub(super) fn parse_decimal(text: &str, scale: i8) -> Result<i128, ValueError> {
+pub(super) fn parse_decimal(text: &str, scale: i8) -> Result<i128, RowValueError> {
     let trimmed = text.trim();
     let (negative, digits) = match trimmed.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -27,8 +27,9 @@ fn ids(statement: &str, name: &str) -> BTreeSet<OperatorId> {
     let started = session().execute_one(statement);
     let started = started.unwrap_or_else(|error| panic!("{}", error.render(statement)));
     let StatementResult::Job(job) = started else { panic!("{statement} is no job") };
-    let graph = job.client().details().unwrap().graph;
-    job.client().cancel().unwrap();
+    let client = job.client().expect("the cluster is embedded");
+    let graph = client.details().unwrap().graph;
+    client.cancel().unwrap();
     let operators = graph.vertices.iter().flat_map(|vertex| &vertex.operators);
     let named: Vec<_> = operators.filter(|operator| operator.name.starts_with(name)).collect();
     assert!(!named.is_empty(), "no {name} in {statement}");

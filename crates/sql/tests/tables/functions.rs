@@ -3,7 +3,7 @@
 use hurtig::prelude::*;
 use hurtig_sql::{
     StreamTableEnvironment,
-    functions::{AggregateFunction as SqlAggregate, UserFunction},
+    functions::{UserAggregateFunction, UserFunction},
     values::Timestamp,
 };
 
@@ -83,7 +83,7 @@ fn wrong_calls_and_types_are_told() {
 
 #[test]
 fn columns_can_be_computed_at_once() {
-    use arrow_array::{Array as _, ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
+    use arrow_array::{ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
     let mut tables = tables();
     let square = UserFunction::vectorized(&["BIGINT"], "BIGINT", |columns, _| {
         let column = columns[0].as_primitive::<Int64Type>();
@@ -129,7 +129,7 @@ fn a_table_function_joins_each_row_with_what_it_makes() {
 /// The largest of what there is; what leaves is counted.
 struct Longest;
 
-impl SqlAggregate for Longest {
+impl UserAggregateFunction for Longest {
     type Input = (String,);
     type Accumulator = Vec<String>;
     type Output = Option<String>;
@@ -161,7 +161,7 @@ impl SqlAggregate for Longest {
 /// Counts, and can nothing else.
 struct Plain;
 
-impl SqlAggregate for Plain {
+impl UserAggregateFunction for Plain {
     type Input = (Option<i32>,);
     type Accumulator = i64;
     type Output = i64;

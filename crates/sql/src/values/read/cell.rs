@@ -11,7 +11,7 @@ use serde::{
 
 use super::{
     super::{
-        ValueError,
+        RowValueError,
         text::{print_date, print_decimal, print_time, print_timestamp, rescale},
         types::{DECIMAL_SCALE, MARK},
     },
@@ -26,15 +26,17 @@ pub(super) struct Cell<'b, 'a> {
 }
 
 impl Cell<'_, '_> {
-    fn value(&self) -> Result<&ReaderKind<'_>, ValueError> {
+    fn value(&self) -> Result<&ReaderKind<'_>, RowValueError> {
         if self.column.is_null(self.row) {
-            return Err(ValueError("the value is NULL, and its Rust type is no Option".to_owned()));
+            return Err(RowValueError(
+                "the value is NULL, and its Rust type is no Option".to_owned(),
+            ));
         }
         Ok(&self.column.kind)
     }
 
     /// The text of values that Rust's types for them read as text.
-    fn text(&self) -> Result<Option<String>, ValueError> {
+    fn text(&self) -> Result<Option<String>, RowValueError> {
         let row = self.row;
         Ok(Some(match self.value()? {
             ReaderKind::Decimal(values, scale) => print_decimal(values.value(row), *scale),
@@ -48,12 +50,12 @@ impl Cell<'_, '_> {
     }
 
     /// Milliseconds, without what is finer.
-    fn millis(&self) -> Result<i64, ValueError> {
+    fn millis(&self) -> Result<i64, RowValueError> {
         match self.value()? {
             ReaderKind::Timestamp(values, unit, _) => {
                 Ok(values[self.row].div_euclid(1_000_000 / unit))
             }
-            other => Err(ValueError(format!("{other:?} is no timestamp"))),
+            other => Err(RowValueError(format!("{other:?} is no timestamp"))),
         }
     }
 }
@@ -61,13 +63,13 @@ impl Cell<'_, '_> {
 /// A number of one of the types of [`super::super::types`].
 struct Marked<D>(Option<(&'static str, D)>);
 
-impl<'de, D: Deserializer<'de, Error = ValueError>> MapAccess<'de> for Marked<D> {
-    type Error = ValueError;
+impl<'de, D: Deserializer<'de, Error = RowValueError>> MapAccess<'de> for Marked<D> {
+    type Error = RowValueError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, ValueError> {
+    ) -> Result<Option<K::Value>, RowValueError> {
         match &self.0 {
             Some((name, _)) => seed.deserialize((*name).into_deserializer()).map(Some),
             None => Ok(None),
@@ -77,16 +79,16 @@ impl<'de, D: Deserializer<'de, Error = ValueError>> MapAccess<'de> for Marked<D>
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
-    ) -> Result<V::Value, ValueError> {
-        let (_, value) = self.0.take().ok_or_else(|| ValueError("no value".to_owned()))?;
+    ) -> Result<V::Value, RowValueError> {
+        let (_, value) = self.0.take().ok_or_else(|| RowValueError("no value".to_owned()))?;
         seed.deserialize(value)
     }
 }
 
 impl<'de> Deserializer<'de> for Cell<'_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         let row = self.row;
         match self.value()? {
             ReaderKind::Null => visitor.visit_none(),
@@ -118,41 +120,42 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         if self.column.is_null(self.row) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         match self.text()? {
             Some(text) => visitor.visit_string(text),
             None => self.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         match self.value()? {
             ReaderKind::Decimal(values, scale) => {
                 let text = print_decimal(values.value(self.row), *scale);
-                let value = text.parse().map_err(|_| ValueError(format!("'{text}' is no number")));
+                let value =
+                    text.parse().map_err(|_| RowValueError(format!("'{text}' is no number")));
                 visitor.visit_f64(value?)
             }
             _ => self.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.deserialize_i128(visitor)
     }
 
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.deserialize_i128(visitor)
     }
 
-    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         match self.value()? {
             // Whole ones only: nothing is cut off unseen.
             ReaderKind::Decimal(values, scale) => {
@@ -160,7 +163,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
                 let whole = rescale(value, *scale, 0)
                     .filter(|whole| rescale(*whole, 0, *scale) == Some(value));
                 let whole = whole.ok_or_else(|| {
-                    ValueError(format!("{} is no whole number", print_decimal(value, *scale)))
+                    RowValueError(format!("{} is no whole number", print_decimal(value, *scale)))
                 })?;
                 match i64::try_from(whole) {
                     Ok(small) => visitor.visit_i64(small),
@@ -178,7 +181,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -187,7 +190,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         let [name] = fields else { return self.deserialize_any(visitor) };
         if !name.starts_with(MARK) {
             return self.deserialize_any(visitor);
@@ -206,7 +209,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
             ReaderKind::Decimal(values, scale) => {
                 let value = values.value(row);
                 let unscaled = rescale(value, *scale, DECIMAL_SCALE as i8).ok_or_else(|| {
-                    ValueError(format!(
+                    RowValueError(format!(
                         "{} is no DECIMAL(38, {DECIMAL_SCALE})",
                         print_decimal(value, *scale)
                     ))
@@ -216,12 +219,14 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
             _ => {
                 let wanted = &name[MARK.len()..];
                 let found = self.column.array.data_type();
-                Err(ValueError(format!("a value of {wanted} is wanted, and the column is {found}")))
+                Err(RowValueError(format!(
+                    "a value of {wanted} is wanted, and the column is {found}"
+                )))
             }
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         match self.value()? {
             ReaderKind::Bytes(values) => {
                 let bytes = values.value(self.row).iter().copied();
@@ -236,7 +241,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         self,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         self.deserialize_seq(visitor)
     }
 
@@ -245,7 +250,7 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         _: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         self.deserialize_seq(visitor)
     }
 
@@ -254,16 +259,19 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         match self.value()? {
             ReaderKind::Text(values) => {
                 visitor.visit_enum(values.value(self.row).into_deserializer())
             }
-            other => Err(ValueError(format!("an enum is read from STRING, not {other:?}"))),
+            other => Err(RowValueError(format!("an enum is read from STRING, not {other:?}"))),
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, RowValueError> {
         visitor.visit_unit()
     }
 
@@ -275,12 +283,12 @@ impl<'de> Deserializer<'de> for Cell<'_, '_> {
 struct Bytes<I>(I);
 
 impl<'de, I: Iterator<Item = u8>> SeqAccess<'de> for Bytes<I> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, ValueError> {
+    ) -> Result<Option<T::Value>, RowValueError> {
         self.0.next().map(|byte| seed.deserialize(U8Deserializer::new(byte))).transpose()
     }
 
@@ -312,12 +320,12 @@ impl<'b, 'a> Elements<'b, 'a> {
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, ValueError> {
+    ) -> Result<Option<T::Value>, RowValueError> {
         self.take().map(|cell| seed.deserialize(cell)).transpose()
     }
 
@@ -334,12 +342,12 @@ struct Entries<'b, 'a> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, ValueError> {
+    ) -> Result<Option<K::Value>, RowValueError> {
         let key = self.keys.take();
         self.at = key.map(|cell| cell.row);
         key.map(|cell| seed.deserialize(cell)).transpose()
@@ -348,8 +356,8 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
-    ) -> Result<V::Value, ValueError> {
-        let row = self.at.ok_or_else(|| ValueError("a value without a key".to_owned()))?;
+    ) -> Result<V::Value, RowValueError> {
+        let row = self.at.ok_or_else(|| RowValueError("a value without a key".to_owned()))?;
         seed.deserialize(Cell { column: self.values, row })
     }
 }
@@ -362,12 +370,12 @@ struct Fields<'b, 'a> {
 }
 
 impl<'de> SeqAccess<'de> for Fields<'_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, ValueError> {
+    ) -> Result<Option<T::Value>, RowValueError> {
         let Some((_, column)) = self.fields.get(self.next) else { return Ok(None) };
         self.next += 1;
         seed.deserialize(Cell { column, row: self.row }).map(Some)
@@ -375,12 +383,12 @@ impl<'de> SeqAccess<'de> for Fields<'_, '_> {
 }
 
 impl<'de> MapAccess<'de> for Fields<'_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, ValueError> {
+    ) -> Result<Option<K::Value>, RowValueError> {
         let Some((name, _)) = self.fields.get(self.next) else { return Ok(None) };
         self.next += 1;
         seed.deserialize((*name).into_deserializer()).map(Some)
@@ -389,9 +397,10 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         let field = self.next.checked_sub(1).and_then(|at| self.fields.get(at));
-        let (_, column) = field.ok_or_else(|| ValueError("a value without a name".to_owned()))?;
+        let (_, column) =
+            field.ok_or_else(|| RowValueError("a value without a name".to_owned()))?;
         seed.deserialize(Cell { column, row: self.row })
     }
 }

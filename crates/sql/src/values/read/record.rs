@@ -9,7 +9,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{super::ValueError, super::types::MARK, ColumnReader, cell::Cell};
+use super::{super::RowValueError, super::types::MARK, ColumnReader, cell::Cell};
 
 /// Reads the rows of a batch.
 ///
@@ -26,17 +26,17 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// If a column's type is none that tables have.
-    pub fn new(rows: &'a RecordBatch, names: &'a [String]) -> Result<Self, ValueError> {
+    pub fn new(rows: &'a RecordBatch, names: &'a [String]) -> Result<Self, RowValueError> {
         let columns = names.iter().zip(rows.columns());
         let columns = columns.map(|(name, column)| Ok((name.as_str(), ColumnReader::of(column)?)));
-        Ok(Self { columns: columns.collect::<Result<_, ValueError>>()?, order: OnceCell::new() })
+        Ok(Self { columns: columns.collect::<Result<_, RowValueError>>()?, order: OnceCell::new() })
     }
 
     /// A row.
     ///
     /// # Errors
     /// If a value does not fit.
-    pub fn read<T: DeserializeOwned>(&self, row: usize) -> Result<T, ValueError> {
+    pub fn read<T: DeserializeOwned>(&self, row: usize) -> Result<T, RowValueError> {
         T::deserialize(Record { reader: self, row })
     }
 
@@ -52,10 +52,10 @@ struct Record<'b, 'a> {
 }
 
 impl<'b, 'a> Record<'b, 'a> {
-    fn only(&self) -> Result<Cell<'b, 'a>, ValueError> {
+    fn only(&self) -> Result<Cell<'b, 'a>, RowValueError> {
         match self.reader.columns.as_slice() {
             [(_, column)] => Ok(Cell { column, row: self.row }),
-            many => Err(ValueError(format!(
+            many => Err(RowValueError(format!(
                 "a row of {} columns is no single value: read it as a struct or a tuple",
                 many.len()
             ))),
@@ -76,13 +76,13 @@ impl ColumnReader<'_> {
 }
 
 impl<'de> Deserializer<'de> for Record<'_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_any(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         match self.only() {
             Ok(cell) => cell.deserialize_option(visitor),
             Err(_) => visitor.visit_some(self),
@@ -93,7 +93,7 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -102,7 +102,7 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         if let [only] = fields
             && only.starts_with(MARK)
         {
@@ -114,14 +114,14 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         if self.is_wrapped() {
             return self.only()?.deserialize_map(visitor);
         }
         visitor.visit_map(Named { record: &self, next: 0 })
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         if self.is_wrapped() {
             return self.only()?.deserialize_seq(visitor);
         }
@@ -133,10 +133,12 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
         self,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         let columns = self.reader.columns.len();
         if columns != length && !self.is_wrapped() {
-            return Err(ValueError(format!("a tuple of {length} is no row of {columns} columns")));
+            return Err(RowValueError(format!(
+                "a tuple of {length} is no row of {columns} columns"
+            )));
         }
         self.deserialize_seq(visitor)
     }
@@ -146,7 +148,7 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
         _: &'static str,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         self.deserialize_tuple(length, visitor)
     }
 
@@ -155,27 +157,27 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_enum(name, variants, visitor)
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_str(visitor)
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_str(visitor)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_f64(visitor)
     }
 
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_i64(visitor)
     }
 
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowValueError> {
         self.only()?.deserialize_u64(visitor)
     }
 
@@ -185,8 +187,8 @@ impl<'de> Deserializer<'de> for Record<'_, '_> {
     }
 }
 
-fn of_column(name: &str, error: ValueError) -> ValueError {
-    ValueError(format!("column {name}: {error}"))
+fn of_column(name: &str, error: RowValueError) -> RowValueError {
+    RowValueError(format!("column {name}: {error}"))
 }
 
 /// The columns in the order of a struct's fields.
@@ -197,12 +199,12 @@ struct Ordered<'c, 'b, 'a> {
 }
 
 impl<'de> SeqAccess<'de> for Ordered<'_, '_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, ValueError> {
+    ) -> Result<Option<T::Value>, RowValueError> {
         let Some(place) = self.order.get(self.next) else { return Ok(None) };
         self.next += 1;
         let (name, column) = &self.record.reader.columns[*place];
@@ -222,12 +224,12 @@ struct Named<'c, 'b, 'a> {
 }
 
 impl<'de> MapAccess<'de> for Named<'_, '_, '_> {
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, ValueError> {
+    ) -> Result<Option<K::Value>, RowValueError> {
         let Some((name, _)) = self.record.reader.columns.get(self.next) else { return Ok(None) };
         self.next += 1;
         seed.deserialize((*name).into_deserializer()).map(Some)
@@ -236,10 +238,10 @@ impl<'de> MapAccess<'de> for Named<'_, '_, '_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
-    ) -> Result<V::Value, ValueError> {
+    ) -> Result<V::Value, RowValueError> {
         let place = self.next.checked_sub(1);
         let column = place.and_then(|place| self.record.reader.columns.get(place));
-        let (name, column) = column.ok_or_else(|| ValueError("no column".to_owned()))?;
+        let (name, column) = column.ok_or_else(|| RowValueError("no column".to_owned()))?;
         let value = seed.deserialize(Cell { column, row: self.record.row });
         value.map_err(|error| of_column(name, error))
     }

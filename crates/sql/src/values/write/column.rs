@@ -11,7 +11,7 @@ use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer}
 use arrow_schema::{DataType, FieldRef, Fields, IntervalUnit, TimeUnit};
 
 use super::super::{
-    ValueError,
+    RowValueError,
     text::{parse_date, parse_decimal, parse_time, parse_timestamp, rescale},
 };
 
@@ -58,8 +58,8 @@ impl Nested {
         Self { offsets: vec![0], valid: BooleanBufferBuilder::new(0) }
     }
 
-    fn end(&mut self, length: usize, valid: bool) -> Result<(), ValueError> {
-        let too_long = |_| ValueError("a column of more than 2^31 elements".to_owned());
+    fn end(&mut self, length: usize, valid: bool) -> Result<(), RowValueError> {
+        let too_long = |_| RowValueError("a column of more than 2^31 elements".to_owned());
         self.offsets.push(i32::try_from(length).map_err(too_long)?);
         self.valid.append(valid);
         Ok(())
@@ -73,8 +73,8 @@ impl Nested {
     }
 }
 
-fn unknown(data_type: &DataType) -> ValueError {
-    ValueError(format!("{data_type} is no type of a table's column"))
+fn unknown(data_type: &DataType) -> RowValueError {
+    RowValueError(format!("{data_type} is no type of a table's column"))
 }
 
 impl ColumnWriter {
@@ -82,7 +82,7 @@ impl ColumnWriter {
     ///
     /// # Errors
     /// If it is none that tables have.
-    pub fn new(data_type: &DataType) -> Result<Self, ValueError> {
+    pub fn new(data_type: &DataType) -> Result<Self, RowValueError> {
         let kind = match data_type {
             DataType::Null => WriterKind::Null(0),
             DataType::Boolean => WriterKind::Boolean(BooleanBuilder::new()),
@@ -173,7 +173,7 @@ impl ColumnWriter {
     ///
     /// # Errors
     /// If it does not fit the type. The column is of no use any more then.
-    pub fn write<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
+    pub fn write<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Result<(), RowValueError> {
         value.serialize(self)
     }
 
@@ -211,7 +211,7 @@ impl ColumnWriter {
     ///
     /// # Errors
     /// If something is NULL that must not be.
-    pub fn finish(&mut self) -> Result<ArrayRef, ValueError> {
+    pub fn finish(&mut self) -> Result<ArrayRef, RowValueError> {
         Ok(match &mut self.kind {
             WriterKind::Null(length) => Arc::new(NullArray::new(std::mem::take(length))),
             WriterKind::Boolean(values) => Arc::new(values.finish()),
@@ -260,7 +260,7 @@ impl ColumnWriter {
         })
     }
 
-    fn misfit(&self, what: &str) -> ValueError {
+    fn misfit(&self, what: &str) -> RowValueError {
         let wanted = match &self.kind {
             WriterKind::Null(_) => "NULL",
             WriterKind::Boolean(_) => "BOOLEAN",
@@ -281,11 +281,11 @@ impl ColumnWriter {
             WriterKind::Map(..) => "MAP",
             WriterKind::Row(..) => "ROW",
         };
-        ValueError(format!("{what} is no value of type {wanted}"))
+        RowValueError(format!("{what} is no value of type {wanted}"))
     }
 
     /// A whole number, for a DECIMAL in units of `self.scale`.
-    fn integer(&mut self, value: i128) -> Result<(), ValueError> {
+    fn integer(&mut self, value: i128) -> Result<(), RowValueError> {
         let misfit = |this: &Self| this.misfit(&value.to_string());
         macro_rules! narrow {
             ($values:expr) => {
@@ -327,7 +327,7 @@ impl ColumnWriter {
         Ok(())
     }
 
-    fn float(&mut self, value: f64) -> Result<(), ValueError> {
+    fn float(&mut self, value: f64) -> Result<(), RowValueError> {
         match &mut self.kind {
             WriterKind::Float32(values) => values.append_value(value as f32),
             WriterKind::Float64(values) => values.append_value(value),
@@ -337,7 +337,7 @@ impl ColumnWriter {
         Ok(())
     }
 
-    fn text(&mut self, value: &str) -> Result<(), ValueError> {
+    fn text(&mut self, value: &str) -> Result<(), RowValueError> {
         match &mut self.kind {
             WriterKind::Text(values) => values.append_value(value),
             WriterKind::Date(values) => values.append_value(parse_date(value)?),
@@ -362,7 +362,7 @@ impl ColumnWriter {
         Ok(())
     }
 
-    fn bytes(&mut self, value: &[u8]) -> Result<(), ValueError> {
+    fn bytes(&mut self, value: &[u8]) -> Result<(), RowValueError> {
         match &mut self.kind {
             WriterKind::Bytes(values) => values.append_value(value),
             _ => return Err(self.misfit("bytes")),

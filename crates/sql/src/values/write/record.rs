@@ -10,9 +10,9 @@ use serde::{
 };
 
 use super::ColumnWriter;
-use crate::values::{ValueError, types::MARK};
+use crate::values::{RowValueError, types::MARK};
 
-type Done = Result<(), ValueError>;
+type Done = Result<(), RowValueError>;
 
 /// Writes records as rows.
 ///
@@ -35,7 +35,7 @@ impl RowWriter {
     ///
     /// # Errors
     /// If a column's type is none that tables have.
-    pub fn new(schema: SchemaRef, fields: &[(usize, String)]) -> Result<Self, ValueError> {
+    pub fn new(schema: SchemaRef, fields: &[(usize, String)]) -> Result<Self, RowValueError> {
         let writers = schema.fields().iter().map(|field| ColumnWriter::new(field.data_type()));
         let width = fields.iter().map(|(position, _)| position + 1).max().unwrap_or(0);
         let mut by_position = vec![None; width];
@@ -57,14 +57,16 @@ impl RowWriter {
     ///
     /// # Errors
     /// If a value does not fit. The writer is of no use any more then.
-    pub fn write<T: Serialize>(&mut self, record: &T) -> Result<(), ValueError> {
+    pub fn write<T: Serialize>(&mut self, record: &T) -> Result<(), RowValueError> {
         record.serialize(&mut *self)?;
         self.rows += 1;
         for (writer, field) in self.writers.iter_mut().zip(self.schema.fields()) {
             if writer.len() < self.rows {
                 if !field.is_nullable() {
                     let name = field.name();
-                    return Err(ValueError(format!("column {name}: the record has no such field")));
+                    return Err(RowValueError(format!(
+                        "column {name}: the record has no such field"
+                    )));
                 }
                 writer.write_null();
             }
@@ -76,7 +78,7 @@ impl RowWriter {
     ///
     /// # Errors
     /// If something is NULL that must not be.
-    pub fn finish(&mut self) -> Result<RecordBatch, ValueError> {
+    pub fn finish(&mut self) -> Result<RecordBatch, RowValueError> {
         let columns = self.writers.iter_mut().map(ColumnWriter::finish);
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let rows = std::mem::take(&mut self.rows);
@@ -87,7 +89,7 @@ impl RowWriter {
     fn field<T: Serialize + ?Sized>(&mut self, column: Option<usize>, value: &T) -> Done {
         let Some(column) = column else { return Ok(()) };
         value.serialize(&mut self.writers[column]).map_err(|error| {
-            ValueError(format!("column {}: {error}", self.schema.field(column).name()))
+            RowValueError(format!("column {}: {error}", self.schema.field(column).name()))
         })
     }
 
@@ -110,14 +112,14 @@ macro_rules! only {
 
 impl<'a> Serializer for &'a mut RowWriter {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
     type SerializeSeq = Only<'a>;
     type SerializeTuple = Positions<'a>;
     type SerializeTupleStruct = Positions<'a>;
-    type SerializeTupleVariant = Impossible<(), ValueError>;
-    type SerializeMap = Impossible<(), ValueError>;
+    type SerializeTupleVariant = Impossible<(), RowValueError>;
+    type SerializeMap = Impossible<(), RowValueError>;
     type SerializeStruct = Names<'a>;
-    type SerializeStructVariant = Impossible<(), ValueError>;
+    type SerializeStructVariant = Impossible<(), RowValueError>;
 
     only! {
         serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
@@ -168,12 +170,12 @@ impl<'a> Serializer for &'a mut RowWriter {
         Err(no_row(name))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<Only<'a>, ValueError> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<Only<'a>, RowValueError> {
         let column = self.at(0).ok_or_else(|| no_row("a sequence"))?;
         Ok(Only((&mut self.writers[column]).serialize_seq(length)?))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Positions<'a>, ValueError> {
+    fn serialize_tuple(self, _: usize) -> Result<Positions<'a>, RowValueError> {
         Ok(Positions { writer: self, next: 0 })
     }
 
@@ -181,7 +183,7 @@ impl<'a> Serializer for &'a mut RowWriter {
         self,
         _: &'static str,
         length: usize,
-    ) -> Result<Positions<'a>, ValueError> {
+    ) -> Result<Positions<'a>, RowValueError> {
         self.serialize_tuple(length)
     }
 
@@ -191,15 +193,15 @@ impl<'a> Serializer for &'a mut RowWriter {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeTupleVariant, ValueError> {
+    ) -> Result<Self::SerializeTupleVariant, RowValueError> {
         Err(no_row(name))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, ValueError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, RowValueError> {
         Err(no_row("a map"))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Names<'a>, ValueError> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Names<'a>, RowValueError> {
         Ok(Names { writer: self, next: 0 })
     }
 
@@ -209,13 +211,13 @@ impl<'a> Serializer for &'a mut RowWriter {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeStructVariant, ValueError> {
+    ) -> Result<Self::SerializeStructVariant, RowValueError> {
         Err(no_row(name))
     }
 }
 
-fn no_row(name: &str) -> ValueError {
-    ValueError(format!("{name} is no row: rows are structs, tuples or single values"))
+fn no_row(name: &str) -> RowValueError {
+    RowValueError(format!("{name} is no row: rows are structs, tuples or single values"))
 }
 
 /// A list that is the only column.
@@ -223,7 +225,7 @@ pub struct Only<'a>(<&'a mut ColumnWriter as Serializer>::SerializeSeq);
 
 impl SerializeSeq for Only<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         SerializeSeq::serialize_element(&mut self.0, value)
@@ -242,7 +244,7 @@ pub struct Positions<'a> {
 
 impl SerializeTuple for Positions<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         let column = self.writer.at(self.next);
@@ -257,7 +259,7 @@ impl SerializeTuple for Positions<'_> {
 
 impl SerializeTupleStruct for Positions<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         SerializeTuple::serialize_element(self, value)
@@ -276,7 +278,7 @@ pub struct Names<'a> {
 
 impl SerializeStruct for Names<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
         if name.starts_with(MARK) {

@@ -10,22 +10,22 @@ use serde::{
 
 use super::{ColumnWriter, WriterKind};
 use crate::values::{
-    ValueError,
+    RowValueError,
     types::{DECIMAL_SCALE, MARK},
 };
 
-type Done = Result<(), ValueError>;
+type Done = Result<(), RowValueError>;
 
 impl<'a> Serializer for &'a mut ColumnWriter {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
     type SerializeSeq = Elements<'a>;
     type SerializeTuple = Elements<'a>;
     type SerializeTupleStruct = Elements<'a>;
-    type SerializeTupleVariant = Impossible<(), ValueError>;
+    type SerializeTupleVariant = Impossible<(), RowValueError>;
     type SerializeMap = Entries<'a>;
     type SerializeStruct = Fields<'a>;
-    type SerializeStructVariant = Impossible<(), ValueError>;
+    type SerializeStructVariant = Impossible<(), RowValueError>;
 
     fn serialize_bool(self, value: bool) -> Done {
         match &mut self.kind {
@@ -134,7 +134,7 @@ impl<'a> Serializer for &'a mut ColumnWriter {
         Err(self.misfit(&format!("a variant of {name} with content")))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'a>, ValueError> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'a>, RowValueError> {
         match &self.kind {
             WriterKind::List(..) | WriterKind::Row(..) => {}
             WriterKind::Bytes(_) => {}
@@ -143,13 +143,13 @@ impl<'a> Serializer for &'a mut ColumnWriter {
         Ok(Elements { column: self, next: 0, bytes: Vec::new() })
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<Elements<'a>, ValueError> {
+    fn serialize_tuple(self, length: usize) -> Result<Elements<'a>, RowValueError> {
         if let WriterKind::Row(_, fields, _) = &self.kind
             && fields.len() != length
         {
             let fields = fields.len();
             let text = format!("a tuple of {length} is no ROW of {fields} fields");
-            return Err(ValueError(text));
+            return Err(RowValueError(text));
         }
         self.serialize_seq(Some(length))
     }
@@ -158,7 +158,7 @@ impl<'a> Serializer for &'a mut ColumnWriter {
         self,
         _: &'static str,
         length: usize,
-    ) -> Result<Elements<'a>, ValueError> {
+    ) -> Result<Elements<'a>, RowValueError> {
         self.serialize_tuple(length)
     }
 
@@ -168,18 +168,18 @@ impl<'a> Serializer for &'a mut ColumnWriter {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeTupleVariant, ValueError> {
+    ) -> Result<Self::SerializeTupleVariant, RowValueError> {
         Err(self.misfit(&format!("a variant of {name} with content")))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, ValueError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'a>, RowValueError> {
         if !matches!(self.kind, WriterKind::Map(..)) {
             return Err(self.misfit("a map"));
         }
         Ok(Entries(self))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>, ValueError> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>, RowValueError> {
         Ok(Fields { column: self, next: 0, marked: false })
     }
 
@@ -189,7 +189,7 @@ impl<'a> Serializer for &'a mut ColumnWriter {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeStructVariant, ValueError> {
+    ) -> Result<Self::SerializeStructVariant, RowValueError> {
         Err(self.misfit(&format!("a variant of {name} with content")))
     }
 }
@@ -208,7 +208,7 @@ impl Elements<'_> {
             WriterKind::Row(_, _, writers) => {
                 let writer = writers.get_mut(self.next);
                 let writer = writer.ok_or_else(|| {
-                    ValueError("a tuple with more fields than the ROW".to_owned())
+                    RowValueError("a tuple with more fields than the ROW".to_owned())
                 })?;
                 self.next += 1;
                 value.serialize(writer)
@@ -234,7 +234,7 @@ impl Elements<'_> {
             }
             WriterKind::Row(_, fields, _) => {
                 let (wanted, found) = (fields.len(), self.next);
-                Err(ValueError(format!("a tuple of {found} is no ROW of {wanted} fields")))
+                Err(RowValueError(format!("a tuple of {found} is no ROW of {wanted} fields")))
             }
             WriterKind::Bytes(values) => {
                 values.append_value(&self.bytes);
@@ -247,7 +247,7 @@ impl Elements<'_> {
 
 impl SerializeSeq for Elements<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.element(value)
@@ -260,7 +260,7 @@ impl SerializeSeq for Elements<'_> {
 
 impl SerializeTuple for Elements<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.element(value)
@@ -273,7 +273,7 @@ impl SerializeTuple for Elements<'_> {
 
 impl SerializeTupleStruct for Elements<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.element(value)
@@ -289,7 +289,7 @@ pub struct Entries<'a>(&'a mut ColumnWriter);
 
 impl SerializeMap for Entries<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
         match &mut self.0.kind {
@@ -323,7 +323,7 @@ pub struct Fields<'a> {
 
 impl SerializeStruct for Fields<'_> {
     type Ok = ();
-    type Error = ValueError;
+    type Error = RowValueError;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
         if let Some(data_type) = name.strip_prefix(MARK) {
