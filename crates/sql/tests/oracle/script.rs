@@ -197,11 +197,7 @@ impl Player<'_> {
     }
 
     /// Says the statement again, with the savepoint to start from.
-    fn resume(
-        &mut self,
-        part: ScriptPart,
-        path: &str,
-    ) -> Result<SqlJob, StatementResult, SqlError> {
+    fn resume(&mut self, part: ScriptPart, path: &str) -> Result<StatementResult, SqlError> {
         self.session.hold_sources(None);
         let then = self.run.then.expect("only stopped jobs are resumed");
         self.session.set("parallelism.default", &then.to_string())?;
