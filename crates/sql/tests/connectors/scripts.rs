@@ -121,7 +121,7 @@ fn lateral_queries_see_what_is_left_of_them() {
         &["a|a", "b|y", "c|null", "d|null"],
     );
     on_tables(
-        "SELECT s, (SELECT t FROM r WHERE k = l.id AND n < 30) AS only FROM l",
+        "SELECT s, (SELECT t FROM r WHERE k = l.id AND n < 30) AS o FROM l",
         &["a|a", "b|y", "c|null", "d|null"],
     );
     refused(
