@@ -175,6 +175,8 @@ impl Client {
             StatementResult::Done if self.interactive => writeln!(out, "[INFO] Done.\n")?,
             StatementResult::Done => {}
             StatementResult::Text(text) => writeln!(out, "{text}")?,
+            // Beside the results, which may be read by programs.
+            StatementResult::Warning(text) => writeln!(io::stderr(), "[WARNING] {text}")?,
             StatementResult::Rows { columns, rows } if self.is_for_programs() => {
                 let _ = columns;
                 for row in &rows {

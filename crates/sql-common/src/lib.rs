@@ -15,6 +15,6 @@ mod row_kind;
 
 pub use batch::ChangelogBatch;
 pub use changelog_mode::ChangelogMode;
-pub use context::SqlContext;
+pub use context::{SqlContext, current_watermark, set_current_watermark};
 pub use error::{EvalError, readable_message};
 pub use row_kind::RowKind;

@@ -126,6 +126,12 @@ pub trait AggregateKernel: fmt::Debug + Send + Sync {
         retracts: Option<&[bool]>,
     ) -> Result<(), EvalError>;
 
+    /// False if [`AggregateKernel::merge`] is not there, as in functions of users: then a group is never
+    /// made of parts where it need not be.
+    fn can_merge(&self) -> bool {
+        true
+    }
+
     /// Adds another state of the same kernel: windows of slices, two phases, sessions that merge.
     fn merge(&self, into: &mut AggregateState, other: &AggregateState) -> Result<(), EvalError>;
 

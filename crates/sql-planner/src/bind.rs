@@ -11,10 +11,12 @@
 
 mod builtin;
 mod call;
+mod changelog;
 mod compare;
 mod expression;
 mod from;
 mod group;
+mod hints;
 mod insert;
 mod join;
 mod literal;
@@ -61,6 +63,8 @@ pub struct Binder<'a> {
     depth: Rc<Depth>,
     view_depth: u32,
     common: Option<Rc<from::CommonTables>>,
+    /// The STATE_TTL hint of the SELECT whose FROM is bound.
+    ttl: Option<Rc<hints::StateTtlHint>>,
 }
 
 /// How much of a statement is being bound, and was. Shared by the binders of its views.
@@ -155,6 +159,7 @@ impl<'a> Binder<'a> {
             depth: Rc::default(),
             view_depth: 0,
             common: None,
+            ttl: None,
         }
     }
 
@@ -200,6 +205,7 @@ impl<'a> Binder<'a> {
             depth: self.depth.clone(),
             view_depth: self.view_depth + 1,
             common: None,
+            ttl: None,
         })
     }
 }

@@ -19,4 +19,6 @@ pub mod stream;
 pub mod types;
 
 pub use error::{PlanError, PlanResult};
-pub use settings::PlannerSettings;
+pub use settings::{
+    AggregatePhases, MiniBatchSettings, PlannerSettings, UpsertMaterialize, duration_ms,
+};

@@ -11,11 +11,13 @@
 
 mod decorrelate;
 mod evaluate;
+mod existence;
 mod nodes;
 mod prune;
 mod pull_up;
 mod push_down;
 
+pub(crate) use decorrelate::lateral;
 pub(crate) use evaluate::constant_value;
 pub use evaluate::{physical_expression, physical_expressions};
 pub(crate) use nodes::{all_of, equal_sides, join_schema};

@@ -4,6 +4,39 @@ use std::time::Duration;
 
 use hurtig_sql_common::SqlContext;
 
+/// In how many phases rows are aggregated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AggregatePhases {
+    /// In two where that pays.
+    #[default]
+    Auto,
+    /// In one.
+    One,
+    /// In two where it can be.
+    Two,
+}
+
+/// Whether changes are put in the order of a sink's primary key before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpsertMaterialize {
+    /// Never.
+    None,
+    /// Where the input's own key is another.
+    #[default]
+    Auto,
+    /// Always, for sinks that take updates by key.
+    Force,
+}
+
+/// How long rows may be held back, to be worked on together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MiniBatchSettings {
+    /// At most so many rows.
+    pub size: usize,
+    /// At most so long.
+    pub latency: Duration,
+}
+
 /// Settings of a session that change plans.
 #[derive(Clone, Debug)]
 pub struct PlannerSettings {
@@ -13,8 +46,15 @@ pub struct PlannerSettings {
     pub state_ttl_ms: i64,
     /// `table.exec.source.idle-timeout`; 0: never.
     pub source_idle_timeout_ms: i64,
-    /// `table.optimizer.agg-phase-strategy`: global aggregates take two phases.
-    pub two_phase: bool,
+    /// `table.optimizer.agg-phase-strategy`
+    pub aggregate_phases: AggregatePhases,
+    /// `table.exec.mini-batch.*`, if they are enabled.
+    pub mini_batch: Option<MiniBatchSettings>,
+    /// `table.exec.sink.upsert-materialize`
+    pub upsert_materialize: UpsertMaterialize,
+    /// `table.exec.sink.type-length-enforcer`: whether values are cut and padded (or refused), if their
+    /// lengths count at all.
+    pub trims_lengths: Option<bool>,
     /// `table.exec.sink.not-null-enforcer` is `DROP`.
     pub drop_null_rows: bool,
     /// `table.exec.source.cdc-events-duplicate`
@@ -29,7 +69,10 @@ impl PlannerSettings {
             context,
             state_ttl_ms: 0,
             source_idle_timeout_ms: 0,
-            two_phase: false,
+            aggregate_phases: AggregatePhases::Auto,
+            mini_batch: None,
+            upsert_materialize: UpsertMaterialize::Auto,
+            trims_lengths: None,
             drop_null_rows: false,
             duplicate_changes: false,
         }
@@ -46,6 +89,24 @@ impl PlannerSettings {
     }
 }
 
-fn positive(ms: i64) -> Option<Duration> {
+pub(crate) fn positive(ms: i64) -> Option<Duration> {
     u64::try_from(ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis)
+}
+
+/// Flink's durations: a number and a unit; without a unit milliseconds.
+#[must_use]
+pub fn duration_ms(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: i64 = number.parse().ok()?;
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1000,
+        "m" | "min" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(factor)
 }

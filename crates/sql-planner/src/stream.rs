@@ -28,8 +28,10 @@ mod operators;
 mod over;
 mod print;
 mod rank;
+mod rows_of_changes;
 mod scans;
 mod state;
+mod two_phase;
 mod unnest;
 mod windows;
 
@@ -126,7 +128,7 @@ pub fn plan_stream(
     tables: &dyn TableTraits,
     before: bool,
 ) -> crate::PlanResult<StreamPlan> {
-    let planner = StreamPlanner { tables, two_phase: settings.two_phase };
+    let planner = StreamPlanner { tables, settings };
     let mut roots = Vec::new();
     for plan in bound {
         let optimized = crate::optimize::optimize(plan.clone())?;

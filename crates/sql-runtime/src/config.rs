@@ -33,10 +33,14 @@ pub use join::{
 };
 pub use rank::{Deduplicate, Limit, Rank, SortLimit, TemporalSort, WindowDeduplicate, WindowRank};
 pub use stateless::{
-    Calc, ChangelogNormalize, Correlate, DropUpdateBefore, Expand, NotNullEnforcer,
-    SinkMaterialize, Values, WatermarkAssigner,
+    Calc, ChangelogNormalize, Correlate, DropUpdateBefore, Expand, FromChangelog, LengthEnforcer,
+    LengthRule, MiniBatch, NotNullEnforcer, SinkMaterialize, ToChangelog, Values,
+    WatermarkAssigner,
 };
-pub use window::{WindowAggregate, WindowProperty, WindowSpec, WindowTableFunction, WindowTime};
+pub use window::{
+    GlobalWindowAggregate, LocalWindowAggregate, WindowAggregate, WindowProperty, WindowSpec,
+    WindowTableFunction, WindowTime,
+};
 
 /// How rows get from an operator to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -468,7 +468,8 @@ impl Logic for GroupLogic {
     }
 }
 
-fn decode_partials(
+/// What [`LocalGroupAggregate`] and its like wrote.
+pub(crate) fn decode_partials(
     rows: &RecordBatch,
     column: usize,
     aggregates: &Aggregates,

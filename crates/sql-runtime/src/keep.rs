@@ -2,7 +2,7 @@
 //! materialiser, deduplicate, set operations.
 //!
 //! The first and third give at most one change per key and batch: what the key had before the batch
-//! against what it has after.
+//! against what it has after; unless somebody needs all versions.
 
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ struct OneRow {
     row: RowCodec,
     filter: Option<SharedExpression>,
     emits_update_before: bool,
+    every_version: bool,
     ttl: Option<Duration>,
     state: Option<ValueState<(i64, RowBytes)>>,
     sink: RowSink,
@@ -64,6 +65,7 @@ impl OperatorFactory for ChangelogNormalize {
             row: RowCodec::all(&self.schema)?,
             filter: self.condition.clone(),
             emits_update_before: self.emits_update_before,
+            every_version: self.every_version,
             ttl: self.ttl,
             state: None,
             sink: RowSink::whole(&self.schema)?,
@@ -97,6 +99,7 @@ impl OperatorFactory for Deduplicate {
             row: RowCodec::all(&self.schema)?,
             filter: None,
             emits_update_before: self.emits_update_before,
+            every_version: self.every_version,
             ttl: self.ttl,
             state: None,
             sink: RowSink::whole(&self.schema)?,
@@ -173,9 +176,17 @@ impl Logic for OneRow {
         let times = self.rowtime.map(|at| rowtimes(batch.rows.column(at))).transpose()?;
         let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
         let (mut before, mut after) = (Vec::new(), Vec::new());
-        for (group, members) in grouping.rows_by_group().iter().enumerate() {
-            let key = keys.get(grouping.first[group] as usize);
-            core.store.set_current_key(grouping.hashes[group], key.into());
+        // A turn is what counts as one change: all rows of a key, or each row.
+        let (by_group, each): (Vec<_>, Vec<_>) = if self.every_version {
+            (Vec::new(), (0..grouping.groups.len() as u32).collect())
+        } else {
+            (grouping.rows_by_group(), Vec::new())
+        };
+        let turns = by_group.iter().map(Vec::as_slice).chain(each.chunks(1));
+        for members in turns {
+            let Some(first) = members.first() else { continue };
+            let group = grouping.groups[*first as usize] as usize;
+            core.store.set_current_key(grouping.hashes[group], keys.get(*first as usize).into());
             let old = state.get(&mut core.store).map_err(state_error)?.cloned();
             let new = self.after(old.as_ref(), &batch, members, &rows, times.as_ref());
             match &new {

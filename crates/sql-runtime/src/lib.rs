@@ -7,6 +7,7 @@
 //! - [`config`]: what the planner says of each; each is the factory of its operator.
 
 mod aggregates;
+mod changelog;
 pub mod config;
 mod core;
 mod edges;
@@ -14,6 +15,8 @@ mod group;
 mod join;
 mod keep;
 mod layout;
+mod lengths;
+mod mini_batch;
 mod over;
 mod pairs;
 mod rank;
@@ -22,11 +25,9 @@ mod sink;
 mod stateless;
 mod time;
 mod time_join;
-mod unnest;
 mod watermark;
 mod window_aggregate;
+mod window_local;
 mod window_rows;
 mod window_table;
 mod windows;
-
-pub use unnest::Unnest;

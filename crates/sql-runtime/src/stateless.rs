@@ -2,10 +2,12 @@
 
 use arrow_array::{Array, BooleanArray, RecordBatch, UInt32Array, cast::AsArray, new_null_array};
 use arrow_select::{concat::concat, filter::filter_record_batch, take::take};
-use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output, SourcePoll};
-use hurtig_sql_common::{ChangelogBatch, EvalError, RowKind};
+use hurtig_operator_api::{
+    Operator, OperatorContext, OperatorFactory, Output, Progress, SourcePoll,
+};
+use hurtig_sql_common::{ChangelogBatch, EvalError, RowKind, set_current_watermark};
 use hurtig_sql_functions::api::Expression;
-use hurtig_types::{BoxedPayload, FlowError, FlowResult};
+use hurtig_types::{BoxedPayload, FlowError, FlowResult, Watermark};
 
 use crate::{
     config::{Calc, Correlate, DropUpdateBefore, Expand, NotNullEnforcer, Values},
@@ -13,16 +15,35 @@ use crate::{
 };
 
 /// Batch in, batch out.
-trait Stateless: Send + 'static {
+pub(crate) trait Stateless: Send + 'static {
     fn apply(&self, batch: ChangelogBatch, out: &mut dyn Output) -> FlowResult;
 }
 
-struct StatelessOperator<S>(S);
+pub(crate) struct StatelessOperator<S> {
+    work: S,
+    watermark: i64,
+}
+
+impl<S: Stateless> StatelessOperator<S> {
+    pub(crate) fn boxed(work: S) -> Box<dyn Operator> {
+        Box::new(Self { work, watermark: i64::MIN })
+    }
+}
 
 impl<S: Stateless> Operator for StatelessOperator<S> {
     fn process(&mut self, _: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let batch = rows_of(batch)?;
-        if batch.rows.num_rows() == 0 { Ok(()) } else { self.0.apply(batch, out) }
+        if batch.rows.num_rows() == 0 {
+            return Ok(());
+        }
+        set_current_watermark(self.watermark);
+        self.work.apply(batch, out)
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, out: &mut dyn Output) -> FlowResult<Progress> {
+        self.watermark = watermark.0;
+        out.emit_watermark(watermark)?;
+        Ok(Progress::Done)
     }
 }
 
@@ -30,7 +51,7 @@ macro_rules! stateless_factories {
     ($($name:ident),*) => {$(
         impl OperatorFactory for $name {
             fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-                Ok(Box::new(StatelessOperator(self.clone())))
+                Ok(StatelessOperator::boxed(self.clone()))
             }
         }
     )*};

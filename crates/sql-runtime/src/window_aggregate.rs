@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aggregates::{Accumulator, Aggregates},
-    config::{WindowAggregate, WindowProperty, WindowSpec, WindowTime},
+    config::{GlobalWindowAggregate, WindowAggregate, WindowProperty, WindowSpec, WindowTime},
     core::{Core, KeyedOperator, Logic},
+    group::decode_partials,
     layout::Layout,
     rows::{FastMap, Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::ROWS_PER_BATCH,
@@ -49,13 +50,33 @@ struct WindowLogic {
     key: RowCodec,
     event_time: bool,
     zone: Option<chrono_tz::Tz>,
+    /// The column of what the rows of slices have come to, in the second of two phases.
+    partial: Option<usize>,
     state: Option<ValueState<Slices>>,
     results: Vec<Fired>,
 }
 
 impl OperatorFactory for WindowAggregate {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        self.operator(Aggregates::new(&self.calls, &self.input)?, None)
+    }
+}
+
+impl OperatorFactory for GlobalWindowAggregate {
+    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
+        let aggregates = Aggregates::of_types(&self.aggregate.calls, &self.arguments)?;
+        self.aggregate.operator(aggregates, Some(self.partial))
+    }
+}
+
+impl WindowAggregate {
+    fn operator(
+        &self,
+        aggregates: Aggregates,
+        partial: Option<usize>,
+    ) -> FlowResult<Box<dyn Operator>> {
         let (event_time, zone) = match &self.time {
+            WindowTime::Slice { zone, .. } => (true, *zone),
             WindowTime::Rowtime { zone, .. } => (true, *zone),
             WindowTime::Proctime { zone } => (false, *zone),
             WindowTime::Attached { zone, event_time, .. } => (*event_time, *zone),
@@ -64,11 +85,12 @@ impl OperatorFactory for WindowAggregate {
             self.window.check().map_err(FlowError::user)?;
         }
         Ok(KeyedOperator::boxed(WindowLogic {
-            aggregates: Aggregates::new(&self.calls, &self.input)?,
+            aggregates,
             key: RowCodec::new(&self.input, &self.keys)?,
             event_time,
             zone,
             config: self.clone(),
+            partial,
             state: None,
             results: Vec::new(),
         }))
@@ -127,6 +149,11 @@ impl WindowLogic {
             WindowTime::Proctime { .. } => {
                 let now = to_local(core.clock.now_ms(), self.zone);
                 Ok(vec![self.config.window.slice_of(now); rows])
+            }
+            WindowTime::Slice { start, end, .. } => {
+                let starts = rowtimes(batch.rows.column(*start))?;
+                let ends = rowtimes(batch.rows.column(*end))?;
+                Ok(starts.values().iter().copied().zip(ends.values().iter().copied()).collect())
             }
             WindowTime::Attached { start, end, .. } => {
                 let ends = rowtimes(batch.rows.column(*end))?;
@@ -277,13 +304,21 @@ impl Logic for WindowLogic {
         let retracts: Option<Vec<bool>> =
             batch.kinds.as_ref().map(|kinds| kinds.iter().map(|kind| !kind.adds()).collect());
         let mut fresh: Vec<_> = places.iter().map(|_| self.aggregates.empty()).collect();
-        self.aggregates.accumulate(
-            &mut fresh,
-            &groups,
-            &batch.rows,
-            skipped.as_deref(),
-            retracts.as_deref(),
-        )?;
+        match self.partial {
+            Some(column) => {
+                let partials = decode_partials(&batch.rows, column, &self.aggregates)?;
+                for (partial, group) in partials.iter().zip(&groups) {
+                    self.aggregates.merge(&mut fresh[*group as usize], partial)?;
+                }
+            }
+            None => self.aggregates.accumulate(
+                &mut fresh,
+                &groups,
+                &batch.rows,
+                skipped.as_deref(),
+                retracts.as_deref(),
+            )?,
+        }
         let mut by_key_places: Vec<Vec<u32>> = vec![Vec::new(); by_key.first.len()];
         for (place, (key, slice)) in places.iter().enumerate() {
             if !late_slices.get(slice).copied().unwrap_or(false) {

@@ -93,7 +93,7 @@ impl OperatorFactory for WindowTableFunction {
             let (event_time, zone) = match &self.time {
                 WindowTime::Rowtime { zone, .. } => (true, *zone),
                 WindowTime::Proctime { zone } => (false, *zone),
-                WindowTime::Attached { .. } => return Err(attached()),
+                WindowTime::Attached { .. } | WindowTime::Slice { .. } => return Err(attached()),
             };
             return Ok(KeyedOperator::boxed(Sessions {
                 key: RowCodec::new(&self.input, &self.keys)?,
@@ -123,7 +123,7 @@ impl Operator for Fixed {
                 (Some(rowtimes(batch.rows.column(*column))?), *zone, 0)
             }
             WindowTime::Proctime { zone } => (None, *zone, to_local(self.clock.now_ms(), *zone)),
-            WindowTime::Attached { .. } => return Err(attached()),
+            WindowTime::Attached { .. } | WindowTime::Slice { .. } => return Err(attached()),
         };
         for row in 0..batch.rows.num_rows() {
             let time = times.as_ref().map_or(now, |times| to_local(times.value(row), zone));

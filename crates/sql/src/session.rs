@@ -11,7 +11,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use hurtig::StreamExecutionEnvironment;
 use hurtig_sql_common::SqlContext;
@@ -48,12 +48,16 @@ pub enum StatementResult {
     },
     /// A text: EXPLAIN.
     Text(String),
+    /// It is done, but the user should know something.
+    Warning(String),
     /// A query whose job runs.
     Query(QueryResult),
     /// An INSERT or a statement set whose job runs.
     Job(SqlJob),
 }
 
+/// Warnings that a session remembers to have given.
+const WARNINGS: usize = 1000;
 /// The stack that statements are planned with. The parser and the binder bound how deep a statement
 /// and its plan are; this is for all of that. Only what is used of it takes memory.
 const PLANNING_STACK_BYTES: usize = 256 << 20;
@@ -66,6 +70,8 @@ pub struct Session {
     /// The INSERTs since BEGIN STATEMENT SET.
     open_set: Option<Vec<InsertStatement>>,
     jobs: Vec<SqlJob>,
+    /// What the user has been warned of: once is enough.
+    warnings: HashSet<String>,
     restore: Option<(String, bool)>,
     pub(crate) gate: Option<SourceGate>,
     functions: SessionFunctions,
@@ -94,6 +100,7 @@ impl Session {
             connectors: Connectors::default(),
             open_set: None,
             jobs: Vec::new(),
+            warnings: HashSet::new(),
             restore: None,
             gate: None,
             functions: SessionFunctions::default(),
@@ -269,7 +276,13 @@ impl Session {
             StatementKind::Set(Some(property)) => {
                 let set = self.settings.set(&property.key, &property.value);
                 set.map_err(|error| SqlError::invalid(error.to_string(), Some(property.span)))?;
-                Ok(StatementResult::Done)
+                let warning = Settings::warning(&property.key);
+                let warning = warning.filter(|text| self.warnings.insert(text.clone()));
+                // Who has set so many of them has been told.
+                if self.warnings.len() > WARNINGS {
+                    self.warnings.clear();
+                }
+                Ok(warning.map_or(StatementResult::Done, StatementResult::Warning))
             }
             StatementKind::Set(None) => {
                 let row =

@@ -3,9 +3,10 @@
 //! Keys of the configuration are checked as in `config.yaml`; those of SQL ([`TABLE_KEYS`]) are
 //! checked here. Other keys with a prefix of SQL are kept, as Flink keeps them, and change nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use hurtig_config::{Configuration, catalogue};
+use hurtig_sql_planner::{MiniBatchSettings, duration_ms};
 
 use crate::SqlError;
 
@@ -81,6 +82,16 @@ const TABLE_KEYS: &[TableKey] = &[
     key("table.optimizer.reuse-sub-plan-enabled", Some("true"), Check::Boolean),
 ];
 
+/// Keys of SQL that are right, but change nothing here.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    (
+        "table.optimizer.distinct-agg.split.enabled",
+        "with two phases each value of a DISTINCT is sent once a mini-batch already",
+    ),
+    ("table.optimizer.reuse-source-enabled", "each query reads its sources by itself"),
+    ("table.optimizer.reuse-sub-plan-enabled", "each query computes its parts by itself"),
+];
+
 /// What a session has set.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -109,6 +120,16 @@ impl Settings {
         }
         self.set.insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// Why setting a key changes nothing, if it is so.
+    #[must_use]
+    pub fn warning(name: &str) -> Option<String> {
+        if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
+            return Some(format!("{name} has no effect: {why}"));
+        }
+        let known = TABLE_KEYS.iter().any(|known| known.key == name);
+        (is_of_sql(name) && !known).then(|| format!("{name} is not known here, and has no effect"))
     }
 
     /// Forgets a key, or all.
@@ -143,6 +164,29 @@ impl Settings {
     pub fn zone(&self) -> chrono_tz::Tz {
         let text = self.get("table.local-time-zone").filter(|text| *text != "default");
         text.and_then(zone).unwrap_or_else(system_zone)
+    }
+
+    /// `table.exec.mini-batch.*`, if they are enabled.
+    ///
+    /// # Errors
+    /// If they are, but their size or latency is not positive.
+    pub(crate) fn mini_batch(&self) -> Result<Option<MiniBatchSettings>, SqlError> {
+        if self.flag("table.exec.mini-batch.enabled") != Some(true) {
+            return Ok(None);
+        }
+        let positive = |key: &str, value: Option<i64>| {
+            let value = value.and_then(|value| u64::try_from(value).ok()).filter(|one| *one > 0);
+            value.ok_or_else(|| {
+                let text = format!("{key} must be > 0 where table.exec.mini-batch.enabled is true");
+                SqlError::invalid(text, None)
+            })
+        };
+        let size = "table.exec.mini-batch.size";
+        let size = positive(size, self.get(size).and_then(|size| size.trim().parse().ok()))?;
+        let latency = "table.exec.mini-batch.allow-latency";
+        let latency = Duration::from_millis(positive(latency, self.duration_ms(latency))?);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Ok(Some(MiniBatchSettings { size, latency }))
     }
 
     /// What is set, in the order of the keys.
@@ -197,23 +241,6 @@ fn check(known: &TableKey, value: &str) -> Result<(), String> {
         Check::OneOf(values) => format!("one of {}", values.join(", ")),
     };
     Err(format!("{}: {value:?} is wrong, expected {expected}", known.key))
-}
-
-/// Flink's durations: a number and a unit; without a unit milliseconds.
-fn duration_ms(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let number: i64 = number.parse().ok()?;
-    let factor = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1000,
-        "m" | "min" | "minute" | "minutes" => 60_000,
-        "h" | "hour" | "hours" => 3_600_000,
-        "d" | "day" | "days" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
 }
 
 fn zone(text: &str) -> Option<chrono_tz::Tz> {

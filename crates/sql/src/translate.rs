@@ -23,7 +23,9 @@ use hurtig_sql_planner::{
     optimize::physical_expression,
     stream::{ExecNode, ExecNodeKind, Identities, StreamPlan, arrow_schema},
 };
-use hurtig_sql_runtime::config::{DropUpdateBefore, Exchange, NotNullEnforcer, TableEdge};
+use hurtig_sql_runtime::config::{
+    DropUpdateBefore, Exchange, LengthEnforcer, NotNullEnforcer, TableEdge,
+};
 
 pub(crate) use tables::SessionTables;
 
@@ -276,6 +278,14 @@ impl Translator<'_> {
             let enforcer = NotNullEnforcer { columns, drop: self.settings.drop_null_rows };
             let uid = self.uid(node, "not null");
             rows = self.behind(&rows, "ConstraintEnforcer", uid, Arc::new(enforcer));
+        }
+        if let Some(trims) = self.settings.trims_lengths {
+            let rules = self.tables.lengths(table)?;
+            if !rules.is_empty() {
+                let uid = self.uid(node, "length");
+                let enforcer = Arc::new(LengthEnforcer { rules, trims });
+                rows = self.behind(&rows, "ConstraintEnforcer", uid, enforcer);
+            }
         }
         let mut key = None;
         if let Some(factory) = self.settings.materializer(node) {

@@ -1,4 +1,4 @@
-//! Connectors of tables on the embedded cluster: from files and generators to rows and files.
+//! Tables on the embedded cluster: connectors from files and generators to rows and files, and scripts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,6 +6,8 @@
 mod files;
 #[path = "connectors/generated.rs"]
 mod generated;
+#[path = "connectors/scripts.rs"]
+mod scripts;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -11,7 +11,6 @@ use hurtig_sql_parser::{
     SqlParser,
     types::{SqlDataType, SqlTypeKind},
 };
-use serde_json::Value;
 
 use crate::{
     api::{CallError, Operand},
@@ -19,7 +18,7 @@ use crate::{
     cast::{cast, labelled},
     columns::{Columns, Evaluated},
     json::{
-        self,
+        Json,
         path::{Found, JsonPath},
         write::{self, Writer},
     },
@@ -30,11 +29,13 @@ use Want::Text;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("IS JSON VALUE", "a IS JSON", |call| is_json(call, |_| true)),
-    pure("IS JSON OBJECT", "a IS JSON OBJECT", |call| is_json(call, Value::is_object)),
-    pure("IS JSON ARRAY", "a IS JSON ARRAY", |call| is_json(call, Value::is_array)),
-    pure("IS JSON SCALAR", "a IS JSON SCALAR", |call| {
-        is_json(call, |value| !value.is_object() && !value.is_array())
+    pure("IS JSON OBJECT", "a IS JSON OBJECT", |call| {
+        is_json(call, |value| matches!(value, Json::Object(_)))
     }),
+    pure("IS JSON ARRAY", "a IS JSON ARRAY", |call| {
+        is_json(call, |value| matches!(value, Json::Array(_)))
+    }),
+    pure("IS JSON SCALAR", "a IS JSON SCALAR", |call| is_json(call, Json::is_scalar)),
     pure("JSON_EXISTS", "JSON_EXISTS(json, path [behavior ON ERROR])", json_exists),
     pure(
         "JSON_VALUE",
@@ -77,7 +78,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
                         "Invalid JSON string in JSON(value) function: \"{text}\""
                     ))
                 };
-                let document = json::parse(text).ok_or_else(wrong)?;
+                let document = Json::parse(text).ok_or_else(wrong)?;
                 let mut out = String::new();
                 write::document(&document, &mut out);
                 Ok(Some(out))
@@ -99,8 +100,8 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
             let text = c.texts(0)?;
             c.make_texts(|row| {
                 let text = text.get(row)?;
-                Some(match json::parse(text) {
-                    Some(Value::String(inner)) if text.starts_with('"') => inner,
+                Some(match Json::parse(text) {
+                    Some(Json::Text(inner)) if text.starts_with('"') => inner,
                     _ => text.to_owned(),
                 })
             })
@@ -108,12 +109,12 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     }),
 ];
 
-fn is_json(call: &Call<'_>, holds: fn(&Value) -> bool) -> Resolved {
+fn is_json(call: &Call<'_>, holds: fn(&Json) -> bool) -> Resolved {
     call.optional(1, &[Text], SqlDataType::not_null(SqlTypeKind::Boolean), move |c| {
         let text = c.texts(0)?;
         // NULL is no JSON.
         c.make_booleans(|row| {
-            Some(text.get(row).and_then(json::parse).is_some_and(|value| holds(&value)))
+            Some(text.get(row).and_then(Json::parse).is_some_and(|value| holds(&value)))
         })
     })
 }
@@ -121,7 +122,7 @@ fn is_json(call: &Call<'_>, holds: fn(&Value) -> bool) -> Resolved {
 /// What a path leads to in a document.
 enum Outcome {
     /// Something; whether the path is lax.
-    Value(Value, bool),
+    Value(Json, bool),
     /// Nothing, which is no error.
     Empty,
     /// The document or the path is wrong, or leads nowhere.
@@ -154,16 +155,18 @@ impl<'a> Paths<'a> {
             }
         };
         let Some(path) = path else { return Some(Outcome::Error) };
-        Some(match json::parse(text) {
+        Some(match Json::parse(text) {
             // A document of null is an error, even if lax.
-            Some(Value::Null) => Outcome::Error,
+            Some(Json::Null) => Outcome::Error,
             None if path.lax => Outcome::Empty,
             None => Outcome::Error,
             Some(document) => match path.find(&document) {
-                Found::Value(Value::Null) => Outcome::Empty,
+                // The strict mode takes null for a place that is not there.
+                Found::Value(Json::Null) | Found::Missing if !path.lax => Outcome::Error,
+                Found::Value(Json::Null) => Outcome::Empty,
                 Found::Value(value) => Outcome::Value(value, path.lax),
-                Found::Missing if path.lax => Outcome::Empty,
-                Found::Missing => Outcome::Error,
+                Found::Missing if path.is_definite() => Outcome::Empty,
+                Found::Missing => Outcome::Value(Json::Array(Vec::new()), true),
             },
         })
     }
@@ -235,8 +238,8 @@ fn json_value(call: &Call<'_>) -> Resolved {
                     texts.append_null();
                     continue;
                 }
-                Some(Outcome::Value(Value::Array(_) | Value::Object(_), true)) => (&empty, 4),
-                Some(Outcome::Value(Value::Array(_) | Value::Object(_), false)) => (&error, 6),
+                Some(Outcome::Value(Json::Array(_) | Json::Object(_), true)) => (&empty, 4),
+                Some(Outcome::Value(Json::Array(_) | Json::Object(_), false)) => (&error, 6),
                 Some(Outcome::Value(value, _)) => {
                     texts.append_option(scalar(&value, &kind)?);
                     continue;
@@ -291,23 +294,24 @@ fn with_defaults(c: &Columns<'_>, values: &ArrayRef, defaults: &[Option<usize>])
 }
 
 /// The text of a scalar, which must be of the type that is asked for.
-fn scalar(value: &Value, kind: &SqlTypeKind) -> Result<Option<String>, EvalError> {
+fn scalar(value: &Json, kind: &SqlTypeKind) -> Result<Option<String>, EvalError> {
+    let text = text_of(value);
     let fits = match kind {
-        SqlTypeKind::Boolean => value.is_boolean(),
-        SqlTypeKind::Int => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()),
-        SqlTypeKind::Double => value.is_f64() || value.is_i64(),
+        SqlTypeKind::Boolean => matches!(value, Json::Boolean(_)),
+        SqlTypeKind::Int => matches!(value, Json::Integer(_)) && text.parse::<i32>().is_ok(),
+        SqlTypeKind::Double => matches!(value, Json::Integer(_) | Json::Decimal(_)),
         _ => true,
     };
     if !fits {
-        return Err(EvalError::Value(format!("JSON_VALUE: {value} cannot be cast to {kind}")));
+        return Err(EvalError::Value(format!("JSON_VALUE: {text} cannot be cast to {kind}")));
     }
-    Ok(Some(text_of(value)))
+    Ok(Some(text))
 }
 
 /// A value as a text: a text is itself.
-fn text_of(value: &Value) -> String {
+fn text_of(value: &Json) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Json::Text(text) => text.clone(),
         value => {
             let mut out = String::new();
             write::document(value, &mut out);
@@ -338,11 +342,17 @@ fn json_query(call: &Call<'_>) -> Resolved {
                 }
                 Some(Outcome::Value(value, lax)) => {
                     let value = match &*wrapper {
-                        "UNCONDITIONAL" => Value::Array(vec![value]),
-                        "CONDITIONAL" if !value.is_array() => Value::Array(vec![value]),
+                        "UNCONDITIONAL" => Json::Array(vec![value]),
+                        "CONDITIONAL" if !matches!(value, Json::Array(_)) => {
+                            Json::Array(vec![value])
+                        }
                         _ => value,
                     };
-                    if value.is_array() || (value.is_object() && !as_array) {
+                    if match &value {
+                        Json::Array(_) => true,
+                        Json::Object(_) => !as_array,
+                        _ => false,
+                    } {
                         found.push(Some(value));
                         continue;
                     }
@@ -353,8 +363,8 @@ fn json_query(call: &Call<'_>) -> Resolved {
             };
             found.push(match behavior.as_str() {
                 "ERROR" => return Err(no_path("JSON_QUERY")),
-                "EMPTY ARRAY" => Some(Value::Array(Vec::new())),
-                "EMPTY OBJECT" => Some(Value::Object(serde_json::Map::new())),
+                "EMPTY ARRAY" => Some(Json::Array(Vec::new())),
+                "EMPTY OBJECT" => Some(Json::Object(Vec::new())),
                 _ => None,
             });
         }
@@ -367,12 +377,12 @@ fn json_query(call: &Call<'_>) -> Resolved {
         }
         let mut builder = ListBuilder::new(StringBuilder::new());
         for value in &found {
-            if let Some(Value::Array(values)) = value {
+            if let Some(Json::Array(values)) = value {
                 for value in values {
-                    builder.values().append_option((!value.is_null()).then(|| text_of(value)));
+                    builder.values().append_option((*value != Json::Null).then(|| text_of(value)));
                 }
             }
-            builder.append(matches!(value, Some(Value::Array(_))));
+            builder.append(matches!(value, Some(Json::Array(_))));
         }
         labelled(&(Arc::new(builder.finish()) as _), &label)
     }))

@@ -4,7 +4,7 @@ use arrow_array::types::{
     Date32Type, DurationMillisecondType, Float64Type, Int32Type, Int64Type, IntervalYearMonthType,
     Time32MillisecondType,
 };
-use hurtig_sql_common::{EvalError, SqlContext};
+use hurtig_sql_common::{EvalError, SqlContext, current_watermark};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::arithmetic::{milliseconds, unit_of};
@@ -80,6 +80,12 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     clock("NOW", instant),
     clock("CURRENT_ROW_TIMESTAMP", instant),
     clock("PROCTIME", instant),
+    Builtin {
+        name: "CURRENT_WATERMARK",
+        signature: "CURRENT_WATERMARK(rowtime)",
+        stability: Stability::Volatile,
+        resolve: watermark,
+    },
 ];
 
 fn local(context: &SqlContext, at: Moment) -> Moment {
@@ -94,6 +100,21 @@ fn now(call: &Call<'_>, kind: SqlTypeKind, of: fn(&Columns<'_>, Moment) -> Evalu
 
 fn instant(call: &Call<'_>) -> Resolved {
     now(call, SqlTypeKind::TimestampLtz(3), |c, at| c.make_moments(3, true, |_| Some(at)))
+}
+
+/// Where event time is; that the argument is a rowtime is for the planner to see.
+fn watermark(call: &Call<'_>) -> Resolved {
+    call.count(1, 1)?;
+    let zoned = matches!(call.kind(0), SqlTypeKind::TimestampLtz(_));
+    let kind = match call.kind(0) {
+        SqlTypeKind::Timestamp(_) => SqlTypeKind::Timestamp(3),
+        SqlTypeKind::TimestampLtz(_) => SqlTypeKind::TimestampLtz(3),
+        _ => return Err(call.mismatch()),
+    };
+    Ok(call.settled(call.types(), SqlDataType::nullable(kind), move |c| {
+        let at = current_watermark().map(Moment::of_ms);
+        c.make_moments(3, zoned, |_| at)
+    }))
 }
 
 fn time_of_day(c: &Columns<'_>, at: Moment) -> Evaluated {
@@ -262,6 +283,15 @@ fn timestamp_add(call: &Call<'_>) -> Resolved {
     }))
 }
 
+/// How a unit of differences is made of seconds.
+#[derive(Clone, Copy)]
+enum OfSeconds {
+    /// So many are one second.
+    Times(i32),
+    /// One is so many seconds.
+    In(i32),
+}
+
 fn timestamp_diff(call: &Call<'_>) -> Resolved {
     call.count(3, 3)?;
     let unit = call.literal_text(0).map(str::to_uppercase).ok_or_else(|| call.mismatch())?;
@@ -276,15 +306,24 @@ fn timestamp_diff(call: &Call<'_>) -> Resolved {
             argument.kind = SqlTypeKind::Timestamp(3);
         }
     }
+    let of_seconds = match &*unit {
+        "WEEK" => Some(OfSeconds::In(7 * 86_400)),
+        "MILLISECOND" => Some(OfSeconds::Times(1000)),
+        _ => None,
+    };
     let result = of(SqlTypeKind::Int, call.nullable());
     Ok(call.settled(arguments, result, move |c| {
         let (from, to) = (milliseconds(c, 1)?, milliseconds(c, 2)?);
         c.make_numbers::<Int32Type>(|row| {
             let (from, to) = (from(row)?, to(row)?);
-            Some(if months {
-                calendar::months_between(to, from) / size as i32
-            } else {
-                (to.wrapping_sub(from) / size) as i32
+            let between = to.wrapping_sub(from);
+            // Some units are computed from seconds, which are 32 bits wide, as in Flink.
+            let seconds = (between / 1000) as i32;
+            Some(match of_seconds {
+                _ if months => calendar::months_between(to, from) / size as i32,
+                Some(OfSeconds::Times(count)) => seconds.wrapping_mul(count),
+                Some(OfSeconds::In(count)) => seconds / count,
+                None => (between / size) as i32,
             })
         })
     }))

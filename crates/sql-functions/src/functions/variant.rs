@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::{
     call::{Builtin, Call, Resolved, Want, pure},
-    json::{self, write},
+    java,
+    json::write,
     types::{is_integer, is_text, of},
 };
 
@@ -41,8 +42,41 @@ fn parse(call: &Call<'_>, gives_null: bool) -> Resolved {
 
 fn printed(value: &Value) -> String {
     let mut out = String::new();
-    write::document(value, &mut out);
+    print(value, &mut out);
     out
+}
+
+/// Numbers beyond 64 bits and fractions are doubles, as Java prints them.
+fn print(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(value) if value.is_i64() || value.is_u64() => {
+            out.push_str(&value.to_string());
+        }
+        Value::Number(value) => java::print_double(value.as_f64().unwrap_or(f64::NAN), out),
+        Value::String(text) => write::quote(text, out),
+        Value::Array(values) => {
+            out.push('[');
+            for (place, value) in values.iter().enumerate() {
+                out.push_str(if place > 0 { "," } else { "" });
+                print(value, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            out.push('{');
+            for (place, (name, value)) in fields.into_iter().enumerate() {
+                out.push_str(if place > 0 { "," } else { "" });
+                write::quote(name, out);
+                out.push(':');
+                print(value, out);
+            }
+            out.push('}');
+        }
+    }
 }
 
 /// An element by number from 1, or a field by name.
@@ -62,7 +96,7 @@ pub(super) fn item(call: &Call<'_>) -> Resolved {
         let names = by_name.then(|| c.texts(1)).transpose()?;
         let numbers = (!by_name).then(|| c.numbers::<Int32Type>(1)).transpose()?;
         c.make_texts(|row| {
-            let document = json::parse(document.get(row)?)?;
+            let document = serde_json::from_str::<Value>(document.get(row)?).ok()?;
             let found = match (&names, &numbers) {
                 (Some(names), _) => document.as_object()?.get(names.get(row)?)?,
                 (None, Some(numbers)) => {

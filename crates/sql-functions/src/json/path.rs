@@ -1,6 +1,9 @@
 //! Paths into documents: `lax $.a[0].b`, `$..name`, `$['a b'][*]`.
+//!
+//! What a path finds is what Jayway's JsonPath finds, which Flink uses. A path is definite if it leads
+//! to one place at most; up to its first step that is not, each place must be there.
 
-use serde_json::Value;
+use super::Json;
 
 /// A compiled path.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct JsonPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Field(String),
+    /// Several: at the end one object of those that are there.
+    Fields(Vec<String>),
     Index(i64),
     Indices(Vec<i64>),
     Slice(Option<i64>, Option<i64>),
@@ -25,47 +30,93 @@ enum Step {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Found {
     /// A value; null is nothing.
-    Value(Value),
+    Value(Json),
     /// There is no such place.
     Missing,
 }
 
 impl JsonPath {
-    /// Reads a path. The mode is `strict` if none is written.
+    /// Reads a path. The mode is `strict` if none is written, and the `$.` need not be.
     pub fn parse(text: &str) -> Option<Self> {
         let trimmed = text.trim_start();
         let mode = trimmed.split_whitespace().next().unwrap_or_default();
-        let (lax, path) = if mode.eq_ignore_ascii_case("lax") {
-            (true, trimmed[3..].trim_start())
-        } else if mode.eq_ignore_ascii_case("strict") {
-            (false, trimmed[6..].trim_start())
+        let (lax, path) = if mode.eq_ignore_ascii_case("lax") && mode.len() < trimmed.len() {
+            (true, &trimmed[3..])
+        } else if mode.eq_ignore_ascii_case("strict") && mode.len() < trimmed.len() {
+            (false, &trimmed[6..])
         } else {
             (false, trimmed)
         };
-        let steps = steps(path.trim_end().strip_prefix('$')?)?;
+        let path = path.trim();
+        if path.is_empty() {
+            return None;
+        }
+        let steps = match path.strip_prefix('$') {
+            Some(path) => steps(path)?,
+            None => steps(&format!(".{path}"))?,
+        };
         Some(Self { lax, steps })
     }
 
     /// Follows the path. If it may lead to several values, they are an array.
-    pub fn find(&self, document: &Value) -> Found {
-        let definite =
-            self.steps.iter().all(|step| matches!(step, Step::Field(_) | Step::Index(_)));
-        if definite {
-            let mut at = document;
-            for step in &self.steps {
-                match one(at, step) {
+    pub fn find(&self, document: &Json) -> Found {
+        let mut at = document;
+        for (index, step) in self.steps.iter().enumerate() {
+            let rest = &self.steps[index..];
+            match step {
+                Step::Field(_) | Step::Index(_) => match one(at, step) {
                     Some(next) => at = next,
                     None => return Found::Missing,
+                },
+                Step::Fields(names) if rest.len() == 1 => {
+                    return match at {
+                        Json::Object(_) => Found::Value(merged(at, names)),
+                        _ => Found::Missing,
+                    };
                 }
+                // What takes places of an array must find one here, unless the path is lax.
+                Step::Indices(_) | Step::Slice(..)
+                    if !self.lax && !matches!(at, Json::Array(_)) =>
+                {
+                    return Found::Missing;
+                }
+                Step::Fields(_) if !self.lax && !matches!(at, Json::Object(_)) => {
+                    return Found::Missing;
+                }
+                _ => return several(at, rest),
             }
-            return Found::Value(at.clone());
         }
-        let mut values = vec![document];
-        for step in &self.steps {
-            values = values.into_iter().flat_map(|value| all(value, step)).collect();
-        }
-        Found::Value(Value::Array(values.into_iter().cloned().collect()))
+        Found::Value(at.clone())
     }
+
+    /// True if it leads to one place at most.
+    pub fn is_definite(&self) -> bool {
+        let last = self.steps.len().saturating_sub(1);
+        let is = |(index, step): (usize, &Step)| match step {
+            Step::Field(_) | Step::Index(_) => true,
+            Step::Fields(_) => index == last,
+            _ => false,
+        };
+        self.steps.iter().enumerate().all(is)
+    }
+}
+
+fn several(from: &Json, steps: &[Step]) -> Found {
+    let mut values = vec![from];
+    for (index, step) in steps.iter().enumerate() {
+        if let (Step::Fields(names), true) = (step, index + 1 == steps.len()) {
+            let objects = values.into_iter().filter(|value| matches!(value, Json::Object(_)));
+            return Found::Value(Json::Array(objects.map(|one| merged(one, names)).collect()));
+        }
+        values = values.into_iter().flat_map(|value| all(value, step)).collect();
+    }
+    Found::Value(Json::Array(values.into_iter().cloned().collect()))
+}
+
+/// An object of some of the fields.
+fn merged(object: &Json, names: &[String]) -> Json {
+    let fields = names.iter().filter_map(|name| Some((name.clone(), object.field(name)?.clone())));
+    Json::Object(fields.collect())
 }
 
 fn place(index: i64, length: usize) -> Option<usize> {
@@ -73,26 +124,24 @@ fn place(index: i64, length: usize) -> Option<usize> {
     usize::try_from(index).ok().filter(|index| *index < length)
 }
 
-fn one<'a>(value: &'a Value, step: &Step) -> Option<&'a Value> {
-    match step {
-        Step::Field(name) => value.as_object()?.get(name),
-        Step::Index(index) => {
-            let values = value.as_array()?;
-            values.get(place(*index, values.len())?)
-        }
+fn one<'a>(value: &'a Json, step: &Step) -> Option<&'a Json> {
+    match (step, value) {
+        (Step::Field(name), _) => value.field(name),
+        (Step::Index(index), Json::Array(values)) => values.get(place(*index, values.len())?),
         _ => None,
     }
 }
 
-fn all<'a>(value: &'a Value, step: &Step) -> Vec<&'a Value> {
+fn all<'a>(value: &'a Json, step: &Step) -> Vec<&'a Json> {
     match (step, value) {
-        (Step::All, Value::Array(values)) => values.iter().collect(),
-        (Step::All, Value::Object(fields)) => fields.values().collect(),
-        (Step::Indices(indices), Value::Array(values)) => {
+        (Step::All, Json::Array(values)) => values.iter().collect(),
+        (Step::All, Json::Object(fields)) => fields.iter().map(|(_, value)| value).collect(),
+        (Step::Fields(names), _) => names.iter().filter_map(|name| value.field(name)).collect(),
+        (Step::Indices(indices), Json::Array(values)) => {
             let places = indices.iter().filter_map(|index| place(*index, values.len()));
             places.map(|place| &values[place]).collect()
         }
-        (Step::Slice(from, to), Value::Array(values)) => {
+        (Step::Slice(from, to), Json::Array(values)) => {
             let length = values.len() as i64;
             let bound =
                 |index: i64| (if index < 0 { index + length } else { index }).clamp(0, length);
@@ -100,14 +149,13 @@ fn all<'a>(value: &'a Value, step: &Step) -> Vec<&'a Value> {
             values[from.min(to) as usize..to as usize].iter().collect()
         }
         (Step::Deep, _) => {
-            let mut found = vec![value];
-            let mut next = 0;
-            // Documents are nested 128 deep at most, and each value is visited once.
-            while let Some(value) = found.get(next) {
-                next += 1;
+            // Each before what is in it, in order; the depth of documents is bounded.
+            let (mut found, mut open) = (Vec::new(), vec![value]);
+            while let Some(value) = open.pop() {
+                found.push(value);
                 match value {
-                    Value::Array(values) => found.extend(values),
-                    Value::Object(fields) => found.extend(fields.values()),
+                    Json::Array(values) => open.extend(values.iter().rev()),
+                    Json::Object(fields) => open.extend(fields.iter().rev().map(|(_, one)| one)),
                     _ => {}
                 }
             }
@@ -126,9 +174,9 @@ fn steps(mut rest: &str) -> Option<Vec<Step>> {
                 if let Some(deeper) = rest.strip_prefix('.') {
                     steps.push(Step::Deep);
                     rest = deeper;
-                    if rest.starts_with('[') {
-                        continue;
-                    }
+                }
+                if rest.starts_with('[') {
+                    continue;
                 }
                 let end = rest.find(['.', '[']).unwrap_or(rest.len());
                 let name = &rest[..end];
@@ -154,17 +202,21 @@ fn steps(mut rest: &str) -> Option<Vec<Step>> {
 
 fn bracket(text: &str) -> Option<(Step, &str)> {
     let text = text.trim_start();
-    if let Some(quote) = text.chars().next().filter(|c| matches!(c, '\'' | '"')) {
-        let mut name = String::new();
-        let mut characters = text[1..].char_indices();
-        while let Some((at, c)) = characters.next() {
-            if c == quote {
-                let rest = text[1 + at + 1..].trim_start().strip_prefix(']')?;
-                return Some((Step::Field(name), rest));
+    if text.starts_with(['\'', '"']) {
+        let (mut names, mut rest) = (Vec::new(), text);
+        loop {
+            let (name, after) = quoted(rest)?;
+            names.push(name);
+            let after = after.trim_start();
+            if let Some(after) = after.strip_prefix(']') {
+                let step = match names.len() {
+                    1 => Step::Field(names.pop()?),
+                    _ => Step::Fields(names),
+                };
+                return Some((step, after));
             }
-            name.push(if c == '\\' { characters.next()?.1 } else { c });
+            rest = after.strip_prefix(',')?.trim_start();
         }
-        return None;
     }
     let (inside, rest) = text.split_once(']')?;
     let inside = inside.trim();
@@ -189,15 +241,28 @@ fn bracket(text: &str) -> Option<(Step, &str)> {
     ))
 }
 
+/// A name in quotes, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut characters = text.char_indices();
+    let quote = characters.next().map(|(_, c)| c).filter(|c| matches!(c, '\'' | '"'))?;
+    let mut name = String::new();
+    while let Some((at, c)) = characters.next() {
+        if c == quote {
+            return Some((name, &text[at + 1..]));
+        }
+        name.push(if c == '\\' { characters.next()?.1 } else { c });
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn paths_lead_to_values() {
-        let document = crate::json::parse(
-            r#"{"a": [1, {"b": "x"}, [2, 3]], "a b": null, "c": {"b": "y"}} and more"#,
-        );
+        let document =
+            Json::parse(r#"{"c": {"b": "y"}, "a": [1, {"b": "x"}, [2, 3]], "a b": null} and more"#);
         let document = document.unwrap();
         let find = |path: &str| match JsonPath::parse(path).map(|path| path.find(&document)) {
             None => "wrong".to_owned(),
@@ -215,8 +280,16 @@ mod tests {
         assert_eq!(find("$.a.b"), "missing");
         assert_eq!(find("$.a[2][*]"), "[2,3]");
         assert_eq!(find("$..b"), "[\"y\",\"x\"]");
+        assert_eq!(find("$..[0]"), "[1,2]");
         assert_eq!(find("$.a[0:2]"), "[1,{\"b\":\"x\"}]");
-        for path in ["", "a", "$.", "$[", "$['a", "$.a[x]", "$.a[?(@.b)]", "$x"] {
+        assert_eq!(find("c.b"), "\"y\"");
+        assert_eq!(find("$['c', 'nope', 'a b']"), "{\"a b\":null,\"c\":{\"b\":\"y\"}}");
+        assert_eq!(find("$.nope[*]"), "missing");
+        assert_eq!(find("$.c[0:1]"), "missing");
+        assert_eq!(find("lax $.c[0:1]"), "[]");
+        assert_eq!(find("$.c.b[*]"), "[]");
+        assert_eq!(find("$.a[*].b"), "[\"x\"]");
+        for path in ["", "$.", "$[", "$['a", "$.a[x]", "$.a[?(@.b)]", "$x"] {
             assert_eq!(find(path), "wrong", "{path}");
         }
     }

@@ -7,12 +7,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono_tz::Tz;
 use hurtig_sql_common::{EvalError, SqlContext};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
-use serde_json::Value;
 
 use crate::{
     calendar::moment::Moments,
     cast::Printer,
-    java,
+    json::Json,
     types::{is_binary, is_numeric, is_text, is_timestamp},
 };
 
@@ -38,29 +37,20 @@ pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// A number as Java prints it.
-pub(crate) fn number(value: &serde_json::Number, out: &mut String) {
-    if value.is_i64() || value.is_u64() {
-        out.push_str(&value.to_string());
-    } else {
-        java::print_double(value.as_f64().unwrap_or(f64::NAN), out);
-    }
-}
-
 /// A document.
-pub(crate) fn document(value: &Value, out: &mut String) {
+pub(crate) fn document(value: &Json, out: &mut String) {
     match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(value) => number(value, out),
-        Value::String(text) => quote(text, out),
-        Value::Array(values) => {
-            let write = |value: &&Value, out: &mut String| document(value, out);
+        Json::Null => out.push_str("null"),
+        Json::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
+        Json::Integer(digits) | Json::Decimal(digits) => out.push_str(digits),
+        Json::Text(text) => quote(text, out),
+        Json::Array(values) => {
+            let write = |value: &&Json, out: &mut String| document(value, out);
             sequence(('[', ']'), values.iter(), out, write);
         }
-        Value::Object(fields) => {
+        Json::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_by_key(|(name, _)| *name);
+            fields.sort_by_key(|(name, _)| name);
             sequence(('{', '}'), fields.into_iter(), out, |(name, value), out| {
                 quote(name, out);
                 out.push(':');

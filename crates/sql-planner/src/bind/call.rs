@@ -159,6 +159,18 @@ impl ExpressionBinder<'_, '_> {
             bound.time = Some(TimeAttribute::Proctime);
             return Ok(bound);
         }
+        if name == "CURRENT_DATABASE" && arguments.is_empty() {
+            let kind = SqlTypeKind::Varchar(i32::MAX.unsigned_abs());
+            let name = super::literal::text(self.binder.catalogs.current_database());
+            return self.binder.coerce(name, &SqlDataType::not_null(kind));
+        }
+        if name == "CURRENT_WATERMARK"
+            && let [argument] = arguments.as_slice()
+            && argument.time != Some(TimeAttribute::Rowtime)
+        {
+            let message = "The argument of CURRENT_WATERMARK() must be a rowtime attribute.";
+            return Err(PlanError::at(span, message));
+        }
         self.binder.call(&name, arguments)
     }
 

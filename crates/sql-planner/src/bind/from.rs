@@ -75,11 +75,6 @@ impl Binder<'_> {
                 let mut all = outer.to_vec();
                 all.extend(left.filter(|_| *lateral));
                 let relation = self.query(query, &all)?;
-                if *lateral && left.is_some() && !relation.plan.all_out_ref_exprs().is_empty() {
-                    let message =
-                        "LATERAL queries that name columns of other tables are not supported";
-                    return Err(PlanError::at(factor.span, message));
-                }
                 (relation.plan, Scope::of(Vec::new(), relation.columns))
             }
             TableFactorKind::Function { call, .. } if self.is_user_table_function(call)? => {
@@ -114,6 +109,7 @@ impl Binder<'_> {
         if let Some(alias) = &factor.alias {
             scope = renamed(scope, alias)?;
         }
+        let plan = self.hinted(plan, factor)?;
         Ok((plan, scope))
     }
 
@@ -187,8 +183,20 @@ impl Binder<'_> {
                 self.temporal_join(left, join, time, outer)
             }
             _ => {
-                let right = self.factor(&join.right, outer, Some(&left.1))?;
-                self.regular_join(left, right, join, outer)
+                let mut right = self.factor(&join.right, outer, Some(&left.1))?;
+                let mut conditions = Vec::new();
+                if matches!(join.right.kind, TableFactorKind::Query { lateral: true, .. })
+                    && !right.0.all_out_ref_exprs().is_empty()
+                {
+                    if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+                        let message = "LATERAL can be joined by CROSS, INNER and LEFT JOIN only";
+                        return Err(PlanError::at(join.span, message));
+                    }
+                    let opened = crate::optimize::lateral(right.0, &left.0);
+                    (right.0, conditions) =
+                        opened.map_err(|error| error.within(join.right.span))?;
+                }
+                self.regular_join(left, right, join, conditions, outer)
             }
         }
     }

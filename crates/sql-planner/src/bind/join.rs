@@ -22,12 +22,13 @@ use crate::{
 };
 
 impl Binder<'_> {
-    /// A join of two tables that see nothing of each other.
+    /// A join of two tables. `conditions` must hold, too: what a LATERAL query wants of the left.
     pub(super) fn regular_join(
         &self,
         (left, left_scope): Source,
         (right, right_scope): Source,
         join: &FromJoin,
+        conditions: Vec<Expr>,
         outer: &[&Scope],
     ) -> PlanResult<Source> {
         let join_type = join_type(join.kind);
@@ -59,7 +60,9 @@ impl Binder<'_> {
         if let Some(ast::JoinConstraint::On(on)) = &join.constraint {
             condition = Some(binder.condition(on)?);
         }
-        let plan = join_plan(left, right, join_type, condition.map(|one| one.expr))?;
+        let condition = conditions.into_iter().chain(condition.map(|one| one.expr)).collect();
+        let condition = crate::optimize::all_of(condition);
+        let plan = join_plan(left, right, join_type, condition)?;
         let left_columns = plan.left_columns;
         outer_columns(&mut scope, join_type, left_columns);
         for (name, left, right) in pairs {

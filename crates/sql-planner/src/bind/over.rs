@@ -32,6 +32,17 @@ pub(super) struct PlannedOver {
     output: ScopeColumn,
 }
 
+impl PlannedOver {
+    /// Whether rows are counted, and how many before. Functions that take no frame have one of their
+    /// own: ROW_NUMBER counts rows, the others go by the order.
+    fn frame(&self) -> (bool, Option<i64>) {
+        match &self.function {
+            OverFunction::Ranking { name, .. } => (name == "ROW_NUMBER", None),
+            OverFunction::Aggregate(range) => (range.rows, range.preceding),
+        }
+    }
+}
+
 impl ExpressionBinder<'_, '_> {
     /// A call with OVER.
     pub(super) fn over_call(
@@ -187,21 +198,23 @@ fn window_of(
 }
 
 impl Binder<'_> {
-    /// The nodes of OVER calls above a plan: one for each partition and order.
+    /// The node of OVER calls above a plan. As in Flink, they are of one window.
     pub(super) fn over_nodes(
         &self,
         calls: Vec<PlannedOver>,
-        mut plan: LogicalPlan,
+        plan: LogicalPlan,
     ) -> PlanResult<LogicalPlan> {
-        let mut rest = calls;
-        while let Some(first) = rest.first().cloned() {
-            let same =
-                |call: &PlannedOver| call.partition == first.partition && call.order == first.order;
-            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(same);
-            rest = later;
-            plan = self.over_node(&first, now, plan)?;
+        let Some(first) = calls.first().cloned() else { return Ok(plan) };
+        let same = |call: &PlannedOver| {
+            call.partition == first.partition
+                && call.order == first.order
+                && call.frame() == first.frame()
+        };
+        if !calls.iter().all(same) {
+            let message = "Over Agg: Unsupported use of OVER windows. All aggregates must be computed on the same window. please re-check the over window statement.";
+            return Err(PlanError::new(message));
         }
-        Ok(plan)
+        self.over_node(&first, calls, plan)
     }
 
     fn over_node(

@@ -15,6 +15,7 @@ use super::{
     expression::ExpressionBinder,
     from::CommonTables,
     group::{Collector, Grouping},
+    hints::StateTtlHint,
     literal,
     output::{Item, name_of, unique_names},
 };
@@ -104,8 +105,14 @@ impl Binder<'_> {
         query: &SqlQuery,
         outer: &[&Scope],
     ) -> PlanResult<Relation> {
+        let hint = StateTtlHint::of(&select.hints)?.map(Rc::new);
         let (mut plan, scope) = match &select.from {
-            Some(from) => self.from(from, outer)?,
+            Some(from) => {
+                let binder = Self { ttl: hint.clone(), ..self.clone() };
+                let source = binder.from(from, outer)?;
+                hint.as_deref().map_or(Ok(()), StateTtlHint::check)?;
+                source
+            }
             None => {
                 let schema = schema_of(Vec::new())?;
                 let one = EmptyRelation { produce_one_row: true, schema };

@@ -53,7 +53,7 @@ impl ExpressionBinder<'_, '_> {
         if let ExprKind::Row { fields, .. } = &operand.kind
             && fields.len() > 1
         {
-            return Err(PlanError::new("IN of several columns is not supported; use EXISTS"));
+            return self.row_in_query(fields, negated, query);
         }
         let operand = self.bind(operand)?;
         let relation = self.relation(query)?;
@@ -62,6 +62,48 @@ impl ExpressionBinder<'_, '_> {
         let (operand, relation) = self.against(operand, relation, "=", query)?;
         let subquery = subquery(relation.plan);
         let expr = Expr::InSubquery(InSubquery { expr: Box::new(operand.expr), subquery, negated });
+        Ok(BoundExpression::new(expr, SqlDataType { kind: SqlTypeKind::Boolean, nullable }))
+    }
+
+    /// `(a, b) IN (SELECT ...)`: there is a row whose columns are equal, one by one. NOT IN: there is
+    /// none that is equal or may be.
+    fn row_in_query(
+        &self,
+        fields: &[ast::Expr],
+        negated: bool,
+        query: &ast::SqlQuery,
+    ) -> PlanResult<BoundExpression> {
+        let relation = self.relation(query)?;
+        if relation.columns.len() != fields.len() {
+            let message = format!(
+                "IN compares {} values with a query of {} columns",
+                fields.len(),
+                relation.columns.len()
+            );
+            return Err(PlanError::at(query.span, message));
+        }
+        // Seen from within the query the values are columns of what is around it.
+        let mut outer: Vec<&Scope> = self.outer.to_vec();
+        outer.push(self.scope);
+        let within = Scope::default();
+        let binder = ExpressionBinder::plain(self.binder, &within, &outer, self.clause);
+        let (mut terms, mut nullable) = (Vec::new(), false);
+        for (field, column) in fields.iter().zip(&relation.columns) {
+            let value = binder.bind(field)?;
+            let equal = self.binder.compare(value, Comparison::Equal, column.bound())?;
+            nullable |= equal.data_type.nullable;
+            terms.push(match negated && equal.data_type.nullable {
+                true => Expr::IsNotFalse(Box::new(equal.expr)),
+                false => equal.expr,
+            });
+        }
+        let plan = match crate::optimize::all_of(terms) {
+            Some(terms) => {
+                LogicalPlan::Filter(datafusion_expr::Filter::try_new(terms, relation.plan.into())?)
+            }
+            None => relation.plan,
+        };
+        let expr = Expr::Exists(Exists { subquery: subquery(plan), negated });
         Ok(BoundExpression::new(expr, SqlDataType { kind: SqlTypeKind::Boolean, nullable }))
     }
 

@@ -88,6 +88,9 @@ impl Binder<'_> {
         span: Span,
     ) -> PlanResult<Source> {
         let name = call.name.last().to_uppercase();
+        if matches!(&*name, "TO_CHANGELOG" | "FROM_CHANGELOG") {
+            return self.changelog_function(&name, call, outer, span);
+        }
         if !matches!(&*name, "TUMBLE" | "HOP" | "CUMULATE" | "SESSION") {
             return Err(PlanError::at(
                 span,
@@ -214,7 +217,7 @@ impl Binder<'_> {
 }
 
 /// The alias under which a window's columns can be named: that of its table.
-fn table_name(table: &ast::TableArgument) -> String {
+pub(super) fn table_name(table: &ast::TableArgument) -> String {
     match &table.source.body {
         ast::SqlQueryBody::Table(name) => name.last().to_owned(),
         _ => String::new(),
@@ -222,7 +225,7 @@ fn table_name(table: &ast::TableArgument) -> String {
 }
 
 /// The arguments in the order of the parameters, by position or by name.
-fn by_parameter<'c>(
+pub(super) fn by_parameter<'c>(
     name: &str,
     parameters: &[&str],
     call: &'c FunctionCall,

@@ -6,10 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use arrow_array::UInt32Array;
+use arrow_array::{Array, ArrayRef, UInt32Array, cast::AsArray};
 use arrow_schema::{DataType, Field, FieldRef};
 use arrow_select::take::take;
-use datafusion_common::{DataFusionError, Result, exec_datafusion_err};
+use datafusion_common::{DataFusionError, Result, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     TypeSignature, Volatility,
@@ -123,7 +123,7 @@ impl ScalarUDFImpl for ScalarCoat {
             ));
         }
         if constant {
-            let value = datafusion_common::ScalarValue::try_from_array(&values, 0)?;
+            let value = scalar_of(&values)?;
             if value.data_type() == *self.field.data_type() {
                 return Ok(ColumnarValue::Scalar(value));
             }
@@ -132,6 +132,14 @@ impl ScalarUDFImpl for ScalarCoat {
             return Ok(ColumnarValue::Array(take(values.as_ref(), &places, None)?));
         }
         Ok(ColumnarValue::Array(values))
+    }
+}
+
+/// The first value of a column. DataFusion's own way would forget what the fields of arrays say.
+pub(crate) fn scalar_of(values: &ArrayRef) -> Result<ScalarValue> {
+    match values.as_list_opt::<i32>() {
+        Some(list) if !list.is_empty() => Ok(ScalarValue::List(Arc::new(list.slice(0, 1)))),
+        _ => ScalarValue::try_from_array(values, 0),
     }
 }
 

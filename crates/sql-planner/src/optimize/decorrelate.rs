@@ -5,10 +5,12 @@
 //! | WHERE EXISTS, IN | a semi join on the correlated conditions (and the equality) |
 //! | WHERE NOT EXISTS | an anti join |
 //! | WHERE NOT IN | an anti join on "equal or unknown", so that NULL hides rows as it must |
+//! | EXISTS, IN elsewhere | a left join with the distinct keys of the query, and a look at whether they are there ([`existence`](super::existence)) |
 //! | a query as a value | a left join; with correlation its aggregate gets the keys of the join |
+//! | LATERAL | a join on the correlated conditions; a LIMIT in it is one per key |
 //!
-//! Correlated conditions are pulled up from filters through projections, aggregates, DISTINCT and
-//! inner joins. What else is correlated is refused.
+//! Correlated conditions are pulled up from filters through projections, aggregates, DISTINCT, top
+//! lists and inner joins. What else is correlated is refused.
 
 use std::sync::Arc;
 
@@ -17,15 +19,22 @@ use datafusion_common::{
     tree_node::{Transformed, TreeNode, TreeNodeRecursion},
 };
 use datafusion_expr::{
-    BinaryExpr, Case, Expr, Filter, Join, LogicalPlan, Operator, Projection, Subquery,
-    expr::{InSubquery, SetQuantifier},
+    Aggregate, BinaryExpr, Case, Expr, Filter, Join, LogicalPlan, Operator, Projection, Subquery,
+    expr::{AggregateFunction, InSubquery, SetQuantifier},
 };
+use hurtig_sql_functions::api::CallArgument;
 
 use super::{
+    existence,
     nodes::{all_of, conjuncts, data_type_of, equal_sides, has_subquery, join_schema},
     pull_up::pull_up,
 };
-use crate::{PlanError, PlanResult, plan::StreamingNode, types::metadata};
+use crate::{
+    PlanError, PlanResult,
+    functions::{AggregateCoat, BuiltinFunctions, FunctionLibrary},
+    plan::StreamingNode,
+    types::{metadata, plan_field, schema_of, with_nullability},
+};
 
 /// The plan without subqueries.
 pub(super) fn decorrelate(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
@@ -37,7 +46,7 @@ pub(super) fn decorrelate(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
             let mut input = projection.input.as_ref().clone();
             let mut expressions = Vec::with_capacity(projection.expr.len());
             for expr in projection.expr {
-                let (expr, below) = scalars(expr, input)?;
+                let (expr, below) = values(expr, input)?;
                 refuse(&expr)?;
                 input = below;
                 expressions.push(expr);
@@ -112,8 +121,7 @@ pub(super) fn with_inputs(
 
 fn refuse(expr: &Expr) -> PlanResult<()> {
     if has_subquery(expr) {
-        let message =
-            "EXISTS, IN, ANY and ALL of queries can only stand between AND in WHERE and HAVING";
+        let message = "ANY and ALL of queries can only stand between AND in WHERE and HAVING";
         return Err(PlanError::new(message));
     }
     Ok(())
@@ -135,7 +143,7 @@ fn filter(filter: Filter) -> PlanResult<LogicalPlan> {
                     input = in_join(input, InSubquery { negated, ..query })?;
                 }
                 other => {
-                    let (expr, below) = scalars(Expr::Not(Box::new(other)), input)?;
+                    let (expr, below) = values(Expr::Not(Box::new(other)), input)?;
                     refuse(&expr)?;
                     input = below;
                     rest.push(expr);
@@ -144,7 +152,7 @@ fn filter(filter: Filter) -> PlanResult<LogicalPlan> {
             Expr::SetComparison(set) => {
                 // x > ALL q: there is no row of q for which it is not so, or unknown.
                 let all = set.quantifier == SetQuantifier::All;
-                let (operand, below) = scalars(*set.expr, input)?;
+                let (operand, below) = values(*set.expr, input)?;
                 let (plan, mut on) = opened(set.subquery, &below)?;
                 let column = Expr::Column(plan.schema().columns()[0].clone());
                 let compared = binary(operand, set.op, column);
@@ -153,7 +161,7 @@ fn filter(filter: Filter) -> PlanResult<LogicalPlan> {
                 input = join(below, plan, join_type, on)?;
             }
             other if has_subquery(&other) => {
-                let (expr, below) = scalars(other, input)?;
+                let (expr, below) = conditional(other, input)?;
                 refuse(&expr)?;
                 input = below;
                 rest.push(expr);
@@ -168,8 +176,16 @@ fn filter(filter: Filter) -> PlanResult<LogicalPlan> {
 }
 
 /// The plan of a subquery and its correlated conditions, over the columns of both.
-fn opened(query: Subquery, outer: &LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
-    let plan = decorrelate(Arc::unwrap_or_clone(query.subquery))?;
+pub(super) fn opened(query: Subquery, outer: &LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
+    lateral(Arc::unwrap_or_clone(query.subquery), outer)
+}
+
+/// A plan that names columns of one beside it without them, and what must hold of both.
+pub(crate) fn lateral(
+    plan: LogicalPlan,
+    outer: &LogicalPlan,
+) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
+    let plan = decorrelate(plan)?;
     let (plan, conditions) = pull_up(plan)?;
     let conditions = conditions.into_iter().map(|one| inner(one, outer));
     let conditions = conditions.collect::<PlanResult<Vec<_>>>()?;
@@ -203,7 +219,7 @@ fn exists_join(input: LogicalPlan, query: Subquery, negated: bool) -> PlanResult
 }
 
 fn in_join(input: LogicalPlan, query: InSubquery) -> PlanResult<LogicalPlan> {
-    let (operand, input) = scalars(*query.expr, input)?;
+    let (operand, input) = values(*query.expr, input)?;
     let (plan, mut on) = opened(query.subquery, &input)?;
     let first = plan.schema().columns()[0].clone();
     let column = Expr::Column(first);
@@ -219,7 +235,7 @@ fn in_join(input: LogicalPlan, query: InSubquery) -> PlanResult<LogicalPlan> {
     join(input, plan, JoinType::LeftSemi, on)
 }
 
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) })
 }
 
@@ -251,23 +267,43 @@ pub(super) fn join(
     }))
 }
 
-/// Replaces each query that is a value by a column of a join below.
-fn scalars(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, LogicalPlan)> {
+/// A condition where unknown is as good as false, down to what AND and OR join.
+fn conditional(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, LogicalPlan)> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let (left, input) = conditional(*left, input)?;
+            let (right, input) = conditional(*right, input)?;
+            Ok((binary(left, op, right), input))
+        }
+        Expr::InSubquery(query) if !query.negated => existence::in_value(input, query, true),
+        other => values(other, input),
+    }
+}
+
+/// Replaces each query in an expression by columns of joins below.
+pub(super) fn values(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, LogicalPlan)> {
     let mut below = Some(input);
     let mut failed = None;
     let changed = expr.transform_down(|one| {
-        let Expr::ScalarSubquery(query) = one else { return Ok(Transformed::no(one)) };
-        let Some(input) = below.take() else {
-            return Ok(Transformed::no(Expr::ScalarSubquery(query)));
+        let is_query =
+            matches!(one, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_));
+        let Some(input) = (if is_query { below.take() } else { None }) else {
+            return Ok(Transformed::no(one));
         };
-        match scalar_join(input, query.clone()) {
+        let joined = match one.clone() {
+            Expr::ScalarSubquery(query) => scalar_join(input, query),
+            Expr::Exists(exists) => existence::exists_value(input, exists.subquery, exists.negated),
+            Expr::InSubquery(query) => existence::in_value(input, query, false),
+            other => Ok((other, input)),
+        };
+        match joined {
             Ok((value, input)) => {
                 below = Some(input);
                 Ok(Transformed::new(value, true, TreeNodeRecursion::Jump))
             }
             Err(error) => {
                 failed = Some(error);
-                Ok(Transformed::new(Expr::ScalarSubquery(query), false, TreeNodeRecursion::Stop))
+                Ok(Transformed::new(one, false, TreeNodeRecursion::Stop))
             }
         }
     })?;
@@ -280,17 +316,11 @@ fn scalars(expr: Expr, input: LogicalPlan) -> PlanResult<(Expr, LogicalPlan)> {
 
 fn scalar_join(input: LogicalPlan, query: Subquery) -> PlanResult<(Expr, LogicalPlan)> {
     let counts = is_count(&query.subquery);
-    let single = super::pull_up::is_single(&query.subquery);
+    let mut query = query;
+    if !super::pull_up::is_single(&query.subquery) {
+        query.subquery = Arc::new(single_value(Arc::unwrap_or_clone(query.subquery))?);
+    }
     let (plan, on) = opened(query, &input)?;
-    if !single && !on.is_empty() {
-        let message = "a correlated query as a value must be an aggregate without GROUP BY";
-        return Err(PlanError::new(message));
-    }
-    if !single {
-        let message =
-            "a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1";
-        return Err(PlanError::new(message));
-    }
     let column: Column = plan.schema().columns()[0].clone();
     let data_type = data_type_of(&Expr::Column(column.clone()), plan.schema())?;
     let correlated = !on.is_empty();
@@ -310,6 +340,26 @@ fn scalar_join(input: LogicalPlan, query: Subquery) -> PlanResult<(Expr, Logical
         else_expr: Some(Box::new(value)),
     };
     Ok((Expr::Case(case), joined))
+}
+
+/// The only row of a query; more than one fail the job.
+fn single_value(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
+    let name = "SINGLE_VALUE";
+    let function = BuiltinFunctions.aggregate(name);
+    let function = function.ok_or_else(|| PlanError::new(format!("internal: no {name}")))?;
+    let column = plan.schema().columns()[0].clone();
+    let value = Expr::Column(column.clone());
+    let data_type = data_type_of(&value, plan.schema())?;
+    let result = with_nullability(&data_type, true);
+    let argument = CallArgument { data_type, literal: None };
+    let coat = AggregateCoat::new(function, vec![argument], result.clone())?;
+    let call =
+        AggregateFunction::new_udf(coat.into_udf(), vec![value], false, None, Vec::new(), None);
+    let given = format!("{}$single", column.name);
+    let schema = schema_of(vec![Arc::new(plan_field(&given, &result, None)?)])?;
+    let call = Expr::AggregateFunction(call).alias(given);
+    let plan = Aggregate::try_new_with_schema(Arc::new(plan), Vec::new(), vec![call], schema)?;
+    Ok(LogicalPlan::Aggregate(plan))
 }
 
 /// Whether the only column of a query is COUNT.

@@ -16,7 +16,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use hurtig_sql_common::EvalError;
 use hurtig_sql_functions::api::{Expression, begin_evaluation};
 
-use crate::PlanResult;
+use crate::{PlanResult, functions::scalar_of};
 
 /// The most bytes of a constant that a call is folded to.
 const MAX_FOLDED_BYTES: usize = 64 << 10;
@@ -141,7 +141,7 @@ pub(crate) fn constant_value(expr: &Expr) -> Option<ScalarValue> {
     begin_evaluation();
     let value = match physical.evaluate(&row).ok()? {
         ColumnarValue::Scalar(value) => value,
-        ColumnarValue::Array(values) => ScalarValue::try_from_array(&values, 0).ok()?,
+        ColumnarValue::Array(values) => scalar_of(&values).ok()?,
     };
     (value.size() <= MAX_FOLDED_BYTES).then_some(value)
 }

@@ -169,7 +169,10 @@ fn aggregate(aggregate: Aggregate, names: &Names) -> PlanResult<LogicalPlan> {
 
 fn streaming(mut node: StreamingNode, names: &Names) -> PlanResult<LogicalPlan> {
     match &node.kind {
-        StreamingNodeKind::Sink { .. } | StreamingNodeKind::SetOperation { .. } => {
+        StreamingNodeKind::Sink { .. }
+        | StreamingNodeKind::SetOperation { .. }
+        | StreamingNodeKind::ToChangelog { .. }
+        | StreamingNodeKind::FromChangelog { .. } => {
             let inputs = node.inputs.into_iter().map(|input| exactly(input, None));
             node.inputs = inputs.collect::<PlanResult<_>>()?;
             return Ok(node.into_plan());
@@ -184,7 +187,8 @@ fn streaming(mut node: StreamingNode, names: &Names) -> PlanResult<LogicalPlan> 
         | StreamingNodeKind::Window(_)
         | StreamingNodeKind::Over(_)
         | StreamingNodeKind::TemporalJoin { .. }
-        | StreamingNodeKind::Correlate { .. } => {}
+        | StreamingNodeKind::Correlate { .. }
+        | StreamingNodeKind::StateTtl { .. } => {}
     }
     // All columns of the inputs pass, and those that the node adds follow.
     let passed: usize = node.inputs.iter().map(|input| input.schema().fields().len()).sum();

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use datafusion_common::{Column, JoinType};
+use datafusion_common::{Column, JoinType, ScalarValue};
 use datafusion_expr::{
-    Aggregate, BinaryExpr, Distinct, Expr, Filter, LogicalPlan, Operator, Projection, Sort,
+    Aggregate, BinaryExpr, Distinct, Expr, FetchType, Filter, LogicalPlan, Operator, Projection,
+    SkipType, Sort,
 };
+use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::nodes::{all_of, conjuncts};
-use crate::{PlanError, PlanResult, types::schema_of};
+use crate::{
+    PlanError, PlanResult,
+    plan::{OverFunction, OverNode, StreamingNode, StreamingNodeKind},
+    types::{metadata, plan_field, schema_of},
+};
 
 /// The plan without its correlated conditions, and these. Columns that they name are there, behind
 /// the plan's own.
@@ -31,19 +37,8 @@ pub(super) fn pull_up(plan: LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)>
             Ok((plan, up))
         }
         LogicalPlan::Projection(projection) => {
-            let (input, up) = pull_up(Arc::unwrap_or_clone(projection.input))?;
-            let mut expressions = projection.expr;
-            let mut fields: Vec<_> = projection.schema.fields().iter().cloned().collect();
-            for column in named(&up) {
-                if fields.iter().any(|field| *field.name() == column.name) {
-                    continue;
-                }
-                fields.push(input.schema().field_with_unqualified_name(&column.name)?.clone());
-                expressions.push(Expr::Column(column));
-            }
-            let schema = schema_of(fields)?;
-            let projection = Projection::try_new_with_schema(expressions, Arc::new(input), schema)?;
-            Ok((LogicalPlan::Projection(projection), up))
+            let (input, up) = pull_up(Arc::unwrap_or_clone(projection.input.clone()))?;
+            project(projection, input, up)
         }
         LogicalPlan::Aggregate(aggregate) => {
             let (input, up) = pull_up(Arc::unwrap_or_clone(aggregate.input))?;
@@ -91,6 +86,13 @@ pub(super) fn pull_up(plan: LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)>
             let (input, up) = pull_up(Arc::unwrap_or_clone(sort.input))?;
             Ok((LogicalPlan::Sort(Sort { input: Arc::new(input), ..sort }), up))
         }
+        LogicalPlan::Limit(limit) => {
+            let rows = match (limit.get_skip_type()?, limit.get_fetch_type()?) {
+                (SkipType::Literal(0), FetchType::Literal(Some(rows))) => rows as i64,
+                _ => return Err(PlanError::new("a correlated query can have no OFFSET")),
+            };
+            top_list(Arc::unwrap_or_clone(limit.input), rows)
+        }
         LogicalPlan::Join(join) if join.join_type == JoinType::Inner => {
             let (left, mut up) = pull_up(Arc::unwrap_or_clone(join.left))?;
             let (right, more) = pull_up(Arc::unwrap_or_clone(join.right))?;
@@ -111,6 +113,70 @@ pub(super) fn pull_up(plan: LogicalPlan) -> PlanResult<(LogicalPlan, Vec<Expr>)>
         _ => Err(PlanError::new(
             "this query names columns of another in a way that is not supported",
         )),
+    }
+}
+
+/// The projection above another input, which gives what the conditions name, too.
+fn project(
+    projection: Projection,
+    input: LogicalPlan,
+    up: Vec<Expr>,
+) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
+    let mut expressions = projection.expr;
+    let mut fields: Vec<_> = projection.schema.fields().iter().cloned().collect();
+    for column in named(&up) {
+        if fields.iter().any(|field| *field.name() == column.name) {
+            continue;
+        }
+        fields.push(input.schema().field_with_unqualified_name(&column.name)?.clone());
+        expressions.push(Expr::Column(column));
+    }
+    let schema = schema_of(fields)?;
+    let projection = Projection::try_new_with_schema(expressions, Arc::new(input), schema)?;
+    Ok((LogicalPlan::Projection(projection), up))
+}
+
+/// The first rows of an order, of each row that the query is correlated with: those of its keys.
+fn top_list(plan: LogicalPlan, rows: i64) -> PlanResult<(LogicalPlan, Vec<Expr>)> {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            let (input, up) = top_list(Arc::unwrap_or_clone(projection.input.clone()), rows)?;
+            project(projection, input, up)
+        }
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
+            let (input, up) = pull_up(Arc::unwrap_or_clone(sort.input))?;
+            let by_column = sort.expr.iter().all(|one| matches!(one.expr, Expr::Column(_)));
+            if !up.iter().all(is_equality) || !by_column {
+                let message =
+                    "a query with LIMIT can be correlated by equality only, and ordered by columns";
+                return Err(PlanError::new(message));
+            }
+            let keys = named(&up);
+            let kind = StreamingNodeKind::Over(OverNode {
+                partition: keys.len(),
+                order: sort.expr.iter().map(|one| (one.asc, one.nulls_first)).collect(),
+                functions: vec![OverFunction::Ranking {
+                    name: "ROW_NUMBER".to_owned(),
+                    arguments: 0,
+                }],
+            });
+            let mut expressions: Vec<Expr> = keys.into_iter().map(Expr::Column).collect();
+            expressions.extend(sort.expr.into_iter().map(|one| one.expr));
+            let mut fields: Vec<_> = input.schema().fields().iter().cloned().collect();
+            let first = fields.first().map_or("", |one| one.name());
+            let (name, number) =
+                (format!("{first}$number"), SqlDataType::not_null(SqlTypeKind::BigInt));
+            fields.push(Arc::new(plan_field(&name, &number, None)?));
+            let schema = schema_of(fields)?;
+            let numbered = StreamingNode { kind, inputs: vec![input], expressions, schema };
+            let bound = ScalarValue::Int64(Some(rows));
+            let bound = Expr::Literal(bound, Some(metadata(&number, None)));
+            let number = Expr::Column(Column::new_unqualified(name));
+            let within = super::decorrelate::binary(number, Operator::LtEq, bound);
+            let plan = Filter::try_new(within, Arc::new(numbered.into_plan()))?;
+            Ok((LogicalPlan::Filter(plan), up))
+        }
+        _ => Err(PlanError::new("a correlated query with LIMIT needs ORDER BY")),
     }
 }
 

@@ -236,7 +236,9 @@ fn join(join: Join, filters: Vec<Expr>) -> PlanResult<LogicalPlan> {
 fn streaming(mut node: StreamingNode, filters: Vec<Expr>) -> PlanResult<LogicalPlan> {
     let of_left = matches!(
         node.kind,
-        StreamingNodeKind::TemporalJoin { .. } | StreamingNodeKind::Correlate { .. }
+        StreamingNodeKind::TemporalJoin { .. }
+            | StreamingNodeKind::Correlate { .. }
+            | StreamingNodeKind::StateTtl { .. }
     );
     let (down, rest) = filters.into_iter().partition(|filter| {
         of_left && !filter.is_volatile() && within(filter, node.inputs[0].schema())

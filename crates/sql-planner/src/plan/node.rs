@@ -9,6 +9,7 @@ use std::{
 
 use datafusion_common::{DFSchemaRef, JoinType, Result, TableReference, plan_err};
 use datafusion_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+use hurtig_sql_common::RowKind;
 use hurtig_sql_runtime::config::TableFunction;
 
 /// A node of our own. One type for all, so that rules of the optimiser have one to handle.
@@ -69,6 +70,26 @@ pub enum StreamingNodeKind {
     Expand {
         /// How many sets.
         sets: usize,
+    },
+    /// TO_CHANGELOG: each change as a new row. A column with the code of the change comes first, then
+    /// all of the input.
+    /// `expressions` are what rows are distributed by.
+    ToChangelog {
+        /// The code of each kind of change, by its number; changes without one are dropped.
+        codes: [Option<String>; 4],
+    },
+    /// FROM_CHANGELOG: each row as the change that its code says. The first expression is the column of
+    /// the code, which is not given; those that follow are what rows are distributed by.
+    FromChangelog {
+        /// What codes mean.
+        kinds: Vec<(String, RowKind)>,
+        /// Rows of other codes are dropped.
+        skips_unknown: bool,
+    },
+    /// A hint: joins and aggregates remember the rows of the input so long. All columns pass.
+    StateTtl {
+        /// In milliseconds; 0: for ever.
+        ttl_ms: i64,
     },
     /// The end of a plan: INSERT INTO a table. The input has the table's columns, in order.
     Sink {
@@ -247,6 +268,9 @@ impl UserDefinedLogicalNodeCore for StreamingNode {
             StreamingNodeKind::Correlate { .. } => "Correlate",
             StreamingNodeKind::SetOperation { .. } => "SetOperation",
             StreamingNodeKind::Expand { .. } => "Expand",
+            StreamingNodeKind::ToChangelog { .. } => "ToChangelog",
+            StreamingNodeKind::FromChangelog { .. } => "FromChangelog",
+            StreamingNodeKind::StateTtl { .. } => "StateTtl",
             StreamingNodeKind::Sink { .. } => "Sink",
         }
     }

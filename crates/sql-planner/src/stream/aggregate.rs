@@ -8,6 +8,7 @@ use datafusion_expr::{Aggregate, Expr, expr::AggregateFunction};
 use super::{
     ExecNode, ExecNodeKind, PlannedAggregate, PlannedWindowProperty, StreamPlanResult,
     StreamPlanner, WindowColumns, WindowInput,
+    convert::hinted_ttl,
     expressions::{ColumnsBefore, column, column_of, schema_of, select, unaliased},
     refused,
     windows::window_columns,
@@ -38,7 +39,8 @@ impl StreamPlanner<'_> {
         let windows = windows.and_then(|windows| columns.moved(&windows));
         let node = columns.behind(input)?;
         let Some(windows) = windows.filter(|windows| windows.both_in(&groups)) else {
-            return self.group_aggregate(node, &groups, calls, &aggregate.schema);
+            let ttl_ms = hinted_ttl(&aggregate.input);
+            return self.group_aggregate(node, &groups, calls, &aggregate.schema, ttl_ms);
         };
         self.window_aggregate(node, &groups, calls, &windows, &aggregate.schema)
     }
@@ -49,13 +51,15 @@ impl StreamPlanner<'_> {
         groups: &[usize],
         calls: Vec<PlannedAggregate>,
         schema: &DFSchemaRef,
+        ttl_ms: Option<i64>,
     ) -> StreamPlanResult<ExecNode> {
         let keys = distinct(groups);
-        let two_phase = self.two_phase && keys.is_empty() && !calls.is_empty();
         let given = keyed_fields(&keys, groups, calls.len(), schema)?;
         let positions = output_positions(&keys, groups, calls.len(), |_| None);
-        let kind = ExecNodeKind::GroupAggregate { keys, calls, two_phase };
-        Ok(select(ExecNode::new(kind, vec![input], given), &positions, schema.clone()))
+        let kind = ExecNodeKind::GroupAggregate { keys, calls };
+        let mut node = ExecNode::new(kind, vec![input], given);
+        node.state_ttl_ms[0] = ttl_ms;
+        Ok(select(node, &positions, schema.clone()))
     }
 
     fn window_aggregate(

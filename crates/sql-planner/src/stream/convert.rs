@@ -17,7 +17,9 @@ use super::{
         schema_of, select, substituted, time_attribute, unaliased,
     },
     infer, refused,
+    rows_of_changes::{from_changelog, to_changelog},
     scans::push_into_scans,
+    two_phase,
 };
 use crate::{
     catalog::TableRef,
@@ -64,8 +66,8 @@ pub trait TableTraits {
 pub struct StreamPlanner<'a> {
     /// Of the tables.
     pub tables: &'a dyn TableTraits,
-    /// Global aggregates take two phases.
-    pub two_phase: bool,
+    /// Of the session.
+    pub settings: &'a crate::PlannerSettings,
 }
 
 /// The columns of a node that somebody uses: names, or all if `None`.
@@ -77,7 +79,8 @@ impl StreamPlanner<'_> {
     pub fn plan(&self, plan: &LogicalPlan, before: bool) -> StreamPlanResult<ExecNode> {
         let node = merge_calcs(self.convert(plan, &None)?);
         let mut node = push_into_scans(node, self.tables)?;
-        infer::infer(&mut node, self.tables, before)?;
+        infer::infer(&mut node, self.tables, self.settings, before)?;
+        two_phase::split(&mut node, self.settings)?;
         Ok(node)
     }
 
@@ -115,12 +118,12 @@ impl StreamPlanner<'_> {
                 Ok(ExecNode::new(ExecNodeKind::Union, inputs, union.schema.clone()))
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
+                let state_ttl_ms = [hinted_ttl(input), None];
                 let input = self.convert(input, &None)?;
                 let keys = (0..input.schema.fields().len()).collect();
                 let schema = input.schema.clone();
-                let kind =
-                    ExecNodeKind::GroupAggregate { keys, calls: Vec::new(), two_phase: false };
-                Ok(ExecNode::new(kind, vec![input], schema))
+                let kind = ExecNodeKind::GroupAggregate { keys, calls: Vec::new() };
+                Ok(ExecNode { state_ttl_ms, ..ExecNode::new(kind, vec![input], schema) })
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Join(join) => self.join(join),
@@ -257,6 +260,11 @@ impl StreamPlanner<'_> {
                 let projections = node.expressions.chunks(width.max(1)).map(<[Expr]>::to_vec);
                 let kind = ExecNodeKind::Expand { projections: projections.collect() };
                 Ok(ExecNode::new(kind, vec![input(0)?], schema))
+            }
+            StreamingNodeKind::StateTtl { .. } => input(0),
+            StreamingNodeKind::ToChangelog { codes } => to_changelog(input(0)?, codes, node),
+            StreamingNodeKind::FromChangelog { kinds, skips_unknown } => {
+                from_changelog(input(0)?, kinds, *skips_unknown, node)
             }
             StreamingNodeKind::Sink { table, overwrite } => {
                 let traits = self.tables.sink(&table.to_string())?;
@@ -490,5 +498,18 @@ fn push_watermark(mut node: ExecNode, watermark: &Expr) -> (ExecNode, bool) {
             (node, pushed)
         }
         _ => (node, false),
+    }
+}
+
+/// How long the rows of an input are remembered, in milliseconds, if a hint says so.
+pub(super) fn hinted_ttl(plan: &LogicalPlan) -> Option<i64> {
+    match plan {
+        LogicalPlan::Projection(projection) => hinted_ttl(&projection.input),
+        LogicalPlan::Filter(filter) => hinted_ttl(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => hinted_ttl(&alias.input),
+        _ => match StreamingNode::of(plan)?.kind {
+            StreamingNodeKind::StateTtl { ttl_ms } => Some(ttl_ms),
+            _ => None,
+        },
     }
 }

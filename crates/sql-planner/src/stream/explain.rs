@@ -222,7 +222,21 @@ fn details(node: &ExecNode) -> Vec<String> {
             format!("timeCol=[{}]", name(*time, input)),
             format!("partition=[{}]", names(partition, input)),
         ],
-        ExecNodeKind::GroupAggregate { keys, calls, .. } => {
+        ExecNodeKind::GlobalGroupAggregate { keys, calls, .. } => {
+            // The columns of the calls are those before the first phase.
+            let before = node.inputs.first().and_then(|local| local.inputs.first());
+            let before = before.map_or(&empty, |before| before.schema.as_ref());
+            let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
+            selected.extend(calls_of(calls, keys.len(), before, given));
+            let mut parts = Vec::new();
+            if !keys.is_empty() {
+                parts.push(format!("groupBy=[{}]", names(keys, input)));
+            }
+            parts.push(format!("select=[{}]", selected.join(", ")));
+            parts
+        }
+        ExecNodeKind::GroupAggregate { keys, calls }
+        | ExecNodeKind::LocalGroupAggregate { keys, calls } => {
             let mut selected: Vec<String> = keys.iter().map(|key| name(*key, input)).collect();
             selected.extend(calls_of(calls, keys.len(), input, given));
             let mut parts = Vec::new();
@@ -231,6 +245,20 @@ fn details(node: &ExecNode) -> Vec<String> {
             }
             parts.push(format!("select=[{}]", selected.join(", ")));
             parts
+        }
+        ExecNodeKind::LocalWindowAggregate { keys, calls, window, time } => vec![
+            format!("groupBy=[{}]", names(keys, input)),
+            format!("window=[{}, time_col=[{}]]", window_of(window), name(*time, input)),
+            format!("select=[{}]", calls_of(calls, keys.len(), input, given).join(", ")),
+        ],
+        ExecNodeKind::GlobalWindowAggregate { keys, calls, window, .. } => {
+            let before = node.inputs.first().and_then(|local| local.inputs.first());
+            let before = before.map_or(&empty, |before| before.schema.as_ref());
+            vec![
+                format!("groupBy=[{}]", names(keys, input)),
+                format!("window=[{}, slice_end=[$slice_end]]", window_of(window)),
+                format!("select=[{}]", calls_of(calls, keys.len(), before, given).join(", ")),
+            ]
         }
         ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
             let mut parts = Vec::new();
@@ -359,6 +387,22 @@ fn details(node: &ExecNode) -> Vec<String> {
         }
         ExecNodeKind::ChangelogNormalize { keys } => {
             vec![format!("key=[{}]", names(keys, input))]
+        }
+        ExecNodeKind::ToChangelog { codes, partition } => {
+            let codes: Vec<&str> = codes.iter().flatten().map(String::as_str).collect();
+            vec![
+                format!("codes=[{}]", codes.join(", ")),
+                format!("partitionBy=[{}]", names(partition, input)),
+            ]
+        }
+        ExecNodeKind::FromChangelog { op, kinds, partition, .. } => {
+            let kinds: Vec<String> =
+                kinds.iter().map(|(code, kind)| format!("{code}={}", kind.short())).collect();
+            vec![
+                format!("op=[{}]", name(*op, input)),
+                format!("codes=[{}]", kinds.join(", ")),
+                format!("partitionBy=[{}]", names(partition, input)),
+            ]
         }
         ExecNodeKind::Sink { table, materialize, .. } => {
             let mut parts = vec![format!("table=[{table}]"), format!("fields=[{}]", all_names())];

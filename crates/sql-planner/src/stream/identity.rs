@@ -119,6 +119,24 @@ fn column(node: &ExecNode, at: usize) -> String {
                 (None, None) => given(),
             }
         }
+        ExecNodeKind::LocalGroupAggregate { keys, .. }
+        | ExecNodeKind::LocalWindowAggregate { keys, .. } => {
+            keys.get(at).map_or_else(given, |key| of_input(0, *key))
+        }
+        ExecNodeKind::GlobalGroupAggregate { keys, calls, .. }
+        | ExecNodeKind::GlobalWindowAggregate { keys, calls, .. } => {
+            match (keys.get(at), calls.get(at.saturating_sub(keys.len()))) {
+                (Some(key), _) => of_input(0, *key),
+                (None, Some(call)) => {
+                    before_phases(node).map_or_else(given, |before| of_call(call, before))
+                }
+                (None, None) => given(),
+            }
+        }
+        ExecNodeKind::ToChangelog { .. } => {
+            at.checked_sub(1).map_or_else(given, |at| of_input(0, at))
+        }
+        ExecNodeKind::FromChangelog { op, .. } => of_input(0, at + usize::from(at >= *op)),
         ExecNodeKind::Join { .. }
         | ExecNodeKind::IntervalJoin { .. }
         | ExecNodeKind::WindowJoin { .. }
@@ -134,6 +152,11 @@ fn column(node: &ExecNode, at: usize) -> String {
         _ if at < left => of_input(0, at),
         _ => given(),
     }
+}
+
+/// What the first of two phases aggregates, of the second.
+fn before_phases(node: &ExecNode) -> Option<&ExecNode> {
+    node.inputs.first()?.inputs.first()
 }
 
 /// An expression over the input's columns.
@@ -191,6 +214,10 @@ fn own(node: &ExecNode) -> Vec<String> {
         ExecNodeKind::Calc { .. }
         | ExecNodeKind::Expand { .. }
         | ExecNodeKind::Correlate { .. }
+        | ExecNodeKind::LocalGroupAggregate { .. }
+        | ExecNodeKind::LocalWindowAggregate { .. }
+        | ExecNodeKind::ToChangelog { .. }
+        | ExecNodeKind::FromChangelog { .. }
         | ExecNodeKind::Union => Vec::new(),
         ExecNodeKind::WatermarkAssigner { time, .. } => vec![of("time", &[*time])],
         ExecNodeKind::WindowTableFunction { window, time, partition } => {
@@ -207,6 +234,12 @@ fn own(node: &ExecNode) -> Vec<String> {
                 WindowInput::Attached { window, .. } => window_of(window),
             };
             vec![of("keys", keys), window, of_calls(calls, input)]
+        }
+        ExecNodeKind::GlobalGroupAggregate { keys, calls, .. } => {
+            vec![of("keys", keys), of_calls(calls, before_phases(node))]
+        }
+        ExecNodeKind::GlobalWindowAggregate { keys, calls, window, .. } => {
+            vec![of("keys", keys), window_of(window), of_calls(calls, before_phases(node))]
         }
         ExecNodeKind::Join { join_type, keys, condition, .. }
         | ExecNodeKind::IntervalJoin { join_type, keys, condition, .. }

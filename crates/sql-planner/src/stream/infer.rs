@@ -5,6 +5,7 @@
 //!    and whoever asked tries its next choice, which is always the rows before updates, too.
 
 use datafusion_common::JoinType;
+use hurtig_sql_common::{ChangelogMode, RowKind};
 
 use super::{
     BoundKind, ExecNode, ExecNodeKind, ModifyKinds, RankStrategy, StreamPlanResult, TableTraits,
@@ -15,6 +16,7 @@ use super::{
     keys::{unique_by, upsert_keys},
     over, refused,
 };
+use crate::{PlannerSettings, UpsertMaterialize};
 
 /// Attempts of the second step: nested choices multiply, and no real plan comes near.
 const MOST_VISITS: usize = 200_000;
@@ -24,12 +26,13 @@ const MOST_VISITS: usize = 200_000;
 pub(super) fn infer(
     node: &mut ExecNode,
     tables: &dyn TableTraits,
+    settings: &PlannerSettings,
     before: bool,
 ) -> StreamPlanResult<()> {
     kinds(node, tables)?;
     let mut visits = 0;
     let settled = if let ExecNodeKind::Sink { .. } = &node.kind {
-        sink_updates(node, tables, &mut visits)?
+        sink_updates(node, tables, settings, &mut visits)?
     } else {
         let wanted = if before { before_and_after(node.modify) } else { only_after(node.modify) };
         updates(node, wanted, &mut visits)
@@ -38,7 +41,17 @@ pub(super) fn infer(
     if !settled {
         return refused("Can't generate a valid execution plan for the given query");
     }
+    versions(node, false);
     Ok(())
+}
+
+/// A temporal join looks at all versions of its right side.
+fn versions(node: &mut ExecNode, wanted: bool) {
+    node.every_version = wanted;
+    let temporal = matches!(node.kind, ExecNodeKind::TemporalJoin { .. });
+    for (index, input) in node.inputs.iter_mut().enumerate() {
+        versions(input, wanted || temporal && index == 1);
+    }
 }
 
 /// What a node takes; the requester's name is for the error.
@@ -67,9 +80,16 @@ fn kinds(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()> 
     let changing = ModifyKinds { insert: true, update: true, delete: !first.is_insert_only() };
     node.modify = match &node.kind {
         ExecNodeKind::TableSourceScan { mode, .. } => modify_kinds(*mode),
-        ExecNodeKind::Values { .. } => ModifyKinds::INSERT_ONLY,
-        ExecNodeKind::GroupAggregate { .. } => changing,
-        ExecNodeKind::WindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::Values { .. } | ExecNodeKind::ToChangelog { .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::FromChangelog { kinds, .. } => {
+            insert_only(node)?;
+            modify_kinds(mode_of(kinds))
+        }
+        ExecNodeKind::GroupAggregate { .. } | ExecNodeKind::GlobalGroupAggregate { .. } => changing,
+        ExecNodeKind::LocalGroupAggregate { .. } => ModifyKinds::INSERT_ONLY,
+        ExecNodeKind::WindowAggregate { .. }
+        | ExecNodeKind::LocalWindowAggregate { .. }
+        | ExecNodeKind::GlobalWindowAggregate { .. } => ModifyKinds::INSERT_ONLY,
         ExecNodeKind::WindowRank { .. }
         | ExecNodeKind::WindowDeduplicate { .. }
         | ExecNodeKind::WindowJoin { .. }
@@ -118,6 +138,11 @@ fn kinds(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()> 
         }
     };
     Ok(())
+}
+
+/// The changes that codes may mean.
+fn mode_of(kinds: &[(String, RowKind)]) -> ChangelogMode {
+    kinds.iter().fold(ChangelogMode::default(), |mode, (_, kind)| mode.with(*kind))
 }
 
 /// The first or last row by time of a stream that only grows needs no order.
@@ -190,6 +215,20 @@ fn updates(node: &mut ExecNode, wanted: UpdateKind, visits: &mut usize) -> bool 
                 || wanted == provided
         }
         ExecNodeKind::Values { .. } => true,
+        ExecNodeKind::ToChangelog { partition, .. } => {
+            // With the upsert key as partition the rows before updates are not asked for.
+            let mut partition = partition.clone();
+            partition.sort_unstable();
+            let by_key = !partition.is_empty() && upsert_keys(&node.inputs[0]).contains(&partition);
+            let choice = if by_key { only_after(first) } else { before_and_after(first) };
+            updates(&mut node.inputs[0], choice, visits)
+        }
+        ExecNodeKind::FromChangelog { kinds, drop_update_before, .. } => {
+            let provided = update_kind(mode_of(kinds));
+            *drop_update_before = wanted == UpdateKind::OnlyAfter;
+            let gives = provided != UpdateKind::OnlyAfter || wanted == UpdateKind::OnlyAfter;
+            gives && updates(&mut node.inputs[0], UpdateKind::None, visits)
+        }
         ExecNodeKind::Rank { strategy, .. } | ExecNodeKind::SortLimit { strategy, .. } => {
             *strategy = if first.is_insert_only() {
                 RankStrategy::AppendFast
@@ -200,7 +239,11 @@ fn updates(node: &mut ExecNode, wanted: UpdateKind, visits: &mut usize) -> bool 
         }
         ExecNodeKind::Deduplicate { .. }
         | ExecNodeKind::GroupAggregate { .. }
+        | ExecNodeKind::LocalGroupAggregate { .. }
+        | ExecNodeKind::GlobalGroupAggregate { .. }
         | ExecNodeKind::WindowAggregate { .. }
+        | ExecNodeKind::LocalWindowAggregate { .. }
+        | ExecNodeKind::GlobalWindowAggregate { .. }
         | ExecNodeKind::Limit { .. }
         | ExecNodeKind::OverNode(_)
         | ExecNodeKind::WindowRank { .. }
@@ -277,6 +320,7 @@ fn is_of_key(condition: &datafusion_expr::Expr, input: &ExecNode) -> bool {
 fn sink_updates(
     node: &mut ExecNode,
     tables: &dyn TableTraits,
+    settings: &PlannerSettings,
     visits: &mut usize,
 ) -> StreamPlanResult<bool> {
     let ExecNodeKind::Sink { table, primary_key, .. } = &node.kind else { return Ok(false) };
@@ -285,7 +329,12 @@ fn sink_updates(
     let mut sorted = primary_key.clone();
     sorted.sort_unstable();
     let kinds = node.inputs[0].modify;
-    let accepted = (sink.accepts)(changelog_mode(kinds, before_and_after(kinds)));
+    let forced = !primary_key.is_empty()
+        && settings.upsert_materialize == UpsertMaterialize::Force
+        && update_kind((sink.accepts)(ChangelogMode::ALL)) == UpdateKind::OnlyAfter;
+    // What comes of a forced order has updates, whatever goes in.
+    let offered = if forced { ModifyKinds::ALL } else { kinds };
+    let accepted = (sink.accepts)(changelog_mode(offered, before_and_after(offered)));
     let keys = upsert_keys(&node.inputs[0]);
     let by_key = update_kind(accepted) == UpdateKind::OnlyAfter;
     let same_key = primary_key.is_empty() || keys.contains(&sorted);
@@ -295,10 +344,12 @@ fn sink_updates(
         UpdateKind::None => vec![before_and_after(kinds)],
     };
     // Of a changing input whose own key is another, the latest row of each primary key counts.
-    let materializes = by_key
+    let unordered = by_key
         && !primary_key.is_empty()
         && !kinds.is_insert_only()
         && !keys.iter().any(|key| key.iter().all(|column| primary_key.contains(column)));
+    let materializes =
+        forced || unordered && settings.upsert_materialize != UpsertMaterialize::None;
     if let ExecNodeKind::Sink { mode, materialize, .. } = &mut node.kind {
         *mode = accepted;
         *materialize = materializes;

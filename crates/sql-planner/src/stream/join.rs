@@ -5,6 +5,7 @@ use datafusion_expr::{BinaryExpr, Expr, Join, Operator};
 
 use super::{
     EquiKeys, ExecNode, ExecNodeKind, StreamPlanResult, StreamPlanner,
+    convert::hinted_ttl,
     expressions::{
         ColumnsBefore, TimeAttribute, column_of, conjunction, conjuncts, milliseconds, position,
         select, time_attribute, unaliased,
@@ -58,7 +59,8 @@ impl StreamPlanner<'_> {
             let null_aware = join.null_aware;
             ExecNodeKind::Join { join_type, keys, condition, null_aware }
         };
-        joined(node, left, right, join_type, widths, &join.schema)
+        let ttl_ms = [hinted_ttl(&join.left), hinted_ttl(&join.right)];
+        joined(node, (left, right), ttl_ms, join_type, widths, &join.schema)
     }
 
     pub(super) fn temporal_join(
@@ -119,7 +121,7 @@ impl StreamPlanner<'_> {
             left_time,
             right_time: Some(right_time),
         };
-        joined(kind, left, right, join_type, widths, &node.schema)
+        joined(kind, (left, right), [None; 2], join_type, widths, &node.schema)
     }
 }
 
@@ -151,8 +153,8 @@ fn sides(
 /// The node, without columns that were added for its keys.
 fn joined(
     kind: ExecNodeKind,
-    left: ExecNode,
-    right: ExecNode,
+    (left, right): (ExecNode, ExecNode),
+    state_ttl_ms: [Option<i64>; 2],
     join_type: JoinType,
     (left_width, right_width): (usize, usize),
     schema: &DFSchemaRef,
@@ -175,7 +177,8 @@ fn joined(
         if given { field } else { std::sync::Arc::new(field.as_ref().clone().with_nullable(true)) }
     });
     let given = super::expressions::schema_of(nullable.collect())?;
-    Ok(select(ExecNode::new(kind, vec![left, right], given), &positions, schema.clone()))
+    let node = ExecNode { state_ttl_ms, ..ExecNode::new(kind, vec![left, right], given) };
+    Ok(select(node, &positions, schema.clone()))
 }
 
 /// `left = right` of expressions that are each over one side.

@@ -28,6 +28,10 @@ fn raw_keys(node: &ExecNode) -> Keys {
     let of_input = || node.inputs.first().map(upsert_keys).unwrap_or_default();
     match &node.kind {
         TableSourceScan { primary_key, .. } => primary_key.iter().cloned().collect(),
+        ToChangelog { .. }
+        | FromChangelog { .. }
+        | LocalGroupAggregate { .. }
+        | LocalWindowAggregate { .. } => Vec::new(),
         Values { .. } | Union | Expand { .. } | Correlate { .. } | WindowTableFunction { .. } => {
             Vec::new()
         }
@@ -40,8 +44,11 @@ fn raw_keys(node: &ExecNode) -> Keys {
             keys.filter_map(|key| key.iter().map(to).collect::<Option<Vec<usize>>>()).collect()
         }
         WatermarkAssigner { .. } => of_input(),
-        GroupAggregate { keys, .. } => vec![(0..keys.len()).collect()],
-        WindowAggregate { keys, calls, properties, .. } => properties
+        GroupAggregate { keys, .. } | GlobalGroupAggregate { keys, .. } => {
+            vec![(0..keys.len()).collect()]
+        }
+        WindowAggregate { keys, calls, properties, .. }
+        | GlobalWindowAggregate { keys, calls, properties, .. } => properties
             .iter()
             .enumerate()
             .filter(|(_, property)| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion_common::{DFSchemaRef, JoinType, ScalarValue};
 use datafusion_expr::{AggregateUDF, Expr};
 
-use hurtig_sql_common::ChangelogMode;
+use hurtig_sql_common::{ChangelogMode, RowKind};
 
 use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
 use crate::{
@@ -26,6 +26,10 @@ pub struct ExecNode {
     pub modify: ModifyKinds,
     /// What its updates look like.
     pub update: UpdateKind,
+    /// Somebody behind it looks at the versions of rows: changes of one key are not folded.
+    pub every_version: bool,
+    /// How long the rows of each input are remembered, in milliseconds, where a hint says so.
+    pub state_ttl_ms: [Option<i64>; 2],
 }
 
 /// What a scan reads: a column, or what the path of positions leads to inside of its ROWs.
@@ -112,8 +116,23 @@ pub enum ExecNodeKind {
         keys: Vec<usize>,
         /// The aggregates.
         calls: Vec<PlannedAggregate>,
-        /// It begins with aggregates of each batch before the exchange.
-        two_phase: bool,
+    },
+    /// The first of two phases: what the rows of each mini-batch come to. Gives the keys, then what the
+    /// aggregates have come to as bytes.
+    LocalGroupAggregate {
+        /// The group.
+        keys: Vec<usize>,
+        /// The aggregates.
+        calls: Vec<PlannedAggregate>,
+    },
+    /// The second of two phases, over what the first gives.
+    GlobalGroupAggregate {
+        /// The group.
+        keys: Vec<usize>,
+        /// The aggregates, over the columns of the first phase's input.
+        calls: Vec<PlannedAggregate>,
+        /// That input takes rows away, too.
+        retracts: bool,
     },
     /// One row a group and window, when the window is over. Gives the keys, the aggregates, the
     /// properties.
@@ -126,6 +145,31 @@ pub enum ExecNodeKind {
         window: WindowInput,
         /// What of the window is given.
         properties: Vec<PlannedWindowProperty>,
+    },
+    /// The first of two phases: what the rows of each batch come to, per group and slice of windows.
+    /// Gives the keys, what the aggregates have come to as bytes, and where the slice starts and ends.
+    LocalWindowAggregate {
+        /// The group, without the window.
+        keys: Vec<usize>,
+        /// The aggregates.
+        calls: Vec<PlannedAggregate>,
+        /// Which windows.
+        window: WindowTable,
+        /// The time.
+        time: usize,
+    },
+    /// The second of two phases, over what the first gives.
+    GlobalWindowAggregate {
+        /// The group, without the window.
+        keys: Vec<usize>,
+        /// The aggregates, over the columns of the first phase's input.
+        calls: Vec<PlannedAggregate>,
+        /// Which windows.
+        window: WindowTable,
+        /// What of the window is given.
+        properties: Vec<PlannedWindowProperty>,
+        /// That input takes rows away, too.
+        retracts: bool,
     },
     /// Each row once per grouping set.
     Expand {
@@ -300,6 +344,26 @@ pub enum ExecNodeKind {
         /// The key.
         keys: Vec<usize>,
     },
+    /// Each change as a new row: the code of the change, then the input's columns.
+    ToChangelog {
+        /// The code of each kind of change, by its number; changes without one are dropped.
+        codes: [Option<String>; 4],
+        /// By which columns rows are distributed; none: each is by itself.
+        partition: Vec<usize>,
+    },
+    /// Each row as the change that it tells of, without the column that says so.
+    FromChangelog {
+        /// The column of codes.
+        op: usize,
+        /// What codes mean.
+        kinds: Vec<(String, RowKind)>,
+        /// Rows of other codes are dropped.
+        skips_unknown: bool,
+        /// By which columns rows are distributed; none: each is by itself.
+        partition: Vec<usize>,
+        /// The rows before updates are dropped.
+        drop_update_before: bool,
+    },
     /// Writes a table.
     Sink {
         /// Its whole name.
@@ -443,7 +507,8 @@ impl ExecNode {
     /// A node whose changes are not known yet.
     #[must_use]
     pub fn new(kind: ExecNodeKind, inputs: Vec<Self>, schema: DFSchemaRef) -> Self {
-        Self { kind, inputs, schema, modify: ModifyKinds::INSERT_ONLY, update: UpdateKind::None }
+        let (modify, update) = (ModifyKinds::INSERT_ONLY, UpdateKind::None);
+        Self { kind, inputs, schema, modify, update, every_version: false, state_ttl_ms: [None; 2] }
     }
 
     /// The changes that it gives.
@@ -462,7 +527,11 @@ impl ExecNode {
             ExecNodeKind::WatermarkAssigner { .. } => "WatermarkAssigner",
             ExecNodeKind::WindowTableFunction { .. } => "WindowTableFunction",
             ExecNodeKind::GroupAggregate { .. } => "GroupAggregate",
+            ExecNodeKind::LocalGroupAggregate { .. } => "LocalGroupAggregate",
+            ExecNodeKind::GlobalGroupAggregate { .. } => "GlobalGroupAggregate",
             ExecNodeKind::WindowAggregate { .. } => "WindowAggregate",
+            ExecNodeKind::LocalWindowAggregate { .. } => "LocalWindowAggregate",
+            ExecNodeKind::GlobalWindowAggregate { .. } => "GlobalWindowAggregate",
             ExecNodeKind::Expand { .. } => "Expand",
             ExecNodeKind::Join { .. } => "Join",
             ExecNodeKind::IntervalJoin { .. } => "IntervalJoin",
@@ -480,6 +549,8 @@ impl ExecNode {
             ExecNodeKind::Union => "Union",
             ExecNodeKind::SetOperation { .. } => "SetOperation",
             ExecNodeKind::ChangelogNormalize { .. } => "ChangelogNormalize",
+            ExecNodeKind::ToChangelog { .. } => "ToChangelog",
+            ExecNodeKind::FromChangelog { .. } => "FromChangelog",
             ExecNodeKind::Sink { .. } => "Sink",
         }
     }
@@ -490,9 +561,11 @@ impl ExecNode {
         use ExecNodeKind::*;
         match &self.kind {
             GroupAggregate { keys, .. }
+            | GlobalGroupAggregate { keys, .. }
             | Deduplicate { keys, .. }
             | ChangelogNormalize { keys }
             | WindowAggregate { keys, .. }
+            | GlobalWindowAggregate { keys, .. }
             | WindowDeduplicate { keys, .. } => Some(keys.clone()),
             Join { keys, .. }
             | IntervalJoin { keys, .. }
@@ -510,6 +583,15 @@ impl ExecNode {
             {
                 Some(partition.clone())
             }
+            ToChangelog { partition, .. } | FromChangelog { partition, .. }
+                if !partition.is_empty() =>
+            {
+                Some(partition.clone())
+            }
+            ToChangelog { .. }
+            | FromChangelog { .. }
+            | LocalGroupAggregate { .. }
+            | LocalWindowAggregate { .. } => None,
             TableSourceScan { .. } | Values { .. } | Calc { .. } | WatermarkAssigner { .. } => None,
             WindowTableFunction { .. } | Expand { .. } | Correlate { .. } | Union => None,
             Sink { .. } => None,

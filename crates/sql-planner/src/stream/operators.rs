@@ -1,6 +1,6 @@
 //! From nodes to operators.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow_schema::{DataType, SchemaRef};
 use datafusion_common::{DFSchema, JoinType};
@@ -19,7 +19,7 @@ use super::{
     refused,
 };
 use crate::{
-    PlannerSettings,
+    MiniBatchSettings, PlannerSettings,
     functions::AggregateCoat,
     optimize::{physical_expression, physical_expressions},
     plan::{WindowKind, WindowTable},
@@ -42,7 +42,7 @@ impl PlannerSettings {
         };
         let retracts = input_node.is_some_and(|input| !input.modify.is_insert_only());
         let emits_update_before = node.update == UpdateKind::BeforeAndAfter;
-        let ttl = self.state_ttl();
+        let ttl = self.ttl_of(node, 0);
         Ok(match &node.kind {
             ExecNodeKind::TableSourceScan { .. }
             | ExecNodeKind::Union
@@ -78,14 +78,36 @@ impl PlannerSettings {
                     schema,
                 })
             }
-            ExecNodeKind::GroupAggregate { keys, calls, .. } => Arc::new(config::GroupAggregate {
-                input: input_schema()?,
-                keys: keys.clone(),
-                calls: calls_of(calls, retracts)?,
-                schema,
-                emits_update_before,
-                ttl,
-            }),
+            ExecNodeKind::GroupAggregate { keys, calls } => {
+                self.mini_batched(Arc::new(config::GroupAggregate {
+                    input: input_schema()?,
+                    keys: keys.clone(),
+                    calls: calls_of(calls, retracts)?,
+                    schema,
+                    emits_update_before,
+                    ttl,
+                }))
+            }
+            ExecNodeKind::LocalGroupAggregate { keys, calls } => {
+                self.mini_batched(Arc::new(config::LocalGroupAggregate {
+                    input: input_schema()?,
+                    keys: keys.clone(),
+                    calls: calls_of(calls, retracts)?,
+                    schema,
+                }))
+            }
+            ExecNodeKind::GlobalGroupAggregate { calls, retracts, .. } => {
+                let before = input_node.and_then(|local| local.inputs.first());
+                let Some(before) = before else { return refused("internal: half an aggregate") };
+                self.mini_batched(Arc::new(config::GlobalGroupAggregate {
+                    input: input_schema()?,
+                    arguments: argument_types(calls, before),
+                    calls: calls_of(calls, *retracts)?,
+                    schema,
+                    emits_update_before,
+                    ttl,
+                }))
+            }
             ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
                 let input = input_schema()?;
                 let (spec, time, event_time) = match window {
@@ -104,12 +126,7 @@ impl PlannerSettings {
                         (spec_of(window), time, window.event_time)
                     }
                 };
-                let property = |one: &PlannedWindowProperty| match one {
-                    PlannedWindowProperty::Start => config::WindowProperty::Start,
-                    PlannedWindowProperty::End => config::WindowProperty::End,
-                    PlannedWindowProperty::Time if event_time => config::WindowProperty::Rowtime,
-                    PlannedWindowProperty::Time => config::WindowProperty::Proctime,
-                };
+                let property = |one: &PlannedWindowProperty| property_of(*one, event_time);
                 Arc::new(config::WindowAggregate {
                     input,
                     keys: keys.clone(),
@@ -119,6 +136,39 @@ impl PlannerSettings {
                     properties: properties.iter().map(property).collect(),
                     schema,
                 })
+            }
+            ExecNodeKind::LocalWindowAggregate { keys, calls, window, time } => {
+                let input = input_schema()?;
+                let zone = self.zone_of(input.field(*time).data_type());
+                Arc::new(config::LocalWindowAggregate {
+                    input,
+                    keys: keys.clone(),
+                    window: spec_of(window),
+                    time: *time,
+                    zone,
+                    calls: calls_of(calls, retracts)?,
+                    schema,
+                })
+            }
+            ExecNodeKind::GlobalWindowAggregate { keys, calls, window, properties, retracts } => {
+                let local = input_node.map(|local| (local, local.inputs.first()));
+                let Some((local, Some(before))) = local else {
+                    return refused("internal: half an aggregate");
+                };
+                let partial = keys.len();
+                let zone = self.zone_below(local);
+                let time = config::WindowTime::Slice { start: partial + 1, end: partial + 2, zone };
+                let aggregate = config::WindowAggregate {
+                    input: input_schema()?,
+                    keys: keys.clone(),
+                    window: spec_of(window),
+                    time,
+                    calls: calls_of(calls, *retracts)?,
+                    properties: properties.iter().map(|one| property_of(*one, true)).collect(),
+                    schema,
+                };
+                let arguments = argument_types(calls, before);
+                Arc::new(config::GlobalWindowAggregate { aggregate, partial, arguments })
             }
             ExecNodeKind::Expand { projections } => {
                 let Some(input) = input_node else { return refused("internal: Expand") };
@@ -132,8 +182,8 @@ impl PlannerSettings {
                 let (left, right) = sides(node)?;
                 Arc::new(config::RegularJoin {
                     kind: kind_of(*join_type)?,
-                    left: self.join_input(left, &keys.left),
-                    right: self.join_input(right, &keys.right),
+                    left: self.join_input(left, &keys.left, self.ttl_of(node, 0)),
+                    right: self.join_input(right, &keys.right, self.ttl_of(node, 1)),
                     keys: self.keys(keys, condition.as_ref(), left, right)?,
                     schema,
                 })
@@ -211,6 +261,7 @@ impl PlannerSettings {
                     last: *keep_last,
                     insert_only: node.modify.is_insert_only(),
                     emits_update_before,
+                    every_version: node.every_version,
                     ttl,
                 })
             }
@@ -309,6 +360,18 @@ impl PlannerSettings {
                     schema,
                 })
             }
+            ExecNodeKind::ToChangelog { codes, .. } => {
+                Arc::new(config::ToChangelog { codes: codes.clone(), schema })
+            }
+            ExecNodeKind::FromChangelog {
+                op, kinds, skips_unknown, drop_update_before, ..
+            } => Arc::new(config::FromChangelog {
+                op: *op,
+                kinds: kinds.clone(),
+                skips_unknown: *skips_unknown,
+                drops_update_before: *drop_update_before,
+                schema,
+            }),
             ExecNodeKind::SetOperation { except, all } => {
                 Arc::new(config::SetOperation { schema, except: *except, all: *all, ttl })
             }
@@ -316,6 +379,7 @@ impl PlannerSettings {
                 schema,
                 keys: keys.clone(),
                 emits_update_before,
+                every_version: node.every_version,
                 ttl,
                 condition: None,
             }),
@@ -337,6 +401,24 @@ impl PlannerSettings {
         }))
     }
 
+    /// How long rows of an input are remembered: as a hint says, or the session.
+    fn ttl_of(&self, node: &ExecNode, input: usize) -> Option<Duration> {
+        match node.state_ttl_ms[input] {
+            Some(ttl_ms) => crate::settings::positive(ttl_ms),
+            None => self.state_ttl(),
+        }
+    }
+
+    /// With mini-batches an operator sees larger batches.
+    fn mini_batched(&self, operator: Arc<dyn OperatorFactory>) -> Arc<dyn OperatorFactory> {
+        match &self.mini_batch {
+            None => operator,
+            Some(MiniBatchSettings { size, latency }) => {
+                Arc::new(config::MiniBatch { operator, size: *size, latency: *latency })
+            }
+        }
+    }
+
     fn all(
         &self,
         expressions: &[Expr],
@@ -353,7 +435,12 @@ impl PlannerSettings {
         Ok(expression.map(|one| physical_expression(one, schema)).transpose()?)
     }
 
-    fn join_input(&self, input: &ExecNode, keys: &[usize]) -> config::JoinInput {
+    fn join_input(
+        &self,
+        input: &ExecNode,
+        keys: &[usize],
+        ttl: Option<Duration>,
+    ) -> config::JoinInput {
         let of_input = upsert_keys(input);
         let within = unique_by(&of_input, keys);
         let contained = |key: &Vec<usize>| key.iter().all(|column| keys.contains(column));
@@ -366,7 +453,7 @@ impl PlannerSettings {
             schema: arrow_schema(input),
             unique_key: key,
             join_key_contains_unique_key: within,
-            ttl: self.state_ttl(),
+            ttl,
         }
     }
 
@@ -415,6 +502,7 @@ impl PlannerSettings {
         let input = node.inputs.first();
         match &node.kind {
             ExecNodeKind::WindowTableFunction { window, time, .. }
+            | ExecNodeKind::LocalWindowAggregate { window, time, .. }
             | ExecNodeKind::WindowAggregate {
                 window: WindowInput::Time { window, time }, ..
             } if window.event_time => self.zone_of(input?.schema.field(*time).data_type()),
@@ -425,6 +513,21 @@ impl PlannerSettings {
             _ => self.zone_below(input?),
         }
     }
+}
+
+fn property_of(property: PlannedWindowProperty, event_time: bool) -> config::WindowProperty {
+    match property {
+        PlannedWindowProperty::Start => config::WindowProperty::Start,
+        PlannedWindowProperty::End => config::WindowProperty::End,
+        PlannedWindowProperty::Time if event_time => config::WindowProperty::Rowtime,
+        PlannedWindowProperty::Time => config::WindowProperty::Proctime,
+    }
+}
+
+/// The types of the arguments of each call.
+fn argument_types(calls: &[PlannedAggregate], input: &ExecNode) -> Vec<Vec<DataType>> {
+    let of = |at: &usize| input.schema.field(*at).data_type().clone();
+    calls.iter().map(|call| call.arguments.iter().map(of).collect()).collect()
 }
 
 fn is_multiset(argument: &Expr, schema: &DFSchema) -> StreamPlanResult<bool> {
@@ -517,7 +620,7 @@ fn over_call(function: &PlannedOver, bound: BoundKind) -> StreamPlanResult<confi
                 "LAG" => config::OverRanking::Lag { column: column()?, offset, default },
                 "LEAD" => config::OverRanking::Lead { column: column()?, offset, default },
                 other => {
-                    return refused(format!("{other} is supported in batch mode only"));
+                    return refused(format!("{other} Function is not supported in stream mode."));
                 }
             };
             config::OverCall::Ranking(ranking)

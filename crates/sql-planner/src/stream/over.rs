@@ -89,13 +89,11 @@ pub(super) fn check(over: &OverWindow) -> StreamPlanResult<()> {
             "Over Agg: The window rank function requires order by clause with non-constant fields. please re-check the over window statement.",
         );
     }
-    if over.bound != BoundKind::Value {
-        if over.order.len() > 1 {
-            return refused("The window can only be ordered by a single time column.");
-        }
-        if !over.order[0].ascending {
-            return refused("The window can only be ordered in ASCENDING mode.");
-        }
+    if over.order.len() > 1 {
+        return refused("The window can only be ordered by a single time column.");
+    }
+    if !over.order[0].ascending {
+        return refused("The window can only be ordered in ASCENDING mode.");
     }
     let mut frames: Vec<&OverRange> = Vec::new();
     for function in &over.functions {

@@ -22,11 +22,14 @@ fn of_node(node: &ExecNode, expires: bool, lines: &mut Vec<String>) {
         "for ever: it never shrinks, unless table.exec.state.ttl is set"
     };
     let kept = match &node.kind {
-        ExecNodeKind::GroupAggregate { keys, .. } if keys.is_empty() => {
+        ExecNodeKind::GroupAggregate { keys, .. }
+        | ExecNodeKind::GlobalGroupAggregate { keys, .. }
+            if keys.is_empty() =>
+        {
             Some("one row".to_owned())
         }
-        ExecNodeKind::GroupAggregate { .. } => Some(format!("a row a group, {for_ever}")),
-        ExecNodeKind::WindowAggregate { .. } => {
+        ExecNodeKind::GroupAggregate { .. } | ExecNodeKind::GlobalGroupAggregate { .. } => Some(format!("a row a group, {for_ever}")),
+        ExecNodeKind::WindowAggregate { .. } | ExecNodeKind::GlobalWindowAggregate { .. } => {
             Some("a row a group and window, until the window is over".to_owned())
         }
         ExecNodeKind::Join { .. } => {

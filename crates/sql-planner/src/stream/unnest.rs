@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Int32Array, ListArray, MapArray, StructArray, UInt32Array};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use arrow_select::take::take;
 use hurtig_sql_common::EvalError;
@@ -66,10 +67,13 @@ impl TableFunction for Unnest {
         let mut columns: Vec<ArrayRef>;
         if let Some(list) = argument.as_any().downcast_ref::<ListArray>() {
             let offsets = list.value_offsets();
+            let nulls = self.skipped(list.values());
             for row in (0..rows).filter(|row| !list.is_null(*row)) {
                 let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
                 for index in start..end {
-                    elements.push(row, index - start, index)?;
+                    if nulls.is_none_or(|nulls| nulls.is_valid(index)) {
+                        elements.push(row, index - start, index)?;
+                    }
                 }
             }
             let taken = self.take(list.values(), &elements)?;
@@ -80,11 +84,13 @@ impl TableFunction for Unnest {
         } else if let Some(map) = argument.as_any().downcast_ref::<MapArray>() {
             let offsets = map.value_offsets();
             let counts = map.values().as_any().downcast_ref::<Int32Array>();
+            let nulls = if self.counted { self.skipped(map.keys()) } else { None };
             for row in (0..rows).filter(|row| !map.is_null(*row)) {
                 let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
                 let mut ordinal = 0;
                 for index in start..end {
                     let times = match counts {
+                        _ if nulls.is_some_and(|nulls| nulls.is_null(index)) => 0,
                         Some(counts) if self.counted => counts.value(index).max(0),
                         _ => 1,
                     };
@@ -115,6 +121,13 @@ impl TableFunction for Unnest {
 }
 
 impl Unnest {
+    /// Elements that give no row: of rows those that are NULL, as Flink collects no row for them. With
+    /// ordinality they have one, of NULLs and their number.
+    fn skipped<'a>(&self, elements: &'a ArrayRef) -> Option<&'a NullBuffer> {
+        let rows = matches!(elements.data_type(), DataType::Struct(_)) && !self.ordinality;
+        elements.nulls().filter(|_| rows)
+    }
+
     fn take(&self, values: &ArrayRef, elements: &Elements) -> Result<ArrayRef, EvalError> {
         let indices = UInt32Array::from(elements.indices.clone());
         Ok(take(values.as_ref(), &indices, None)?)

@@ -1,8 +1,10 @@
 //! The planner's decisions as texts: decorrelation, push-down, pruning, changes, keys.
 
 use expect_test::{Expect, expect};
-use hurtig_sql_common::{ChangelogMode, RowKind};
+use hurtig_env::Clock;
+use hurtig_sql_common::{ChangelogMode, RowKind, SqlContext};
 use hurtig_sql_planner::{
+    PlannerSettings,
     catalog::{CatalogEntry, Catalogs, ObjectPath, TableRef},
     optimize::optimize,
     stream::{
@@ -98,7 +100,8 @@ fn planned(statement: &str) -> Result<ExecNode, String> {
     let bound = planner.bound(statement).map_err(|error| error.to_string())?;
     let optimized = optimize(bound).map_err(|error| error.to_string())?;
     let tables = Tables(&planner.catalogs);
-    let streams = StreamPlanner { tables: &tables, two_phase: false };
+    let settings = PlannerSettings::new(SqlContext::new(Clock::starting_at(0)));
+    let streams = StreamPlanner { tables: &tables, settings: &settings };
     streams.plan(&optimized, false).map_err(|error| error.to_string())
 }
 

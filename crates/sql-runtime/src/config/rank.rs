@@ -50,6 +50,9 @@ pub struct Deduplicate {
     pub insert_only: bool,
     /// Later rows replace the one given, but for the first by arrival, which is inserted once.
     pub emits_update_before: bool,
+    /// Each row's change is given, also of a key that comes several times in one batch: temporal joins
+    /// look at the versions between.
+    pub every_version: bool,
     /// See the module.
     pub ttl: Option<Duration>,
 }

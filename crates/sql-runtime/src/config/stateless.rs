@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use arrow_schema::SchemaRef;
-use hurtig_sql_common::ChangelogBatch;
+use hurtig_operator_api::OperatorFactory;
+use hurtig_sql_common::{ChangelogBatch, RowKind};
 
 use super::{SharedExpression, TableFunction};
 
@@ -75,6 +76,8 @@ pub struct ChangelogNormalize {
     pub keys: Vec<usize>,
     /// See the module.
     pub emits_update_before: bool,
+    /// See [`Deduplicate::every_version`](super::Deduplicate::every_version).
+    pub every_version: bool,
     /// See the module.
     pub ttl: Option<Duration>,
     /// Only rows for which it is TRUE are given; a row that stops to fulfil it is deleted.
@@ -102,4 +105,61 @@ pub struct NotNullEnforcer {
     pub columns: Vec<(usize, String)>,
     /// DROP: rows with NULL are dropped, instead of failing the job.
     pub drop: bool,
+}
+
+/// TO_CHANGELOG: each change as a row that is added.
+#[derive(Clone, Debug)]
+pub struct ToChangelog {
+    /// The code of each kind of change, by its number; changes without one are dropped.
+    pub codes: [Option<String>; 4],
+    /// The code, then the input's columns.
+    pub schema: SchemaRef,
+}
+
+/// FROM_CHANGELOG: each row as the change that it tells of.
+#[derive(Clone, Debug)]
+pub struct FromChangelog {
+    /// The column of codes: STRING.
+    pub op: usize,
+    /// What each code means.
+    pub kinds: Vec<(String, RowKind)>,
+    /// Rows of other codes are dropped; else they fail the job.
+    pub skips_unknown: bool,
+    /// Consumers need no `-U`.
+    pub drops_update_before: bool,
+    /// The input's columns without that of codes.
+    pub schema: SchemaRef,
+}
+
+/// Holds rows back so that an operator of one input sees larger batches.
+#[derive(Clone)]
+pub struct MiniBatch {
+    /// The operator.
+    pub operator: Arc<dyn OperatorFactory>,
+    /// `table.exec.mini-batch.size`: how many rows are held back at most, but for those of one batch.
+    pub size: usize,
+    /// `table.exec.mini-batch.allow-latency`: for how long at most.
+    pub latency: Duration,
+}
+
+/// Cuts and pads what is written to the lengths of its columns, or refuses it.
+#[derive(Clone, Debug)]
+pub struct LengthEnforcer {
+    /// What must be how long.
+    pub rules: Vec<LengthRule>,
+    /// Values are cut and padded; else those of another length fail the job.
+    pub trims: bool,
+}
+
+/// The length of the values of one column.
+#[derive(Clone, Debug)]
+pub struct LengthRule {
+    /// The column: texts or bytes.
+    pub column: usize,
+    /// Its name.
+    pub name: String,
+    /// How many characters or bytes at most.
+    pub length: usize,
+    /// CHAR and BINARY: no fewer either.
+    pub fixed: bool,
 }

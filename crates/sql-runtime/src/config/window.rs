@@ -67,6 +67,15 @@ pub enum WindowTime {
         /// By the watermark; else by the wall clock.
         event_time: bool,
     },
+    /// What rows of a slice have come to: of [`GlobalWindowAggregate`] alone.
+    Slice {
+        /// Where the slice starts, in local time.
+        start: usize,
+        /// Where it ends.
+        end: usize,
+        /// The zone of local time, for TIMESTAMP_LTZ as time attribute.
+        zone: Option<Tz>,
+    },
 }
 
 /// A column about the window.
@@ -116,4 +125,35 @@ pub struct WindowAggregate {
     pub properties: Vec<WindowProperty>,
     /// Keys, results, properties.
     pub schema: SchemaRef,
+}
+
+/// The first of two phases of windows that consist of slices: what the rows of each batch come to, per
+/// key and slice, before it is shuffled. Keeps nothing between batches.
+#[derive(Clone, Debug)]
+pub struct LocalWindowAggregate {
+    /// Of the input.
+    pub input: SchemaRef,
+    /// The columns of the group beside the window.
+    pub keys: Vec<usize>,
+    /// Which windows; no sessions.
+    pub window: WindowSpec,
+    /// The rowtime.
+    pub time: usize,
+    /// Its zone, for TIMESTAMP_LTZ.
+    pub zone: Option<Tz>,
+    /// The calls.
+    pub calls: Vec<AggregateCall>,
+    /// The keys, one `Binary` column with the states, and where the slice starts and ends.
+    pub schema: SchemaRef,
+}
+
+/// The second of two phases, over what [`LocalWindowAggregate`] gives.
+#[derive(Clone, Debug)]
+pub struct GlobalWindowAggregate {
+    /// The aggregate; its input is that of the first phase, its time [`WindowTime::Slice`].
+    pub aggregate: WindowAggregate,
+    /// The column with the states.
+    pub partial: usize,
+    /// The types of the arguments of each call, by its kernel (for DISTINCT).
+    pub arguments: Vec<Vec<arrow_schema::DataType>>,
 }

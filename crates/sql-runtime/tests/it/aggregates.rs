@@ -1,9 +1,11 @@
 //! Group aggregates and OVER.
 
+use std::{sync::Arc, time::Duration};
+
 use expect_test::expect;
 use hurtig_sql_runtime::config::{
-    AggregateCall, GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate, OverAggregate,
-    OverCall, OverFrame, OverOrder, OverRanking, SortColumn,
+    AggregateCall, GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate, MiniBatch,
+    OverAggregate, OverCall, OverFrame, OverOrder, OverRanking, SortColumn,
 };
 
 use crate::harness::{Harness, count, materialize, rows, schema, sum, sum_distinct};
@@ -67,6 +69,49 @@ fn distinct_values_and_filters_count() {
         -D a 1 true
           -U 3 1 1
           +U 3 null null
+    "#]]
+    .assert_eq(&got);
+}
+
+#[test]
+fn a_mini_batch_ends_by_size_time_barrier_and_at_the_end() {
+    let input = schema("k:s v:i f:b");
+    let operator = Arc::new(group(vec![0], vec![count(), sum(1)], "k:s c:i s:i"));
+    let config = MiniBatch { operator, size: 3, latency: Duration::from_secs(1) };
+    let script = "a 1 true
+        wm 7
+        a 2 true | b 1 true
+        -U a 2 true
+        pt 900
+        +U a 5 true
+        pt 1000
+        b 4 true
+        restore
+        b 5 true
+        end";
+    let got = Harness::new(config, &[&input]).run(script);
+    expect![[r#"
+        a 1 true
+        wm 7
+          wm 7
+        a 2 true | b 1 true
+          +I a 2 3
+          +I b 1 1
+        -U a 2 true
+        pt 900
+        +U a 5 true
+        pt 1000
+          -U a 2 3
+          +U a 2 6
+        b 4 true
+        restore
+          -U b 1 1
+          +U b 2 5
+        b 5 true
+        end
+          -U b 2 5
+          +U b 3 10
+          wm end
     "#]]
     .assert_eq(&got);
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use hurtig_operator_api::{ChannelSink, EdgeFactory, PartitionContext};
-use hurtig_sql_common::ChangelogBatch;
+use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_sql_runtime::config::{
-    Calc, DropUpdateBefore, Exchange, Expand, NotNullEnforcer, TableEdge, WatermarkAssigner,
+    Calc, DropUpdateBefore, Exchange, Expand, FromChangelog, LengthEnforcer, LengthRule,
+    NotNullEnforcer, TableEdge, ToChangelog, WatermarkAssigner,
 };
 use hurtig_types::{BoxedPayload, FlowResult};
 
@@ -111,6 +112,51 @@ fn null_is_refused_or_dropped() {
     let mut harness = Harness::new(config(true), &[&input]);
     harness.run("1 2 | 3 null");
     assert_eq!(harness.out.rows, ["+I 1 2"]);
+}
+
+#[test]
+fn changes_are_told_in_rows_and_taken_from_them() {
+    let input = schema("a:i");
+    let code = |text: &str| Some(text.to_owned());
+    let told =
+        ToChangelog { codes: [code("I"), None, code("U"), code("D")], schema: schema("op:s a:i") };
+    let mut harness = Harness::new(told, &[&input]);
+    harness.run("1 | -U 1 | +U 2 | -D 2");
+    assert_eq!(harness.out.rows, ["+I I 1", "+I U 2", "+I D 2"]);
+    let taken = |skips_unknown, drops_update_before| FromChangelog {
+        op: 0,
+        kinds: vec![
+            ("c".to_owned(), RowKind::Insert),
+            ("b".to_owned(), RowKind::UpdateBefore),
+            ("u".to_owned(), RowKind::UpdateAfter),
+        ],
+        skips_unknown,
+        drops_update_before,
+        schema: schema("a:i"),
+    };
+    let input = schema("op:s a:i");
+    let mut harness = Harness::new(taken(true, false), &[&input]);
+    harness.run("c 1 | b 1 | u 2 | x 3 | null 4");
+    assert_eq!(harness.out.rows, ["+I 1", "-U 1", "+U 2"]);
+    let mut harness = Harness::new(taken(true, true), &[&input]);
+    harness.run("c 1 | b 1 | u 2");
+    assert_eq!(harness.out.rows, ["+I 1", "+U 2"]);
+    let got = Harness::new(taken(false, false), &[&input]).run("c 1 | x 3");
+    assert!(got.contains("invalid op code 'x'. Defined op codes are: [c, b, u]"), "{got}");
+}
+
+#[test]
+fn texts_are_cut_padded_or_refused() {
+    let input = schema("a:s b:s");
+    let rule =
+        |column, length, fixed| LengthRule { column, name: format!("c{column}"), length, fixed };
+    let config = |trims| LengthEnforcer { rules: vec![rule(0, 2, true), rule(1, 3, false)], trims };
+    let mut harness = Harness::new(config(true), &[&input]);
+    harness.run("x öäüß | -D xyz ö | null null | ab abc");
+    assert_eq!(harness.out.rows, ["+I x  öäü", "-D xy ö", "+I null null", "+I ab abc"]);
+    let got = Harness::new(config(false), &[&input]).run("ab öäü\n ab abcd");
+    assert!(got.contains("Column 'c1' is VARCHAR(3), however, a string of length 4"), "{got}");
+    assert!(got.contains("+I ab öäü"), "{got}");
 }
 
 #[test]

@@ -280,6 +280,7 @@ impl Harness {
     pub fn restore(&mut self) {
         let captured = {
             let _entered = self.runtime.enter();
+            self.operator.prepare_barrier(CheckpointId(1), &mut self.out).unwrap();
             self.operator.begin_capture(CheckpointId(1), None).unwrap()
         };
         let mut file = Vec::new();

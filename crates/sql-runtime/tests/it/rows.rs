@@ -110,6 +110,7 @@ fn deduplicate(rowtime: bool, last: bool, insert_only: bool) -> Deduplicate {
         last,
         insert_only,
         emits_update_before: true,
+        every_version: false,
         ttl: None,
     }
 }
@@ -166,6 +167,23 @@ fn first_and_last_rows_by_time_and_by_arrival() {
 }
 
 #[test]
+fn versions_between_are_given_to_those_who_look_at_them() {
+    let input = schema("k:s v:i t:t");
+    let config = Deduplicate { every_version: true, ..deduplicate(true, true, false) };
+    let got = Harness::new(config, &[&input]).run("a 1 10 | b 2 5 | a 3 20 | a 4 15 | a 5 20");
+    expect![[r#"
+        a 1 10 | b 2 5 | a 3 20 | a 4 15 | a 5 20
+          +I a 1 10
+          +I b 2 5
+          -U a 1 10
+          +U a 3 20
+          -U a 3 20
+          +U a 5 20
+    "#]]
+    .assert_eq(&got);
+}
+
+#[test]
 fn a_first_row_that_is_given_once_waits_for_the_watermark() {
     let input = schema("k:s v:i t:t");
     let mut harness = Harness::new(deduplicate(true, false, true), &[&input]);
@@ -193,6 +211,7 @@ fn upserts_become_a_whole_changelog() {
         schema: input.clone(),
         keys: vec![0],
         emits_update_before: true,
+        every_version: false,
         ttl: None,
         condition: None,
     };

@@ -237,6 +237,10 @@ impl<F: UserAggregateFunction> AggregateKernel for AccumulatorKernel<F> {
         Ok(())
     }
 
+    fn can_merge(&self) -> bool {
+        F::CAN_MERGE
+    }
+
     fn merge(&self, into: &mut AggregateState, other: &AggregateState) -> Result<(), EvalError> {
         if *other == AggregateState::Empty {
             return Ok(());

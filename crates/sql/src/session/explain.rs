@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use hurtig_sql_parser::ast::{ExplainDetail, ExplainStatement, InsertStatement, StatementKind};
-use hurtig_sql_planner::stream::{ExplainOptions, plan_stream};
+use hurtig_sql_planner::{
+    AggregatePhases,
+    stream::{ExplainOptions, plan_stream},
+};
 
 use super::{Session, StatementResult};
 use crate::{SqlError, translate};
@@ -19,7 +22,7 @@ impl Session {
         while let StatementKind::Execute(inner) = &statement.kind {
             statement = inner;
         }
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let mut plans = Vec::new();
         let mut inserts = Vec::new();
         let written: &[InsertStatement] = match &statement.kind {
@@ -49,7 +52,8 @@ impl Session {
         // A query that is only explained has no consumer that wants the rows before updates.
         let plan = plan_stream(&plans, &settings, &tables, false)?;
         let advised = has(ExplainDetail::PlanAdvice);
-        let two_phases = advised && !settings.two_phase && plan.wants_two_phases();
+        let asked = settings.aggregate_phases == AggregatePhases::Two;
+        let two_phases = advised && !asked && plan.wants_two_phases();
         let options = ExplainOptions {
             changelog: has(ExplainDetail::ChangelogMode),
             cost: has(ExplainDetail::EstimatedCost),

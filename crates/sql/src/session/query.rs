@@ -15,7 +15,7 @@ use hurtig_sql_parser::{
     types::SqlDataType,
 };
 use hurtig_sql_planner::{
-    PlannerSettings,
+    AggregatePhases, PlannerSettings, UpsertMaterialize,
     bind::{Binder, BoundQuery},
     catalog::Catalogs,
     stream::{StreamPlan, plan_stream},
@@ -113,7 +113,10 @@ impl QueryResult {
 
 impl Session {
     /// What the planner has to know of the session.
-    pub(super) fn planner_settings(&self) -> PlannerSettings {
+    ///
+    /// # Errors
+    /// If mini-batches are enabled without a size and a latency.
+    pub(super) fn planner_settings(&self) -> Result<PlannerSettings, SqlError> {
         let settings = self.settings();
         let is = |key: &str, value: &str| {
             settings.get(key).is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
@@ -122,10 +125,29 @@ impl Session {
         planner.state_ttl_ms = settings.duration_ms("table.exec.state.ttl").unwrap_or(0);
         planner.source_idle_timeout_ms =
             settings.duration_ms("table.exec.source.idle-timeout").unwrap_or(0);
-        planner.two_phase = is("table.optimizer.agg-phase-strategy", "TWO_PHASE");
+        planner.aggregate_phases = if is("table.optimizer.agg-phase-strategy", "ONE_PHASE") {
+            AggregatePhases::One
+        } else if is("table.optimizer.agg-phase-strategy", "TWO_PHASE") {
+            AggregatePhases::Two
+        } else {
+            AggregatePhases::Auto
+        };
+        planner.mini_batch = settings.mini_batch()?;
+        planner.upsert_materialize = if is("table.exec.sink.upsert-materialize", "NONE") {
+            UpsertMaterialize::None
+        } else if is("table.exec.sink.upsert-materialize", "FORCE") {
+            UpsertMaterialize::Force
+        } else {
+            UpsertMaterialize::Auto
+        };
+        planner.trims_lengths = match settings.get("table.exec.sink.type-length-enforcer") {
+            Some(value) if value.trim().eq_ignore_ascii_case("TRIM_PAD") => Some(true),
+            Some(value) if value.trim().eq_ignore_ascii_case("ERROR") => Some(false),
+            _ => None,
+        };
         planner.drop_null_rows = is("table.exec.sink.not-null-enforcer", "DROP");
         planner.duplicate_changes = is("table.exec.source.cdc-events-duplicate", "true");
-        planner
+        Ok(planner)
     }
 
     /// A binder for one statement.
@@ -150,7 +172,7 @@ impl Session {
     /// tables) of a copy of the program's.
     pub(super) fn plan_query(&mut self, query: &SqlQuery) -> Result<PlannedQuery, SqlError> {
         let catalogs = self.catalogs.noting();
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let bound = self.binder(&catalogs, &settings).bind_query(query)?;
         let env = self.environment()?;
         let planned = self.translate_query(&env, bound, &settings, &mut HashMap::new())?;
@@ -194,7 +216,7 @@ impl Session {
         &self,
         query: &SqlQuery,
     ) -> Result<Vec<(String, SqlDataType)>, SqlError> {
-        let bound = self.binder(&self.catalogs, &self.planner_settings()).bind_query(query)?;
+        let bound = self.binder(&self.catalogs, &self.planner_settings()?).bind_query(query)?;
         Ok(bound.columns.into_iter().map(|(name, _, data_type)| (name, data_type)).collect())
     }
 
@@ -206,7 +228,7 @@ impl Session {
         current: &(String, String),
         uids: &mut HashMap<String, u32>,
     ) -> Result<TranslatedQuery, SqlError> {
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let catalogs = self.catalogs.at(current);
         let bound = self.binder(&catalogs, &settings).bind_query(query)?;
         self.translate_query(env, bound, &settings, uids)
@@ -281,7 +303,7 @@ impl Session {
         catalogs: &Catalogs,
         uids: &mut HashMap<String, u32>,
     ) -> Result<Vec<RawStream>, SqlError> {
-        let settings = self.planner_settings();
+        let settings = self.planner_settings()?;
         let mut bound = Vec::new();
         for insert in inserts {
             bound.push(self.binder(catalogs, &settings).bind_insert(insert)?);

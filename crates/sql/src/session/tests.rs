@@ -23,7 +23,7 @@ fn uids(query: &str) -> BTreeMap<String, BTreeSet<String>> {
     }
     let statement = SqlParser::default().statement(query).unwrap();
     let StatementKind::Query(query) = &statement.kind else { panic!("no query") };
-    let settings = session.planner_settings();
+    let settings = session.planner_settings().unwrap();
     let bound = session.binder(&session.catalogs, &settings).bind_query(query).unwrap();
     let tables = translate::SessionTables {
         connectors: &session.connectors,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hurtig_sql_common::{ChangelogMode, RowKind};
+use hurtig_sql_parser::types::SqlTypeKind;
 use hurtig_sql_planner::{
     bind::BoundInsert,
     catalog::{ColumnDefinitionKind, ObjectPath, TableDefinition, TableRef},
@@ -11,6 +12,7 @@ use hurtig_sql_planner::{
         TableTraits,
     },
 };
+use hurtig_sql_runtime::config::LengthRule;
 use indexmap::IndexMap;
 
 use crate::{
@@ -113,6 +115,29 @@ impl SessionTables<'_> {
         let columns = self.insert(table)?.table.persisted().enumerate();
         let strict = columns.filter(|(_, column)| !column.data_type.nullable);
         Ok(strict.map(|(position, column)| (position, column.name.clone())).collect())
+    }
+
+    /// The columns of a sink whose values have a length.
+    pub fn lengths(&self, table: &str) -> StreamPlanResult<Vec<LengthRule>> {
+        let columns = self.insert(table)?.table.persisted().enumerate();
+        let rules = columns.filter_map(|(position, column)| {
+            let (length, fixed) = length_of(&column.data_type.kind)?;
+            let (name, length) = (column.name.clone(), usize::try_from(length).ok()?);
+            Some(LengthRule { column: position, name, length, fixed })
+        });
+        Ok(rules.collect())
+    }
+}
+
+/// The length of a type's values, if it has one that counts, and whether it is exact.
+fn length_of(kind: &SqlTypeKind) -> Option<(u32, bool)> {
+    let unbounded = i32::MAX.unsigned_abs();
+    match kind {
+        SqlTypeKind::Char(length) | SqlTypeKind::Binary(length) => Some((*length, true)),
+        SqlTypeKind::Varchar(length) | SqlTypeKind::Varbinary(length) => {
+            (*length < unbounded).then_some((*length, false))
+        }
+        _ => None,
     }
 }
 

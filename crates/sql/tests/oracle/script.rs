@@ -126,7 +126,7 @@ impl Player<'_> {
                 let schema = columns.into_iter().map(text).collect();
                 self.last = Some(ScriptResult { schema, rows, ..ScriptResult::default() });
             }
-            StatementResult::Done | StatementResult::Text(_) => {}
+            StatementResult::Done | StatementResult::Text(_) | StatementResult::Warning(_) => {}
         }
         Ok(())
     }

@@ -356,13 +356,6 @@ mistakes! {
         6 | SELECT * FROM TABLE(HOP(TABLE orders, DESCRIPTOR(at_time), INTERVAL '0.001' SECOND, INTERVAL '10' DAY))
           |                                       ^^^^^^^^^^^^^^^^^^^
     "#]];
-    scalar_query_of_many_rows: "SELECT (SELECT id FROM plain) FROM orders" => expect![[r#"
-        error: a query as a value must give one row: an aggregate without GROUP BY, or LIMIT 1
-         --> line 1, column 1
-          |
-        6 | SELECT (SELECT id FROM plain) FROM orders
-          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]];
     limit_that_is_no_number: "SELECT id FROM orders LIMIT x" => expect![[r#"
         error: expected ALL or a number, found `x`
          --> line 1, column 29

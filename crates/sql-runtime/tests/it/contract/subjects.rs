@@ -132,6 +132,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         last,
         insert_only: false,
         emits_update_before: true,
+        every_version: false,
         ttl,
     };
     let mut all = vec![
@@ -148,6 +149,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
                 schema: row(),
                 keys: vec![0],
                 emits_update_before: true,
+                every_version: false,
                 ttl,
                 condition: None,
             },
@@ -327,6 +329,7 @@ pub fn by_time() -> Vec<Subject> {
             last: false,
             insert_only: true,
             emits_update_before: false,
+            every_version: false,
             ttl: None,
         },
         1,
