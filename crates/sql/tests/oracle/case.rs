@@ -131,7 +131,10 @@ impl Case {
         if result.schema != schema {
             return Err(format!("the schema is {:?}; Flink's is {schema:?}", result.schema));
         }
-        if meta["streaming"] == "append" && result.retracted {
+        // A savepoint ends a mini-batch, so that a group may change that would else be given once.
+        let mini_batches = script.contains("table.exec.mini-batch.enabled");
+        let split = way.then.is_some() && mini_batches;
+        if meta["streaming"] == "append" && result.retracted && !split {
             return Err("rows were taken back; Flink only emits +I".to_owned());
         }
         let expected = self.read("expected.jsonl");
