@@ -4,10 +4,34 @@
 const PROMISING: [u8; 8] = [0, 1, 2, 0x7F, 0x80, 0x81, 0xFE, 0xFF];
 /// Words of SQL at the ends of ranges, and such that change what is around them.
 const PROMISING_WORDS: [&str; 28] = [
-    "NULL", "0", "-1", "2147483647", "-2147483648", "9223372036854775807", "1e308", "0.1", "''", "*",
-    "(", ")", "NOT", "DISTINCT", "CAST(NULL AS INT)", "ARRAY[1]", "MAP['a', 1]", "ROW(1, 'a')",
-    "INTERVAL '1' DAY", "TIMESTAMP '2024-01-01 00:00:00'", "DATE '0001-01-01'", "PROCTIME()",
-    "COUNT(*)", "(SELECT 1)", "x'00'", "99999999999999999999999999999999999999", "TRUE", "'é'",
+    "NULL",
+    "0",
+    "-1",
+    "2147483647",
+    "-2147483648",
+    "9223372036854775807",
+    "1e308",
+    "0.1",
+    "''",
+    "*",
+    "(",
+    ")",
+    "NOT",
+    "DISTINCT",
+    "CAST(NULL AS INT)",
+    "ARRAY[1]",
+    "MAP['a', 1]",
+    "ROW(1, 'a')",
+    "INTERVAL '1' DAY",
+    "TIMESTAMP '2024-01-01 00:00:00'",
+    "DATE '0001-01-01'",
+    "PROCTIME()",
+    "COUNT(*)",
+    "(SELECT 1)",
+    "x'00'",
+    "99999999999999999999999999999999999999",
+    "TRUE",
+    "'é'",
 ];
 /// Most changes of one input.
 const MOST_CHANGES: u64 = 6;

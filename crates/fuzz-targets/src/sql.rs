@@ -91,11 +91,8 @@ const JSON: Tried =
     Tried { identifier: "json", columns: NESTED, files: &["nested.json", "temporal.json"] };
 const CSV: Tried = Tried { identifier: "csv", columns: FLAT, files: &["people.csv"] };
 const RAW: Tried = Tried { identifier: "raw", columns: &[("line", "STRING")], files: &[] };
-const DEBEZIUM: Tried = Tried {
-    identifier: "debezium-json",
-    columns: CHANGED,
-    files: &["cdc_accounts.debezium.json"],
-};
+const DEBEZIUM: Tried =
+    Tried { identifier: "debezium-json", columns: CHANGED, files: &["cdc_accounts.debezium.json"] };
 const CANAL: Tried =
     Tried { identifier: "canal-json", columns: CHANGED, files: &["cdc_tickets.canal.json"] };
 const MAXWELL: Tried =
@@ -139,8 +136,10 @@ impl Tried {
             }
             let format = DecodingFormat::from_options(self.identifier, &columns, &options);
             let format = format.expect("a format");
-            let all = (0..columns.len()).map(|column| DecodedColumn::Physical { column, path: Vec::new() });
-            let metadata = format.metadata().into_iter().map(|(key, _)| DecodedColumn::Metadata(key));
+            let all = (0..columns.len())
+                .map(|column| DecodedColumn::Physical { column, path: Vec::new() });
+            let metadata =
+                format.metadata().into_iter().map(|(key, _)| DecodedColumn::Metadata(key));
             let wanted: Vec<_> = all.chain(metadata).collect();
             let mut decoder = format.decoder(&wanted).expect("a decoder");
             let mut rows = 0;
@@ -188,16 +187,54 @@ formats! {
 
 /// Values at the ends of their types, and such that functions take for something else.
 const EXTREMES: [&str; 48] = [
-    "0", "1", "-1", "7", "2147483647", "(-2147483647 - 1)", "9223372036854775807",
-    "(-9223372036854775807 - 1)", "CAST(127 AS TINYINT)", "CAST(-32768 AS SMALLINT)",
-    "99999999999999999999999999999999999999", "-0.00000000000000000000000000000000000001", "1.5",
-    "1e308", "-1e308", "1e-320", "CAST('NaN' AS DOUBLE)", "CAST('Infinity' AS FLOAT)", "''", "' '",
-    "'a'", "'é😀'", "'abc,def,ghi'", "'%_\\'", "'(a+)+b'", "'$.a[0]'", "'{\"a\": [1, null]}'",
-    "'2024-02-29 12:00:00'", "'yyyy-MM-dd HH:mm:ss.SSS'", "'Asia/Tokyo'", "'YEAR'", "REPEAT('x', 5000)",
-    "DATE '0001-01-01'", "DATE '9999-12-31'", "TIMESTAMP '0001-01-01 00:00:00'",
-    "TIMESTAMP '9999-12-31 23:59:59.999999999'", "TIME '23:59:59.999'", "INTERVAL '99' YEAR",
-    "INTERVAL '-99' DAY", "TRUE", "FALSE", "CAST(NULL AS INT)", "CAST(NULL AS STRING)", "x''",
-    "x'00ff'", "ARRAY[1, NULL, 3]", "ARRAY['a', '']", "MAP['a', 1]",
+    "0",
+    "1",
+    "-1",
+    "7",
+    "2147483647",
+    "(-2147483647 - 1)",
+    "9223372036854775807",
+    "(-9223372036854775807 - 1)",
+    "CAST(127 AS TINYINT)",
+    "CAST(-32768 AS SMALLINT)",
+    "99999999999999999999999999999999999999",
+    "-0.00000000000000000000000000000000000001",
+    "1.5",
+    "1e308",
+    "-1e308",
+    "1e-320",
+    "CAST('NaN' AS DOUBLE)",
+    "CAST('Infinity' AS FLOAT)",
+    "''",
+    "' '",
+    "'a'",
+    "'é😀'",
+    "'abc,def,ghi'",
+    "'%_\\'",
+    "'(a+)+b'",
+    "'$.a[0]'",
+    "'{\"a\": [1, null]}'",
+    "'2024-02-29 12:00:00'",
+    "'yyyy-MM-dd HH:mm:ss.SSS'",
+    "'Asia/Tokyo'",
+    "'YEAR'",
+    "REPEAT('x', 5000)",
+    "DATE '0001-01-01'",
+    "DATE '9999-12-31'",
+    "TIMESTAMP '0001-01-01 00:00:00'",
+    "TIMESTAMP '9999-12-31 23:59:59.999999999'",
+    "TIME '23:59:59.999'",
+    "INTERVAL '99' YEAR",
+    "INTERVAL '-99' DAY",
+    "TRUE",
+    "FALSE",
+    "CAST(NULL AS INT)",
+    "CAST(NULL AS STRING)",
+    "x''",
+    "x'00ff'",
+    "ARRAY[1, NULL, 3]",
+    "ARRAY['a', '']",
+    "MAP['a', 1]",
 ];
 
 /// A call of any function with any such values, as a constant: what can be computed is, while it is

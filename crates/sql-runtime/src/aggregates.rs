@@ -78,9 +78,8 @@ impl Aggregates {
             };
             match sets.iter_mut().find(same) {
                 Some(set) => set.calls.push(at),
-                None => {
-                    sets.push(DistinctSet { calls: vec![at], codec: RowCodec::of_types(&types[at])? })
-                }
+                None => sets
+                    .push(DistinctSet { calls: vec![at], codec: RowCodec::of_types(&types[at])? }),
             }
         }
         Ok(Self { calls: calls.to_vec(), distinct, sets })

@@ -334,8 +334,11 @@ impl GroupLogic {
                     for row in rows {
                         let values = partials[*row as usize].distinct[place].iter();
                         let (group, calls) = (group as u32, 1 << bit);
-                        seen.extend(values.map(|(value, by)| {
-                            Seen { group, value: &value.0, calls, by: *by }
+                        seen.extend(values.map(|(value, by)| Seen {
+                            group,
+                            value: &value.0,
+                            calls,
+                            by: *by,
                         }));
                     }
                 }

@@ -279,13 +279,7 @@ impl JoinLogic {
 
     /// The pairs of a row, to be given later. No row of this side changes what is there of the other
     /// one, so that a batch can meet it as a whole.
-    fn pair_up(
-        &mut self,
-        side: usize,
-        index: usize,
-        kind: RowKind,
-        core: &mut Core,
-    ) -> FlowResult {
+    fn pair_up(&mut self, side: usize, index: usize, kind: RowKind, core: &mut Core) -> FlowResult {
         let other = self.sides[1 - side].table()?;
         let is_unique = self.sides[1 - side].unique.is_some();
         for (key, kept) in other.entries(&mut core.store).map_err(state_error)? {

@@ -94,7 +94,8 @@ impl Stateless for Calc {
                 let column = column?;
                 bytes += column.get_array_memory_size();
                 if bytes > MAX_BATCH_BYTES {
-                    let text = format!("the columns of a batch take more than {MAX_BATCH_BYTES} bytes");
+                    let text =
+                        format!("the columns of a batch take more than {MAX_BATCH_BYTES} bytes");
                     return Err(EvalError::Value(text));
                 }
                 Ok(column)

@@ -252,9 +252,9 @@ impl Logic for WindowLogic {
         for (row, slice) in slices.iter().enumerate() {
             let late = match last {
                 Some((same, late)) if same == *slice => late,
-                _ => *late_slices.entry(*slice).or_insert_with(|| {
-                    !self.is_session() && self.next_end(*slice, core).is_none()
-                }),
+                _ => *late_slices
+                    .entry(*slice)
+                    .or_insert_with(|| !self.is_session() && self.next_end(*slice, core).is_none()),
             };
             last = Some((*slice, late));
             let key = by_key.groups[row];

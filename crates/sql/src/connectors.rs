@@ -20,8 +20,8 @@ pub mod values;
 use std::sync::Arc;
 
 pub use api::{
-    ColumnFilter, Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink, TableSource,
-    TableSpec, Write,
+    ColumnFilter, Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink,
+    TableSource, TableSpec, Write,
 };
 
 /// The factories that a session knows, by identifier.

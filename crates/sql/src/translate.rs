@@ -206,7 +206,12 @@ impl Translator<'_> {
 
     fn scan(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
         let ExecNodeKind::TableSourceScan {
-            table, columns, filters, watermark, drop_update_before, ..
+            table,
+            columns,
+            filters,
+            watermark,
+            drop_update_before,
+            ..
         } = &node.kind
         else {
             return Err(internal("no scan"));

@@ -368,11 +368,7 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
 
     /// Conditions with AND or OR between them, as a balanced tree: lists can be long, and whoever
     /// walks a plan recurses.
-    pub fn all_joined(
-        &self,
-        mut all: Vec<BoundExpression>,
-        operator: Operator,
-    ) -> BoundExpression {
+    pub fn all_joined(&self, mut all: Vec<BoundExpression>, operator: Operator) -> BoundExpression {
         while all.len() > 1 {
             let mut pairs = Vec::with_capacity(all.len().div_ceil(2));
             let mut rest = all.into_iter();

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::Schema;
-use datafusion_common::{DFSchema, DataFusionError, ScalarValue, tree_node::{TreeNode, TreeNodeRecursion}};
+use datafusion_common::{
+    DFSchema, DataFusionError, ScalarValue,
+    tree_node::{TreeNode, TreeNodeRecursion},
+};
 use datafusion_expr::{
     ColumnarValue, Expr, Volatility, execution_props::ExecutionProps,
     physical_planning_context::PhysicalPlanningContext,
@@ -93,11 +96,7 @@ fn given_schema(schema: &DFSchema) -> Arc<Schema> {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn planned(
-    expr: &Expr,
-    schema: &DFSchema,
-    given: &Arc<Schema>,
-) -> PlanResult<Arc<dyn Expression>> {
+fn planned(expr: &Expr, schema: &DFSchema, given: &Arc<Schema>) -> PlanResult<Arc<dyn Expression>> {
     let physical = create_physical_expr(
         expr,
         schema,

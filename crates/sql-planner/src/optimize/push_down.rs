@@ -143,7 +143,9 @@ fn grows(filter: &Expr, computed: &HashMap<String, Expr>) -> bool {
         let nodes = nodes(computed.get(&column.name)?, MOST_NODES) - 1;
         Some(added.saturating_add(nodes.saturating_mul(count)))
     });
-    added.is_none_or(|added| added > 0 && added.saturating_add(nodes(filter, MOST_NODES)) > MOST_NODES)
+    added.is_none_or(|added| {
+        added > 0 && added.saturating_add(nodes(filter, MOST_NODES)) > MOST_NODES
+    })
 }
 
 /// How many nodes an expression has; not counted beyond a limit.
@@ -163,11 +165,7 @@ pub(super) fn replaced(expr: Expr, by: &HashMap<String, Expr>) -> PlanResult<Exp
         Ok(match &one {
             Expr::Column(column) => match by.get(&column.name) {
                 // What takes its place is not looked at again.
-                Some(other) => Transformed::new(
-                    other.clone(),
-                    true,
-                    TreeNodeRecursion::Jump,
-                ),
+                Some(other) => Transformed::new(other.clone(), true, TreeNodeRecursion::Jump),
                 None => Transformed::no(one),
             },
             _ => Transformed::no(one),

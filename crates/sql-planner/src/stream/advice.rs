@@ -22,7 +22,8 @@ pub fn non_deterministic_update(node: &ExecNode) -> Option<String> {
 }
 
 fn of_node(node: &ExecNode) -> Option<String> {
-    let (ExecNodeKind::Calc { projection, condition }, [input]) = (&node.kind, &*node.inputs) else {
+    let (ExecNodeKind::Calc { projection, condition }, [input]) = (&node.kind, &*node.inputs)
+    else {
         return None;
     };
     if input.modify.is_insert_only() {

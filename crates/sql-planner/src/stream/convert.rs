@@ -11,11 +11,13 @@ use hurtig_sql_common::ChangelogMode;
 
 use super::{
     ExecNode, ExecNodeKind, ScanFilter, ScannedField, SortKey, StreamPlanError, StreamPlanResult,
+    calc::merge_calcs,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
         schema_of, select, substituted, time_attribute, unaliased,
     },
-    calc::merge_calcs, infer, refused, scans::push_into_scans,
+    infer, refused,
+    scans::push_into_scans,
 };
 use crate::{
     catalog::TableRef,
@@ -490,4 +492,3 @@ fn push_watermark(mut node: ExecNode, watermark: &Expr) -> (ExecNode, bool) {
         _ => (node, false),
     }
 }
-

@@ -40,7 +40,8 @@ fn write_expression(out: &mut String, expression: &Expr) {
                 ([operand], true) if matches!(name, "CAST" | "TRY_CAST") => {
                     let coat = call.func.inner().downcast_ref::<ScalarCoat>();
                     let to = coat.map(|coat| coat.call().result.kind.to_string());
-                    let _ = write!(out, "{name}({} AS {})", readable(operand), to.unwrap_or_default());
+                    let _ =
+                        write!(out, "{name}({} AS {})", readable(operand), to.unwrap_or_default());
                 }
                 ([left, right], false) => infix(out, name, [left, right]),
                 ([left, right], true) if matches!(name, "LIKE" | "SIMILAR TO" | "ILIKE") => {

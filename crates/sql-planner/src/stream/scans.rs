@@ -34,10 +34,7 @@ pub(super) fn push_into_scans(
     node.inputs = inputs;
     let reads_scan = matches!(
         (&node.kind, node.inputs.as_slice()),
-        (
-            ExecNodeKind::Calc { .. },
-            [ExecNode { kind: ExecNodeKind::TableSourceScan { .. }, .. }]
-        )
+        (ExecNodeKind::Calc { .. }, [ExecNode { kind: ExecNodeKind::TableSourceScan { .. }, .. }])
     );
     if !reads_scan {
         return Ok(node);
@@ -222,7 +219,9 @@ fn narrow(node: &mut ExecNode) -> StreamPlanResult<()> {
             let Some((_, names)) = nested_field(expression) else { continue };
             // One that is inside of another comes with it.
             let inside = nested.iter().filter_map(nested_field);
-            if inside.into_iter().any(|(_, other)| names.len() > other.len() && names.starts_with(&other))
+            if inside
+                .into_iter()
+                .any(|(_, other)| names.len() > other.len() && names.starts_with(&other))
             {
                 continue;
             }
@@ -243,9 +242,9 @@ fn narrow(node: &mut ExecNode) -> StreamPlanResult<()> {
         }
     }
     *columns = read;
-    *primary_key = primary_key.take().and_then(|key| {
-        key.iter().map(|at| kept.get(at).copied()).collect::<Option<Vec<usize>>>()
-    });
+    *primary_key = primary_key
+        .take()
+        .and_then(|key| key.iter().map(|at| kept.get(at).copied()).collect::<Option<Vec<usize>>>());
     for expression in projection.iter_mut().chain(condition).chain(watermark) {
         *expression = with(expression.clone(), &moved)?;
     }

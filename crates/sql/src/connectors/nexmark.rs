@@ -23,7 +23,9 @@ use hurtig_types::BoxError;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api::{ColumnFilter, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
+    api::{
+        ColumnFilter, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec,
+    },
     options::TableOptions,
     source::{Read, SplitReader, TableReading, TableSourceFactory},
 };

@@ -12,7 +12,10 @@ use hurtig_sql_parser::{
     types::SqlDataType,
 };
 use hurtig_sql_planner::{
-    PlannerSettings, bind::Binder, functions::BuiltinFunctions, stream::{StreamPlan, plan_stream},
+    PlannerSettings,
+    bind::Binder,
+    functions::BuiltinFunctions,
+    stream::{StreamPlan, plan_stream},
 };
 
 use super::{Session, SqlJob, StatementResult};

@@ -6,7 +6,10 @@ use hurtig_sql_common::{ChangelogMode, RowKind};
 use hurtig_sql_planner::{
     bind::BoundInsert,
     catalog::{ColumnDefinitionKind, ObjectPath, TableDefinition, TableRef},
-    stream::{ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult, TableTraits},
+    stream::{
+        ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult,
+        TableTraits,
+    },
 };
 use indexmap::IndexMap;
 

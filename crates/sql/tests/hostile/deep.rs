@@ -48,9 +48,8 @@ fn views_of_views_have_bounds() {
 fn filters_over_what_views_compute_from_each_other_do_not_multiply() {
     let doubled = views("SELECT a FROM t", 40, |i| format!("SELECT a + a AS a FROM v{i}"));
     taken(&format!("{doubled} SELECT * FROM v40 WHERE a > 3"));
-    let long = views("SELECT a FROM t", 40, |i| {
-        format!("SELECT a{} AS a FROM v{i}", " + 1".repeat(350))
-    });
+    let long =
+        views("SELECT a FROM t", 40, |i| format!("SELECT a{} AS a FROM v{i}", " + 1".repeat(350)));
     taken(&format!("{long} SELECT * FROM v40 WHERE a > 3"));
     let filtered = views("SELECT a FROM t", 45, |i| {
         format!("SELECT a + 1 AS a FROM v{i} WHERE a <> {i} AND a + 1 <> a")

@@ -156,7 +156,10 @@ fn lines_without_an_end_do_not_fill_the_memory() {
     let content = vec![b'x'; 40 << 20];
     let file = File::new(&content);
     for format in ["json", "csv", "raw"] {
-        refused(&file.script(format, "line STRING", ""), "the record is longer than 16777216 bytes");
+        refused(
+            &file.script(format, "line STRING", ""),
+            "the record is longer than 16777216 bytes",
+        );
     }
 }
 
