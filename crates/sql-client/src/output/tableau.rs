@@ -14,6 +14,8 @@ use super::{ChangelogOutput, ResultColumn, TextRow};
 const NULL: &str = "<NULL>";
 /// The widest that a column of texts is, in characters (`sql-client.display.max-column-width`).
 const MAX_WIDTH: usize = 30;
+/// The widest that a column can be made: each row is filled up to it.
+const MOST_WIDTH: usize = 10_000;
 
 /// A changelog, row by row, with what each does in the column `op`.
 pub struct Tableau<W> {
@@ -26,7 +28,7 @@ pub struct Tableau<W> {
 impl<W: Write> Tableau<W> {
     /// Prints to `out`; nothing but what there is to print before the first row.
     pub fn new(out: W, columns: &[ResultColumn], max_width: Option<usize>) -> Self {
-        let max_width = max_width.unwrap_or(MAX_WIDTH);
+        let max_width = max_width.unwrap_or(MAX_WIDTH).min(MOST_WIDTH);
         let names = std::iter::once("op".to_owned());
         let names: Vec<_> = names.chain(columns.iter().map(|one| one.name.clone())).collect();
         let of_types = columns.iter().map(|one| width_of(&one.data_type, max_width));
@@ -184,6 +186,18 @@ mod tests {
             Received a total of 2 rows
         "#]]
         .assert_eq(&String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn no_setting_makes_a_column_endlessly_wide() {
+        let mut out = Vec::new();
+        let columns = [column("text", "STRING")];
+        let mut tableau = Tableau::new(&mut out, &columns, Some(usize::MAX));
+        tableau.changes(&[(RowKind::Insert, vec![Some("a\u{1b}[2Jb".to_owned())])]).unwrap();
+        tableau.end().unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line.len() < 20_000));
+        assert!(text.contains("a [2Jb |") && !text.contains('\u{1b}'));
     }
 
     #[test]

@@ -42,11 +42,11 @@ plans! {
 
         == Optimized Physical Plan ==
         Calc(select=[auction + 1 AS a], where=[CAST(price AS DECIMAL(12, 2)) > 10.00])
-        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == Optimized Execution Plan ==
         Calc(select=[auction + 1 AS a], where=[CAST(price AS DECIMAL(12, 2)) > 10.00])
-        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
     "#]];
     a_group_keeps_its_rows: "EXPLAIN CHANGELOG_MODE SELECT auction, COUNT(*) AS n, SUM(price) FILTER (WHERE bidder > 3) AS s FROM bids GROUP BY auction HAVING COUNT(*) > 1" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -62,14 +62,14 @@ plans! {
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT, SUM(price) FILTER $f AS SUM], changelogMode=[I,UB,UA])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, bidder > 3 AS $f], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, COUNT AS n, SUM AS s], where=[COUNT > 1])
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT, SUM(price) FILTER $f AS SUM])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, bidder > 3 AS $f])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT, SUM(price) FILTER $f AS SUM]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -88,14 +88,14 @@ plans! {
         +- WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end], changelogMode=[I])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[window_start, auction, MAX AS m])
         +- WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         WindowAggregate(groupBy=[auction], window=[HOP(size=[10000 ms], slide=[2000 ms]), time_col=[at_time]], select=[auction, MAX(price) AS MAX, start('w$) AS window_start, end('w$) AS window_end]): a row a group and window, until the window is over
@@ -113,7 +113,7 @@ plans! {
         +- Join(joinType=[LeftOuterJoin], where=[auction = id], changelogMode=[I,UA,D])
            :- Exchange(distribution=[hash[auction]], changelogMode=[I])
            :  +- Calc(select=[auction, price, at_time], changelogMode=[I])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
            +- Exchange(distribution=[hash[id]], changelogMode=[I,UA,D])
               +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], dropUpdateBefore=[true], changelogMode=[I,UA,D])
 
@@ -122,7 +122,7 @@ plans! {
         +- Join(joinType=[LeftOuterJoin], where=[auction = id])
            :- Exchange(distribution=[hash[auction]])
            :  +- Calc(select=[auction, price, at_time])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
            +- Exchange(distribution=[hash[id]])
               +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], dropUpdateBefore=[true])
 
@@ -143,20 +143,20 @@ plans! {
         +- IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound=-10000, leftUpperBound=0], where=[auction = auction], changelogMode=[I])
            :- Exchange(distribution=[hash[auction]], changelogMode=[I])
            :  +- Calc(select=[auction, price, at_time], changelogMode=[I])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[price, price AS price0])
         +- IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound=-10000, leftUpperBound=0], where=[auction = auction])
            :- Exchange(distribution=[hash[auction]])
            :  +- Calc(select=[auction, price, at_time])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         IntervalJoin(joinType=[InnerJoin], windowBounds=[isRowTime=true, leftLowerBound=-10000, leftUpperBound=0], where=[auction = auction]): the rows of both inputs of 10000 ms
@@ -175,14 +175,14 @@ plans! {
         +- Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false], changelogMode=[I,UA,D])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, price])
         +- Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         Rank(strategy=[AppendFastStrategy], rankType=[ROW_NUMBER], rankRange=[rankStart=1, rankEnd=3], partitionBy=[auction], orderBy=[price DESC], rankNumber=[false]): 3 rows a partition, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -201,14 +201,14 @@ plans! {
         +- Deduplicate(keep=[LastRow], key=[auction], order=[at_time], changelogMode=[I,UA,D])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, price])
         +- Deduplicate(keep=[LastRow], key=[auction], order=[at_time])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         Deduplicate(keep=[LastRow], key=[auction], order=[at_time]): a row a key, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -225,14 +225,14 @@ plans! {
         +- OverNode(partitionBy=[auction], orderBy=[at_time ASC], orderedBy=[rowtime], select=[SUM(price) AS SUM], changelogMode=[I])
            +- Exchange(distribution=[hash[auction]], changelogMode=[I])
               +- Calc(select=[auction, price, at_time], changelogMode=[I])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, SUM AS s])
         +- OverNode(partitionBy=[auction], orderBy=[at_time ASC], orderedBy=[rowtime], select=[SUM(price) AS SUM])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction, price, at_time])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         OverNode(partitionBy=[auction], orderBy=[at_time ASC], orderedBy=[rowtime], select=[SUM(price) AS SUM]): rows of each partition, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -250,14 +250,14 @@ plans! {
         == Optimized Physical Plan ==
         Union(union=[auction], changelogMode=[I,UA,D])
         :- Calc(select=[auction], where=[bidder = 1], changelogMode=[I])
-        :  +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+        :  +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
         +- Calc(select=[id AS auction], changelogMode=[I,UA,D])
            +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], dropUpdateBefore=[true], changelogMode=[I,UA,D])
 
         == Optimized Execution Plan ==
         Union(union=[auction])
         :- Calc(select=[auction], where=[bidder = 1])
-        :  +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[at_time - +0 00:00:05.000])
+        :  +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
         +- Calc(select=[id AS auction])
            +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], dropUpdateBefore=[true])
     "#]];
@@ -274,7 +274,7 @@ plans! {
         SetOperation(type=[EXCEPT], changelogMode=[I,D])
         :- Exchange(distribution=[hash[auction]], changelogMode=[I])
         :  +- Calc(select=[auction], changelogMode=[I])
-        :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+        :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
         +- Exchange(distribution=[hash[auction]], changelogMode=[I,UB,UA,D])
            +- Calc(select=[id AS auction], changelogMode=[I,UB,UA,D])
               +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id], changelogMode=[I,UB,UA,D])
@@ -283,7 +283,7 @@ plans! {
         SetOperation(type=[EXCEPT])
         :- Exchange(distribution=[hash[auction]])
         :  +- Calc(select=[auction])
-        :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+        :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
         +- Exchange(distribution=[hash[auction]])
            +- Calc(select=[id AS auction])
               +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id])
@@ -292,11 +292,51 @@ plans! {
         SetOperation(type=[EXCEPT]): a count a row, for ever: it never shrinks, unless table.exec.state.ttl is set
     "#]];
     a_query_in_a_condition: "EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art') AND NOT EXISTS (SELECT 1 FROM auctions AS t WHERE t.seller = bids.bidder)" => expect![[r#"
-        error: Connector 'blackhole' can only be used as a sink. It cannot be used as a source.
-         --> line 8, column 1
-          |
-        8 | EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art') AND NOT EXISTS (SELECT 1 FROM totals AS t WHERE
-          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        == Abstract Syntax Tree ==
+        Projection: price#2 AS price#12
+          Filter: auction#0 IN (<subquery>) AND NOT EXISTS (<subquery>)
+            Subquery:
+              Projection: id#4 AS id#7
+                Filter: category#6 = Utf8("art") FieldMetadata { inner: {"hurtig.type": "STRING NOT NULL"} }
+                  TableScan: default_catalog.default_database.auctions
+            Subquery:
+              Projection: Int32(1) FieldMetadata { inner: {"hurtig.type": "INT NOT NULL"} } AS EXPR$0#11
+                Filter: seller#9 = outer_ref(bidder#1)
+                  TableScan: default_catalog.default_database.auctions
+            Watermark: Watermark at_time#3 -(at_time#3, DurationMillisecond("5000") FieldMetadata { inner: {"hurtig.type": "INTERVAL SECOND(3) NOT NULL"} })
+              TableScan: default_catalog.default_database.bids
+
+        == Optimized Physical Plan ==
+        Calc(select=[price], changelogMode=[I,UB,UA,D])
+        +- Join(joinType=[LeftAntiJoin], where=[bidder = seller], changelogMode=[I,UB,UA,D])
+           :- Exchange(distribution=[hash[bidder]], changelogMode=[I,UB,UA,D])
+           :  +- Join(joinType=[LeftSemiJoin], where=[auction = id], changelogMode=[I,UB,UA,D])
+           :     :- Exchange(distribution=[hash[auction]], changelogMode=[I])
+           :     :  +- Calc(select=[auction, bidder, price, at_time], changelogMode=[I])
+           :     :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
+           :     +- Exchange(distribution=[hash[id]], changelogMode=[I,UB,UA,D])
+           :        +- Calc(select=[id], where=[category = 'art'], changelogMode=[I,UB,UA,D])
+           :           +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], changelogMode=[I,UB,UA,D])
+           +- Exchange(distribution=[hash[seller]], changelogMode=[I,UB,UA,D])
+              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[seller], changelogMode=[I,UB,UA,D])
+
+        == Optimized Execution Plan ==
+        Calc(select=[price])
+        +- Join(joinType=[LeftAntiJoin], where=[bidder = seller])
+           :- Exchange(distribution=[hash[bidder]])
+           :  +- Join(joinType=[LeftSemiJoin], where=[auction = id])
+           :     :- Exchange(distribution=[hash[auction]])
+           :     :  +- Calc(select=[auction, bidder, price, at_time])
+           :     :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, bidder, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
+           :     +- Exchange(distribution=[hash[id]])
+           :        +- Calc(select=[id], where=[category = 'art'])
+           :           +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category])
+           +- Exchange(distribution=[hash[seller]])
+              +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[seller])
+
+        == State ==
+        Join(joinType=[LeftAntiJoin], where=[bidder = seller]): all rows of both inputs, for ever: it never shrinks, unless table.exec.state.ttl is set
+        Join(joinType=[LeftSemiJoin], where=[auction = id]): all rows of both inputs, for ever: it never shrinks, unless table.exec.state.ttl is set
     "#]];
     a_semi_join: "EXPLAIN CHANGELOG_MODE SELECT price FROM bids WHERE auction IN (SELECT id FROM auctions WHERE category = 'art')" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -314,7 +354,7 @@ plans! {
         +- Join(joinType=[LeftSemiJoin], where=[auction = id], changelogMode=[I,UB,UA,D])
            :- Exchange(distribution=[hash[auction]], changelogMode=[I])
            :  +- Calc(select=[auction, price, at_time], changelogMode=[I])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000], changelogMode=[I])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'], changelogMode=[I])
            +- Exchange(distribution=[hash[id]], changelogMode=[I,UB,UA,D])
               +- Calc(select=[id], where=[category = 'art'], changelogMode=[I,UB,UA,D])
                  +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category], changelogMode=[I,UB,UA,D])
@@ -324,7 +364,7 @@ plans! {
         +- Join(joinType=[LeftSemiJoin], where=[auction = id])
            :- Exchange(distribution=[hash[auction]])
            :  +- Calc(select=[auction, price, at_time])
-           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+           :     +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
            +- Exchange(distribution=[hash[id]])
               +- Calc(select=[id], where=[category = 'art'])
                  +- TableSourceScan(table=[[default_catalog.default_database.auctions]], fields=[id, category])
@@ -419,7 +459,7 @@ plans! {
         == Optimized Physical Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
         +- Calc(select=[auction, CAST(price AS DECIMAL(38, 2)) AS total])
-           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
         +- Calc(select=[id AS auction, CAST(seller AS DECIMAL(38, 2)) AS total])
@@ -428,7 +468,7 @@ plans! {
         == Optimized Execution Plan ==
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
         +- Calc(select=[auction, CAST(price AS DECIMAL(38, 2)) AS total])
-           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+           +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         Sink(table=[default_catalog.default_database.totals], fields=[auction, total])
         +- Calc(select=[id AS auction, CAST(seller AS DECIMAL(38, 2)) AS total])
@@ -445,13 +485,13 @@ plans! {
         GroupAggregate(groupBy=[auction], select=[auction])
         +- Exchange(distribution=[hash[auction]])
            +- Calc(select=[auction])
-              +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+              +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == Optimized Execution Plan ==
         GroupAggregate(groupBy=[auction], select=[auction])
         +- Exchange(distribution=[hash[auction]])
            +- Calc(select=[auction])
-              +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+              +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction]): a row a group, until table.exec.state.ttl
@@ -469,14 +509,14 @@ plans! {
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == Optimized Execution Plan ==
         Calc(select=[auction, COUNT AS n])
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -497,7 +537,7 @@ plans! {
         +- GroupAggregate(advice=[1], groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         advice[1]: [ADVICE] You might want to enable local-global two-phase optimization by configuring ('table.optimizer.agg-phase-strategy' to 'TWO_PHASE').
 
@@ -506,7 +546,7 @@ plans! {
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
@@ -519,13 +559,13 @@ plans! {
 
         == Optimized Physical Plan With Advice ==
         Calc(select=[auction])
-        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         No available advice...
 
         == Optimized Execution Plan ==
         Calc(select=[auction])
-        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - +0 00:00:05.000])
+        +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
     "#]];
     costs: "EXPLAIN ESTIMATED_COST SELECT auction, COUNT(*) AS n FROM bids WHERE price > 3 GROUP BY auction" => expect![[r#"
         == Abstract Syntax Tree ==
@@ -541,14 +581,14 @@ plans! {
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): rowcount = 5.0E6, cumulative cost = {1.6E8 rows, 3.0E8 cpu, 2.8E9 io, 2.0E8 network, 6.0E7 memory}
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction], where=[CAST(price AS DECIMAL(12, 2)) > 3.00]): rowcount = 5.0E7, cumulative cost = {1.5E8 rows, 2.0E8 cpu, 2.8E9 io, 0.0 network, 0.0 memory}
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000]): rowcount = 1.0E8, cumulative cost = {1.0E8 rows, 0.0 cpu, 2.8E9 io, 0.0 network, 0.0 memory}
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000']): rowcount = 1.0E8, cumulative cost = {1.0E8 rows, 0.0 cpu, 2.8E9 io, 0.0 network, 0.0 memory}
 
         == Optimized Execution Plan ==
         Calc(select=[auction, COUNT AS n])
         +- GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT])
            +- Exchange(distribution=[hash[auction]])
               +- Calc(select=[auction], where=[CAST(price AS DECIMAL(12, 2)) > 3.00])
-                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - +0 00:00:05.000])
+                 +- TableSourceScan(table=[[default_catalog.default_database.bids]], fields=[auction, price, at_time], watermark=[at_time - INTERVAL '+0 00:00:05.000'])
 
         == State ==
         GroupAggregate(groupBy=[auction], select=[auction, COUNT(*) AS COUNT]): a row a group, for ever: it never shrinks, unless table.exec.state.ttl is set
