@@ -13,6 +13,7 @@ use crate::{
 /// What the parameters of paths are.
 const PARAMETERS: &[(&str, &str)] = &[
     ("jobid", "A job: 32 hexadecimal digits."),
+    ("operatorUid", "An operator: 32 hexadecimal digits."),
     ("vertexid", "A vertex of a job: 32 hexadecimal digits."),
     ("subtaskindex", "Index of a subtask, from 0."),
     ("attempt", "Number of an attempt, from 0."),

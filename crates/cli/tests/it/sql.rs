@@ -15,7 +15,8 @@ fn sql(arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn changes_are_lines_of_json() {
-    let (code, out, error) = sql(&["-p", "1", "--output", "jsonl", "-e", "VALUES (1, NULL)"]);
+    let (code, out, error) =
+        sql(&["-p", "1", "--output", "jsonl", "-e", "VALUES (1, CAST(NULL AS INT))"]);
     assert_eq!((code, &*out), (0, "{\"op\":\"+I\",\"row\":[\"1\",null]}\n"), "{error}");
     let typed = "SELECT CAST(NULL AS INT), DATE '2024-02-29', 1.50, TRUE, ARRAY[1, 2], X'41'";
     let (code, out, error) = sql(&["--output", "jsonl", "-e", typed]);

@@ -255,6 +255,7 @@ fn metrics() {
             additional_variables: [],
             prefix: None,
             filter_label_values: true,
+            otlp: None,
             ],
         "#]],
     );

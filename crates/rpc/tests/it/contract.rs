@@ -73,4 +73,4 @@ contract!(
     exercise_register,
     3
 );
-contract!(log_source_calls_survive_the_way, LogSource, RecordingLogSource, exercise_log_source, 2);
+contract!(log_source_calls_survive_the_way, LogSource, RecordingLogSource, exercise_log_source, 3);

@@ -16,10 +16,6 @@ const OTHERS_FIND: [&str; 4] = [
     "negative/029-update-into-append-sink",
 ];
 
-/// Cases that are not in reach, with the reason.
-const NOT_PLANNED: [(&str, &str); 1] =
-    [("cdc/016-to-changelog", "TO_CHANGELOG is a function of changelogs, not planned yet")];
-
 struct Case {
     name: String,
     script: String,
@@ -75,13 +71,8 @@ fn every_case_has_flinks_columns() {
         if !positive || case.meta["schema"].is_null() {
             continue;
         }
-        let known = NOT_PLANNED.iter().any(|(name, _)| *name == case.name);
-        match difference(&case) {
-            Some(why) if !known => differences.push(format!("{}: {why}", case.name)),
-            None if known => {
-                differences.push(format!("{}: works, take it off the list", case.name))
-            }
-            _ => {}
+        if let Some(why) = difference(&case) {
+            differences.push(format!("{}: {why}", case.name));
         }
     }
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));

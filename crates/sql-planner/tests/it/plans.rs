@@ -146,7 +146,9 @@ fn keys(query: &str, wanted: Expect) {
             format!("{{{}}}", key.iter().map(name).collect::<Vec<_>>().join(", "))
         };
         let keys: Vec<String> = upsert_keys(node).into_iter().map(key).collect();
-        out.push_str(&format!("{}{}: {}\n", "  ".repeat(depth), node.name(), keys.join(" ")));
+        let line = format!("{}{}: {}", "  ".repeat(depth), node.name(), keys.join(" "));
+        out.push_str(line.trim_end());
+        out.push('\n');
         node.inputs.iter().for_each(|input| write(input, depth + 1, out));
     }
     wanted.assert_eq(&match planned(query) {
@@ -320,7 +322,7 @@ decisions! { optimized:
             Watermark: Watermark ts ts
               TableScan: default_catalog.default_database.a projection=[ts]
     "#]];
-    a_correlated_limit_is_refused: "SELECT (SELECT y FROM b WHERE b.id = a.id LIMIT 1) FROM a" => expect!["error: this query names columns of another in a way that is not supported"];
+    a_correlated_limit_is_refused: "SELECT (SELECT y FROM b WHERE b.id = a.id LIMIT 1) FROM a" => expect!["error: a correlated query with LIMIT needs ORDER BY"];
 }
 
 decisions! { changes:
@@ -450,14 +452,14 @@ decisions! { keys:
           TableSourceScan: {id}
     "#]];
     a_key_that_is_not_selected_is_lost: "SELECT y FROM b" => expect![[r#"
-        Calc: 
-          TableSourceScan: 
+        Calc:
+          TableSourceScan:
     "#]];
     groups_are_keys: "SELECT x, s, COUNT(*) FROM a GROUP BY x, s" => expect![[r#"
         Calc: {x, s}
           GroupAggregate: {x, s}
-            Calc: 
-              TableSourceScan: 
+            Calc:
+              TableSourceScan:
     "#]];
     a_join_by_unique_sides: "SELECT b.id, u.id, y, z FROM b JOIN u ON b.id = u.id" => expect![[r#"
         Calc: {id} {id, id0} {id0}
@@ -474,26 +476,26 @@ decisions! { keys:
               TableSourceScan: {id}
     "#]];
     a_join_of_many_with_one: "SELECT a.id, b.id, y FROM a JOIN b ON a.x = b.id" => expect![[r#"
-        Calc: 
-          Join: 
-            Calc: 
-              TableSourceScan: 
+        Calc:
+          Join:
+            Calc:
+              TableSourceScan:
             TableSourceScan: {id}
     "#]];
     the_number_of_a_top_list: "SELECT * FROM (SELECT id, x, ROW_NUMBER() OVER (PARTITION BY x ORDER BY id) AS n FROM a) WHERE n <= 2" => expect![[r#"
         Calc: {x, n}
           Rank: {x, ROW_NUMBER}
-            Calc: 
-              TableSourceScan: 
+            Calc:
+              TableSourceScan:
     "#]];
     the_first_of_each: "SELECT * FROM (SELECT id, x, ROW_NUMBER() OVER (PARTITION BY x ORDER BY ts) AS n FROM a) WHERE n = 1" => expect![[r#"
         Calc: {x}
           Deduplicate: {x}
-            Calc: 
-              TableSourceScan: 
+            Calc:
+              TableSourceScan:
     "#]];
     rows_of_a_union_have_none: "SELECT id FROM b UNION ALL SELECT id FROM u" => expect![[r#"
-        Union: 
+        Union:
           Calc: {id}
             TableSourceScan: {id}
           Calc: {id}
@@ -502,8 +504,8 @@ decisions! { keys:
     "#]];
     different_rows: "SELECT DISTINCT x, s FROM a" => expect![[r#"
         GroupAggregate: {x, s}
-          Calc: 
-            TableSourceScan: 
+          Calc:
+            TableSourceScan:
     "#]];
 }
 

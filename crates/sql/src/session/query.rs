@@ -44,7 +44,7 @@ pub struct QueryResult {
     columns: Vec<QueryColumn>,
     schema: SchemaRef,
     context: SqlContext,
-    collector: RowCollector,
+    collector: Box<RowCollector>,
     job: SqlJob,
 }
 
@@ -284,6 +284,7 @@ impl Session {
         };
         self.remember(job.clone());
         let context = settings.context;
+        let collector = Box::new(collector);
         Ok(StatementResult::Query(QueryResult { columns, schema, context, collector, job }))
     }
 
