@@ -58,7 +58,7 @@ impl Target {
     pub fn input(&self, seed: u64, corpus: &[Vec<u8>]) -> Vec<u8> {
         let mut mutator = Mutator::new(seed);
         // Bytes that are no words come up, too.
-        if self.words && seed % 8 != 0 {
+        if self.words && !seed.is_multiple_of(8) {
             mutator.mutated_words(corpus)
         } else {
             mutator.mutated(corpus)
