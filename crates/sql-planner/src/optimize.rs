@@ -12,6 +12,7 @@
 mod decorrelate;
 mod evaluate;
 mod existence;
+mod guard;
 mod nodes;
 mod prune;
 mod pull_up;

@@ -16,6 +16,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use hurtig_sql_common::EvalError;
 use hurtig_sql_functions::api::{Expression, begin_evaluation};
 
+use super::guard::guarded;
 use crate::{PlanResult, functions::scalar_of};
 
 /// The most bytes of a constant that a call is folded to.
@@ -103,6 +104,7 @@ fn planned(expr: &Expr, schema: &DFSchema, given: &Arc<Schema>) -> PlanResult<Ar
         &ExecutionProps::new(),
         &PhysicalPlanningContext::default(),
     )?;
+    let physical = guarded(physical)?;
     let constant_bytes = constant_bytes(expr)?;
     Ok(Arc::new(PlannedExpression { expr: physical, schema: given.clone(), constant_bytes }))
 }

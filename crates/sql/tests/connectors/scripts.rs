@@ -338,3 +338,18 @@ fn settings_without_effect_are_told_once() {
     assert!(told.contains("table.some.future is not known here"), "{told}");
     assert_eq!(set("table.exec.mini-batch.enabled", "true"), None);
 }
+
+#[test]
+fn the_right_side_is_looked_at_where_the_left_one_has_not_decided() {
+    let view =
+        "CREATE VIEW n AS SELECT * FROM (VALUES (0), (1), (5), (CAST(NULL AS INT))) AS v (x);";
+    let with = |query: &str| format!("{view} {query}");
+    check(&with("SELECT x FROM n WHERE x <> 0 AND 10 / x > 2"), &["1"]);
+    check(&with("SELECT x FROM n WHERE x = 0 OR 10 / x > 4"), &["0", "1"]);
+    check(
+        &with("SELECT x, x <> 0 AND 10 / x > 2, NOT (x = 0 OR 10 / x > 2) FROM n"),
+        &["0|FALSE|FALSE", "1|TRUE|FALSE", "5|FALSE|TRUE", "null|null|null"],
+    );
+    check(&with("SELECT x FROM (SELECT x, 10 / x AS d FROM n WHERE x <> 0) WHERE d > 2"), &["1"]);
+    refused(&with("SELECT x FROM n WHERE 10 / x > 2 AND x <> 0"), "/ by zero");
+}
