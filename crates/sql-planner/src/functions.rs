@@ -15,4 +15,4 @@ pub use aggregate::AggregateCoat;
 pub use builtin::BuiltinFunctions;
 pub use library::{FunctionLibrary, ResolvedTableFunction, SqlTableFunction};
 pub use scalar::ScalarCoat;
-pub(crate) use scalar::scalar_of;
+pub(crate) use scalar::{VOLATILE, scalar_of};

@@ -59,6 +59,10 @@ pub struct PlannerSettings {
     pub drop_null_rows: bool,
     /// `table.exec.source.cdc-events-duplicate`
     pub duplicate_changes: bool,
+    /// `table.optimizer.reuse-sub-plan-enabled`: parts of a plan that are the same are computed once.
+    pub reuses_parts: bool,
+    /// `table.optimizer.reuse-source-enabled`: also those that only read a table.
+    pub reuses_sources: bool,
 }
 
 impl PlannerSettings {
@@ -75,6 +79,8 @@ impl PlannerSettings {
             trims_lengths: None,
             drop_null_rows: false,
             duplicate_changes: false,
+            reuses_parts: true,
+            reuses_sources: true,
         }
     }
 

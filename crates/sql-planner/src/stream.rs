@@ -28,6 +28,7 @@ mod operators;
 mod over;
 mod print;
 mod rank;
+mod reuse;
 mod rows_of_changes;
 mod scans;
 mod state;
@@ -46,6 +47,7 @@ pub use node::{
     PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
+pub use reuse::SharedParts;
 pub use windows::WindowColumns;
 
 /// Why a plan cannot be streamed: for the user.

@@ -83,14 +83,10 @@ const TABLE_KEYS: &[TableKey] = &[
 ];
 
 /// Keys of SQL that are right, but change nothing here.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    (
-        "table.optimizer.distinct-agg.split.enabled",
-        "with two phases each value of a DISTINCT is sent once a mini-batch already",
-    ),
-    ("table.optimizer.reuse-source-enabled", "each query reads its sources by itself"),
-    ("table.optimizer.reuse-sub-plan-enabled", "each query computes its parts by itself"),
-];
+const WITHOUT_EFFECT: &[(&str, &str)] = &[(
+    "table.optimizer.distinct-agg.split.enabled",
+    "with two phases each value of a DISTINCT is sent once a mini-batch already",
+)];
 
 /// What a session has set.
 #[derive(Clone, Debug, Default)]

@@ -21,7 +21,7 @@ use hurtig::{
 use hurtig_sql_planner::{
     PlannerSettings,
     optimize::physical_expression,
-    stream::{ExecNode, ExecNodeKind, Identities, StreamPlan, arrow_schema},
+    stream::{ExecNode, ExecNodeKind, Identities, SharedParts, StreamPlan, arrow_schema},
 };
 use hurtig_sql_runtime::config::{
     DropUpdateBefore, Exchange, LengthEnforcer, NotNullEnforcer, TableEdge,
@@ -45,6 +45,7 @@ pub(crate) struct Translated {
 }
 
 /// Streams that together are the rows of a node.
+#[derive(Clone)]
 struct Rows {
     streams: Vec<(RawStream, Option<u32>)>,
     schema: SchemaRef,
@@ -65,6 +66,9 @@ struct Translator<'a> {
     tables: &'a SessionTables<'a>,
     settings: &'a PlannerSettings,
     identities: Identities,
+    parts: SharedParts,
+    /// The rows of parts that are there, by their numbers.
+    shared: HashMap<u32, Rows>,
     /// How often each name was given in this environment.
     uids: &'a mut HashMap<String, u32>,
 }
@@ -77,8 +81,7 @@ pub(crate) fn query(
     settings: &PlannerSettings,
     uids: &mut HashMap<String, u32>,
 ) -> Result<Translated, SqlError> {
-    let identities = Identities::of(plan);
-    let mut translator = Translator { env, tables, settings, identities, uids };
+    let mut translator = Translator::new(env, plan, tables, settings, uids);
     let root = plan.roots.first().ok_or_else(|| internal("a plan without a root"))?;
     let mut rows = translator.rows(root)?;
     if rows.streams.len() > 1 {
@@ -116,8 +119,7 @@ pub(crate) fn sinks(
     settings: &PlannerSettings,
     uids: &mut HashMap<String, u32>,
 ) -> Result<Vec<RawStream>, SqlError> {
-    let identities = Identities::of(plan);
-    let mut translator = Translator { env, tables, settings, identities, uids };
+    let mut translator = Translator::new(env, plan, tables, settings, uids);
     plan.roots.iter().map(|root| translator.sink(root)).collect()
 }
 
@@ -125,8 +127,34 @@ fn internal(text: &str) -> SqlError {
     SqlError::Internal(text.to_owned())
 }
 
-impl Translator<'_> {
+impl<'a> Translator<'a> {
+    fn new(
+        env: &'a StreamExecutionEnvironment,
+        plan: &StreamPlan,
+        tables: &'a SessionTables<'a>,
+        settings: &'a PlannerSettings,
+        uids: &'a mut HashMap<String, u32>,
+    ) -> Self {
+        let parts = match settings.reuses_parts {
+            true => SharedParts::of(plan, settings.reuses_sources),
+            false => SharedParts::default(),
+        };
+        let (identities, shared) = (Identities::of(plan, &parts), HashMap::new());
+        Self { env, tables, settings, identities, parts, shared, uids }
+    }
+
+    /// The rows of a node: of one that is the same, if there is one.
     fn rows(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
+        let Some(number) = self.parts.number(node) else { return self.own_rows(node) };
+        if let Some(rows) = self.shared.get(&number) {
+            return Ok(rows.clone());
+        }
+        let rows = self.own_rows(node)?;
+        self.shared.insert(number, rows.clone());
+        Ok(rows)
+    }
+
+    fn own_rows(&mut self, node: &ExecNode) -> Result<Rows, SqlError> {
         match &node.kind {
             ExecNodeKind::TableSourceScan { .. } => self.scan(node),
             ExecNodeKind::Union => {

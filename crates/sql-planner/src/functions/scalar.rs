@@ -59,9 +59,16 @@ impl ScalarCoat {
     }
 }
 
+/// What the debug text of a function that gives something else each time ends with.
+pub(crate) const VOLATILE: &str = " (volatile)";
+
 impl fmt::Debug for ScalarCoat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.identity)
+        f.write_str(&self.identity)?;
+        if self.signature.volatility == Volatility::Volatile {
+            f.write_str(VOLATILE)?;
+        }
+        Ok(())
     }
 }
 

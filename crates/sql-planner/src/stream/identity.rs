@@ -9,13 +9,13 @@
 //! Columns are named by where they come from. Operators of equal identity are told apart by what
 //! consumes their rows, and what consumes those; if nothing tells them apart, by their order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use datafusion_expr::Expr;
 
 use super::{
-    ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver, SortKey, StreamPlan,
-    WindowInput, explain::name, print::readable,
+    ExecNode, ExecNodeKind, OverWindow, PlannedAggregate, PlannedOver, SharedParts, SortKey,
+    StreamPlan, WindowInput, explain::name, print::readable,
 };
 use crate::plan::WindowTable;
 
@@ -35,11 +35,13 @@ struct Found<'a> {
 }
 
 impl Identities {
-    /// Of all operators of a plan. They are good for as long as the plan is not moved.
+    /// Of all operators of a plan, of parts that are the same those of the first. They are good for as
+    /// long as the plan is not moved.
     #[must_use]
-    pub fn of(plan: &StreamPlan) -> Self {
+    pub fn of(plan: &StreamPlan, parts: &SharedParts) -> Self {
         let mut all = Vec::new();
-        plan.roots.iter().for_each(|root| collect(root, None, &mut all));
+        let mut seen = HashSet::new();
+        plan.roots.iter().for_each(|root| collect(root, None, parts, &mut seen, &mut all));
         let mut names: Vec<String> = all.iter().map(|one| one.own.clone()).collect();
         // The consumer that is looked at next.
         let mut next: Vec<_> = all.iter().map(|one| one.consumer).collect();
@@ -79,7 +81,16 @@ fn equal_names(names: &[String]) -> Vec<bool> {
     names.iter().map(|name| times[name.as_str()] > 1).collect()
 }
 
-fn collect<'a>(node: &'a ExecNode, consumer: Option<(usize, usize)>, all: &mut Vec<Found<'a>>) {
+fn collect<'a>(
+    node: &'a ExecNode,
+    consumer: Option<(usize, usize)>,
+    parts: &SharedParts,
+    seen: &mut HashSet<u32>,
+    all: &mut Vec<Found<'a>>,
+) {
+    if parts.number(node).is_some_and(|number| !seen.insert(number)) {
+        return;
+    }
     let mut tables = Vec::new();
     tables_below(node, &mut tables);
     tables.sort();
@@ -87,7 +98,7 @@ fn collect<'a>(node: &'a ExecNode, consumer: Option<(usize, usize)>, all: &mut V
     let index = all.len();
     all.push(Found { node, own, consumer });
     for (input, below) in node.inputs.iter().enumerate() {
-        collect(below, Some((index, input)), all);
+        collect(below, Some((index, input)), parts, seen, all);
     }
 }
 

@@ -147,6 +147,8 @@ impl Session {
         };
         planner.drop_null_rows = is("table.exec.sink.not-null-enforcer", "DROP");
         planner.duplicate_changes = is("table.exec.source.cdc-events-duplicate", "true");
+        planner.reuses_parts = !is("table.optimizer.reuse-sub-plan-enabled", "false");
+        planner.reuses_sources = !is("table.optimizer.reuse-source-enabled", "false");
         Ok(planner)
     }
 

@@ -15,9 +15,12 @@ CREATE TABLE auctions (id INT, seller INT) WITH ('connector' = 'datagen');
 CREATE TABLE people (id INT, name STRING) WITH ('connector' = 'datagen');
 ";
 
-/// The ids of a query's operators, by their names.
-fn uids(query: &str) -> BTreeMap<String, BTreeSet<String>> {
+/// The operators of a query: names and ids.
+fn operators(query: &str, set: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut session = Session::new();
+    for (key, value) in set {
+        session.set(key, value).unwrap();
+    }
     for part in SqlParser::default().split(TABLES).unwrap() {
         session.execute(TABLES, part).unwrap();
     }
@@ -34,9 +37,15 @@ fn uids(query: &str) -> BTreeMap<String, BTreeSet<String>> {
     let plan = plan_stream(&[bound.plan], &settings, &tables, true).unwrap();
     let env = session.planning_environment().unwrap();
     translate::shown_query(&env, &plan, &tables, &settings).unwrap();
+    let nodes = env.stream_graph("test").unwrap().nodes.into_iter();
+    nodes.map(|node| (node.name, node.uid.unwrap_or_default())).collect()
+}
+
+/// The ids of a query's operators, by their names.
+fn uids(query: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for node in env.stream_graph("test").unwrap().nodes {
-        all.entry(node.name).or_default().insert(node.uid.unwrap_or_default());
+    for (name, uid) in operators(query, &[]) {
+        all.entry(name).or_default().insert(uid);
     }
     all
 }
@@ -95,5 +104,45 @@ fn other_keys_and_other_calls_are_other_state() {
 #[test]
 fn equal_operators_have_different_ids() {
     let twice = format!("({COUNTED}) UNION ALL ({COUNTED})");
-    assert_eq!(uids(&twice)["GroupAggregate"].len(), 2);
+    let apart = [("table.optimizer.reuse-sub-plan-enabled", "false")];
+    let aggregates = operators(&twice, &apart).into_iter();
+    let aggregates = aggregates.filter(|(name, _)| name == "GroupAggregate");
+    assert_eq!(aggregates.collect::<BTreeSet<_>>().len(), 2);
+    assert!(same(COUNTED, &twice, "GroupAggregate"), "one for both, which is the same as before");
+}
+
+/// How many operators of a name there are.
+fn count(query: &str, set: &[(&str, &str)], name: &str) -> usize {
+    operators(query, set).iter().filter(|(one, _)| one == name).count()
+}
+
+#[test]
+fn parts_that_are_the_same_are_computed_once() {
+    let joined = |left: &str, right: &str| {
+        let part = |of: &str| format!("(SELECT auction, COUNT(*) AS n FROM {of} GROUP BY auction)");
+        format!("SELECT * FROM {} a JOIN {} b ON a.n = b.n", part(left), part(right))
+    };
+    let some = |text: &str| format!("(SELECT * FROM bids WHERE CAST(bidder AS STRING) = '{text}')");
+    let both = [("table.optimizer.reuse-sub-plan-enabled", "false")];
+    let sources = [("table.optimizer.reuse-source-enabled", "false")];
+    for (left, right, set, aggregates, scans) in [
+        ("bids", "bids", &[][..], 1, 1),
+        ("bids", "bids", &both[..], 2, 2),
+        ("bids", "bids", &sources[..], 1, 1),
+        (&some("x#1"), &some("x#1"), &[][..], 1, 1),
+        // Literals that look like names of columns are not.
+        (&some("x#1"), &some("x#2"), &[][..], 2, 1),
+        (&some("x#1"), &some("x#2"), &sources[..], 2, 2),
+        (
+            "(SELECT * FROM bids WHERE RAND() < 0.5)",
+            "(SELECT * FROM bids WHERE RAND() < 0.5)",
+            &[][..],
+            2,
+            1,
+        ),
+    ] {
+        let query = joined(left, right);
+        assert_eq!(count(&query, set, "GroupAggregate"), aggregates, "{query} {set:?}");
+        assert_eq!(count(&query, set, "TableSourceScan"), scans, "{query} {set:?}");
+    }
 }

@@ -331,9 +331,9 @@ fn settings_without_effect_are_told_once() {
             _ => panic!("{script} gives neither"),
         }
     };
-    let told = set("table.optimizer.reuse-source-enabled", "false").unwrap();
-    assert!(told.contains("table.optimizer.reuse-source-enabled has no effect"), "{told}");
-    assert_eq!(set("table.optimizer.reuse-source-enabled", "true"), None);
+    let told = set("table.optimizer.distinct-agg.split.enabled", "true").unwrap();
+    assert!(told.contains("distinct-agg.split.enabled has no effect"), "{told}");
+    assert_eq!(set("table.optimizer.distinct-agg.split.enabled", "false"), None);
     let told = set("table.some.future", "x").unwrap();
     assert!(told.contains("table.some.future is not known here"), "{told}");
     assert_eq!(set("table.exec.mini-batch.enabled", "true"), None);
