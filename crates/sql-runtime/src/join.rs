@@ -249,13 +249,8 @@ impl JoinLogic {
             return Ok(count);
         }
         // Nothing is known of what was there before an update: as Flink, joined rows are inserted and
-        // deleted, unless their kind can be passed on.
-        let passes = !self.is_outer(0) && !self.is_outer(1);
-        let out = match (passes, adds) {
-            (true, _) => kind,
-            (false, true) => RowKind::Insert,
-            (false, false) => RowKind::Delete,
-        };
+        // deleted. (An inner join passes the kind on; it does not come here.)
+        let out = if adds { RowKind::Insert } else { RowKind::Delete };
         let nulls = [self.sides[0].null.clone(), self.sides[1].null.clone()];
         for partner in &partners {
             for _ in 0..partner.times {

@@ -1,7 +1,7 @@
 //! The map that map state keeps per key.
 //!
 //! Most keys have few entries (a join's key has a row or two), and there may be millions of keys: a
-//! few entries are a list, which costs a fifth of the memory of a table and is searched as fast. The
+//! few entries are a list, without the empty places and the control bytes of a table. The
 //! order of the entries is the same in every run, so that tests can be repeated.
 
 use std::{

@@ -15,9 +15,8 @@ use super::{
 /// The plan with as few calcs as there need be.
 pub(super) fn merge_calcs(mut node: ExecNode) -> ExecNode {
     node.inputs = node.inputs.into_iter().map(merge_calcs).collect();
-    let Some(merged) = merged(&node) else { return node };
     // What is below is merged already.
-    merged
+    merged(&node).unwrap_or(node)
 }
 
 fn merged(node: &ExecNode) -> Option<ExecNode> {

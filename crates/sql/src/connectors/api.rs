@@ -3,8 +3,9 @@
 //! 1. A table's options name its connector; [`TableFactory`] checks them and makes a [`TableSource`]
 //!    or a [`TableSink`], which are plain descriptions.
 //! 2. The planner asks a source what it can do and settles a [`Scan`]: which columns, nested fields
-//!    and metadata it reads (nothing else is decoded), which partitions, up to how many rows, and
-//!    the watermark, which the source generates per split.
+//!    and metadata it reads (nothing else is decoded), which filters it applies, and the watermark,
+//!    which the source generates per split. (Partitions and limits are there for sources; the
+//!    planner does not choose them yet.)
 //! 3. [`TableSource::factory`] and [`TableSink::factory`] give the operator that runs. It emits, or
 //!    takes, [`hurtig_sql_common::ChangelogBatch`]es.
 
