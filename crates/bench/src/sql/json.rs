@@ -36,11 +36,11 @@ fn write_events(directory: &Path, events: u64) -> Result<(), BoxError> {
     let path = directory.display();
     let text = format!(
         "{tables}
-         CREATE TABLE out (
+         CREATE TABLE lines (
            auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING,
            `dateTime` TIMESTAMP(3), extra STRING
          ) WITH ('connector' = 'filesystem', 'path' = 'file://{path}', 'format' = 'json');
-         INSERT INTO out SELECT auction, bidder, price, channel, url, `dateTime`, extra FROM bid;"
+         INSERT INTO lines SELECT auction, bidder, price, channel, url, `dateTime`, extra FROM bid;"
     );
     child::execute(&mut session, &text)?.0.wait()?;
     Ok(())
