@@ -11,27 +11,31 @@
 //!
 //! Rows that are taken from a group that is not there are ignored, as in Flink (its state has expired).
 
-use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, UInt32Array};
 use arrow_ord::cmp::distinct;
 use arrow_schema::SchemaRef;
 use arrow_select::{concat::concat, take::take};
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_sql_functions::api::AggregateState;
-use hurtig_state_heap::{MapState, ValueState};
+use hurtig_state_heap::ValueState;
 use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
     aggregates::{Accumulator, Aggregates},
-    config::{GlobalGroupAggregate, GroupAggregate, LocalGroupAggregate},
+    config::{GlobalGroupAggregate, GroupAggregate},
     core::{Core, KeyedOperator, Logic, descriptor},
     layout::Layout,
-    rows::{Encoded, Grouping, RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
-    small::Small,
+    rows::{Encoded, Grouping, RowCodec, arrow_error, make_rows, state_error},
 };
+
+mod distinct;
+mod local;
+
+use distinct::{Seen, Values};
+pub(crate) use local::decode_partials;
 
 /// What is kept of a group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,53 +44,10 @@ struct Group {
     states: Vec<AggregateState>,
 }
 
-/// How often a value is there for each call of a set of DISTINCT ones.
-type Counts = Small<[i64; 4]>;
-
 struct States {
     groups: ValueState<Group>,
     /// The values of each set of DISTINCT calls.
     distinct: Vec<Values>,
-}
-
-/// How the values of sets of DISTINCT calls are kept.
-#[derive(Clone, Copy)]
-enum Values {
-    /// With how often they are there for each call.
-    Counted(MapState<RowBytes, Counts>),
-    /// Where none ever goes: for which calls they are there, as bits.
-    Seen(MapState<RowBytes, u64>),
-}
-
-/// A value that a row has for some calls of a set.
-struct Seen<'a> {
-    group: u32,
-    value: &'a [u8],
-    /// Bits: the calls.
-    calls: u64,
-    /// How often it comes, or goes.
-    by: i64,
-}
-
-/// What came or went for a call.
-#[derive(Default)]
-struct Changed<'a> {
-    groups: Vec<u32>,
-    values: Vec<&'a [u8]>,
-    retracts: Vec<bool>,
-}
-
-/// A value comes for calls; what is new to some of them is a change.
-fn note_seen<'a>(known: &mut u64, one: &Seen<'a>, changed: &mut [Changed<'a>]) {
-    let mut new = one.calls & !*known;
-    *known |= one.calls;
-    while new != 0 {
-        let changed = &mut changed[new.trailing_zeros() as usize];
-        new &= new - 1;
-        changed.groups.push(one.group);
-        changed.values.push(one.value);
-        changed.retracts.push(false);
-    }
 }
 
 /// What a batch has for its groups.
@@ -182,100 +143,6 @@ impl GroupLogic {
                 one.kernel.results(&states).map_err(crate::rows::eval_error)
             })
             .collect()
-    }
-
-    /// Counts the values of a set of DISTINCT calls and adds what is new to their results, takes what
-    /// is gone. What a group has comes one behind the other.
-    fn update_distinct<'a>(
-        &self,
-        set: usize,
-        groups: &mut [Group],
-        seen: impl Iterator<Item = Seen<'a>>,
-        (keys, grouping): (&Encoded, &Grouping),
-        core: &mut Core,
-    ) -> FlowResult {
-        let calls = &self.aggregates.sets[set].calls;
-        let mut changed: Vec<Changed<'a>> = calls.iter().map(|_| Changed::default()).collect();
-        let mut seen = seen.peekable();
-        let counts = match self.states()?.distinct[set] {
-            Values::Counted(counts) => counts,
-            Values::Seen(state) => {
-                while let Some(first) = seen.peek() {
-                    let group = first.group;
-                    self.make_current(group, (keys, grouping), core);
-                    let of_group = std::iter::from_fn(|| seen.next_if(|one| one.group == group));
-                    let values = of_group.map(|one| (one.value.into(), one));
-                    let note = |known: &mut u64, one: Seen<'a>| {
-                        note_seen(known, &one, &mut changed);
-                    };
-                    state.update_each(&mut core.store, values, || 0, note).map_err(state_error)?;
-                }
-                return self.add_changed(calls, changed, groups);
-            }
-        };
-        let mut current = None;
-        for Seen { group, value, calls: mut which, by } in seen {
-            if current != Some(group) {
-                current = Some(group);
-                self.make_current(group, (keys, grouping), core);
-            }
-            let known = counts.get_mut(&mut core.store, value).map_err(state_error)?;
-            let mut fresh = None;
-            let known = match known {
-                Some(known) => known,
-                None => fresh.insert(Small(SmallVec::from_elem(0, calls.len()))),
-            };
-            if known.len() != calls.len() {
-                return Err(FlowError::internal("the counts of values are those of other calls"));
-            }
-            while which != 0 {
-                let call = which.trailing_zeros() as usize;
-                which &= which - 1;
-                let before = known[call];
-                let after = before + by;
-                known[call] = after;
-                if (before > 0) != (after > 0) {
-                    let changed = &mut changed[call];
-                    changed.groups.push(group);
-                    changed.values.push(value);
-                    changed.retracts.push(after <= 0);
-                }
-            }
-            let is_gone = known.iter().all(|count| *count == 0);
-            match fresh {
-                Some(fresh) if !is_gone => {
-                    counts.put(&mut core.store, value.into(), fresh).map_err(state_error)?;
-                }
-                None if is_gone => {
-                    counts.remove(&mut core.store, value).map_err(state_error)?;
-                }
-                _ => {}
-            }
-        }
-        self.add_changed(calls, changed, groups)
-    }
-
-    fn make_current(&self, group: u32, (keys, grouping): (&Encoded, &Grouping), core: &mut Core) {
-        let (first, hash) = (grouping.first[group as usize], grouping.hashes[group as usize]);
-        core.store.set_current_key(hash, keys.get(first as usize).into());
-    }
-
-    /// Adds to the results of DISTINCT calls what has come, takes what has gone.
-    fn add_changed(
-        &self,
-        calls: &[usize],
-        changed: Vec<Changed<'_>>,
-        groups: &mut [Group],
-    ) -> FlowResult {
-        for (call, Changed { groups: at, values, retracts }) in calls.iter().zip(changed) {
-            let taken = groups.iter_mut().map(|group| std::mem::take(&mut group.states[*call]));
-            let mut states: Vec<_> = taken.collect();
-            self.aggregates.add_distinct_values(*call, &mut states, &at, &values, &retracts)?;
-            for (group, state) in groups.iter_mut().zip(states) {
-                group.states[*call] = state;
-            }
-        }
-        Ok(())
     }
 
     fn add_rows(
@@ -404,14 +271,7 @@ impl GroupLogic {
             }
             states.groups.clear(&mut core.store).map_err(state_error)?;
             for values in &states.distinct {
-                match values {
-                    Values::Counted(values) => {
-                        drop(values.clear(&mut core.store).map_err(state_error)?)
-                    }
-                    Values::Seen(values) => {
-                        drop(values.clear(&mut core.store).map_err(state_error)?)
-                    }
-                }
+                values.clear(core)?;
             }
         }
         Ok(())
@@ -457,13 +317,7 @@ impl Logic for GroupLogic {
         let mut distinct = Vec::new();
         for set in 0..self.aggregates.sets.len() {
             let name = format!("distinct-{set}");
-            distinct.push(if self.insert_only {
-                let values = descriptor!(MapStateDescriptor, &name, self.ttl);
-                Values::Seen(core.store.map_state(&values).map_err(state_error)?)
-            } else {
-                let values = descriptor!(MapStateDescriptor, &name, self.ttl);
-                Values::Counted(core.store.map_state(&values).map_err(state_error)?)
-            });
+            distinct.push(Values::open(&name, self.insert_only, self.ttl, core)?);
         }
         self.states = Some(States { groups, distinct });
         Ok(())
@@ -535,71 +389,4 @@ fn differing(before: &[ArrayRef], after: &[ArrayRef], rows: usize) -> FlowResult
         differs.iter_mut().zip(column.values()).for_each(|(one, column)| *one |= column);
     }
     Ok(differs)
-}
-
-/// What [`LocalGroupAggregate`] and its like wrote.
-pub(crate) fn decode_partials(
-    rows: &RecordBatch,
-    column: usize,
-    aggregates: &Aggregates,
-) -> FlowResult<Vec<Accumulator>> {
-    let column = rows.column(column).as_any().downcast_ref::<arrow_array::BinaryArray>();
-    let column = column.ok_or_else(|| FlowError::internal("partial results are no bytes"))?;
-    let distinct = aggregates.calls.iter().filter(|call| call.distinct).count();
-    column
-        .iter()
-        .map(|bytes| {
-            let partial: Accumulator = hurtig_types::codec::decode(bytes.unwrap_or_default())?;
-            if partial.states.len() != aggregates.calls.len() || partial.distinct.len() != distinct
-            {
-                return Err(FlowError::internal("partial results are of other calls"));
-            }
-            Ok(partial)
-        })
-        .collect()
-}
-
-/// The first of two phases. Keeps nothing between batches.
-struct LocalOperator {
-    aggregates: Aggregates,
-    keys: RowCodec,
-    key_columns: Vec<usize>,
-    schema: SchemaRef,
-}
-
-impl OperatorFactory for LocalGroupAggregate {
-    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        Ok(Box::new(LocalOperator {
-            aggregates: Aggregates::new(&self.calls, &self.input)?,
-            keys: RowCodec::new(&self.input, &self.keys)?,
-            key_columns: self.keys.clone(),
-            schema: self.schema.clone(),
-        }))
-    }
-}
-
-impl Operator for LocalOperator {
-    fn process(
-        &mut self,
-        _: usize,
-        batch: hurtig_types::BoxedPayload,
-        out: &mut dyn Output,
-    ) -> FlowResult {
-        let batch = rows_of(batch)?;
-        let keys = self.keys.encode(&batch.rows)?;
-        let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
-        let mut groups: Vec<_> = grouping.first.iter().map(|_| self.aggregates.empty()).collect();
-        let retracts: Option<Vec<bool>> =
-            batch.kinds.as_ref().map(|kinds| kinds.iter().map(|kind| !kind.adds()).collect());
-        let retracts = retracts.as_deref();
-        self.aggregates.accumulate(&mut groups, &grouping.groups, &batch.rows, None, retracts)?;
-        let first = UInt32Array::from(grouping.first);
-        let keys = self.key_columns.iter().map(|at| take(batch.rows.column(*at), &first, None));
-        let mut columns = keys.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
-        let bytes =
-            groups.iter().map(hurtig_types::codec::encode).collect::<Result<Vec<_>, _>>()?;
-        columns.push(Arc::new(arrow_array::BinaryArray::from_iter_values(&bytes)));
-        let rows = make_rows(&self.schema, columns, groups.len())?;
-        out.emit(ChangelogBatch::inserts(rows).boxed())
-    }
 }

@@ -75,8 +75,31 @@ impl Pairs {
         self.kinds.len() >= ROWS_PER_BATCH
     }
 
+    /// True if pairs must fulfil something.
+    pub(crate) fn has_condition(&self) -> bool {
+        self.expression.is_some()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// Which of some pairs of rows fulfil the condition; `None`: all do. Nothing else is being gathered.
+    pub(crate) fn matching<'a>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> FlowResult<Option<Vec<bool>>> {
+        if !self.has_condition() {
+            return Ok(None);
+        }
+        for (left, right) in pairs {
+            let (left, right) = (self.row(0, left), self.row(1, right));
+            self.push(RowKind::Insert, left, right);
+        }
+        if self.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.join(None)?.holds().collect()))
     }
 
     /// What has been gathered. With `batch`, the numbers of a side are those of its rows.

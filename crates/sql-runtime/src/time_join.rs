@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{IntervalJoin, JoinVariant, TemporalJoin},
     core::{Core, KeyedOperator, Logic},
-    join::{PairCondition, SideCodec},
+    join::SideCodec,
     layout::Layout,
+    pairs::Pairs,
     rows::{RowBytes, RowCodec, state_error},
     sink::RowSink,
     time::rowtimes,
@@ -55,7 +56,7 @@ struct IntervalLogic {
     config: IntervalJoin,
     sides: [SideCodec; 2],
     nulls: [RowBytes; 2],
-    condition: PairCondition,
+    pairs: Pairs,
     state: Option<ValueState<Sides>>,
     sink: RowSink,
 }
@@ -68,7 +69,7 @@ impl OperatorFactory for IntervalJoin {
         Ok(KeyedOperator::boxed(IntervalLogic {
             nulls: [left.row.null_row(&self.left)?, right.row.null_row(&self.right)?],
             sides: [left, right],
-            condition: PairCondition::new(&self.keys, &self.left, &self.right)?,
+            pairs: Pairs::new(&self.keys, &self.left, &self.right)?,
             state: None,
             sink: RowSink::new(&self.schema, codecs),
             config: self.clone(),
@@ -132,9 +133,13 @@ impl IntervalLogic {
                 }
                 None => Vec::new(),
             };
-            let rows: Vec<&[u8]> = found.iter().map(|one| one.row.bytes()).collect();
-            let holds = self.condition.matches(row, side == 0, &rows)?;
-            for (one, _) in found.iter_mut().zip(holds).filter(|(_, holds)| *holds) {
+            let pairs = found.iter().map(|one| match side {
+                0 => (row, one.row.bytes()),
+                _ => (one.row.bytes(), row),
+            });
+            let holds = self.pairs.matching(pairs)?;
+            let holds = |at: usize| holds.as_ref().is_none_or(|holds| holds[at]);
+            for (_, one) in found.iter_mut().enumerate().filter(|(at, _)| holds(*at)) {
                 one.matched = true;
                 matched = true;
                 if side == 0 {
@@ -254,7 +259,7 @@ struct TemporalLogic {
     config: TemporalJoin,
     sides: [SideCodec; 2],
     null: RowBytes,
-    condition: PairCondition,
+    pairs: Pairs,
     state: Option<ValueState<Versions>>,
     sink: RowSink,
 }
@@ -267,7 +272,7 @@ impl OperatorFactory for TemporalJoin {
         Ok(KeyedOperator::boxed(TemporalLogic {
             null: right.row.null_row(&self.right)?,
             sides: [left, right],
-            condition: PairCondition::new(&self.keys, &self.left, &self.right)?,
+            pairs: Pairs::new(&self.keys, &self.left, &self.right)?,
             state: None,
             sink: RowSink::new(&self.schema, codecs),
             config: self.clone(),
@@ -342,11 +347,12 @@ impl Logic for TemporalLogic {
         let pairs = ready.iter().zip(&versions);
         let pairs =
             pairs.filter_map(|((_, _, row), version)| version.map(|v| (row.bytes(), v.bytes())));
-        let holds = self.condition.holds(&pairs.collect::<Vec<_>>())?;
-        let mut holds = holds.into_iter();
+        let holds = self.pairs.matching(pairs)?;
+        let mut holds = holds.map(Vec::into_iter);
         for ((kind, _, row), version) in ready.iter().zip(&versions) {
             let kind = RowKind::of(*kind).unwrap_or(RowKind::Insert);
-            let version = version.filter(|_| holds.next().unwrap_or(false));
+            let version = version
+                .filter(|_| holds.as_mut().is_none_or(|holds| holds.next().unwrap_or(false)));
             match version {
                 Some(version) => self.sink.push_pair(kind, row.bytes(), version.bytes()),
                 None if self.config.kind == JoinVariant::Left => {

@@ -1,14 +1,14 @@
 //! Aggregates and joins against naive models, with a restore between any two batches.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_sql_runtime::config::{
-    GroupAggregate, JoinInput, JoinKeys, JoinVariant, RegularJoin, WindowAggregate, WindowProperty,
-    WindowSpec, WindowTime,
+    GroupAggregate, JoinInput, JoinKeys, JoinVariant, RegularJoin, SharedExpression,
+    WindowAggregate, WindowProperty, WindowSpec, WindowTime,
 };
 use proptest::prelude::*;
 
-use crate::harness::{Harness, count, materialize, schema, sum, sum_distinct};
+use crate::harness::{Harness, Less, count, materialize, schema, sum, sum_distinct};
 
 /// Insertions, and deletions of what is there; each with the input it is for.
 fn changes(inputs: usize, raw: &[(usize, u8, i64, bool)]) -> Vec<(usize, bool, String, i64)> {
@@ -122,6 +122,7 @@ proptest! {
             JoinVariant::Inner, JoinVariant::Left, JoinVariant::Right, JoinVariant::Full, JoinVariant::Semi, JoinVariant::Anti,
         ]),
         inserts: bool,
+        conditional: bool,
         restores: bool,
     ) {
         let changes = changes(2, &if inserts { only_inserts(&raw) } else { raw });
@@ -138,19 +139,23 @@ proptest! {
             kind,
             left: side.clone(),
             right: side,
-            keys: JoinKeys { left: vec![0], right: vec![0], ..JoinKeys::default() },
+            keys: JoinKeys {
+                left: vec![0],
+                right: vec![0],
+                condition: conditional.then(|| Arc::new(Less(1, 3)) as SharedExpression),
+                ..JoinKeys::default()
+            },
             schema: schema(if is_filter { "k:s v:i" } else { "k:s v:i k2:s v2:i" }),
         };
         let mut harness = Harness::new(config, &[&input, &input]);
         drive(&mut harness, &changes, 4, restores);
         let [left, right] = tables(&changes);
-        let partners = |row: &(String, i64), others: &[(String, i64)]| {
-            let others = others.iter().filter(|other| row.0 != "null" && other.0 == row.0);
-            others.cloned().collect::<Vec<_>>()
+        let holds = |left: &(String, i64), right: &(String, i64)| {
+            left.0 != "null" && left.0 == right.0 && (!conditional || left.1 < right.1)
         };
         let mut wanted = Vec::new();
         for row in &left {
-            let found = partners(row, &right);
+            let found: Vec<_> = right.iter().filter(|other| holds(row, other)).collect();
             match kind {
                 JoinVariant::Semi | JoinVariant::Anti => {
                     if found.is_empty() == (kind == JoinVariant::Anti) {
@@ -166,7 +171,7 @@ proptest! {
             wanted.extend(found.iter().map(|other| format!("{} {} {} {}", row.0, row.1, other.0, other.1)));
         }
         if matches!(kind, JoinVariant::Right | JoinVariant::Full) {
-            for row in right.iter().filter(|row| partners(row, &left).is_empty()) {
+            for row in right.iter().filter(|row| !left.iter().any(|left| holds(left, row))) {
                 wanted.push(format!("null null {} {}", row.0, row.1));
             }
         }
