@@ -1,6 +1,9 @@
 //! The roles of a JobManager, for as long as it leads.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use async_trait::async_trait;
 use hurtig_blob::BlobStore;
@@ -45,6 +48,8 @@ pub(crate) struct RoleContext {
     /// The group of the JobManager; those of a later leadership take the place of earlier ones.
     pub(crate) metrics: MetricGroup,
     pub(crate) shut_down: Signal,
+    /// It was asked to end the whole cluster, with all that is kept of its jobs.
+    pub(crate) ends_cluster: Arc<AtomicBool>,
     pub(crate) runtimes: Runtimes,
     pub(crate) clock: Clock,
 }
@@ -124,7 +129,11 @@ impl Roles {
     /// What REST is answered from.
     pub(crate) fn rest_services(&self, context: &RoleContext, seed: u64) -> RestServices {
         let dispatcher: Arc<dyn DispatcherGateway> = self.dispatcher.clone();
-        let asked = context.shut_down.clone();
+        let (asked, ends_cluster) = (context.shut_down.clone(), context.ends_cluster.clone());
+        let shut_down = move || {
+            ends_cluster.store(true, Relaxed);
+            asked.post();
+        };
         RestServices {
             dispatcher: dispatcher.clone(),
             blobs: Some(Arc::new(BlobStore::clone(&context.blobs.store))),
@@ -136,7 +145,7 @@ impl Roles {
             })),
             stores: Arc::new(Stores::default()),
             configuration: context.configuration.clone(),
-            shutdown: Some(Arc::new(move || asked.post())),
+            shutdown: Some(Arc::new(shut_down)),
             clock: context.clock,
             runtimes: context.runtimes.clone(),
             seed,

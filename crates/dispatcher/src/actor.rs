@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     DispatcherServices,
+    earlier::EarlierJobs,
     jobs::{JobCommand, JobTable, Phase},
     storage::{JobStorage, LeftJob, failed, unknown},
 };
@@ -36,6 +37,8 @@ pub(crate) enum Message {
     /// The same, but waits while a JobMaster is being started.
     JobMaster(JobId, oneshot::Sender<RpcResult<View>>),
     All(oneshot::Sender<Vec<View>>),
+    /// The results of jobs of earlier leaders, if they could be read.
+    Earlier(Option<Vec<JobResult>>),
     /// The JobMasters of jobs that have not ended.
     Running(oneshot::Sender<Vec<(JobId, Arc<dyn JobMasterGateway>)>>),
     Result(JobId, oneshot::Sender<RpcResult<JobResult>>),
@@ -79,6 +82,7 @@ pub struct Dispatcher {
     clock: Clock,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    earlier: EarlierJobs,
     /// Number of jobs that have not ended.
     pub(crate) running: Gauge,
 }
@@ -95,6 +99,7 @@ impl Dispatcher {
             clock: services.clock,
             heartbeat_interval: services.heartbeat_interval,
             heartbeat_timeout: services.heartbeat_timeout,
+            earlier: EarlierJobs::default(),
             running: Gauge::default(),
         }
     }
@@ -130,7 +135,7 @@ impl Dispatcher {
                 self.table.on_recovered_ending(id);
                 let graph = graph.map(Arc::new);
                 self.jobs.insert(id, Job { graph: graph.clone(), ..Job::default() });
-                self.finish(id, result);
+                self.finish(id, result, false);
             }
             LeftJob::Damaged(id, problem) => {
                 tracing::error!(job_id = %id, problem, "a job cannot be recovered, and fails");
@@ -139,6 +144,7 @@ impl Dispatcher {
                 self.finish(
                     id,
                     failed(id, "?", format!("it cannot be recovered: {problem}"), now_ms),
+                    false,
                 );
             }
         }
@@ -191,7 +197,7 @@ impl Dispatcher {
             Message::PauseOver(id) => self.table.on_pause_over(id),
             Message::Ended(id, token, result) => {
                 if !self.table.on_ended(id, token).is_empty() {
-                    self.finish(id, *result);
+                    self.finish(id, *result, true);
                 }
                 Vec::new()
             }
@@ -252,8 +258,24 @@ impl Dispatcher {
                 Vec::new()
             }
             Message::All(reply) => {
-                let views = self.table.jobs().filter_map(|id| self.view(id));
-                let _ = reply.send(views.collect());
+                let (reply, reads) = self.earlier.ask(reply);
+                if let Some(reply) = reply {
+                    let _ = reply.send(self.all());
+                }
+                if reads {
+                    let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
+                    self.runtimes.control.spawn(async move {
+                        let earlier = storage.earlier().await;
+                        // If this actor has ended, those who wait see that.
+                        let _ = mailbox.tell(Message::Earlier(earlier)).await;
+                    });
+                }
+                Vec::new()
+            }
+            Message::Earlier(results) => {
+                for reply in self.earlier.on_read(results) {
+                    let _ = reply.send(self.all());
+                }
                 Vec::new()
             }
             Message::Running(reply) => {
@@ -277,8 +299,17 @@ impl Dispatcher {
         }
     }
 
+    fn all(&self) -> Vec<View> {
+        let own = self.table.jobs().filter_map(|id| self.view(id));
+        let is_earlier = |result: &&Arc<JobResult>| !self.jobs.contains_key(&result.job_id);
+        let earlier = self.earlier.all().filter(is_earlier);
+        own.chain(earlier.map(|result| View::Result(result.clone()))).collect()
+    }
+
     fn view(&self, id: JobId) -> Option<View> {
-        let job = self.jobs.get(&id)?;
+        let Some(job) = self.jobs.get(&id) else {
+            return self.earlier.get(id).map(|result| View::Result(result.clone()));
+        };
         if let Some(gateway) = &job.job_master {
             return Some(View::JobMaster(gateway.clone()));
         }
@@ -361,7 +392,7 @@ impl Dispatcher {
                     let job = self.jobs.get(&id);
                     let name = job.and_then(|job| job.graph.as_ref()).map(|g| g.name.clone());
                     let name = name.unwrap_or_default();
-                    self.finish(id, failed(id, &name, reason, self.clock.now_ms()));
+                    self.finish(id, failed(id, &name, reason, self.clock.now_ms()), false);
                 }
                 JobCommand::Forget(id) => {
                     self.jobs.remove(&id);
@@ -424,12 +455,14 @@ impl Dispatcher {
         });
     }
 
-    /// Stores the result of a job, and then cleans up what it has left.
-    fn finish(&mut self, id: JobId, result: JobResult) {
+    /// Stores the result of a job, and then cleans up what it has left. `orderly`: all its tasks had
+    /// ended, if its JobMaster was the only one.
+    fn finish(&mut self, id: JobId, result: JobResult, orderly: bool) {
         let graph = self.jobs.get(&id).and_then(|job| job.graph.clone());
         let token = self.table.next_token();
         let (storage, launcher) = (self.storage.clone(), self.launcher.clone());
         let mailbox = self.mailbox.clone();
+        let patience = self.heartbeat_timeout + self.heartbeat_interval;
         self.runtimes.control.spawn(async move {
             let ending = async {
                 let result = storage.end(result).await?;
@@ -439,13 +472,22 @@ impl Dispatcher {
                     // If this actor has ended, the next one tells.
                     let _ = told.tell(Message::Known(id, Box::new(result))).await;
                 };
-                storage.clean_up(graph.as_deref(), ended, token, &*launcher, known).await
+                let retired =
+                    storage.clean_up(graph.as_deref(), ended, token, &*launcher, known).await?;
+                // If this actor has ended, the next one does all of it again.
+                let _ = mailbox.tell(Message::Clean(id)).await;
+                if let (Some(graph), Some(retired)) = (graph, retired)
+                    && !(orderly && retired.job_masters == 1)
+                {
+                    // Tasks of a JobMaster that was lost may have outlived the job; so long at most.
+                    tokio::time::sleep(patience).await;
+                    storage.clean_up_late(&graph, &retired, &*launcher).await;
+                }
+                storage.forget(id).await
             };
-            let message = match ending.await {
-                Ok(()) => Message::Clean(id),
-                Err(_) => Message::Superseded,
-            };
-            let _ = mailbox.tell(message).await;
+            if ending.await.is_err() {
+                let _ = mailbox.tell(Message::Superseded).await;
+            }
         });
     }
 }

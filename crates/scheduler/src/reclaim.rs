@@ -26,7 +26,7 @@ use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, 
 use crate::{
     execution_graph::ExecutionGraph,
     job_scheduler::{Command, JobScheduler},
-    slot_pool::{Offered, PhysicalSlot},
+    slot_pool::{Offered, PhysicalSlot, SharedSlotId, placement::Placement},
 };
 
 /// What is to be done.
@@ -228,10 +228,11 @@ impl Reclaim {
                 return Some("a region was being restarted".to_owned());
             }
         }
-        let mut serves: BTreeMap<AllocationId, (&str, u32)> = BTreeMap::new();
-        let mut served: BTreeMap<(&str, u32), AllocationId> = BTreeMap::new();
+        let mut serves: BTreeMap<AllocationId, SharedSlotId> = BTreeMap::new();
+        let mut served: BTreeMap<SharedSlotId, AllocationId> = BTreeMap::new();
+        let placement = Placement::of(&graph.graph);
         for ((vertex, subtask), found) in &self.found {
-            let id = (&*graph.graph.vertex(*vertex)?.slot_sharing_group, *subtask);
+            let id = placement.shared_of(graph.position_of(*vertex)?, *subtask)?;
             let of_slot = serves.entry(found.allocation).or_insert(id);
             let of_id = served.entry(id).or_insert(found.allocation);
             if *of_slot != id || *of_id != found.allocation {
@@ -269,6 +270,9 @@ impl JobScheduler {
             if let Offered::Serves(shared) = self.pool.offer(slot.clone(), now_ms) {
                 self.readiness.served(shared);
             }
+        }
+        for shared in self.pool.serve_waiting() {
+            self.readiness.served(shared);
         }
         let mut commands = Vec::new();
         self.set_status(JobStatus::Running, now_ms, &mut commands);
