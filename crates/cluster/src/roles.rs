@@ -10,8 +10,11 @@ use hurtig_blob::BlobStore;
 use hurtig_cluster_api::{
     DispatcherGateway, FencingToken, LogSource, NOT_FENCED, ProgramRunner, ResourceManagerGateway,
 };
-use hurtig_config::Configuration;
-use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices};
+use hurtig_config::{
+    Configuration,
+    catalogue::job_manager::{JOB_STORE_EXPIRATION_TIME, JOB_STORE_MAX_CAPACITY},
+};
+use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices, JobStoreOptions};
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_high_availability::HighAvailabilityServices;
 use hurtig_metrics::MetricGroup;
@@ -103,6 +106,7 @@ impl Roles {
             DispatcherServices {
                 launcher: job_masters.clone(),
                 high_availability: services,
+                job_store: job_store(&context.configuration)?,
                 token,
                 runtimes: runtimes.clone(),
                 clock: *clock,
@@ -164,6 +168,17 @@ impl Drop for Roles {
 /// Slots of the ResourceManager, as configured.
 pub(crate) fn slots(configuration: &Configuration) -> Result<SlotManagerConfig, ProcessError> {
     Ok(SlotManagerConfig::from_configuration(configuration)?)
+}
+
+/// Which ended jobs are remembered, as configured.
+fn job_store(configuration: &Configuration) -> Result<JobStoreOptions, ProcessError> {
+    let default = JobStoreOptions::default();
+    let most = configuration.get(&JOB_STORE_MAX_CAPACITY)?;
+    let seconds = configuration.get(&JOB_STORE_EXPIRATION_TIME)?;
+    Ok(JobStoreOptions {
+        max_capacity: most.map_or(default.max_capacity, |most| most.get() as usize),
+        expiration_ms: seconds.saturating_mul(1_000),
+    })
 }
 
 /// The logs of TaskManagers, from their processes.

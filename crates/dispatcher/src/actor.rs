@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::{
     DispatcherServices,
     earlier::EarlierJobs,
-    jobs::{JobCommand, JobTable, Phase},
+    jobs::{JobCommand, JobStoreOptions, JobTable, Phase},
     storage::{JobStorage, LeftJob, failed, unknown},
 };
 
@@ -82,6 +82,7 @@ pub struct Dispatcher {
     clock: Clock,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    job_store: JobStoreOptions,
     earlier: EarlierJobs,
     /// Number of jobs that have not ended.
     pub(crate) running: Gauge,
@@ -90,7 +91,8 @@ pub struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(services: DispatcherServices, mailbox: Mailbox<Message>) -> Self {
         Self {
-            table: JobTable::new(services.token),
+            table: JobTable::new(services.token, services.job_store),
+            job_store: services.job_store,
             jobs: BTreeMap::new(),
             storage: JobStorage { services: services.high_availability, leader: services.token },
             launcher: services.launcher,
@@ -113,7 +115,8 @@ impl Dispatcher {
             if let Message::Superseded = message {
                 return;
             }
-            let commands = self.on_message(message);
+            let mut commands = self.table.forget(self.clock.now_ms());
+            commands.extend(self.on_message(message));
             self.carry_out(commands);
             self.running.set(i64::try_from(self.table.running()).unwrap_or(i64::MAX));
         }
@@ -134,7 +137,8 @@ impl Dispatcher {
                 let id = result.job_id;
                 self.table.on_recovered_ending(id);
                 let graph = graph.map(Arc::new);
-                self.jobs.insert(id, Job { graph: graph.clone(), ..Job::default() });
+                let known = Some(Arc::new(result.clone()));
+                self.jobs.insert(id, Job { graph, result: known, ..Job::default() });
                 self.finish(id, result, false);
             }
             LeftJob::Damaged(id, problem) => {
@@ -201,7 +205,7 @@ impl Dispatcher {
                 }
                 Vec::new()
             }
-            Message::Clean(id) => self.table.on_clean(id),
+            Message::Clean(id) => self.table.on_clean(id, now_ms),
             Message::Known(id, result) => {
                 let result = Arc::new(*result);
                 if let Some(job) = self.jobs.get_mut(&id) {
@@ -264,8 +268,9 @@ impl Dispatcher {
                 }
                 if reads {
                     let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
+                    let most = self.job_store.max_capacity;
                     self.runtimes.control.spawn(async move {
-                        let earlier = storage.earlier().await;
+                        let earlier = storage.earlier(most).await;
                         // If this actor has ended, those who wait see that.
                         let _ = mailbox.tell(Message::Earlier(earlier)).await;
                     });
@@ -301,7 +306,11 @@ impl Dispatcher {
 
     fn all(&self) -> Vec<View> {
         let own = self.table.jobs().filter_map(|id| self.view(id));
-        let is_earlier = |result: &&Arc<JobResult>| !self.jobs.contains_key(&result.job_id);
+        let now_ms = self.clock.now_ms();
+        let is_earlier = |result: &&Arc<JobResult>| {
+            !self.jobs.contains_key(&result.job_id)
+                && !self.job_store.has_expired(result.end_time_ms, now_ms)
+        };
         let earlier = self.earlier.all().filter(is_earlier);
         own.chain(earlier.map(|result| View::Result(result.clone()))).collect()
     }

@@ -16,7 +16,7 @@ use hurtig_graph::{JobConfig, JobGraph};
 use hurtig_types::JobId;
 use tokio::sync::oneshot;
 
-use crate::{actor::View, jobs::REMEMBERED_JOBS, storage::JobStorage};
+use crate::{actor::View, storage::JobStorage};
 
 /// Most results that are read; of these the newest are shown.
 const MOST_READ: usize = 4_096;
@@ -80,8 +80,9 @@ impl EarlierJobs {
 }
 
 impl JobStorage {
-    /// The newest results of jobs that are cleaned up; `None` if they cannot be read now.
-    pub(crate) async fn earlier(&self) -> Option<Vec<JobResult>> {
+    /// The newest results of jobs that are cleaned up, at most so many; `None` if they cannot be read
+    /// now.
+    pub(crate) async fn earlier(&self, most: usize) -> Option<Vec<JobResult>> {
         let results = self.services.job_result_store(self.leader);
         let read = async {
             let jobs = results.clean(MOST_READ).await?;
@@ -101,7 +102,7 @@ impl JobStorage {
         // One that is damaged does not hide the others.
         let mut known: Vec<JobResult> = read.into_iter().filter_map(|r| r.ok().flatten()).collect();
         known.sort_by_key(|result| std::cmp::Reverse(result.end_time_ms));
-        known.truncate(REMEMBERED_JOBS);
+        known.truncate(most);
         Some(known)
     }
 }

@@ -38,6 +38,7 @@ use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 pub use actor::Dispatcher;
 use actor::{Message, View};
+pub use jobs::JobStoreOptions;
 
 /// What a Dispatcher works with.
 pub struct DispatcherServices {
@@ -47,6 +48,8 @@ pub struct DispatcherServices {
     pub high_availability: HighAvailabilityServices,
     /// Proof that it leads the cluster.
     pub token: FencingToken,
+    /// Which ended jobs are remembered.
+    pub job_store: JobStoreOptions,
     /// Executors.
     pub runtimes: Runtimes,
     /// The clock.

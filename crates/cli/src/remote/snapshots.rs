@@ -3,7 +3,7 @@
 use hurtig_rest::{
     TriggerId,
     messages::operations::{
-        CheckpointTriggerRequestBody, SavepointFormatType, SavepointInfo,
+        CheckpointTriggerRequestBody, CheckpointTypeRequest, SavepointFormatType, SavepointInfo,
         SavepointTriggerRequestBody, StopWithSavepointRequestBody,
     },
 };
@@ -13,7 +13,9 @@ use serde_json::json;
 use super::{Failed, ask, connect};
 use crate::{
     CommandResult, Outcome,
-    args::remote::{FormatArgument, StopCommand, TakeCheckpointCommand, TakeSavepointCommand},
+    args::remote::{
+        ClusterArguments, FormatArgument, StopCommand, TakeCheckpointCommand, TakeSavepointCommand,
+    },
 };
 
 fn format_type(format: FormatArgument) -> Option<SavepointFormatType> {
@@ -54,6 +56,17 @@ pub(crate) fn take_savepoint(job: JobId, command: &TakeSavepointCommand) -> Comm
     taken("the savepoint", job, &ask(client.savepoint(job, trigger))?, json)
 }
 
+/// Has the cluster delete a savepoint: where it is, this machine need not reach.
+pub(crate) fn dispose(path: &str, cluster: &ClusterArguments) -> CommandResult {
+    let (client, _) = connect(cluster)?;
+    let done = ask(client.dispose_savepoint(path))?;
+    if let Some(cause) = &done.failure_cause {
+        return Err(Failed::of("the disposal", cause).into());
+    }
+    let answer = json!({ "disposed": path });
+    Outcome::of(&answer, cluster.json, |_| format!("savepoint {path} is disposed of\n"))
+}
+
 pub(crate) fn stop(command: &StopCommand) -> CommandResult {
     let (job, json) = (command.job.job, command.job.cluster.json);
     let (client, _) = connect(&command.job.cluster)?;
@@ -73,7 +86,10 @@ pub(crate) fn stop(command: &StopCommand) -> CommandResult {
 pub(crate) fn take_checkpoint(job: JobId, command: &TakeCheckpointCommand) -> CommandResult {
     let json = command.cluster.json;
     let (client, _) = connect(&command.cluster)?;
-    let request = CheckpointTriggerRequestBody::default();
+    let request = CheckpointTriggerRequestBody {
+        checkpoint_type: command.full.then_some(CheckpointTypeRequest::Full),
+        ..CheckpointTriggerRequestBody::default()
+    };
     let trigger = ask(client.trigger_checkpoint(job, &request))?;
     if command.detached {
         return started("a checkpoint", job, trigger, json);

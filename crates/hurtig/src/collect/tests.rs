@@ -62,7 +62,7 @@ fn sink(job: u128, attempt: u32, window: usize) -> (CollectOperator, Arc<Outbox>
 impl Conversation {
     fn new(window: usize) -> Self {
         let (sink, sent) = sink(1, 0, window);
-        let coordinator = CollectCoordinator::new(true);
+        let coordinator = CollectCoordinator::new(true, 1);
         Self { sink, sent, coordinator, received: Received::default(), values: Vec::new() }
     }
 
@@ -113,7 +113,7 @@ impl Conversation {
             ..OperatorRestore::default()
         };
         self.sink.restore(&restored).unwrap();
-        self.sink.on_event(&codec::encode(&Arrived(Vec::new())).unwrap()).unwrap();
+        self.sink.on_event(&codec::encode(&ToSink::Arrived(Vec::new())).unwrap()).unwrap();
     }
 }
 
@@ -129,7 +129,7 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     assert_eq!(all.values, [1, 2, 3]);
     all.process(4);
     // The coordinator and the attempt are lost before they know that anything has arrived.
-    all.coordinator = CollectCoordinator::new(true);
+    all.coordinator = CollectCoordinator::new(true, 1);
     all.restore(1, &state, 1, 1);
     all.process(4);
     all.ask(true, true);
@@ -137,7 +137,7 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     let state = all.checkpoint(2);
     // The answer is lost with the JobMaster.
     all.ask(false, true);
-    all.coordinator = CollectCoordinator::new(true);
+    all.coordinator = CollectCoordinator::new(true, 1);
     all.restore(2, &state, 1, 2);
     all.ask(true, true);
     assert_eq!(all.values, [1, 2, 3, 4]);
@@ -145,6 +145,34 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     assert!(all.sink.awaits_checkpoint(), "it does not know yet that all has arrived");
     all.ask(true, true);
     assert!(!all.sink.awaits_checkpoint());
+}
+
+#[test]
+fn a_coordinator_in_the_place_of_a_lost_one_gets_again_what_is_under_way() {
+    let mut all = Conversation::new(100);
+    (1..=2).for_each(|value| all.process(value));
+    all.checkpoint(1);
+    all.ask(true, true);
+    all.process(3);
+    // The client has the first two, and nobody else knows it; the third one is lost on its way.
+    all.sent.0.lock().clear();
+    all.coordinator = CollectCoordinator::new(true, 1);
+    assert!(all.coordinator.can_resume() && all.coordinator.is_stateless());
+    let mut actions = Vec::new();
+    all.coordinator.resume(CheckpointId(1), &[], &mut actions).unwrap();
+    for action in actions {
+        let CoordinatorAction::SendToSubtask { subtask: 0, event } = action else {
+            panic!("{action:?}")
+        };
+        all.sink.on_event(&event).unwrap();
+    }
+    all.ask(true, true);
+    assert_eq!(all.values, [1, 2], "the third one waits for a checkpoint");
+    all.checkpoint(2);
+    all.ask(true, true);
+    all.ask(true, true);
+    assert_eq!(all.values, [1, 2, 3]);
+    assert!(all.sink.finish(&mut Nowhere).is_ok() && !all.sink.awaits_checkpoint());
 }
 
 #[test]
@@ -158,7 +186,7 @@ fn a_job_that_is_resumed_sends_what_the_one_before_has_not_sent() {
     assert_eq!(all.values, [1]);
     assert_eq!(all.sink.stop().unwrap(), Progress::Done);
     all.received = Received::default();
-    all.coordinator = CollectCoordinator::new(true);
+    all.coordinator = CollectCoordinator::new(true, 1);
     all.restore(1, &state, 2, 0);
     all.ask(true, true);
     assert_eq!(all.values, [1, 2]);
@@ -201,6 +229,8 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
     let env = StreamExecutionEnvironment::new();
     env.set_parallelism(2);
     env.enable_checkpointing(20);
+    // The tasks are found in time, however slow the machine is.
+    env.settings.lock().cluster.heartbeat_timeout = Duration::from_secs(300);
     // Slow enough to last for a few losses, however many there are in the end.
     let source = DataGeneratorSource::new(|number| number as i64, Some(1_500), Some(1_000.0));
     let numbers =
@@ -216,6 +246,11 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
     });
     assert_eq!(result.unwrap().name, "losses");
     assert!(losses > 0, "the first answer comes from a JobMaster");
+    // What is seen is behind a checkpoint, and so are the splits that it came from: the tasks run on.
+    let control = job.cluster.runtimes().control.clone();
+    let result = control.block_on(job.cluster.result(job.graph.job_id)).unwrap();
+    let tasks = result.vertices.iter().flat_map(|vertex| &vertex.subtasks);
+    assert!(tasks.map(|task| task.attempt).all(|attempt| attempt == 0), "{result:?}");
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..1_500));
 }

@@ -215,7 +215,15 @@ fn the_one_that_is_used_most_comes_first_where_few_are_wanted() {
          free 1
          free 2
          require 8 1",
-        expect![[""]],
+        expect![[r#"
+            register 1 2
+            register 2 2
+            require 7 3 | 1: 1/0 -> j7 | 2: 1/1 -> j7 | 3: 2/0 -> j7
+            require 7 1
+            free 1
+            free 2
+            require 8 1 | 4: 2/1 -> j8
+        "#]],
     );
 }
 
