@@ -188,3 +188,68 @@ impl CommitterMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hurtig_metrics::{GaugeValue, MetricValue, MetricsQuery};
+
+    use super::*;
+
+    /// Values of a group, as they are now.
+    fn value(group: &MetricGroup, name: &str) -> Option<f64> {
+        let snapshot = group.registry().snapshot(&MetricsQuery::all().name(name));
+        let found = snapshot.iter().find(|(_, sample)| sample.name == name)?;
+        match &found.1.value {
+            MetricValue::Count(count) => Some(*count as f64),
+            MetricValue::Gauge(GaugeValue::Long(value)) => Some(*value as f64),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_source_tells_what_it_knows() {
+        let group = MetricGroup::detached();
+        let clock = Clock::starting_at(10_000);
+        let mut metrics = SourceMetrics::register(&group, clock);
+        assert_eq!(value(&group, SOURCE_IDLE_TIME), Some(0.0));
+        for unknown in [CURRENT_EMIT_EVENT_TIME_LAG, WATERMARK_LAG, PENDING_BYTES, NUM_BYTES_IN] {
+            assert_eq!(value(&group, unknown), None, "{unknown}");
+        }
+        metrics.on_fetch(10_000, Some(9_000));
+        metrics.on_emit(10_005, Some(9_000));
+        assert_eq!(value(&group, CURRENT_FETCH_EVENT_TIME_LAG), Some(1_000.0));
+        assert_eq!(value(&group, CURRENT_EMIT_EVENT_TIME_LAG), Some(1_005.0));
+        metrics.on_watermark(MIN_TIMESTAMP);
+        assert_eq!(value(&group, WATERMARK_LAG), None, "there was none yet");
+        metrics.on_watermark(8_000);
+        assert!(value(&group, WATERMARK_LAG) >= Some(2_000.0));
+        metrics.on_bytes(7);
+        metrics.on_bytes(5);
+        assert_eq!(value(&group, NUM_BYTES_IN), Some(12.0));
+        metrics.on_pending(PendingInput { records: None, bytes: Some(90) });
+        assert_eq!(
+            (value(&group, PENDING_BYTES), value(&group, PENDING_RECORDS)),
+            (Some(90.0), None)
+        );
+        metrics.on_errors(2);
+        assert_eq!(value(&group, NUM_RECORDS_IN_ERRORS), Some(2.0));
+        // Idle since the first time that there was nothing, until there is something.
+        metrics.on_nothing(4_000);
+        metrics.on_nothing(9_000);
+        assert!(value(&group, SOURCE_IDLE_TIME) >= Some(6_000.0));
+        metrics.on_fetch(10_000, None);
+        assert_eq!(value(&group, SOURCE_IDLE_TIME), Some(0.0));
+    }
+
+    #[test]
+    fn a_sink_counts_what_it_has_sent_and_what_it_could_not() {
+        let group = MetricGroup::detached();
+        let metrics = SinkMetrics::register(&group);
+        metrics.on_write(10, Duration::from_millis(3), true);
+        metrics.on_write(4, Duration::from_millis(9), false);
+        assert_eq!(value(&group, NUM_RECORDS_SEND), Some(10.0));
+        assert_eq!(value(&group, NUM_RECORDS_SEND_ERRORS), Some(4.0));
+        assert_eq!(value(&group, NUM_RECORDS_OUT_ERRORS), Some(4.0));
+        assert_eq!(value(&group, CURRENT_SEND_TIME), Some(3.0));
+    }
+}
