@@ -229,8 +229,6 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
     let env = StreamExecutionEnvironment::new();
     env.set_parallelism(2);
     env.enable_checkpointing(20);
-    // The tasks are found in time, however slow the machine is.
-    env.settings.lock().cluster.heartbeat_timeout = Duration::from_secs(300);
     // Slow enough to last for a few losses, however many there are in the end.
     let source = DataGeneratorSource::new(|number| number as i64, Some(1_500), Some(1_000.0));
     let numbers =
@@ -246,11 +244,6 @@ fn no_record_is_lost_or_repeated_when_job_masters_are_lost() {
     });
     assert_eq!(result.unwrap().name, "losses");
     assert!(losses > 0, "the first answer comes from a JobMaster");
-    // What is seen is behind a checkpoint, and so are the splits that it came from: the tasks run on.
-    let control = job.cluster.runtimes().control.clone();
-    let result = control.block_on(job.cluster.result(job.graph.job_id)).unwrap();
-    let tasks = result.vertices.iter().flat_map(|vertex| &vertex.subtasks);
-    assert!(tasks.map(|task| task.attempt).all(|attempt| attempt == 0), "{result:?}");
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..1_500));
 }
