@@ -120,12 +120,8 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 /// Options of Flink's that are words behind one dash: they are taken as they are known to people.
-const ONE_DASH: &[(&str, &str)] = &[
-    ("-type", "--type"),
-    ("-full", "--full"),
-    ("-detached", "--detached"),
-    ("-cm", "--claim-mode"),
-];
+const ONE_DASH: &[(&str, &str)] =
+    &[("-type", "--type"), ("-detached", "--detached"), ("-cm", "--claim-mode")];
 
 /// What was typed, with options of Flink's as they are spelt here. What comes behind `--` is for a
 /// program.

@@ -209,8 +209,6 @@ fn a_job_is_listed_looked_at_kept_and_ended() {
     assert_eq!(code, 0, "{error}");
     assert_eq!(out, format!("checkpoint 1 of job {job} is complete\n"));
     // Flink's spelling.
-    let (code, out, error) = cluster.run(&["checkpoint", "-full", &job]);
-    assert_eq!((code, out), (0, format!("checkpoint 2 of job {job} is complete\n")), "{error}");
     let target = format!("file://{}", directory.path().display());
     let (code, out, error) = cluster.run(&["savepoint", "-type", "NATIVE", &job, &target]);
     assert_eq!(code, 0, "{error}");
