@@ -22,6 +22,7 @@ mod sql;
 
 use std::{
     error::Error,
+    ffi::OsString,
     io::{self, Write},
     process::ExitCode,
 };
@@ -72,11 +73,14 @@ fn run(arguments: Arguments) -> CommandResult {
         Topic::Status(command) => remote::status(&command),
         Topic::Cancel(command) => remote::cancel(&command),
         Topic::Stop(command) => remote::stop(&command),
-        Topic::Savepoint(SavepointTopic { command, take }) => match (command, take.job) {
-            (Some(command), _) => savepoint::run(command),
-            (None, Some(job)) => remote::take_savepoint(job, &take),
-            (None, None) => Err("a job or a command is missing".into()),
-        },
+        Topic::Savepoint(SavepointTopic { command, take }) => {
+            match (command, &take.dispose, take.job) {
+                (Some(command), ..) => savepoint::run(command),
+                (None, Some(path), _) => remote::dispose(path, &take.cluster),
+                (None, None, Some(job)) => remote::take_savepoint(job, &take),
+                (None, None, None) => Err("a job or a command is missing".into()),
+            }
+        }
         Topic::Checkpoint(CheckpointTopic { command, take }) => match (command, take.job) {
             (Some(command), _) => checkpoint::run(command),
             (None, Some(job)) => remote::take_checkpoint(job, &take),
@@ -115,12 +119,28 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Options of Flink's that are words behind one dash: they are taken as they are known to people.
+const ONE_DASH: &[(&str, &str)] =
+    &[("-type", "--type"), ("-detached", "--detached"), ("-cm", "--claim-mode")];
+
+/// What was typed, with options of Flink's as they are spelt here. What comes behind `--` is for a
+/// program.
+fn typed(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut is_ours = true;
+    let spelt = given.map(|argument| {
+        is_ours &= argument != "--";
+        let known = ONE_DASH.iter().find(|(flinks, _)| is_ours && argument == *flinks);
+        known.map_or(argument, |(_, ours)| (*ours).into())
+    });
+    spelt.collect()
+}
+
 fn main() -> ExitCode {
     if let Some(error) = processes::launch(std::env::args_os().skip(1)) {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;
     }
-    match run(Arguments::parse()) {
+    match run(Arguments::parse_from(typed(std::env::args_os()))) {
         Ok(outcome) if outcome.text.is_empty() => ExitCode::from(outcome.code),
         Ok(outcome) => match print(&outcome.text) {
             Ok(()) => ExitCode::from(outcome.code),

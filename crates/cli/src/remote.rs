@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hurtig_cluster::leading_rest_address;
-use hurtig_config::{CONFIG_FILE_NAME, Configuration, catalogue::rest::REST_AWAIT_LEADER_TIMEOUT};
+use hurtig_config::{
+    CONFIG_FILE_NAME, Configuration,
+    catalogue::{job_manager::HA_CLUSTER_ID, rest::REST_AWAIT_LEADER_TIMEOUT},
+};
 use hurtig_rest::{
     ClientError, LeaderLocator, RestClient, messages::operations::SerializedThrowable,
 };
@@ -18,7 +21,7 @@ pub(crate) use self::{
     jobs::{cancel, list, status},
     logs::logs,
     programs::{bring, info, is_of_client, run},
-    snapshots::{stop, take_checkpoint, take_savepoint},
+    snapshots::{dispose, stop, take_checkpoint, take_savepoint},
 };
 use crate::args::remote::ClusterArguments;
 
@@ -57,6 +60,9 @@ pub(crate) fn connect(
     }
     for property in &arguments.properties {
         configuration.add_dynamic(property)?;
+    }
+    if let Some(id) = &arguments.cluster_id {
+        configuration.add_dynamic(&format!("{}={id}", HA_CLUSTER_ID.key()))?;
     }
     let client = match &arguments.job_manager {
         Some(address) => RestClient::new(address, &configuration)?,

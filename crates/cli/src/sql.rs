@@ -56,6 +56,7 @@ fn connect(command: &SqlCommand) -> Result<RestCluster, Box<dyn std::error::Erro
         job_manager: command.job_manager.clone(),
         conf_dir: command.conf_dir.clone(),
         properties: reach.cloned().collect(),
+        cluster_id: None,
         json: false,
     };
     Ok(RestCluster::new(crate::remote::connect(&arguments)?.0))

@@ -366,11 +366,15 @@ pub trait JobMasterLauncher: Send + Sync {
     /// JobMaster takes over.
     async fn stop(&self, job: JobId);
     /// The job has ended, and its result is stored: what was kept for it can go, with the
-    /// checkpoints that do not outlive it. Called again if the Dispatcher is lost meanwhile.
+    /// checkpoints that do not outlive it. Called again if the Dispatcher is lost meanwhile. Returns
+    /// the files (URLs) of checkpoints that stay.
     async fn retire(
         &self,
         graph: &JobGraph,
         status: JobStatus,
         checkpoints: Vec<CheckpointPointer>,
-    ) -> RpcResult<()>;
+    ) -> RpcResult<Vec<String>>;
+    /// Deletes what tasks that outlived their JobMaster have written since `retire`, which said what
+    /// stays.
+    async fn retire_late(&self, graph: &JobGraph, kept: &[String]) -> RpcResult<()>;
 }

@@ -58,6 +58,8 @@ pub struct JobResult {
     pub accumulators: BTreeMap<String, AccumulatorValue>,
     /// From submission to the end, in milliseconds.
     pub run_time_ms: u64,
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub end_time_ms: i64,
     /// Number of restarts.
     pub restarts: u32,
     /// What each vertex read and wrote, in the order of the JobGraph.

@@ -1,6 +1,8 @@
 //! Slots as they are requested, offered and reported.
 
-use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobId, ResourceId};
+use std::collections::BTreeMap;
+
+use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobId, OperatorId, ResourceId};
 use serde::{Deserialize, Serialize};
 
 use crate::task::{ExecutionState, PeerAddress};
@@ -34,11 +36,20 @@ pub struct SurvivingTask {
     pub attempt: ExecutionAttemptId,
     /// Its state.
     pub state: ExecutionState,
-    /// Checkpoints that began here, or that it was restored from, since a coordinator's event was
-    /// delivered to it last: what coordinators have told it is part of each of them.
-    pub quiet_since: Vec<CheckpointId>,
+    /// Checkpoints that began here, or that it was restored from.
+    pub began: Vec<CheckpointId>,
+    /// Those of them that began since an event of its coordinator was delivered to an operator last,
+    /// of operators to which one was: what the coordinator has told it is part of each of them.
+    pub quiet_since: BTreeMap<OperatorId, Vec<CheckpointId>>,
     /// Checkpoints that began here and of whose end nothing is known.
     pub under_way: Vec<CheckpointId>,
+}
+
+impl SurvivingTask {
+    /// True if a checkpoint covers all that an operator's coordinator has told it.
+    pub fn is_quiet_since(&self, operator: OperatorId, checkpoint: CheckpointId) -> bool {
+        self.quiet_since.get(&operator).unwrap_or(&self.began).contains(&checkpoint)
+    }
 }
 
 /// A slot with its tasks.

@@ -1,6 +1,11 @@
 //! The JobManager's process: what it has whether it leads or not, and its part in the election.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use hurtig_blob::{BlobArchive, BlobStore, BlobStoreOptions};
 use hurtig_cluster_api::{
@@ -193,6 +198,7 @@ impl JobManagerProcess {
             },
             metrics: group,
             shut_down: Signal::new(),
+            ends_cluster: Arc::default(),
             runtimes: runtimes.clone(),
             clock,
         });
@@ -239,16 +245,20 @@ impl JobManagerProcess {
         self.rest.address()
     }
 
-    /// Waits until a client asks the cluster to end.
+    /// Waits until a client asks the cluster to end, here or, where it stands by, at the leader.
     pub async fn asked_to_end(&self) {
         self.context.shut_down.wait().await;
     }
 
     /// Ends in order. With high availability another JobManager can lead at once, and goes on with
-    /// the jobs.
+    /// the jobs; but if a client has asked for the end of the cluster, nothing is kept of its jobs,
+    /// and those that stand by end, too.
     pub async fn leave(self) {
         if let Some(competitor) = &self.competitor {
-            competitor.leave().await;
+            competitor.leave(self.context.ends_cluster.load(Relaxed)).await;
+            if self.context.ends_cluster.load(Relaxed) {
+                self.context.blobs.retain(&BTreeSet::new()).await;
+            }
         }
         if let Some(workers) = &self.workers {
             // First the ResourceManager, which would start others in their place.

@@ -19,7 +19,7 @@ use hurtig_cluster_api::{
 use hurtig_env::Runtimes;
 use hurtig_graph::JobGraph;
 use hurtig_job_host::{HostRole, JobMasterRole};
-use hurtig_job_master::clean_up;
+use hurtig_job_master::{clean_up, clean_up_late};
 use hurtig_rpc::RpcService;
 use hurtig_storage::Stores;
 use hurtig_types::{JobId, error::chain_text};
@@ -209,7 +209,7 @@ impl JobMasterLauncher for ProcessJobMasters {
         graph: &JobGraph,
         status: JobStatus,
         checkpoints: Vec<CheckpointPointer>,
-    ) -> RpcResult<()> {
+    ) -> RpcResult<Vec<String>> {
         let job = graph.job_id;
         let hosted = self.running.lock().remove(&job);
         if let Some(hosted) = hosted {
@@ -217,8 +217,14 @@ impl JobMasterLauncher for ProcessJobMasters {
         }
         let released = self.blobs.release(job).await;
         let cleaned = clean_up(graph, status, &checkpoints, self.stores.clone()).await;
-        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))?;
-        released.map_err(|error| RpcError::Rejected(error.to_string()))
+        let kept = cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))?;
+        released.map_err(|error| RpcError::Rejected(error.to_string()))?;
+        Ok(kept)
+    }
+
+    async fn retire_late(&self, graph: &JobGraph, kept: &[String]) -> RpcResult<()> {
+        let cleaned = clean_up_late(graph, kept, self.stores.clone()).await;
+        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))
     }
 }
 

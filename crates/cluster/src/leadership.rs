@@ -6,6 +6,8 @@
 //! 3. Revoked, or granted again, it ends its roles and the JobMasters that they have started. Tasks
 //!    run on: the next leader takes them over.
 //! 4. While it does not lead, its REST server points at the one that does.
+//! 5. It ends when a leader ends the whole cluster. A leader that is asked to deletes what is kept of
+//!    the jobs before it leaves.
 //!
 //! Deliberately absent: the end of a leadership by anything but the election. A Dispatcher that
 //! finds itself superseded stands still until the election says so, too.
@@ -33,6 +35,8 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the service may take when this process leaves.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long it may take to delete what is kept of the cluster's jobs.
+const DELETION: Duration = Duration::from_secs(60);
 
 /// The roles of this process, while it leads.
 pub(crate) type Leading = watch::Sender<Option<Arc<Roles>>>;
@@ -84,15 +88,24 @@ impl Competitor {
         Self { election, services, leading, task }
     }
 
-    /// Leaves in order: another can lead at once.
-    pub(crate) async fn leave(&self) {
+    /// Leaves in order: another can lead at once. Or, if this is the leader and it is to end the
+    /// whole cluster, nobody can.
+    pub(crate) async fn leave(&self, ends_cluster: bool) {
         self.task.abort();
         self.leading.send_replace(None);
         let left = async {
+            let token = self.election.leadership().borrow().token();
+            if let Some(token) = token.filter(|_| ends_cluster)
+                && let Err(error) = self.services.end_cluster(token).await
+            {
+                let error = chain_text(&error);
+                tracing::warn!(error, "something of the cluster's jobs is left");
+            }
             self.election.close().await;
             self.services.close().await;
         };
-        if tokio::time::timeout(FAREWELL, left).await.is_err() {
+        let limit = if ends_cluster { DELETION } else { FAREWELL };
+        if tokio::time::timeout(limit, left).await.is_err() {
             tracing::warn!("high availability was not told that this JobManager ends");
         }
     }
@@ -124,6 +137,11 @@ async fn compete(candidacy: Candidacy, election: LeaderElection) {
     candidacy.point_at_leader(&mut found);
     // Grants and revocations come in turns, and seldom.
     let (sender, mut news) = mpsc::unbounded_channel();
+    let mut ending = async {
+        candidacy.services.watch_cluster_end().await.wait().await;
+    }
+    .boxed()
+    .fuse();
     let mut entering = enter(&candidacy.services, &election, sender).boxed().fuse();
     let mut announcing: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
     loop {
@@ -141,6 +159,10 @@ async fn compete(candidacy: Candidacy, election: LeaderElection) {
                 None => return,
             },
             () = &mut entering => {}
+            () = &mut ending => {
+                tracing::info!("the leader ends the cluster");
+                candidacy.context.shut_down.post();
+            }
             () = &mut announcing => {}
             changed = found.changed() => {
                 if changed.is_err() {

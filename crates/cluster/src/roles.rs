@@ -1,14 +1,20 @@
 //! The roles of a JobManager, for as long as it leads.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use async_trait::async_trait;
 use hurtig_blob::BlobStore;
 use hurtig_cluster_api::{
     DispatcherGateway, FencingToken, LogSource, NOT_FENCED, ProgramRunner, ResourceManagerGateway,
 };
-use hurtig_config::Configuration;
-use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices};
+use hurtig_config::{
+    Configuration,
+    catalogue::job_manager::{JOB_STORE_EXPIRATION_TIME, JOB_STORE_MAX_CAPACITY},
+};
+use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices, JobStoreOptions};
 use hurtig_env::{Clock, Runtimes, Signal};
 use hurtig_high_availability::HighAvailabilityServices;
 use hurtig_metrics::MetricGroup;
@@ -45,6 +51,8 @@ pub(crate) struct RoleContext {
     /// The group of the JobManager; those of a later leadership take the place of earlier ones.
     pub(crate) metrics: MetricGroup,
     pub(crate) shut_down: Signal,
+    /// It was asked to end the whole cluster, with all that is kept of its jobs.
+    pub(crate) ends_cluster: Arc<AtomicBool>,
     pub(crate) runtimes: Runtimes,
     pub(crate) clock: Clock,
 }
@@ -98,6 +106,7 @@ impl Roles {
             DispatcherServices {
                 launcher: job_masters.clone(),
                 high_availability: services,
+                job_store: job_store(&context.configuration)?,
                 token,
                 runtimes: runtimes.clone(),
                 clock: *clock,
@@ -124,7 +133,11 @@ impl Roles {
     /// What REST is answered from.
     pub(crate) fn rest_services(&self, context: &RoleContext, seed: u64) -> RestServices {
         let dispatcher: Arc<dyn DispatcherGateway> = self.dispatcher.clone();
-        let asked = context.shut_down.clone();
+        let (asked, ends_cluster) = (context.shut_down.clone(), context.ends_cluster.clone());
+        let shut_down = move || {
+            ends_cluster.store(true, Relaxed);
+            asked.post();
+        };
         RestServices {
             dispatcher: dispatcher.clone(),
             blobs: Some(Arc::new(BlobStore::clone(&context.blobs.store))),
@@ -136,7 +149,7 @@ impl Roles {
             })),
             stores: Arc::new(Stores::default()),
             configuration: context.configuration.clone(),
-            shutdown: Some(Arc::new(move || asked.post())),
+            shutdown: Some(Arc::new(shut_down)),
             clock: context.clock,
             runtimes: context.runtimes.clone(),
             seed,
@@ -155,6 +168,17 @@ impl Drop for Roles {
 /// Slots of the ResourceManager, as configured.
 pub(crate) fn slots(configuration: &Configuration) -> Result<SlotManagerConfig, ProcessError> {
     Ok(SlotManagerConfig::from_configuration(configuration)?)
+}
+
+/// Which ended jobs are remembered, as configured.
+fn job_store(configuration: &Configuration) -> Result<JobStoreOptions, ProcessError> {
+    let default = JobStoreOptions::default();
+    let most = configuration.get(&JOB_STORE_MAX_CAPACITY)?;
+    let seconds = configuration.get(&JOB_STORE_EXPIRATION_TIME)?;
+    Ok(JobStoreOptions {
+        max_capacity: most.map_or(default.max_capacity, |most| most.get() as usize),
+        expiration_ms: seconds.saturating_mul(1_000),
+    })
 }
 
 /// The logs of TaskManagers, from their processes.

@@ -9,6 +9,6 @@ pub mod source;
 
 pub use sink::{Committer, Sink, SinkWriter, WriterContext, WriterState};
 pub use source::{
-    Boundedness, EnumeratorAction, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
-    SourceSplit, SplitEnumerator,
+    Boundedness, EnumeratorAction, PendingInput, ReadStatus, ReaderContext, Source, SourceOutput,
+    SourceReader, SourceSplit, SplitEnumerator,
 };

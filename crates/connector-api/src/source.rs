@@ -155,11 +155,28 @@ pub struct SourceOutput<T> {
     pub split: u32,
     /// The split ended with these records.
     pub split_finished: bool,
+    /// Bytes that were read for them, from a source that counts them.
+    pub bytes: u64,
+}
+
+/// What is still to be read of the splits that a reader has, as far as it knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PendingInput {
+    /// Records.
+    pub records: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
 }
 
 impl<T> Default for SourceOutput<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), timestamps: Vec::new(), split: 0, split_finished: false }
+        Self {
+            values: Vec::new(),
+            timestamps: Vec::new(),
+            split: 0,
+            split_finished: false,
+            bytes: 0,
+        }
     }
 }
 
@@ -175,6 +192,10 @@ pub trait SourceReader<T, S>: Send {
     ) -> Result<ReadStatus, BoxError>;
     /// The splits as they are to be resumed: exactly behind what was read.
     fn snapshot(&self) -> Vec<S>;
+    /// What is still to be read; asked behind every read.
+    fn pending(&self) -> PendingInput {
+        PendingInput::default()
+    }
     /// Releases what it holds.
     fn close(&mut self) -> Result<(), BoxError> {
         Ok(())

@@ -7,8 +7,8 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use hurtig_connector_api::{
-    Boundedness, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit,
-    SplitEnumerator,
+    Boundedness, PendingInput, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
+    SourceSplit, SplitEnumerator,
 };
 use hurtig_types::{BoxError, CodecError, Record, codec};
 use serde::{Deserialize, Serialize};
@@ -164,5 +164,11 @@ impl<T: Record> SourceReader<T, CollectionSplit> for CollectionReader {
 
     fn snapshot(&self) -> Vec<CollectionSplit> {
         self.split.iter().cloned().collect()
+    }
+
+    fn pending(&self) -> PendingInput {
+        let count = self.encoded.ends.len() as u64;
+        let records = self.split.as_ref().map_or(0, |split| count.saturating_sub(split.next));
+        PendingInput { records: Some(records), bytes: None }
     }
 }

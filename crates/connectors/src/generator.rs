@@ -12,8 +12,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use hurtig_connector_api::{
-    Boundedness, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit,
-    SplitEnumerator,
+    Boundedness, PendingInput, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
+    SourceSplit, SplitEnumerator,
 };
 use hurtig_env::Clock;
 use hurtig_types::{BoxError, Record};
@@ -203,5 +203,10 @@ where
 
     fn snapshot(&self) -> Vec<GeneratorSplit> {
         self.splits.iter().cloned().collect()
+    }
+
+    fn pending(&self) -> PendingInput {
+        let records = self.splits.iter().map(GeneratorSplit::remaining);
+        PendingInput { records: Some(records.fold(0, u64::saturating_add)), bytes: None }
     }
 }

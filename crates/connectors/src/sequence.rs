@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use hurtig_connector_api::{
-    Boundedness, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader, SourceSplit,
-    SplitEnumerator,
+    Boundedness, PendingInput, ReadStatus, ReaderContext, Source, SourceOutput, SourceReader,
+    SourceSplit, SplitEnumerator,
 };
 use hurtig_types::BoxError;
 use serde::{Deserialize, Serialize};
@@ -114,5 +114,11 @@ impl SourceReader<i64, SequenceSplit> for SequenceReader {
 
     fn snapshot(&self) -> Vec<SequenceSplit> {
         self.splits.iter().cloned().collect()
+    }
+
+    fn pending(&self) -> PendingInput {
+        let left = |split: &SequenceSplit| split.last.abs_diff(split.next).saturating_add(1);
+        let records = self.splits.iter().map(left).fold(0, u64::saturating_add);
+        PendingInput { records: Some(records), bytes: None }
     }
 }

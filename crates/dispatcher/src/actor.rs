@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     DispatcherServices,
-    jobs::{JobCommand, JobTable, Phase},
+    earlier::EarlierJobs,
+    jobs::{JobCommand, JobStoreOptions, JobTable, Phase},
     storage::{JobStorage, LeftJob, failed, unknown},
 };
 
@@ -36,6 +37,8 @@ pub(crate) enum Message {
     /// The same, but waits while a JobMaster is being started.
     JobMaster(JobId, oneshot::Sender<RpcResult<View>>),
     All(oneshot::Sender<Vec<View>>),
+    /// The results of jobs of earlier leaders, if they could be read.
+    Earlier(Option<Vec<JobResult>>),
     /// The JobMasters of jobs that have not ended.
     Running(oneshot::Sender<Vec<(JobId, Arc<dyn JobMasterGateway>)>>),
     Result(JobId, oneshot::Sender<RpcResult<JobResult>>),
@@ -79,6 +82,8 @@ pub struct Dispatcher {
     clock: Clock,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    job_store: JobStoreOptions,
+    earlier: EarlierJobs,
     /// Number of jobs that have not ended.
     pub(crate) running: Gauge,
 }
@@ -86,7 +91,8 @@ pub struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(services: DispatcherServices, mailbox: Mailbox<Message>) -> Self {
         Self {
-            table: JobTable::new(services.token),
+            table: JobTable::new(services.token, services.job_store),
+            job_store: services.job_store,
             jobs: BTreeMap::new(),
             storage: JobStorage { services: services.high_availability, leader: services.token },
             launcher: services.launcher,
@@ -95,6 +101,7 @@ impl Dispatcher {
             clock: services.clock,
             heartbeat_interval: services.heartbeat_interval,
             heartbeat_timeout: services.heartbeat_timeout,
+            earlier: EarlierJobs::default(),
             running: Gauge::default(),
         }
     }
@@ -108,7 +115,8 @@ impl Dispatcher {
             if let Message::Superseded = message {
                 return;
             }
-            let commands = self.on_message(message);
+            let mut commands = self.table.forget(self.clock.now_ms());
+            commands.extend(self.on_message(message));
             self.carry_out(commands);
             self.running.set(i64::try_from(self.table.running()).unwrap_or(i64::MAX));
         }
@@ -129,8 +137,9 @@ impl Dispatcher {
                 let id = result.job_id;
                 self.table.on_recovered_ending(id);
                 let graph = graph.map(Arc::new);
-                self.jobs.insert(id, Job { graph: graph.clone(), ..Job::default() });
-                self.finish(id, result);
+                let known = Some(Arc::new(result.clone()));
+                self.jobs.insert(id, Job { graph, result: known, ..Job::default() });
+                self.finish(id, result, false);
             }
             LeftJob::Damaged(id, problem) => {
                 tracing::error!(job_id = %id, problem, "a job cannot be recovered, and fails");
@@ -139,6 +148,7 @@ impl Dispatcher {
                 self.finish(
                     id,
                     failed(id, "?", format!("it cannot be recovered: {problem}"), now_ms),
+                    false,
                 );
             }
         }
@@ -191,11 +201,11 @@ impl Dispatcher {
             Message::PauseOver(id) => self.table.on_pause_over(id),
             Message::Ended(id, token, result) => {
                 if !self.table.on_ended(id, token).is_empty() {
-                    self.finish(id, *result);
+                    self.finish(id, *result, true);
                 }
                 Vec::new()
             }
-            Message::Clean(id) => self.table.on_clean(id),
+            Message::Clean(id) => self.table.on_clean(id, now_ms),
             Message::Known(id, result) => {
                 let result = Arc::new(*result);
                 if let Some(job) = self.jobs.get_mut(&id) {
@@ -252,8 +262,25 @@ impl Dispatcher {
                 Vec::new()
             }
             Message::All(reply) => {
-                let views = self.table.jobs().filter_map(|id| self.view(id));
-                let _ = reply.send(views.collect());
+                let (reply, reads) = self.earlier.ask(reply);
+                if let Some(reply) = reply {
+                    let _ = reply.send(self.all());
+                }
+                if reads {
+                    let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
+                    let most = self.job_store.max_capacity;
+                    self.runtimes.control.spawn(async move {
+                        let earlier = storage.earlier(most).await;
+                        // If this actor has ended, those who wait see that.
+                        let _ = mailbox.tell(Message::Earlier(earlier)).await;
+                    });
+                }
+                Vec::new()
+            }
+            Message::Earlier(results) => {
+                for reply in self.earlier.on_read(results) {
+                    let _ = reply.send(self.all());
+                }
                 Vec::new()
             }
             Message::Running(reply) => {
@@ -277,8 +304,21 @@ impl Dispatcher {
         }
     }
 
+    fn all(&self) -> Vec<View> {
+        let own = self.table.jobs().filter_map(|id| self.view(id));
+        let now_ms = self.clock.now_ms();
+        let is_earlier = |result: &&Arc<JobResult>| {
+            !self.jobs.contains_key(&result.job_id)
+                && !self.job_store.has_expired(result.end_time_ms, now_ms)
+        };
+        let earlier = self.earlier.all().filter(is_earlier);
+        own.chain(earlier.map(|result| View::Result(result.clone()))).collect()
+    }
+
     fn view(&self, id: JobId) -> Option<View> {
-        let job = self.jobs.get(&id)?;
+        let Some(job) = self.jobs.get(&id) else {
+            return self.earlier.get(id).map(|result| View::Result(result.clone()));
+        };
         if let Some(gateway) = &job.job_master {
             return Some(View::JobMaster(gateway.clone()));
         }
@@ -361,7 +401,7 @@ impl Dispatcher {
                     let job = self.jobs.get(&id);
                     let name = job.and_then(|job| job.graph.as_ref()).map(|g| g.name.clone());
                     let name = name.unwrap_or_default();
-                    self.finish(id, failed(id, &name, reason, self.clock.now_ms()));
+                    self.finish(id, failed(id, &name, reason, self.clock.now_ms()), false);
                 }
                 JobCommand::Forget(id) => {
                     self.jobs.remove(&id);
@@ -424,12 +464,14 @@ impl Dispatcher {
         });
     }
 
-    /// Stores the result of a job, and then cleans up what it has left.
-    fn finish(&mut self, id: JobId, result: JobResult) {
+    /// Stores the result of a job, and then cleans up what it has left. `orderly`: all its tasks had
+    /// ended, if its JobMaster was the only one.
+    fn finish(&mut self, id: JobId, result: JobResult, orderly: bool) {
         let graph = self.jobs.get(&id).and_then(|job| job.graph.clone());
         let token = self.table.next_token();
         let (storage, launcher) = (self.storage.clone(), self.launcher.clone());
         let mailbox = self.mailbox.clone();
+        let patience = self.heartbeat_timeout + self.heartbeat_interval;
         self.runtimes.control.spawn(async move {
             let ending = async {
                 let result = storage.end(result).await?;
@@ -439,13 +481,22 @@ impl Dispatcher {
                     // If this actor has ended, the next one tells.
                     let _ = told.tell(Message::Known(id, Box::new(result))).await;
                 };
-                storage.clean_up(graph.as_deref(), ended, token, &*launcher, known).await
+                let retired =
+                    storage.clean_up(graph.as_deref(), ended, token, &*launcher, known).await?;
+                // If this actor has ended, the next one does all of it again.
+                let _ = mailbox.tell(Message::Clean(id)).await;
+                if let (Some(graph), Some(retired)) = (graph, retired)
+                    && !(orderly && retired.job_masters == 1)
+                {
+                    // Tasks of a JobMaster that was lost may have outlived the job; so long at most.
+                    tokio::time::sleep(patience).await;
+                    storage.clean_up_late(&graph, &retired, &*launcher).await;
+                }
+                storage.forget(id).await
             };
-            let message = match ending.await {
-                Ok(()) => Message::Clean(id),
-                Err(_) => Message::Superseded,
-            };
-            let _ = mailbox.tell(message).await;
+            if ending.await.is_err() {
+                let _ = mailbox.tell(Message::Superseded).await;
+            }
         });
     }
 }

@@ -18,8 +18,27 @@ use std::collections::{BTreeMap, VecDeque};
 use hurtig_cluster_api::FencingToken;
 use hurtig_types::JobId;
 
-/// Most ended jobs that are remembered; the oldest are forgotten first.
-pub(crate) const REMEMBERED_JOBS: usize = 256;
+/// Which ended jobs are remembered: `jobstore.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobStoreOptions {
+    /// Most of them; the oldest are forgotten first.
+    pub max_capacity: usize,
+    /// For so long at most, in milliseconds.
+    pub expiration_ms: u64,
+}
+
+impl Default for JobStoreOptions {
+    fn default() -> Self {
+        Self { max_capacity: 256, expiration_ms: 3_600_000 }
+    }
+}
+
+impl JobStoreOptions {
+    /// True if what has ended then is not remembered any more.
+    pub(crate) fn has_expired(&self, ended_ms: i64, now_ms: i64) -> bool {
+        now_ms >= ended_ms.saturating_add_unsigned(self.expiration_ms)
+    }
+}
 /// Losses in a row after which a job fails.
 const MOST_LOSSES: u32 = 10;
 /// First and longest pause before a JobMaster is launched again.
@@ -71,15 +90,17 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct JobTable {
     jobs: BTreeMap<JobId, Entry>,
-    ended: VecDeque<JobId>,
+    /// With the times at which they were cleaned up.
+    ended: VecDeque<(JobId, i64)>,
+    store: JobStoreOptions,
     leader: FencingToken,
     launches: u64,
 }
 
 impl JobTable {
     /// No jobs yet, under the leader of that token.
-    pub(crate) fn new(leader: FencingToken) -> Self {
-        Self { jobs: BTreeMap::new(), ended: VecDeque::new(), leader, launches: 0 }
+    pub(crate) fn new(leader: FencingToken, store: JobStoreOptions) -> Self {
+        Self { jobs: BTreeMap::new(), ended: VecDeque::new(), store, leader, launches: 0 }
     }
 
     pub(crate) fn phase(&self, job: JobId) -> Option<Phase> {
@@ -225,16 +246,23 @@ impl JobTable {
     }
 
     /// The result is stored, and the job cleaned up.
-    pub(crate) fn on_clean(&mut self, job: JobId) -> Vec<JobCommand> {
+    pub(crate) fn on_clean(&mut self, job: JobId, now_ms: i64) -> Vec<JobCommand> {
         match self.jobs.get_mut(&job) {
             Some(entry) if entry.phase == Phase::Ending => entry.phase = Phase::Ended,
             _ => return Vec::new(),
         }
-        self.ended.push_back(job);
+        self.ended.push_back((job, now_ms));
+        self.forget(now_ms)
+    }
+
+    /// Forgets jobs that ended long ago, and those that are too many.
+    pub(crate) fn forget(&mut self, now_ms: i64) -> Vec<JobCommand> {
         let mut commands = Vec::new();
-        if self.ended.len() > REMEMBERED_JOBS
-            && let Some(oldest) = self.ended.pop_front()
+        while let Some((oldest, ended_ms)) = self.ended.front().copied()
+            && (self.ended.len() > self.store.max_capacity
+                || self.store.has_expired(ended_ms, now_ms))
         {
+            self.ended.pop_front();
             self.jobs.remove(&oldest);
             commands.push(JobCommand::Forget(oldest));
         }
@@ -249,7 +277,7 @@ mod tests {
     const JOB: JobId = JobId(7);
 
     fn table() -> JobTable {
-        JobTable::new(FencingToken(3))
+        JobTable::new(FencingToken(3), JobStoreOptions::default())
     }
 
     fn running(table: &mut JobTable, now_ms: i64) -> FencingToken {
@@ -277,13 +305,14 @@ mod tests {
         assert!(table.on_ended(JOB, first).is_empty());
         assert_eq!(table.on_ended(JOB, second), [JobCommand::End(JOB)]);
         assert!(table.on_lost(JOB, second, "behind its end", false, 62).is_empty());
-        assert!(table.on_clean(JOB).is_empty());
+        assert!(table.on_clean(JOB, 63).is_empty());
         assert_eq!(table.phase(JOB), Some(Phase::Ended));
     }
 
     #[test]
     fn tokens_of_a_later_leader_are_higher() {
-        let (mut earlier, mut later) = (table(), JobTable::new(FencingToken(4)));
+        let (mut earlier, mut later) = (table(), table());
+        later.leader = FencingToken(4);
         let many = (0..100).map(|_| earlier.next_token()).max();
         assert!(many < Some(later.next_token()));
     }
@@ -326,6 +355,21 @@ mod tests {
         assert!(table.on_cancel(JOB).is_empty());
         let [JobCommand::Launch(_, token)] = table.on_pause_over(JOB)[..] else { panic!() };
         assert_eq!(table.on_launched(JOB, token, 2), Some(vec![JobCommand::Cancel(JOB)]));
+    }
+
+    #[test]
+    fn ended_jobs_are_forgotten_when_they_are_old_or_too_many() {
+        let store = JobStoreOptions { max_capacity: 2, expiration_ms: 100 };
+        let mut table = JobTable::new(FencingToken(3), store);
+        let ends = |table: &mut JobTable, number: u128, now_ms: i64| {
+            table.on_recovered_ending(JobId(number));
+            table.on_clean(JobId(number), now_ms)
+        };
+        assert!(ends(&mut table, 1, 10).is_empty() && ends(&mut table, 2, 20).is_empty());
+        assert_eq!(ends(&mut table, 3, 30), [JobCommand::Forget(JobId(1))]);
+        assert!(table.forget(119).is_empty());
+        assert_eq!(table.forget(120), [JobCommand::Forget(JobId(2))]);
+        assert_eq!((table.phase(JobId(2)), table.phase(JobId(3))), (None, Some(Phase::Ended)));
     }
 
     #[test]

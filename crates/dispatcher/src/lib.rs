@@ -11,9 +11,11 @@
 //! 3. Checkpoints that do not outlive the job are deleted, then its records.
 //! 4. Those who wait for the result get it.
 //!
-//! Whatever is lost in between, the next Dispatcher goes on where this one was.
+//! Whatever is lost in between, the next Dispatcher goes on where this one was. It lists the jobs
+//! that had ended before, too ([`earlier`]).
 
 mod actor;
+mod earlier;
 mod jobs;
 mod storage;
 
@@ -36,6 +38,7 @@ use hurtig_types::{JobId, OperatorId, SavepointFormat, TerminateKind};
 
 pub use actor::Dispatcher;
 use actor::{Message, View};
+pub use jobs::JobStoreOptions;
 
 /// What a Dispatcher works with.
 pub struct DispatcherServices {
@@ -45,6 +48,8 @@ pub struct DispatcherServices {
     pub high_availability: HighAvailabilityServices,
     /// Proof that it leads the cluster.
     pub token: FencingToken,
+    /// Which ended jobs are remembered.
+    pub job_store: JobStoreOptions,
     /// Executors.
     pub runtimes: Runtimes,
     /// The clock.
@@ -121,12 +126,12 @@ impl DispatcherHandle {
     }
 }
 
-/// What is known of a job without its JobMaster.
-fn overview(job: JobId, name: &str, status: JobStatus) -> JobOverview {
+/// What is known of a job that waits for its JobMaster.
+fn waiting(graph: &JobGraph) -> JobOverview {
     JobOverview {
-        job_id: job,
-        name: name.to_owned(),
-        status,
+        job_id: graph.job_id,
+        name: graph.name.clone(),
+        status: JobStatus::Initializing,
         start_time_ms: 0,
         end_time_ms: None,
         last_modification_ms: 0,
@@ -154,10 +159,8 @@ impl DispatcherGateway for DispatcherHandle {
                     // It has just been lost, and will be there again.
                     Err(_) => continue,
                 },
-                View::Waiting(graph) => {
-                    overview(graph.job_id, &graph.name, JobStatus::Initializing)
-                }
-                View::Result(result) => overview(result.job_id, &result.name, result.status),
+                View::Waiting(graph) => waiting(&graph),
+                View::Result(result) => earlier::overview(&result),
             });
         }
         overviews.sort_by_key(|overview| (overview.start_time_ms, overview.job_id));
@@ -173,6 +176,9 @@ impl DispatcherGateway for DispatcherHandle {
     }
 
     async fn job_details(&self, job: JobId) -> RpcResult<JobDetails> {
+        if let View::Result(result) = self.view(job).await? {
+            return Ok(earlier::details(&result));
+        }
         self.job(job).await?.details().await
     }
 
@@ -212,6 +218,9 @@ impl DispatcherGateway for DispatcherHandle {
     }
 
     async fn accumulators(&self, job: JobId) -> RpcResult<BTreeMap<String, AccumulatorValue>> {
+        if let View::Result(result) = self.view(job).await? {
+            return Ok(result.accumulators.clone());
+        }
         self.job(job).await?.accumulators().await
     }
 

@@ -20,6 +20,8 @@ use hurtig_types::{JobId, codec};
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the deletion of a job's files is tried; what is left then stays.
 const CLEAN_UPS: u32 = 20;
+/// How often the deletion of what tasks have written behind the job's end is tried.
+const LATE_CLEAN_UPS: u32 = 5;
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -41,6 +43,14 @@ pub(crate) enum LeftJob {
     Ended(Option<JobGraph>, JobResult),
     /// It must fail.
     Damaged(JobId, String),
+}
+
+/// The files of a job that has ended are deleted.
+pub(crate) struct Retired {
+    /// How many JobMasters it has had.
+    pub(crate) job_masters: u32,
+    /// Files (URLs) that stay.
+    pub(crate) kept: Vec<String>,
 }
 
 type Answer<T> = Result<T, HighAvailabilityError>;
@@ -156,9 +166,9 @@ impl JobStorage {
         Arc::new(self.services.completed_checkpoints(job, token))
     }
 
-    /// Deletes what a job has left but its result. `token` is above those of all its JobMasters.
-    /// If files cannot be deleted it is tried again for some time; nobody waits for that, so
-    /// `after_first` is called behind the first try.
+    /// Deletes the files that a job has left, but those that are to stay. `token` is above those of
+    /// all its JobMasters. If files cannot be deleted it is tried again for some time; nobody waits
+    /// for that, so `after_first` is called behind the first try.
     pub(crate) async fn clean_up<F: Future<Output = ()>>(
         &self,
         graph: Option<&JobGraph>,
@@ -166,7 +176,8 @@ impl JobStorage {
         token: FencingToken,
         launcher: &dyn JobMasterLauncher,
         after_first: impl FnOnce() -> F,
-    ) -> Result<(), Superseded> {
+    ) -> Result<Option<Retired>, Superseded> {
+        let mut cleaned = None;
         let register = self.services.completed_checkpoints(job, token);
         let left = certain("take a register over", || Box::pin(register.recover())).await?;
         if let Err(error) = &left {
@@ -182,7 +193,12 @@ impl JobStorage {
                     told().await;
                 }
                 match retired {
-                    Ok(()) => break,
+                    Ok(kept) => {
+                        // The last of them is this one.
+                        let job_masters = left.job_masters.saturating_sub(1);
+                        cleaned = Some(Retired { job_masters, kept });
+                        break;
+                    }
                     Err(error) if tries_left == 0 => {
                         tracing::warn!(job_id = %job, %error, "files of the job are left behind");
                     }
@@ -194,6 +210,29 @@ impl JobStorage {
         if let Some(told) = after_first.take() {
             told().await;
         }
+        Ok(cleaned)
+    }
+
+    /// Deletes what tasks that outlived their JobMaster have written since [`Self::clean_up`].
+    pub(crate) async fn clean_up_late(
+        &self,
+        graph: &JobGraph,
+        retired: &Retired,
+        launcher: &dyn JobMasterLauncher,
+    ) {
+        for _ in 0..LATE_CLEAN_UPS {
+            match launcher.retire_late(graph, &retired.kept).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::info!(job_id = %graph.job_id, %error, "late files are there still");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Deletes the records of a job that has ended, but its result.
+    pub(crate) async fn forget(&self, job: JobId) -> Result<(), Superseded> {
         let clean = certain("clean up", || Box::pin(self.services.clean_up_job(job, self.leader)));
         if let Err(error) = clean.await? {
             tracing::error!(job_id = %job, error = %error, "records of the job are left behind");
@@ -216,6 +255,7 @@ pub(crate) fn failed(job: JobId, name: &str, reason: String, now_ms: i64) -> Job
         }),
         accumulators: std::collections::BTreeMap::new(),
         run_time_ms: 0,
+        end_time_ms: now_ms,
         restarts: 0,
         vertices: Vec::new(),
     }

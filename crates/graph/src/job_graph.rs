@@ -189,6 +189,8 @@ pub struct JobConfig {
     pub cached_files: BTreeMap<String, CachedFile>,
     /// The job is elastic: its parallelism follows the slots that there are.
     pub adaptive: Option<AdaptiveConfig>,
+    /// `taskmanager.load-balance.mode: TASKS`: TaskManagers are to have equal numbers of tasks.
+    pub balance_tasks: bool,
     /// `slot.idle.timeout`: slots that the job has not used for so many milliseconds are returned.
     pub slot_idle_timeout_ms: u64,
 }
@@ -248,6 +250,7 @@ impl Default for JobConfig {
             program: None,
             cached_files: BTreeMap::new(),
             adaptive: None,
+            balance_tasks: false,
             slot_idle_timeout_ms: 50_000,
         }
     }

@@ -138,9 +138,12 @@ pub(crate) struct JobsContext {
     pub delete_results: bool,
 }
 
+/// Folder of the blobs of clean results.
+const CLEAN_FOLDER: &str = "job-results";
+
 /// Key of the blob of a clean result.
 fn clean_key(job: JobId) -> String {
-    format!("job-results/{job}")
+    format!("{CLEAN_FOLDER}/{job}")
 }
 
 fn not_ended(job: JobId) -> HighAvailabilityError {

@@ -62,7 +62,7 @@ pub use jobs::{JobGraphStore, JobResultStore, StoredJob, SubmittedJob};
 pub use options::{ElectionOptions, HighAvailabilityOptions, RetryOptions};
 pub use register::FencedRegister;
 pub use retrieval::{LeaderInformation, LeaderRetrieval};
-pub use services::HighAvailabilityServices;
+pub use services::{ClusterEnd, HighAvailabilityServices};
 pub use store::{
     HighAvailabilityBackend, Latch, LatchState, Precondition, RecordStore, RecordStoreError,
     RecordVersion, VersionedRecord,

@@ -26,6 +26,10 @@ use crate::{
     },
 };
 
+mod ending;
+
+pub use ending::ClusterEnd;
+
 /// The services of one process. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct HighAvailabilityServices {
@@ -247,9 +251,9 @@ impl HighAvailabilityServices {
         results.mark_clean(job).await
     }
 
-    /// Deletes everything of the cluster: no job can be recovered afterwards. For a cluster that
-    /// was shut down by its user.
-    pub async fn clean_up_all_data(&self) -> Result<(), HighAvailabilityError> {
+    /// Deletes everything of the cluster's jobs: none can be recovered afterwards. For a cluster that
+    /// was shut down by its user. The leader's record stays: its tokens must grow.
+    async fn clean_up_all_data(&self) -> Result<(), HighAvailabilityError> {
         let (records, blobs) = (self.backend.records(), self.backend.blobs());
         records.delete(JOBS_KEY).await?;
         for key in records.list("jobs").await? {
@@ -260,7 +264,6 @@ impl HighAvailabilityServices {
                 blobs.delete(&key).await?;
             }
         }
-        records.delete(&LeaderScope::Cluster.record_key()).await?;
         Ok(())
     }
 

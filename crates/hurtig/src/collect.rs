@@ -79,9 +79,14 @@ struct BatchId {
 #[derive(Serialize, Deserialize)]
 struct Sent(BatchId, Option<CheckpointId>, Vec<u8>);
 
-/// From the coordinator to a sink: these have arrived.
+/// From the coordinator to a sink.
 #[derive(Serialize, Deserialize)]
-struct Arrived(Vec<BatchId>);
+enum ToSink {
+    /// These have arrived.
+    Arrived(Vec<BatchId>),
+    /// The coordinator is another, and has nothing: what is under way is to be sent again.
+    SendAgain,
+}
 
 /// From the client to the coordinator: these have arrived since the last answer.
 type Question = Vec<BatchId>;
@@ -102,9 +107,9 @@ impl<T: Record> OperatorFactory for CollectFactory<T> {
 
     fn create_coordinator(
         &self,
-        _: &CoordinatorContext,
+        context: &CoordinatorContext,
     ) -> FlowResult<Option<Box<dyn OperatorCoordinator>>> {
-        Ok(Some(Box::new(CollectCoordinator::new(self.checkpoints))))
+        Ok(Some(Box::new(CollectCoordinator::new(self.checkpoints, context.parallelism))))
     }
 }
 

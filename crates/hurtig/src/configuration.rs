@@ -22,10 +22,11 @@ use hurtig_config::{
     CONFIG_FILE_NAME, ConfigErrors, ConfigLevel, ConfigOption, ConfigValue, Configuration,
     MemorySize,
     catalogue::{
-        checkpointing, cluster, metrics as metric_options, pipeline, restart, task_manager,
+        checkpointing, cluster, metrics as metric_options, pipeline, resource_manager, restart,
+        task_manager,
     },
     split_dynamic_properties,
-    value::RestartStrategyType,
+    value::{RestartStrategyType, TaskManagerLoadBalanceMode},
 };
 use hurtig_graph::{RestartStrategyConfig, RestoreFrom};
 use hurtig_minicluster::SlotManagerConfig;
@@ -183,6 +184,9 @@ impl Settings {
         }
         if let Some(timeout) = set(configuration, &cluster::SLOT_IDLE_TIMEOUT)? {
             job.slot_idle_timeout_ms = millis(timeout);
+        }
+        if let Some(mode) = set(configuration, &resource_manager::LOAD_BALANCE_MODE)? {
+            job.balance_tasks = mode == TaskManagerLoadBalanceMode::Tasks;
         }
         if let Some(adaptive) = adaptive_config(configuration)? {
             job.adaptive = Some(adaptive);

@@ -7,7 +7,11 @@
 //! anew. It takes that back when it does (see `subtask_reset`), so the message must not reach the
 //! new attempt: both sides count resets, and messages of an earlier count are dropped.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use hurtig_cluster_api::{Mailbox, RpcError, RpcResult};
 use hurtig_env::Runtimes;
@@ -105,8 +109,14 @@ impl Coordinators {
     pub(crate) fn can_resume(&self, from: Option<&CoordinatorStates>) -> bool {
         self.created.iter().all(|(_, context, coordinator)| {
             let state = from.and_then(|(_, states)| states.get(&context.operator));
-            state.is_some() && coordinator.can_resume()
+            coordinator.can_resume() && (state.is_some() || coordinator.is_stateless())
         })
+    }
+
+    /// Operators whose coordinators own nothing.
+    pub(crate) fn stateless(&self) -> BTreeSet<OperatorId> {
+        let stateless = self.created.iter().filter(|(.., coordinator)| coordinator.is_stateless());
+        stateless.map(|(_, context, _)| context.operator).collect()
     }
 
     /// Starts them.
@@ -249,6 +259,9 @@ impl Actor {
             }
             Some((checkpoint, state)) => {
                 call(|| coordinator.restore(checkpoint, &state, &mut actions))
+            }
+            None if self.beside_tasks => {
+                call(|| coordinator.resume(CheckpointId(0), &[], &mut actions))
             }
             None => call(|| coordinator.start(&mut actions)),
         };

@@ -120,6 +120,7 @@ pub(crate) fn result(scheduler: &JobScheduler) -> JobResult {
         failure: scheduler.root_failure().cloned(),
         accumulators: scheduler.accumulators().0,
         run_time_ms: (end_time_ms - overview.start_time_ms).max(0) as u64,
+        end_time_ms,
         restarts: details.restarts,
         vertices: details.vertices,
     }

@@ -20,5 +20,5 @@ mod stop;
 mod takeover;
 
 pub use actor::{JobMaster, JobMasterServices};
-pub use cleanup::clean_up;
+pub use cleanup::{clean_up, clean_up_late};
 pub use handle::JobMasterHandle;

@@ -111,7 +111,8 @@ impl JobMaster {
     pub(crate) fn begin_takeover(&mut self, states: Option<CoordinatorStates>) {
         let resumable = self.coordinators.can_resume(states.as_ref());
         let latest = self.checkpoints.latest();
-        let mut reclaim = Reclaim::new(self.scheduler.graph(), latest, resumable);
+        let stateless = self.coordinators.stateless();
+        let mut reclaim = Reclaim::new(self.scheduler.graph(), latest, resumable, &stateless);
         if self.checkpoints.was_stopping().is_some() {
             // Some may have finished where they stood, and must go on all the same.
             reclaim.must_restart("the job was being stopped");

@@ -62,6 +62,12 @@ const SEEN: &str = "once there was a watermark";
 const TAKEN: &str = "once a checkpoint was taken";
 const COMPLETED: &str = "once a checkpoint has completed";
 const PROCFS: &str = "on Linux";
+const OF_SOURCE: &str = "of a source";
+const TIMED: &str = "of a source, once a record had a timestamp";
+const COUNTING: &str = "of a source that counts them";
+const KNOWING: &str = "of a source that knows";
+const OF_SINK: &str = "of a sink";
+const COMMITTING: &str = "of a sink that commits";
 
 /// All metrics of the engine.
 pub static METRICS: &[MetricSpec] = &[
@@ -338,6 +344,7 @@ pub static METRICS: &[MetricSpec] = &[
         "Messages to the task that were handled, per second.",
     ),
     spec(Task, &[], MAILBOX_QUEUE_SIZE, Gauge, "Messages that wait."),
+    spec(Task, &[], CURRENT_ACTIVITY, Gauge, "What the task is doing, in words."),
     spec(
         Task,
         &[],
@@ -424,6 +431,95 @@ pub static METRICS: &[MetricSpec] = &[
         "The last watermark that went out, in milliseconds.",
     )
     .when(SEEN),
+    // The two ends.
+    spec(
+        Operator,
+        &[],
+        NUM_RECORDS_IN_ERRORS,
+        Counter,
+        "Records that were none, or could not be read.",
+    )
+    .when(OF_SOURCE),
+    spec(
+        Operator,
+        &[],
+        SOURCE_IDLE_TIME,
+        Gauge,
+        "Milliseconds since the source has had something to read; 0 while it has.",
+    )
+    .when(OF_SOURCE),
+    spec(
+        Operator,
+        &[],
+        CURRENT_FETCH_EVENT_TIME_LAG,
+        Gauge,
+        "How far the last record was behind the clock when it was read, in milliseconds.",
+    )
+    .when(TIMED),
+    spec(
+        Operator,
+        &[],
+        CURRENT_EMIT_EVENT_TIME_LAG,
+        Gauge,
+        "How far it was when it had gone out, in milliseconds.",
+    )
+    .when(TIMED),
+    spec(
+        Operator,
+        &[],
+        WATERMARK_LAG,
+        Gauge,
+        "How far the source's watermark is behind the clock, in milliseconds.",
+    )
+    .when("of a source, once there was a watermark"),
+    spec(Operator, &[], NUM_BYTES_IN, Counter, "Bytes that the source has read.").when(COUNTING),
+    spec(Operator, &[], NUM_BYTES_IN_PER_SECOND, Meter, "The same per second.").when(COUNTING),
+    spec(Operator, &[], PENDING_RECORDS, Gauge, "Records of its splits that are still to be read.")
+        .when(KNOWING),
+    spec(Operator, &[], PENDING_BYTES, Gauge, "Bytes of its splits that are still to be read.")
+        .when(KNOWING),
+    spec(Operator, &[], NUM_RECORDS_SEND, Counter, "Records that the sink has written.")
+        .when(OF_SINK),
+    spec(Operator, &[], NUM_RECORDS_SEND_PER_SECOND, Meter, "The same per second.").when(OF_SINK),
+    spec(
+        Operator,
+        &[],
+        NUM_RECORDS_SEND_ERRORS,
+        Counter,
+        "Records of batches that could not be written.",
+    )
+    .when(OF_SINK),
+    spec(Operator, &[], NUM_RECORDS_OUT_ERRORS, Counter, "The same, by an older name.")
+        .when(OF_SINK),
+    spec(
+        Operator,
+        &[],
+        CURRENT_SEND_TIME,
+        Gauge,
+        "How long it took to write the last batch, in milliseconds.",
+    )
+    .when(OF_SINK),
+    spec(Operator, &[], NUM_BYTES_SEND, Counter, "Bytes that the sink has written.")
+        .when("of a sink that counts them"),
+    spec(Operator, &[], NUM_BYTES_SEND_PER_SECOND, Meter, "The same per second.")
+        .when("of a sink that counts them"),
+    spec(Operator, &[], TOTAL_COMMITTABLES, Counter, "What the committer was given.")
+        .when(COMMITTING),
+    spec(Operator, &[], SUCCESSFUL_COMMITTABLES, Counter, "What of it is committed.")
+        .when(COMMITTING),
+    spec(
+        Operator,
+        &[],
+        ALREADY_COMMITTED_COMMITTABLES,
+        Counter,
+        "Always 0: what had been committed before counts as committed.",
+    )
+    .when(COMMITTING),
+    spec(Operator, &[], RETRIED_COMMITTABLES, Counter, "What was refused, to be tried again.")
+        .when(COMMITTING),
+    spec(Operator, &[], FAILED_COMMITTABLES, Counter, "What was refused for good.")
+        .when(COMMITTING),
+    spec(Operator, &[], PENDING_COMMITTABLES, Gauge, "What is not committed yet.").when(COMMITTING),
     // Latency.
     spec(
         TaskManagerJob,

@@ -131,6 +131,11 @@ impl TimeCounter {
         }
     }
 
+    /// When the state was entered that lasts, if one does.
+    pub fn since(&self) -> Option<Duration> {
+        self.0.lock().since
+    }
+
     /// What was spent in states that have been left.
     pub fn total(&self) -> Duration {
         self.0.lock().total
@@ -155,6 +160,7 @@ mod tests {
         idle.end(at(3));
         idle.begin(at(10));
         assert_eq!((idle.total(), idle.total_at(at(14))), (at(2), at(6)));
+        assert_eq!(idle.since(), Some(at(10)));
         idle.end(at(14));
         idle.end(at(20));
         assert_eq!((idle.total(), idle.total_at(at(30))), (at(6), at(6)));

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hurtig_cluster_api::{FencingToken, Leader, LeaderReceiver, ResourceManagerGateway};
-use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices};
+use hurtig_dispatcher::{Dispatcher, DispatcherHandle, DispatcherServices, JobStoreOptions};
 use hurtig_high_availability::{
     HighAvailabilityServices, LeaderContender, LeaderElection, LeaderScope,
 };
@@ -87,6 +87,7 @@ impl Roles {
         });
         let dispatcher = Dispatcher::start(
             DispatcherServices {
+                job_store: JobStoreOptions::default(),
                 launcher: launcher.clone(),
                 high_availability: services,
                 token,

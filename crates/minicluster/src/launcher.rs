@@ -18,10 +18,10 @@ use hurtig_cluster_api::{
     JobStatus, ResourceManagerGateway, RpcError, RpcResult,
 };
 use hurtig_graph::JobGraph;
-use hurtig_job_master::{JobMaster, JobMasterHandle, JobMasterServices, clean_up};
+use hurtig_job_master::{JobMaster, JobMasterHandle, JobMasterServices, clean_up, clean_up_late};
 use hurtig_metrics::MetricGroup;
 use hurtig_operator_api::ProgramStore;
-use hurtig_types::JobId;
+use hurtig_types::{JobId, chain_text};
 use parking_lot::Mutex;
 
 use crate::{Caller, ClusterSurroundings};
@@ -116,14 +116,16 @@ impl JobMasterLauncher for Launcher {
         graph: &JobGraph,
         status: JobStatus,
         checkpoints: Vec<CheckpointPointer>,
-    ) -> RpcResult<()> {
+    ) -> RpcResult<Vec<String>> {
         self.running.lock().remove(&graph.job_id);
         self.programs.remove(graph.job_id);
         let stores = self.surroundings.stores.clone();
-        clean_up(graph, status, &checkpoints, stores).await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-            RpcError::Rejected(format!("{error}{cause}"))
-        })
+        let cleaned = clean_up(graph, status, &checkpoints, stores).await;
+        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))
+    }
+
+    async fn retire_late(&self, graph: &JobGraph, kept: &[String]) -> RpcResult<()> {
+        let cleaned = clean_up_late(graph, kept, self.surroundings.stores.clone()).await;
+        cleaned.map_err(|error| RpcError::Rejected(chain_text(&error)))
     }
 }

@@ -83,8 +83,16 @@ pub trait OperatorCoordinator: Send {
         false
     }
 
+    /// Whether it owns nothing: what it has told its subtasks since a checkpoint may have reached
+    /// them, and need not be known to the one that takes its place.
+    fn is_stateless(&self) -> bool {
+        false
+    }
+
     /// Takes the place of a coordinator that was lost, from its snapshot, beside subtasks that run
-    /// on. No event of that one has reached a subtask since the snapshot. What subtasks have sent
+    /// on. No event of that one has reached a subtask since the snapshot, unless it is
+    /// [stateless](OperatorCoordinator::is_stateless); then there may be no snapshot, and the state is
+    /// empty. What subtasks have sent
     /// since is lost, so it asks them to send it again.
     fn resume(
         &mut self,

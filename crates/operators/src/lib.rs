@@ -10,13 +10,15 @@
 //! - [`two_input`]: connected streams.
 //! - [`time`]: timestamps and watermarks.
 //! - [`window`]: assigners, triggers, evictors and the window operators.
-//! - [`source`], [`sink`]: the two ends, over the connector contract.
+//! - [`source`], [`sink`]: the two ends, over the connector contract; [`connector_metrics`]: what they
+//!   tell of themselves.
 //! - [`snapshot`]: how keyed operators, also those of other crates, take part in checkpoints.
 //! - [`partition`]: typed edges and the eight partitioners.
 
 pub mod broadcast;
 pub mod checkpointed;
 pub mod collector;
+pub mod connector_metrics;
 pub mod context;
 pub mod factory;
 pub mod key;

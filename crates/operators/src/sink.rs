@@ -18,12 +18,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hurtig_connector_api::{Committer, Sink, SinkWriter, WriterContext, WriterState};
+use hurtig_env::Clock;
 use hurtig_operator_api::{Captured, ListStateData, Operator, OperatorContext, Output, Progress};
 use hurtig_types::{
     Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, RedistributionMode, StateMeta, codec,
 };
 
-use crate::{keyed::not_open, snapshot::check_list};
+use crate::{
+    connector_metrics::{CommitterMetrics, SinkMetrics},
+    keyed::not_open,
+    snapshot::check_list,
+};
 
 /// The state that holds what is to be committed.
 const COMMITTABLES: &str = "committables";
@@ -43,6 +48,9 @@ pub struct SinkOperator<S: Sink> {
     commits: Commits<S::Committable>,
     checkpoints: bool,
     end: End,
+    metrics: Option<(SinkMetrics, Clock)>,
+    /// Whoever is around this operator counts what is sent: what it takes are no records.
+    counts: bool,
 }
 
 /// How far the end of input is.
@@ -67,7 +75,15 @@ impl<S: Sink> SinkOperator<S> {
             commits: Commits::default(),
             checkpoints: false,
             end: End::NotYet,
+            metrics: None,
+            counts: true,
         }
+    }
+
+    /// What it takes are no records: whoever is around it registers [`SinkMetrics`], and counts.
+    #[must_use]
+    pub fn without_count(self) -> Self {
+        Self { counts: false, ..self }
     }
 
     fn writer(
@@ -135,8 +151,14 @@ impl<S: Sink> Operator for SinkOperator<S> {
             restored: restored.map(|_| writers),
         };
         self.checkpoints = context.checkpoints;
+        if self.counts {
+            self.metrics = Some((SinkMetrics::register(&context.metrics), context.clock));
+        }
         self.commits.committer =
             self.sink.create_committer(&writer_context).map_err(FlowError::external)?;
+        if self.commits.committer.is_some() {
+            self.commits.metrics = Some(CommitterMetrics::register(&context.metrics));
+        }
         if let Some(restored) = restored {
             let committables = restored.list(COMMITTABLES).map(codec::decode);
             let committables: Vec<S::Committable> = committables.collect::<Result<_, _>>()?;
@@ -147,7 +169,14 @@ impl<S: Sink> Operator for SinkOperator<S> {
     }
 
     fn process(&mut self, _: usize, batch: BoxedPayload, _: &mut dyn Output) -> FlowResult {
-        self.writer()?.write(Batch::from_payload(batch)?).map_err(FlowError::external)
+        let batch: Batch<S::Input> = Batch::from_payload(batch)?;
+        let records = batch.values.len() as u64;
+        let began = self.metrics.as_ref().map(|(_, clock)| clock.monotonic());
+        let written = self.writer()?.write(batch);
+        if let (Some((metrics, clock)), Some(began)) = (&self.metrics, began) {
+            metrics.on_write(records, clock.monotonic().saturating_sub(began), written.is_ok());
+        }
+        written.map_err(FlowError::external)
     }
 
     fn is_available(&self) -> bool {
@@ -262,12 +291,13 @@ struct Commits<C> {
     under_way: Vec<C>,
     /// Complete, and waits for what is under way.
     waiting: Vec<C>,
+    metrics: Option<CommitterMetrics>,
 }
 
 impl<C> Default for Commits<C> {
     fn default() -> Self {
         let (again, under_way, waiting) = Default::default();
-        Self { committer: None, again, under_way, waiting }
+        Self { committer: None, again, under_way, waiting, metrics: None }
     }
 }
 
@@ -282,6 +312,9 @@ impl<C: Clone> Commits<C> {
         self.drive()?;
         let newer = std::mem::replace(&mut self.waiting, std::mem::take(&mut self.again));
         self.waiting.extend(newer);
+        if let Some(metrics) = &self.metrics {
+            metrics.total.add(committables.len() as u64);
+        }
         if self.committer.is_some() {
             self.waiting.extend(committables);
         }
@@ -298,6 +331,9 @@ impl<C: Clone> Commits<C> {
             return Ok(Progress::Done);
         }
         let left = self.again.len();
+        if let Some(metrics) = &self.metrics {
+            metrics.failed.add(left as u64);
+        }
         let problem = format!("{left} committables were refused, and no checkpoint follows");
         Err(FlowError::external(problem))
     }
@@ -317,13 +353,27 @@ impl<C: Clone> Commits<C> {
 
     /// Takes an outcome, and gives the committer what waits.
     fn drive(&mut self) -> FlowResult {
+        let driven = self.drive_committer();
+        if let Some(metrics) = &self.metrics {
+            metrics.pending.set(i64::try_from(self.all().count()).unwrap_or(i64::MAX));
+        }
+        driven
+    }
+
+    fn drive_committer(&mut self) -> FlowResult {
         let Some(committer) = &mut self.committer else { return Ok(()) };
         loop {
             if !self.under_way.is_empty() {
                 if committer.is_committing() {
                     return Ok(());
                 }
-                self.again.extend(committer.outcome().map_err(FlowError::external)?);
+                let refused = committer.outcome().map_err(FlowError::external)?;
+                if let Some(metrics) = &self.metrics {
+                    let (all, refused) = (self.under_way.len() as u64, refused.len() as u64);
+                    metrics.successful.add(all.saturating_sub(refused));
+                    metrics.retried.add(refused);
+                }
+                self.again.extend(refused);
                 self.under_way.clear();
                 if !self.again.is_empty() {
                     // What is newer must not overtake.

@@ -24,6 +24,7 @@ use hurtig_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    connector_metrics::SourceMetrics,
     keyed::not_open,
     snapshot::check_list,
     time::{Announcer, WatermarkGenerator, WatermarkStrategy},
@@ -149,6 +150,7 @@ impl<S: Source> OperatorFactory for SourceFactory<S> {
 
 struct Running {
     announcer: Announcer,
+    metrics: SourceMetrics,
     clock: Clock,
     events: Arc<dyn EventGateway>,
 }
@@ -196,12 +198,19 @@ impl<S: Source> SourceOperator<S> {
                 self.strategy.create_generator()
             });
             let timestamps = batch.timestamps.as_deref().unwrap_or_default();
-            let punctuated = generator.on_batch(&batch.values, timestamps);
-            running.announcer.on_records(running.clock.now_ms(), out)?;
+            let (punctuated, last) =
+                (generator.on_batch(&batch.values, timestamps), timestamps.last().copied());
+            let now_ms = running.clock.now_ms();
+            running.metrics.on_fetch(now_ms, last);
+            running.announcer.on_records(now_ms, out)?;
             out.emit(batch.boxed())?;
+            if last.is_some() {
+                running.metrics.on_emit(running.clock.now_ms(), last);
+            }
             if punctuated.is_some() {
                 let watermark = self.watermark();
                 let running = self.running.as_mut().ok_or_else(not_open)?;
+                running.metrics.on_watermark(watermark);
                 running.announcer.announce(watermark, out)?;
             }
         }
@@ -238,6 +247,7 @@ impl<S: Source> Operator for SourceOperator<S> {
         }
         let interval = context.auto_watermark_interval_ms;
         self.running = Some(Running {
+            metrics: SourceMetrics::register(&context.metrics, context.clock),
             announcer: Announcer::new(&self.strategy, interval, context.clock),
             clock: context.clock,
             events: context.events.clone(),
@@ -251,8 +261,18 @@ impl<S: Source> Operator for SourceOperator<S> {
 
     fn poll_source(&mut self, out: &mut dyn Output) -> FlowResult<SourcePoll> {
         let reader = self.reader.as_mut().ok_or_else(not_open)?;
-        let status =
-            reader.read(self.pace.limit(), &mut self.output).map_err(FlowError::external)?;
+        let status = reader.read(self.pace.limit(), &mut self.output);
+        let pending = reader.pending();
+        let running = self.running.as_mut().ok_or_else(not_open)?;
+        let status = status.map_err(|error| {
+            running.metrics.on_errors(1);
+            FlowError::external(error)
+        })?;
+        running.metrics.on_bytes(std::mem::take(&mut self.output.bytes));
+        running.metrics.on_pending(pending);
+        if !matches!(status, ReadStatus::More) && self.output.values.is_empty() {
+            running.metrics.on_nothing(running.clock.now_ms());
+        }
         let began = self.running.as_ref().map(|running| running.clock.monotonic());
         self.emit(out)?;
         if let (Some(running), Some(began)) = (&self.running, began) {
@@ -299,6 +319,7 @@ impl<S: Source> Operator for SourceOperator<S> {
     fn on_processing_time(&mut self, now_ms: i64, out: &mut dyn Output) -> FlowResult<Progress> {
         let watermark = self.watermark();
         let running = self.running.as_mut().ok_or_else(not_open)?;
+        running.metrics.on_watermark(watermark);
         running.announcer.on_time(now_ms, || watermark, out)?;
         Ok(Progress::Done)
     }

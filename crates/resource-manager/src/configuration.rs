@@ -27,8 +27,10 @@ impl SlotManagerConfig {
         let evenly = configuration.get(&EVENLY_SPREAD_OUT_SLOTS)?
             && !configuration.is_set(&LOAD_BALANCE_MODE);
         let load_balance = match configuration.get(&LOAD_BALANCE_MODE)? {
-            Mode::None | Mode::MinResources if !evenly => LoadBalance::None,
-            _ => LoadBalance::Slots,
+            Mode::None if !evenly => LoadBalance::None,
+            Mode::MinResources => LoadBalance::MinResources,
+            // Evenly over those that give slots, tasks are divided by the job.
+            Mode::None | Mode::Slots | Mode::Tasks => LoadBalance::Slots,
         };
         let start_up = match configuration.get(&STANDALONE_START_UP_TIME)? {
             Some(start_up) => start_up,
@@ -79,7 +81,9 @@ mod tests {
         assert_eq!(mode(&[old]), LoadBalance::Slots);
         assert_eq!(mode(&[old, "taskmanager.load-balance.mode=none"]), LoadBalance::None);
         assert_eq!(mode(&["taskmanager.load-balance.mode=slots"]), LoadBalance::Slots);
-        assert_eq!(mode(&["taskmanager.load-balance.mode=min-resources"]), LoadBalance::None);
+        assert_eq!(mode(&["taskmanager.load-balance.mode=tasks"]), LoadBalance::Slots);
+        let few = "taskmanager.load-balance.mode=min-resources";
+        assert_eq!(mode(&[few]), LoadBalance::MinResources);
     }
 
     #[test]

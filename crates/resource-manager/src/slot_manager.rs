@@ -47,6 +47,8 @@ pub enum LoadBalance {
     /// One TaskExecutor after the other is filled.
     #[default]
     None,
+    /// The TaskExecutor with the largest share of slots in use comes first.
+    MinResources,
     /// The TaskExecutor with the smallest share of slots in use comes first:
     /// `cluster.evenly-spread-out-slots`.
     Slots,

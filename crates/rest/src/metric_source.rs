@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hurtig_cluster_api::{DispatcherGateway, RpcResult};
 use hurtig_metrics::{
-    GaugeValue, MetricValue, MetricsQuery, MetricsSnapshot, ScopeKind, scope::SharedScope,
-    snapshot::name_in_scope,
+    GaugeValue, MetricValue, MetricsQuery, MetricsSnapshot, ScopeKind, names::CURRENT_ACTIVITY,
+    scope::SharedScope, snapshot::name_in_scope,
 };
 use hurtig_types::{JobId, JobVertexId, OperatorId, ResourceId};
 
@@ -57,6 +57,31 @@ pub(crate) async fn of_subtasks(
     });
     // Later attempts come later, and take the place of earlier ones.
     Ok(attempts.into_iter().map(|((subtask, _), values)| (subtask, values)).collect())
+}
+
+/// What each task of a TaskManager is doing: its name, and words.
+pub(crate) async fn activities(
+    dispatcher: &dyn DispatcherGateway,
+    task_manager: ResourceId,
+) -> RpcResult<Vec<(String, String)>> {
+    let query = MetricsQuery::all().kind(ScopeKind::Task).name(CURRENT_ACTIVITY);
+    let snapshot = dispatcher.query_metrics(query.with("tm_id", task_manager)).await?;
+    let mut tasks = Vec::new();
+    for (scope, sample) in snapshot.iter() {
+        let MetricValue::Gauge(GaugeValue::Text(words)) = &sample.value else { continue };
+        let variable = |name| scope.variable(name).unwrap_or("?");
+        let subtask = scope.variable("subtask_index").and_then(|index| index.parse::<u32>().ok());
+        let name = format!(
+            "{}: {} ({})#{}",
+            variable("job_name"),
+            variable("task_name"),
+            subtask.map_or("?".to_owned(), |subtask| (u64::from(subtask) + 1).to_string()),
+            variable("task_attempt_num"),
+        );
+        tasks.push((name, words.clone()));
+    }
+    tasks.sort_unstable();
+    Ok(tasks)
 }
 
 /// Of the coordinators of some operators.

@@ -11,7 +11,8 @@
 //! 4. Coordinators know nothing but what is in the latest completed checkpoint: no event of one has
 //!    reached a task since. What a coordinator did later is lost with its JobMaster, such as the
 //!    splits that it assigned; a task that has got them would read them, and the new coordinator
-//!    assign them again. What tasks have asked of coordinators they ask again.
+//!    assign them again. What tasks have asked of coordinators they ask again. Coordinators that own
+//!    nothing may have spoken at any time.
 //!
 //! Otherwise everything restarts from the latest completed checkpoint, and the attempts that were
 //! found are cancelled first. So it is if not all is clear in time.
@@ -21,12 +22,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hurtig_cluster_api::{ExecutionState, JobStatus, OccupiedSlot, PeerAddress, SurvivingTask};
-use hurtig_types::{AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, ResourceId};
+use hurtig_types::{
+    AllocationId, CheckpointId, ExecutionAttemptId, JobVertexId, OperatorId, ResourceId,
+};
 
 use crate::{
     execution_graph::ExecutionGraph,
     job_scheduler::{Command, JobScheduler},
-    slot_pool::{Offered, PhysicalSlot},
+    slot_pool::{Offered, PhysicalSlot, SharedSlotId, placement::Placement},
 };
 
 /// What is to be done.
@@ -54,8 +57,9 @@ pub struct Found {
 pub struct Reclaim {
     /// The latest completed checkpoint.
     latest: Option<CheckpointId>,
-    /// Vertices with coordinators, and whether all of these can go on beside running tasks.
-    coordinated: BTreeSet<JobVertexId>,
+    /// Operators whose coordinators must have been quiet, by vertex; and whether all coordinators can
+    /// go on beside running tasks.
+    coordinated: BTreeMap<JobVertexId, Vec<OperatorId>>,
     resumable: bool,
     subtasks: usize,
     slots: BTreeMap<AllocationId, PhysicalSlot>,
@@ -67,16 +71,26 @@ pub struct Reclaim {
 
 impl Reclaim {
     /// Nothing has been offered yet. `resumable`: all coordinators can go on from a checkpoint
-    /// beside running tasks.
-    pub fn new(graph: &ExecutionGraph, latest: Option<CheckpointId>, resumable: bool) -> Self {
-        let coordinated = graph
-            .graph
-            .vertices
-            .iter()
-            .filter(|vertex| vertex.operators.iter().any(|operator| operator.has_coordinator));
+    /// beside running tasks. `stateless`: operators whose coordinators own nothing.
+    pub fn new(
+        graph: &ExecutionGraph,
+        latest: Option<CheckpointId>,
+        resumable: bool,
+        stateless: &BTreeSet<OperatorId>,
+    ) -> Self {
+        let mut coordinated: BTreeMap<JobVertexId, Vec<OperatorId>> = BTreeMap::new();
+        for vertex in &graph.graph.vertices {
+            let operators = vertex.operators.iter().filter(|operator| operator.has_coordinator);
+            let counted =
+                operators.map(|operator| operator.id).filter(|id| !stateless.contains(id));
+            let counted: Vec<OperatorId> = counted.collect();
+            if !counted.is_empty() {
+                coordinated.insert(vertex.id, counted);
+            }
+        }
         Self {
             latest,
-            coordinated: coordinated.map(|vertex| vertex.id).collect(),
+            coordinated,
             resumable,
             subtasks: graph.executions().len(),
             slots: BTreeMap::new(),
@@ -142,16 +156,21 @@ impl Reclaim {
         if state != ExecutionState::Running {
             self.restart(format!("{attempt} is {state:?}"));
         }
-        if self.coordinated.contains(&attempt.vertex) {
-            if self.latest.is_none() {
+        let quiet = self.coordinated.get(&attempt.vertex).map(|operators| {
+            let latest = self.latest?;
+            Some(operators.iter().all(|operator| task.is_quiet_since(*operator, latest)))
+        });
+        match quiet {
+            Some(None) => {
                 self.restart("there is no checkpoint that coordinators could go on from");
-            } else if !self.resumable {
-                self.restart("a coordinator cannot go on beside running tasks");
-            } else if self.latest.is_none_or(|latest| !task.quiet_since.contains(&latest)) {
-                self.restart(format!(
-                    "a coordinator has spoken with {attempt} since the latest checkpoint"
-                ));
             }
+            Some(Some(false)) => self.restart(format!(
+                "a coordinator has spoken with {attempt} since the latest checkpoint"
+            )),
+            Some(Some(true)) | None => {}
+        }
+        if !self.resumable {
+            self.restart("a coordinator cannot go on beside running tasks");
         }
         let found = Found { task, allocation };
         let key = (attempt.vertex, attempt.subtask);
@@ -228,10 +247,11 @@ impl Reclaim {
                 return Some("a region was being restarted".to_owned());
             }
         }
-        let mut serves: BTreeMap<AllocationId, (&str, u32)> = BTreeMap::new();
-        let mut served: BTreeMap<(&str, u32), AllocationId> = BTreeMap::new();
+        let mut serves: BTreeMap<AllocationId, SharedSlotId> = BTreeMap::new();
+        let mut served: BTreeMap<SharedSlotId, AllocationId> = BTreeMap::new();
+        let placement = Placement::of(&graph.graph);
         for ((vertex, subtask), found) in &self.found {
-            let id = (&*graph.graph.vertex(*vertex)?.slot_sharing_group, *subtask);
+            let id = placement.shared_of(graph.position_of(*vertex)?, *subtask)?;
             let of_slot = serves.entry(found.allocation).or_insert(id);
             let of_id = served.entry(id).or_insert(found.allocation);
             if *of_slot != id || *of_id != found.allocation {
@@ -269,6 +289,9 @@ impl JobScheduler {
             if let Offered::Serves(shared) = self.pool.offer(slot.clone(), now_ms) {
                 self.readiness.served(shared);
             }
+        }
+        for shared in self.pool.serve_waiting() {
+            self.readiness.served(shared);
         }
         let mut commands = Vec::new();
         self.set_status(JobStatus::Running, now_ms, &mut commands);

@@ -1,9 +1,7 @@
 //! The slots of a job.
 //!
-//! Subtasks do not own physical slots: the subtasks with the same index of all vertices of a slot
-//! sharing group share one. So a group needs as many slots as its widest vertex has subtasks, and
-//! every slot holds a whole slice of the pipeline. Co-location holds by itself, since equal
-//! indices share a slot.
+//! Subtasks do not own physical slots: one of each vertex of a slot sharing group share one
+//! ([`placement`]). So a group needs as many slots as its widest vertex has subtasks.
 //!
 //! # Life of a slot
 //!
@@ -18,9 +16,13 @@
 //! the TaskExecutor keeps local copies of state by slot. A slot that was believed lost and is
 //! offered again serves what it did before, if nothing else does by now; failing that, a slot of
 //! the same TaskExecutor is taken, which may read those copies, too ([`matching`]).
+//!
+//! To balance tasks, the slots must be known before it is decided what they serve: then all that
+//! the job lacks are waited for, and those with many tasks go to TaskExecutors that have few.
 
 mod arrange;
 pub mod matching;
+pub mod placement;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ use hurtig_graph::JobGraph;
 use hurtig_types::{AllocationId, ResourceId};
 
 use matching::{Served, Unserved};
+use placement::Placement;
 
 /// A slot that subtasks share: position of the slot sharing group, and index in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +66,8 @@ struct Shared {
     slot: Option<AllocationId>,
     /// Who served it last.
     before: Option<Served>,
+    /// All subtasks that share it.
+    tasks: u32,
     /// Subtasks that have not finished.
     unfinished: u32,
     /// It was given up, because all subtasks had finished.
@@ -89,8 +94,9 @@ pub struct SlotPool {
     by_resource: BTreeMap<ResourceId, BTreeSet<AllocationId>>,
     /// Names of the groups, and the shared slots of each by index.
     groups: Vec<(String, Vec<Shared>)>,
-    /// The group of each vertex, by position.
-    group_of: Vec<u32>,
+    placement: Placement,
+    /// TaskExecutors are to have equal numbers of tasks.
+    balance_tasks: bool,
     unserved: Unserved,
     /// How many slots the job wants to have.
     target: usize,
@@ -137,7 +143,8 @@ impl SlotPool {
             return Offered::Refused;
         }
         let by = Served { allocation, resource: id.resource };
-        let serves = if self.collecting { None } else { self.unserved.choose(by) };
+        let at_once = !self.collecting && !self.balance_tasks;
+        let serves = if at_once { self.unserved.choose(by) } else { None };
         self.by_resource.entry(id.resource).or_default().insert(allocation);
         let idle_since_ms = serves.is_none().then_some(now_ms);
         self.slots.insert(allocation, Pooled { slot, serves: None, idle_since_ms });
@@ -207,7 +214,7 @@ impl SlotPool {
 
     /// The shared slot of a subtask of the vertex at that position.
     pub fn shared_of(&self, vertex: usize, subtask: u32) -> Option<SharedSlotId> {
-        self.group_of.get(vertex).map(|group| SharedSlotId { group: *group, index: subtask })
+        self.placement.shared_of(vertex, subtask)
     }
 
     /// The slot of a subtask of the vertex at that position.

@@ -276,20 +276,12 @@ impl CheckpointStorage {
         first
     }
 
-    /// Deletes what is left in the job's directory but for what its retained checkpoints name:
+    /// Deletes what is left in the job's directory but for the files (URLs) that are to stay:
     /// files of tasks whose word of them was lost. For a job that has ended.
-    pub async fn sweep_job<'a>(
-        &self,
-        retained: impl Iterator<Item = (&'a str, &'a CheckpointMetadata)>,
-    ) -> Result<(), StorageError> {
-        let mut kept = BTreeSet::new();
-        for (pointer, metadata) in retained {
-            kept.insert(self.stores.locate(&format!("{pointer}/{METADATA_FILE}"))?.path);
-            for url in metadata.files().filter_map(StateFile::url) {
-                kept.insert(self.stores.locate(url)?.path);
-            }
-        }
-        self.sweep(&layout::job_directory(self.base(), self.job), &kept).await
+    pub async fn sweep_job(&self, kept: &[String]) -> Result<(), StorageError> {
+        let paths = kept.iter().map(|url| Ok(self.stores.locate(url)?.path));
+        let paths = paths.collect::<Result<BTreeSet<Path>, StorageError>>()?;
+        self.sweep(&layout::job_directory(self.base(), self.job), &paths).await
     }
 
     async fn delete(&self, url: &str) -> Result<(), StorageError> {
@@ -324,6 +316,13 @@ impl CheckpointStorage {
         }
         first
     }
+}
+
+/// What a checkpoint consists of: its metadata and the files that it names.
+pub fn files_of(checkpoint: &StoredCheckpoint) -> impl Iterator<Item = String> {
+    let metadata = format!("{}/{METADATA_FILE}", checkpoint.external_pointer);
+    let named = checkpoint.metadata.files().filter_map(StateFile::url).map(|url| url.to_string());
+    std::iter::once(metadata).chain(named)
 }
 
 /// A directory without a metadata file: a checkpoint that came to nothing.

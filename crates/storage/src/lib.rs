@@ -31,7 +31,7 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification};
+pub use checkpoints::{CheckpointStorage, StoredCheckpoint, Verification, files_of};
 pub use dispose::Disposal;
 pub use error::StorageError;
 pub use format::{Compression, FormatError};

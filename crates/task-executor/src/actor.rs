@@ -499,7 +499,7 @@ impl TaskExecutor {
             }
             Message::Event(attempt, operator, event) => {
                 if let Some(entry) = self.jobs.get_mut(&attempt.job) {
-                    self.ledger.on_event(attempt);
+                    self.ledger.on_event(attempt, operator);
                     entry.host.deliver_event(attempt, operator, event);
                 }
             }

@@ -11,6 +11,7 @@
 //! Each line calls only the lines below; upward goes a return value or a call of
 //! [`TaskListener`]. An operator never sees the task.
 
+mod activity;
 mod barriers;
 pub mod chain;
 mod checkpoint;

@@ -24,6 +24,8 @@ use hurtig_metrics::{
 use hurtig_network::{GateProbe, PartitionProbe};
 use hurtig_types::MIN_TIMESTAMP;
 
+use crate::activity::{Activity, Surroundings};
+
 /// A number that is not there at first. Values at the end of the range are one less.
 #[derive(Debug)]
 pub struct Latest(AtomicI64);
@@ -91,6 +93,8 @@ pub struct TaskMetrics {
     pub headed_by_source: bool,
     /// Which operator of the chain is running user code: for the message of a panic.
     pub current_operator: AtomicUsize,
+    /// Where the loop is.
+    pub(crate) activity: Activity,
 }
 
 fn micros(time: Duration) -> i64 {
@@ -152,6 +156,22 @@ impl TaskMetrics {
         Duration::from_micros(u64::try_from(until - began - waited).unwrap_or(0))
     }
 
+    /// What the task is doing, in words.
+    fn describe(&self, now: Duration, operators: &[String], mails: usize) -> String {
+        let for_so_long = |time: &TimeCounter| time.since().map(|since| now.saturating_sub(since));
+        let posted_us = self.posted_us.load(Relaxed).checked_sub(1);
+        self.activity.describe(&Surroundings {
+            idle: for_so_long(&self.idle),
+            blocked: for_so_long(&self.back_pressured),
+            began: self.began_us.get().is_some(),
+            ended: self.ended_us.get().is_some(),
+            operators,
+            current: self.current_operator.load(Relaxed),
+            mails,
+            oldest: posted_us.map(|at| now.saturating_sub(Duration::from_micros(at))),
+        })
+    }
+
     /// The values as they are reported with heartbeats.
     pub fn snapshot(&self) -> TaskIoMetrics {
         let idle_us = self.idle.total().as_micros() as u64;
@@ -170,13 +190,19 @@ impl TaskMetrics {
     }
 
     /// Registers all but those of buffers in the task's group. `mailbox` tells how many messages
-    /// wait.
+    /// wait; operators have names.
     pub fn register(
         self: &Arc<Self>,
         group: &MetricGroup,
         clock: Clock,
+        operators: Vec<String>,
         mailbox: impl Fn() -> usize + Send + Sync + 'static,
     ) {
+        let (mailbox, metrics) = (Arc::new(mailbox), self.clone());
+        let queued = mailbox.clone();
+        let mailbox = move || mailbox();
+        let activity = move || metrics.describe(clock.monotonic(), &operators, queued());
+        group.computed(CURRENT_ACTIVITY, activity);
         register_counter(group, NUM_RECORDS_IN, NUM_RECORDS_IN_PER_SECOND, &self.records_in);
         register_counter(group, NUM_RECORDS_OUT, NUM_RECORDS_OUT_PER_SECOND, &self.records_out);
         register_counter(group, NUM_BYTES_IN, NUM_BYTES_IN_PER_SECOND, &self.bytes_in);

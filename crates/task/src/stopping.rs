@@ -13,7 +13,10 @@
 
 use hurtig_types::{CheckpointId, FlowError, FlowResult};
 
-use crate::stream_task::{StreamTask, TaskInput};
+use crate::{
+    activity::Phase,
+    stream_task::{StreamTask, TaskInput},
+};
 
 /// How a savepoint that stops the job stands in a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +81,7 @@ impl StreamTask {
         if self.stopping == Stopping::No {
             self.stopping = Stopping::Suspended(checkpoint);
         }
+        let before = self.metrics.activity.enter_for(Phase::StandsStill, checkpoint);
         loop {
             self.check_cancelled()?;
             let mut worked = false;
@@ -87,7 +91,10 @@ impl StreamTask {
             }
             worked |= self.checkpoints.write_some(&mut self.chain)?;
             match self.stopping {
-                Stopping::No => return Ok(()),
+                Stopping::No => {
+                    self.metrics.activity.enter(before);
+                    return Ok(());
+                }
                 Stopping::Complete if self.chain.stop()? => return Ok(()),
                 _ => {}
             }

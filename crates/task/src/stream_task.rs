@@ -36,6 +36,7 @@ use hurtig_types::{
 use tokio::sync::mpsc;
 
 use crate::{
+    activity::Phase,
     chain::OperatorChain,
     checkpoint::{CheckpointReport, TaskCheckpoints, Written},
     input::{DueCheckpoint, InputProcessor, InputStep},
@@ -264,6 +265,7 @@ impl StreamTask {
             // Boxed, since what is finished may wait for checkpoints elsewhere.
             Box::pin(self.drain(id)).await?;
         }
+        let before = self.metrics.activity.enter_for(Phase::PreparesCheckpoint, id);
         if !self.checkpoints.is_finished_on_restore() {
             self.chain.prepare_barrier(id)?;
         }
@@ -272,6 +274,7 @@ impl StreamTask {
             self.check_cancelled()?;
             self.signal.wait().await;
         }
+        self.metrics.activity.enter(before);
         // What is finished reads mail, too: the trigger of the same checkpoint may have been in it.
         self.triggered.take_if(|triggered| triggered.checkpoint_id <= id);
         // Whole milliseconds are what is measured.
@@ -427,6 +430,7 @@ impl StreamTask {
 
     /// Finishes the operators, ends the outputs and waits until they are read.
     async fn finish(&mut self) -> FlowResult {
+        self.metrics.activity.enter(Phase::Finishes);
         self.settle(true).await?;
         if self.stopping.is_complete() {
             return Ok(());
@@ -453,6 +457,7 @@ impl StreamTask {
 
     /// Takes part in checkpoints until all consumers have read the end of input.
     async fn await_consumers(&mut self) -> FlowResult {
+        self.metrics.activity.enter(Phase::AwaitsConsumers);
         loop {
             self.check_cancelled()?;
             let worked = self.housekeeping()?;

@@ -255,7 +255,9 @@ pub fn spawn_task(deployment: TaskDeploymentDescriptor, services: TaskServices) 
     );
     let group = group_of(&deployment, &services.metrics);
     let queued = handle.mailbox.downgrade();
-    handle.metrics.register(&group, services.clock, move || {
+    let operators = deployment.vertex.operators.iter();
+    let operators = operators.map(|operator| operator.name.clone()).collect();
+    handle.metrics.register(&group, services.clock, operators, move || {
         queued.upgrade().map_or(0, |mailbox| mailbox.max_capacity() - mailbox.capacity())
     });
     let reporter = Reporter {

@@ -17,6 +17,14 @@ pub(crate) struct ClusterArguments {
     /// A property over those of the file.
     #[arg(short = 'D', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
+    /// The cluster's id in high availability, as high-availability.cluster-id.
+    #[arg(
+        short = 'z',
+        long = "zookeeper-namespace",
+        alias = "zookeeperNamespace",
+        value_name = "ID"
+    )]
+    pub(crate) cluster_id: Option<String>,
     /// For tools.
     #[arg(long)]
     pub(crate) json: bool,
@@ -71,6 +79,12 @@ pub(crate) struct ListJobsCommand {
     /// Also jobs that have ended.
     #[arg(short = 'a', long)]
     pub(crate) all: bool,
+    /// Only jobs that run.
+    #[arg(short = 'r', long, conflicts_with = "all")]
+    pub(crate) running: bool,
+    /// Only jobs that were submitted and do not run yet.
+    #[arg(short = 's', long, conflicts_with = "all")]
+    pub(crate) scheduled: bool,
 }
 
 #[derive(Debug, Args)]
@@ -124,10 +138,16 @@ pub(crate) struct TakeSavepointCommand {
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
     /// The job; there is none if a command is given.
-    #[arg(required = true, value_parser = job_or_command("inspect or dispose"))]
+    #[arg(
+        required_unless_present = "dispose",
+        value_parser = job_or_command("inspect or dispose")
+    )]
     pub(crate) job: Option<JobId>,
     /// Where it goes; without it, beneath execution.checkpointing.savepoint-dir.
     pub(crate) directory: Option<String>,
+    /// Have the cluster delete this savepoint instead.
+    #[arg(short = 'd', long, value_name = "PATH", conflicts_with = "job")]
+    pub(crate) dispose: Option<String>,
     /// Its layout.
     #[arg(long = "type", value_enum, default_value_t, ignore_case = true)]
     pub(crate) format: FormatArgument,

@@ -12,12 +12,19 @@ use crate::{
 };
 
 const ENDED: &[&str] = &["FINISHED", "FAILED", "CANCELED"];
+const SCHEDULED: &[&str] = &["INITIALIZING", "CREATED"];
 
 pub(crate) fn list(command: &ListJobsCommand) -> CommandResult {
     let (client, _) = connect(&command.cluster)?;
     let mut jobs = ask(client.jobs())?.jobs;
     if !command.all {
-        jobs.retain(|job| !ENDED.contains(&job.state.as_str()));
+        // With neither flag, both kinds are wanted.
+        let both = command.running == command.scheduled;
+        jobs.retain(|job| {
+            let state = job.state.as_str();
+            let scheduled = SCHEDULED.contains(&state);
+            !ENDED.contains(&state) && (both || scheduled == command.scheduled)
+        });
     }
     Outcome::of(&jobs, command.cluster.json, |jobs| table(jobs))
 }

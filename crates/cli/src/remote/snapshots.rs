@@ -13,7 +13,9 @@ use serde_json::json;
 use super::{Failed, ask, connect};
 use crate::{
     CommandResult, Outcome,
-    args::remote::{FormatArgument, StopCommand, TakeCheckpointCommand, TakeSavepointCommand},
+    args::remote::{
+        ClusterArguments, FormatArgument, StopCommand, TakeCheckpointCommand, TakeSavepointCommand,
+    },
 };
 
 fn format_type(format: FormatArgument) -> Option<SavepointFormatType> {
@@ -52,6 +54,17 @@ pub(crate) fn take_savepoint(job: JobId, command: &TakeSavepointCommand) -> Comm
         return started("a savepoint", job, trigger, json);
     }
     taken("the savepoint", job, &ask(client.savepoint(job, trigger))?, json)
+}
+
+/// Has the cluster delete a savepoint: where it is, this machine need not reach.
+pub(crate) fn dispose(path: &str, cluster: &ClusterArguments) -> CommandResult {
+    let (client, _) = connect(cluster)?;
+    let done = ask(client.dispose_savepoint(path))?;
+    if let Some(cause) = &done.failure_cause {
+        return Err(Failed::of("the disposal", cause).into());
+    }
+    let answer = json!({ "disposed": path });
+    Outcome::of(&answer, cluster.json, |_| format!("savepoint {path} is disposed of\n"))
 }
 
 pub(crate) fn stop(command: &StopCommand) -> CommandResult {

@@ -201,18 +201,28 @@ fn a_job_is_listed_looked_at_kept_and_ended() {
     let (_, out, _) = cluster.run(&["list"]);
     assert!(out.starts_with(&format!("{job} RUNNING 1/1 tasks running")), "{out}");
     assert_eq!(cluster.json(&["list", "--json"])[0]["jid"], job);
+    assert_eq!(cluster.json(&["list", "-r", "--json"])[0]["jid"], job);
+    assert_eq!(cluster.run(&["list", "-s"]).1, "no jobs\n");
     let (_, out, _) = cluster.run(&["status", &job]);
     assert!(out.contains("Sequence Source -> Map -> Sink"), "{out}");
     let (code, out, error) = cluster.run(&["checkpoint", &job]);
     assert_eq!(code, 0, "{error}");
     assert_eq!(out, format!("checkpoint 1 of job {job} is complete\n"));
+    // Flink's spelling.
     let target = format!("file://{}", directory.path().display());
-    let (code, out, error) = cluster.run(&["savepoint", &job, &target]);
+    let (code, out, error) = cluster.run(&["savepoint", "-type", "NATIVE", &job, &target]);
     assert_eq!(code, 0, "{error}");
     assert!(out.starts_with(&target), "{out}");
     // What was taken can be looked into by the same command.
     let report = json(&["savepoint", "inspect", "--json", out.trim()]);
     assert_eq!(report["job"], job);
+    let (code, disposed, error) = cluster.run(&["savepoint", "-d", out.trim()]);
+    assert_eq!(
+        (code, disposed),
+        (0, format!("savepoint {} is disposed of\n", out.trim())),
+        "{error}"
+    );
+    assert_eq!(hurtig(&["savepoint", "inspect", out.trim()]).0, 1);
     let (code, out, error) = cluster.run(&["stop", "-p", &target, &job]);
     assert_eq!((code, out.starts_with(&target)), (0, true), "{out} {error}");
     assert_eq!(cluster.json(&["status", "--json", &job])["state"], "FINISHED");
@@ -240,6 +250,8 @@ fn what_cannot_be_done_is_told_with_an_exit_code() {
     fails(&["status", "xyz"], 2, "32 hexadecimal digits");
     fails(&["run", "-p", "0", "x"], 2, "0 is not in 1..");
     fails(&["run", "-n", "x"], 2, "--from-savepoint");
+    fails(&["list", "-r", "-a"], 2, "--all");
+    fails(&["savepoint", "-d", "/no/such", &none], 2, "--dispose");
     let (code, _, error) = hurtig(&["list", "-m", "localhost:1"]);
     assert_eq!(code, 1);
     assert!(error.contains("cannot connect to localhost:1"), "{error}");

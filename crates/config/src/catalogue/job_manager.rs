@@ -27,11 +27,11 @@ options! {
     Planned MAX_EXCEPTION_HISTORY_SIZE: u32 = "web.exception-history-size", default "16",
         was ["jobmanager.execution.attempts-history-size"];
 
-    /// Jobs that have ended and are still shown.
-    Planned JOB_STORE_MAX_CAPACITY: Option<NonZeroU32> = "jobstore.max-capacity";
+    /// Jobs that have ended and are still shown; 256 if it is not set.
+    Effective JOB_STORE_MAX_CAPACITY: Option<NonZeroU32> = "jobstore.max-capacity";
 
     /// Seconds after which an ended job is no longer shown.
-    Planned JOB_STORE_EXPIRATION_TIME: u64 = "jobstore.expiration-time", default "3600";
+    Effective JOB_STORE_EXPIRATION_TIME: u64 = "jobstore.expiration-time", default "3600";
 
     /// How leaders are elected and jobs survive the end of a JobManager: NONE, ZOOKEEPER,
     /// OBJECT_STORE (one with conditional writes, named by the storage directory) or DIRECTORY (a

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::{option::options, value::TaskManagerLoadBalanceMode};
 
 options! {
-    /// Which TaskManager a slot is taken from: NONE and MIN_RESOURCES fill one after the other, SLOTS
-    /// and TASKS take the one with the smallest share of its slots in use.
+    /// Which TaskManager a slot is taken from: NONE fills one after the other, MIN_RESOURCES the one
+    /// with the largest share of its slots in use first, SLOTS takes the one with the smallest. TASKS
+    /// does so, too, and gives the TaskManagers of a job equal numbers of its tasks.
     Effective LOAD_BALANCE_MODE: TaskManagerLoadBalanceMode = "taskmanager.load-balance.mode",
         default "NONE";
 

@@ -74,9 +74,9 @@ pub enum TaskManagerLoadBalanceMode {
     None,
     /// The one with the smallest share of slots in use.
     Slots,
-    /// As few as can be.
+    /// As few as can be: the one with the largest share of slots in use.
     MinResources,
-    /// The one with the smallest share of slots in use, since each holds a slice of the job.
+    /// The one with the smallest share of slots in use; tasks of a job are spread evenly over them.
     Tasks,
 }
 

@@ -6,6 +6,10 @@ use futures::FutureExt;
 use hurtig_connector_api::{SinkWriter, WriterContext, WriterState};
 use hurtig_env::Clock;
 use hurtig_filesystem::{FileSystemError, PartFile, PendingFile, RecoverableWriter, ResumableFile};
+use hurtig_metrics::{
+    Counter,
+    names::{NUM_BYTES_SEND, NUM_BYTES_SEND_PER_SECOND},
+};
 use hurtig_types::{Batch, BoxError, Record, codec, snapshot::state_checksum};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +89,7 @@ pub(crate) struct FileWriter<T, F: PartFormat<T>, A, P> {
     unlooked_bytes: usize,
     next_check_ms: i64,
     cleaning: Work,
+    sent_bytes: Counter,
 }
 
 impl<T, F, A, P> FileWriter<T, F, A, P>
@@ -120,7 +125,9 @@ where
             unlooked_bytes: 0,
             next_check_ms,
             cleaning: Work::default(),
+            sent_bytes: context.metrics.counter(NUM_BYTES_SEND),
         };
+        context.metrics.rate_of(NUM_BYTES_SEND_PER_SECOND, &writer.sent_bytes);
         let mut marks = None;
         if let Some(state) = &context.restored {
             let decoded = state.union.iter().map(|mark| codec::decode::<Mark>(mark));
@@ -266,6 +273,7 @@ where
         let mut bucket = String::new();
         // Where the last record went; records that follow each other often share a bucket.
         let mut last: Option<usize> = None;
+        let before = self.unlooked_bytes;
         for (position, element) in batch.values.iter().enumerate() {
             let timestamp_ms = batch.timestamps.as_ref().and_then(|t| t.get(position).copied());
             let context = BucketContext { timestamp_ms, processing_time_ms: now_ms };
@@ -299,6 +307,7 @@ where
             }
             added.map_err(|source| self.encode_error(number, source))?;
         }
+        self.sent_bytes.add((self.unlooked_bytes - before) as u64);
         self.relieve()
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
-use hurtig_connector_api::{ReadStatus, SourceOutput, SourceReader};
+use hurtig_connector_api::{PendingInput, ReadStatus, SourceOutput, SourceReader};
 use hurtig_types::BoxError;
 
 use super::{
@@ -114,7 +114,10 @@ impl SourceReader<String, TextFileSplit> for TextFileReader {
         };
         out.split = current.number;
         let max = max_records.max(1);
-        match current.read(max, self.rules, &mut out.values) {
+        let before = current.scanner.offset();
+        let read = current.read(max, self.rules, &mut out.values);
+        out.bytes = current.scanner.offset().saturating_sub(before);
+        match read {
             Ok(false) => Ok(ReadStatus::More),
             Ok(true) => {
                 self.current = None;
@@ -128,6 +131,20 @@ impl SourceReader<String, TextFileSplit> for TextFileReader {
     fn snapshot(&self) -> Vec<TextFileSplit> {
         let current = self.current.iter().map(OpenSplit::resumed);
         current.chain(self.splits.iter().cloned()).collect()
+    }
+
+    fn pending(&self) -> PendingInput {
+        let left = |split: &TextFileSplit, from: u64| split.end.saturating_sub(from);
+        let waiting = self.splits.iter().map(|split| left(split, split.position));
+        let mut bytes = waiting.fold(0, u64::saturating_add);
+        if let Some(current) = &self.current {
+            let position = current.split.position.max(current.scanner.offset());
+            bytes = bytes.saturating_add(left(&current.split, position));
+        }
+        // Of a compressed file nobody knows how much is left before its end.
+        let mut all = self.splits.iter().chain(self.current.iter().map(|current| &current.split));
+        let known = all.all(|split| !split.gzip);
+        PendingInput { records: None, bytes: known.then_some(bytes) }
     }
 
     fn close(&mut self) -> Result<(), BoxError> {

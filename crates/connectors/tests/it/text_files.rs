@@ -310,3 +310,29 @@ fn a_monitored_glob_may_match_nothing_yet() {
         assert!(matches!(actions[..], [EnumeratorAction::CallAfterMs(1)]));
     });
 }
+
+#[test]
+fn a_reader_tells_how_much_it_has_read_and_how_much_is_left() {
+    let directory = directory_with(&[("a.txt", "one\ntwo\nthree\n"), ("b.txt", "four\n")]);
+    in_runtime(|| {
+        let source = TextFileSource::new(directory.path());
+        let mut enumerator = source.create_enumerator(1).unwrap();
+        let mut reader = source.create_reader(reader_context(0, 1)).unwrap();
+        reader.add_splits(all_splits(&mut *enumerator)).unwrap();
+        assert_eq!((reader.pending().bytes, reader.pending().records), (Some(19), None));
+        let (mut out, mut bytes) = (SourceOutput::default(), 0);
+        while reader.read(1, &mut out).unwrap() == ReadStatus::More {
+            bytes += std::mem::take(&mut out.bytes);
+            let left = reader.pending().bytes.unwrap();
+            assert_eq!(bytes + left, 19, "{bytes} read, {left} left");
+        }
+        assert_eq!((bytes, reader.pending().bytes), (19, Some(0)));
+        let compressed = tempfile::tempdir().unwrap();
+        fs::write(compressed.path().join("c.gz"), gzip(b"five\n")).unwrap();
+        let source = TextFileSource::new(compressed.path());
+        let mut enumerator = source.create_enumerator(1).unwrap();
+        let mut reader = source.create_reader(reader_context(0, 1)).unwrap();
+        reader.add_splits(all_splits(&mut *enumerator)).unwrap();
+        assert_eq!(reader.pending().bytes, None, "nobody knows before its end");
+    });
+}

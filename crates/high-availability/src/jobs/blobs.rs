@@ -86,7 +86,8 @@ impl Blobs {
         }
     }
 
-    pub async fn list(&self) -> Result<Vec<String>, HighAvailabilityError> {
-        Ok(self.store.list(FOLDER).await?)
+    /// The blobs of a folder.
+    pub async fn list(&self, folder: &str) -> Result<Vec<String>, HighAvailabilityError> {
+        Ok(self.store.list(folder).await?)
     }
 }

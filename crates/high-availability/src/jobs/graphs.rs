@@ -54,7 +54,7 @@ impl JobGraphStore {
     pub async fn recover(&self) -> Result<Vec<StoredJob>, HighAvailabilityError> {
         // Listed before the claim, so that what is not named after it will never be: writers of
         // earlier leaders fail, and later leaders cannot have written before this claim succeeds.
-        let listed = self.context.blobs.list().await?;
+        let listed = self.context.blobs.list(super::blobs::FOLDER).await?;
         let index = self.context.index.claim(true).await?.unwrap_or_default();
         for blob in listed {
             if !index.blobs().any(|named| named == blob) {

@@ -4,7 +4,7 @@
 use hurtig_cluster_api::job::JobResult;
 use hurtig_types::JobId;
 
-use super::{JobIndex, JobsContext, clean_key, not_ended};
+use super::{CLEAN_FOLDER, JobIndex, JobsContext, clean_key, not_ended};
 use crate::{error::HighAvailabilityError, register::read_record};
 
 /// The results. Cloning is cheap.
@@ -111,6 +111,13 @@ impl JobResultStore {
             key: blob.to_owned(),
             problem: error.to_string(),
         })
+    }
+
+    /// Jobs that have ended and are cleaned up, at most so many, in no order. Needs no leadership.
+    pub async fn clean(&self, most: usize) -> Result<Vec<JobId>, HighAvailabilityError> {
+        let keys = self.context.blobs.list(CLEAN_FOLDER).await?;
+        let names = keys.iter().filter_map(|key| key.rsplit('/').next()?.parse().ok());
+        Ok(names.take(most).collect())
     }
 
     /// Whether a job has ended.

@@ -49,6 +49,7 @@ contract! {
     followers_learn_of_the_leader_and_of_the_next,
     a_confirmation_after_a_loss_has_no_effect,
     a_job_goes_from_submitted_to_clean_and_never_runs_again,
+    a_cluster_that_ends_leaves_no_job_and_nobody_standing_by,
     an_earlier_leader_changes_nothing,
     a_damaged_graph_fails_one_job_alone,
     checkpoints_are_completed_by_the_latest_leader_alone,
@@ -236,8 +237,32 @@ async fn a_job_goes_from_submitted_to_clean_and_never_runs_again(cluster: &Clust
     assert_eq!(cluster.backend().blobs().list("job-blobs").await.unwrap(), Vec::<String>::new());
     let unknown = process.clean_up_job(job(2), token).await;
     assert!(matches!(unknown, Err(HighAvailabilityError::JobUnknown { .. })), "{unknown:?}");
-    process.clean_up_all_data().await.unwrap();
-    assert!(results_4.get(job(1)).await.unwrap().is_none());
+    assert_eq!(results_4.clean(10).await.unwrap(), [job(1)]);
+    assert_eq!(results_4.clean(0).await.unwrap(), []);
+}
+
+async fn a_cluster_that_ends_leaves_no_job_and_nobody_standing_by(cluster: &Cluster) {
+    let (leader, standby, token) = (cluster.process(), cluster.process(), FencingToken(3));
+    let graphs = leader.job_graph_store(token);
+    soon("recovery", graphs.recover()).await.unwrap();
+    for number in [1, 2] {
+        graphs.put(&SubmittedJob { job: job(number), graph: bytes("graph") }).await.unwrap();
+    }
+    let results = leader.job_result_store(token);
+    results.create_dirty(&result(job(1), JobStatus::Finished)).await.unwrap();
+    leader.clean_up_job(job(1), token).await.unwrap();
+    let standing_by = soon("a look", standby.watch_cluster_end()).await;
+    leader.end_cluster(token).await.unwrap();
+    assert_eq!(soon("the end", standing_by.wait()).await, token);
+    assert_eq!(graphs.job_ids().await.unwrap(), []);
+    assert!(results.get(job(1)).await.unwrap().is_none());
+    // One that comes later begins anew, and ends with the next one.
+    let (later, next) = (cluster.process(), FencingToken(4));
+    let lives = soon("a look", later.watch_cluster_end()).await;
+    assert_eq!(later.job_graph_store(next).recover().await.unwrap(), []);
+    leader.end_cluster(token).await.unwrap();
+    later.end_cluster(next).await.unwrap();
+    assert_eq!(soon("the next end", lives.wait()).await, next);
 }
 
 async fn an_earlier_leader_changes_nothing(cluster: &Cluster) {

@@ -169,6 +169,7 @@ pub fn result(job: JobId, status: JobStatus) -> JobResult {
         failure: None,
         accumulators: Default::default(),
         run_time_ms: 17,
+        end_time_ms: 1_017,
         restarts: 2,
         vertices: Vec::new(),
     }

@@ -1,7 +1,8 @@
 //! The coordinator: batches on their way from the sinks to the client.
 //!
 //! It owns nothing: what it holds is with the sinks, too, which send it again after a restore. So it
-//! has no state in checkpoints, and with the JobMaster it is lost without loss.
+//! has no state in checkpoints, and with the JobMaster it is lost without loss: one that takes its
+//! place beside running sinks has them send again what is under way.
 //!
 //! Bound: the windows of all sinks.
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use hurtig_operator_api::{CoordinatorAction, OperatorCoordinator};
 use hurtig_types::{CheckpointId, FlowResult, codec};
 
-use super::{Answer, Arrived, BatchId, Question, Sent};
+use super::{Answer, BatchId, Question, Sent, ToSink};
 
 /// Batches that are handed out at once.
 const BATCHES_PER_ANSWER: usize = 64;
@@ -24,6 +25,8 @@ struct Held {
 
 pub(super) struct CollectCoordinator {
     checkpoints: bool,
+    /// Number of sinks.
+    parallelism: u32,
     /// The latest complete checkpoint.
     latest: CheckpointId,
     /// In the order of their arrival.
@@ -34,9 +37,10 @@ pub(super) struct CollectCoordinator {
 }
 
 impl CollectCoordinator {
-    pub(super) fn new(checkpoints: bool) -> Self {
+    pub(super) fn new(checkpoints: bool, parallelism: u32) -> Self {
         Self {
             checkpoints,
+            parallelism,
             latest: CheckpointId(0),
             held: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -61,7 +65,7 @@ impl CollectCoordinator {
             by_subtask.entry(held.subtask).or_default().push(id);
         }
         for (subtask, arrived) in by_subtask {
-            let event = codec::encode(&Arrived(arrived))?;
+            let event = codec::encode(&ToSink::Arrived(arrived))?;
             actions.push(CoordinatorAction::SendToSubtask { subtask, event });
         }
         Ok(())
@@ -83,6 +87,28 @@ impl OperatorCoordinator for CollectCoordinator {
     ) -> FlowResult {
         self.latest = self.latest.max(checkpoint);
         self.start(actions)
+    }
+
+    fn can_resume(&self) -> bool {
+        true
+    }
+
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
+    fn resume(
+        &mut self,
+        checkpoint: CheckpointId,
+        state: &[u8],
+        actions: &mut Vec<CoordinatorAction>,
+    ) -> FlowResult {
+        self.restore(checkpoint, state, actions)?;
+        for subtask in 0..self.parallelism {
+            let event = codec::encode(&ToSink::SendAgain)?;
+            actions.push(CoordinatorAction::SendToSubtask { subtask, event });
+        }
+        Ok(())
     }
 
     fn on_event(

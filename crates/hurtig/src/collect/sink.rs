@@ -20,7 +20,7 @@ use hurtig_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Arrived, BatchId, BatchStream, Sent};
+use super::{BatchId, BatchStream, Sent, ToSink};
 
 /// Batches of one subtask that may be under way to the client.
 const WINDOW: usize = 8;
@@ -166,9 +166,18 @@ impl Operator for CollectOperator {
     }
 
     fn on_event(&mut self, event: &[u8]) -> FlowResult {
-        let Arrived(arrived) = codec::decode(event)?;
-        let arrived: BTreeSet<BatchId> = arrived.into_iter().collect();
-        self.sent.retain(|kept| !arrived.contains(&kept.id));
+        match codec::decode(event)? {
+            ToSink::Arrived(arrived) => {
+                let arrived: BTreeSet<BatchId> = arrived.into_iter().collect();
+                self.sent.retain(|kept| !arrived.contains(&kept.id));
+            }
+            ToSink::SendAgain => {
+                for Kept { id, behind, batch } in &self.sent {
+                    let batch = Sent(*id, *behind, batch.clone());
+                    self.events.send_to_coordinator(codec::encode(&batch)?)?;
+                }
+            }
+        }
         self.send()
     }
 

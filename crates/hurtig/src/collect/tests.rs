@@ -62,7 +62,7 @@ fn sink(job: u128, attempt: u32, window: usize) -> (CollectOperator, Arc<Outbox>
 impl Conversation {
     fn new(window: usize) -> Self {
         let (sink, sent) = sink(1, 0, window);
-        let coordinator = CollectCoordinator::new(true);
+        let coordinator = CollectCoordinator::new(true, 1);
         Self { sink, sent, coordinator, received: Received::default(), values: Vec::new() }
     }
 
@@ -113,7 +113,7 @@ impl Conversation {
             ..OperatorRestore::default()
         };
         self.sink.restore(&restored).unwrap();
-        self.sink.on_event(&codec::encode(&Arrived(Vec::new())).unwrap()).unwrap();
+        self.sink.on_event(&codec::encode(&ToSink::Arrived(Vec::new())).unwrap()).unwrap();
     }
 }
 
@@ -129,7 +129,7 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     assert_eq!(all.values, [1, 2, 3]);
     all.process(4);
     // The coordinator and the attempt are lost before they know that anything has arrived.
-    all.coordinator = CollectCoordinator::new(true);
+    all.coordinator = CollectCoordinator::new(true, 1);
     all.restore(1, &state, 1, 1);
     all.process(4);
     all.ask(true, true);
@@ -137,7 +137,7 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     let state = all.checkpoint(2);
     // The answer is lost with the JobMaster.
     all.ask(false, true);
-    all.coordinator = CollectCoordinator::new(true);
+    all.coordinator = CollectCoordinator::new(true, 1);
     all.restore(2, &state, 1, 2);
     all.ask(true, true);
     assert_eq!(all.values, [1, 2, 3, 4]);
@@ -145,6 +145,34 @@ fn what_has_not_arrived_is_restored_and_counts_once() {
     assert!(all.sink.awaits_checkpoint(), "it does not know yet that all has arrived");
     all.ask(true, true);
     assert!(!all.sink.awaits_checkpoint());
+}
+
+#[test]
+fn a_coordinator_in_the_place_of_a_lost_one_gets_again_what_is_under_way() {
+    let mut all = Conversation::new(100);
+    (1..=2).for_each(|value| all.process(value));
+    all.checkpoint(1);
+    all.ask(true, true);
+    all.process(3);
+    // The client has the first two, and nobody else knows it; the third one is lost on its way.
+    all.sent.0.lock().clear();
+    all.coordinator = CollectCoordinator::new(true, 1);
+    assert!(all.coordinator.can_resume() && all.coordinator.is_stateless());
+    let mut actions = Vec::new();
+    all.coordinator.resume(CheckpointId(1), &[], &mut actions).unwrap();
+    for action in actions {
+        let CoordinatorAction::SendToSubtask { subtask: 0, event } = action else {
+            panic!("{action:?}")
+        };
+        all.sink.on_event(&event).unwrap();
+    }
+    all.ask(true, true);
+    assert_eq!(all.values, [1, 2], "the third one waits for a checkpoint");
+    all.checkpoint(2);
+    all.ask(true, true);
+    all.ask(true, true);
+    assert_eq!(all.values, [1, 2, 3]);
+    assert!(all.sink.finish(&mut Nowhere).is_ok() && !all.sink.awaits_checkpoint());
 }
 
 #[test]
@@ -158,7 +186,7 @@ fn a_job_that_is_resumed_sends_what_the_one_before_has_not_sent() {
     assert_eq!(all.values, [1]);
     assert_eq!(all.sink.stop().unwrap(), Progress::Done);
     all.received = Received::default();
-    all.coordinator = CollectCoordinator::new(true);
+    all.coordinator = CollectCoordinator::new(true, 1);
     all.restore(1, &state, 2, 0);
     all.ask(true, true);
     assert_eq!(all.values, [1, 2]);

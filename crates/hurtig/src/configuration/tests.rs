@@ -61,6 +61,12 @@ fn programs() {
         slot_request_timeout_ms: 60000,
     "#]],
     );
+    check(
+        "taskmanager.load-balance.mode: tasks",
+        expect![[r#"
+        balance_tasks: true,
+    "#]],
+    );
 }
 
 #[test]

@@ -188,6 +188,14 @@ fn a_result_outlives_the_job_manager_and_the_job_does_not_run_again() {
     });
     let result = running.result().unwrap();
     assert_eq!((result.job_id, result.status), (running.job, JobStatus::Finished));
+    // Lists show it, too.
+    let jobs = running.ask(running.cluster.dispatcher().list_jobs()).unwrap();
+    let [line] = &jobs[..] else { panic!("{jobs:?}") };
+    assert_eq!((line.job_id, &*line.name), (running.job, "leaders"));
+    assert_eq!((line.status, line.end_time_ms), (JobStatus::Finished, Some(result.end_time_ms)));
+    assert_eq!(line.start_time_ms + result.run_time_ms as i64, result.end_time_ms);
+    let details = running.details().expect("its result tells of it");
+    assert_eq!((details.overview.status, details.vertices.len()), (JobStatus::Finished, 3));
     let env = StreamExecutionEnvironment::new();
     env.from_sequence(1, 3).sink_to(VecSink::new().0);
     let (graph, program) = env.job_graph("again", running.job).unwrap();

@@ -1,5 +1,5 @@
 //! Which free slot goes to which job: jobs in the order in which they came, slots of one
-//! TaskExecutor after the other, or of the one that is used least.
+//! TaskExecutor after the other, or of the one that is used least or most.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -8,9 +8,12 @@ use hurtig_types::{AllocationId, JobId, ResourceId};
 
 use super::{LoadBalance, SlotCommand, SlotManager, SlotState};
 
+/// All there is, in the parts in which shares are counted.
+const ALL: u64 = 1_000_000;
+
 /// A share in millionths, so that shares can be compared.
 fn share(used: u32, all: usize) -> u64 {
-    u64::from(used) * 1_000_000 / all.max(1) as u64
+    u64::from(used) * ALL / all.max(1) as u64
 }
 
 impl SlotManager {
@@ -24,11 +27,16 @@ impl SlotManager {
             return;
         }
         // The best TaskExecutor first; each goes back with its new share.
-        let evenly = self.config.load_balance == LoadBalance::Slots;
+        let mode = self.config.load_balance;
         let place = |manager: &Self, id: ResourceId| {
             let resource = manager.resources.get(&id)?;
-            let share = if evenly { share(resource.used, resource.slots.len()) } else { 0 };
-            (resource.available > 0).then_some(Reverse((share, resource.order, id)))
+            let share = share(resource.used, resource.slots.len());
+            let rank = match mode {
+                LoadBalance::None => 0,
+                LoadBalance::MinResources => ALL.saturating_sub(share),
+                LoadBalance::Slots => share,
+            };
+            (resource.available > 0).then_some(Reverse((rank, resource.order, id)))
         };
         let ids = self.resources.keys().copied();
         let mut places: BinaryHeap<_> = ids.filter_map(|id| place(self, id)).collect();

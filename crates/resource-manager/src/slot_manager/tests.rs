@@ -203,6 +203,31 @@ fn one_after_the_other_is_filled_or_all_evenly() {
 }
 
 #[test]
+fn the_one_that_is_used_most_comes_first_where_few_are_wanted() {
+    let few = SlotManagerConfig { load_balance: LoadBalance::MinResources, ..Default::default() };
+    check(
+        few,
+        false,
+        "register 1 2
+         register 2 2
+         require 7 3
+         require 7 1
+         free 1
+         free 2
+         require 8 1",
+        expect![[r#"
+            register 1 2
+            register 2 2
+            require 7 3 | 1: 1/0 -> j7 | 2: 1/1 -> j7 | 3: 2/0 -> j7
+            require 7 1
+            free 1
+            free 2
+            require 8 1 | 4: 2/1 -> j8
+        "#]],
+    );
+}
+
+#[test]
 fn a_report_that_was_sent_before_the_request_changes_nothing() {
     standalone(
         "register 1 1

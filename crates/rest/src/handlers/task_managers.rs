@@ -12,7 +12,7 @@ use crate::{
         HardwareDescription, ResourceProfileInfo, SlotInfo, TaskExecutorMemoryConfiguration,
         TaskManagerDetailsInfo, TaskManagerInfo, TaskManagerMetricsInfo, TaskManagersInfo,
     },
-    metric_source::{MetricValues, of_task_managers},
+    metric_source::{MetricValues, activities, of_task_managers},
     server::call::Call,
 };
 
@@ -124,10 +124,16 @@ fn memory(values: &MetricValues) -> TaskManagerMetricsInfo {
     }
 }
 
-/// The threads of its process and of its task hosts: what Rust has instead of stacks is their
-/// state, and how much they have worked and waited.
+/// Its tasks, and the threads of its process and of its task hosts. Tasks are no threads here: each
+/// says what its loop is doing. Of threads, what Rust has instead of stacks is their state, and how
+/// much they have worked and waited.
 pub(crate) async fn thread_dump(call: Call) -> RestResult<ThreadDumpInfo> {
     let threads = super::logs::task_manager_logs(&call).await?.threads().await?;
+    let tasks = activities(&*call.context.services.dispatcher, call.task_manager()?).await?;
+    let task = |(name, words): (String, String)| ThreadInfo {
+        stringified_thread_info: format!("\"{name}\" task\n\t{words}\n"),
+        thread_name: name,
+    };
     let info = |thread: ProcessThread| {
         let ProcessThread { process, id, name, state, cpu_ms, switches: (own, forced) } = thread;
         let stringified_thread_info = format!(
@@ -136,5 +142,6 @@ pub(crate) async fn thread_dump(call: Call) -> RestResult<ThreadDumpInfo> {
         );
         ThreadInfo { thread_name: name, stringified_thread_info }
     };
-    Ok(ThreadDumpInfo { thread_infos: threads.into_iter().map(info).collect() })
+    let tasks = tasks.into_iter().map(task);
+    Ok(ThreadDumpInfo { thread_infos: tasks.chain(threads.into_iter().map(info)).collect() })
 }

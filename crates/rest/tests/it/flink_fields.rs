@@ -22,7 +22,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("/rescaling", "disabled in Flink, too: see FLINK-12312"),
     ("/log-url", "links to where a resource framework keeps logs"),
     ("/flamegraph", "stacks of a JVM"),
-    ("GET /taskmanagers/:taskmanagerid/thread-dump", "TaskManagers are not asked for it yet"),
 ];
 
 /// Fields of Flink that are not there.

@@ -88,6 +88,9 @@ impl JobScheduler {
             }
             accepted.push(offer.allocation);
         }
+        for shared in self.pool.serve_waiting() {
+            self.readiness.served(shared);
+        }
         if self.elastic.is_some() {
             self.on_slots_changed(now_ms, &mut commands);
         } else if matches!(self.status, JobStatus::Running | JobStatus::Restarting) {

@@ -52,7 +52,7 @@ fn scheduler() -> JobScheduler {
 }
 
 fn reclaim(scheduler: &JobScheduler) -> Reclaim {
-    Reclaim::new(scheduler.graph(), Some(LATEST), true)
+    Reclaim::new(scheduler.graph(), Some(LATEST), true, &BTreeSet::new())
 }
 
 fn attempt(vertex: u128, subtask: u32, attempt: u32) -> ExecutionAttemptId {
@@ -63,7 +63,8 @@ fn task(vertex: u128, subtask: u32) -> SurvivingTask {
     SurvivingTask {
         attempt: attempt(vertex, subtask, 3),
         state: ExecutionState::Running,
-        quiet_since: vec![LATEST],
+        began: vec![LATEST],
+        quiet_since: BTreeMap::new(),
         under_way: Vec::new(),
     }
 }
@@ -139,10 +140,16 @@ fn tasks_restart_when_that_is_not_certain_to_be_right() {
     assert_eq!(verdict_with(|_| {}), Verdict::GoOn);
     let not_running = verdict_with(|tasks| tasks[1].state = ExecutionState::Finished);
     assert!(reason(&not_running).contains("is Finished"), "{not_running:?}");
-    let spoken = verdict_with(|tasks| tasks[0].quiet_since = vec![CheckpointId(6)]);
+    let spoken_to = |operator| {
+        verdict_with(move |tasks| {
+            tasks[0].quiet_since = BTreeMap::from([(OperatorId(operator), vec![CheckpointId(6)])]);
+        })
+    };
+    let spoken = spoken_to(1);
     assert!(reason(&spoken).contains("a coordinator has spoken"), "{spoken:?}");
+    assert_eq!(spoken_to(9), Verdict::GoOn, "that one's coordinator owns nothing");
     // Of a task without coordinator it makes no difference.
-    assert_eq!(verdict_with(|tasks| tasks[1].quiet_since.clear()), Verdict::GoOn);
+    assert_eq!(verdict_with(|tasks| tasks[1].began.clear()), Verdict::GoOn);
     let half = verdict_with(|tasks| tasks[1].attempt.attempt = 4);
     assert_eq!(reason(&half), "a region was being restarted");
     let twice = verdict_with(|tasks| tasks.push(task(1, 0)));
@@ -164,7 +171,7 @@ fn without_a_checkpoint_or_with_other_coordinators_nothing_goes_on() {
         (None, true, "there is no checkpoint that coordinators could go on from"),
         (Some(LATEST), false, "a coordinator cannot go on beside running tasks"),
     ] {
-        let mut reclaim = Reclaim::new(scheduler.graph(), latest, resumable);
+        let mut reclaim = Reclaim::new(scheduler.graph(), latest, resumable, &BTreeSet::new());
         let verdict = offer(&mut reclaim, &scheduler, 0, vec![task(1, 0)]);
         assert_eq!(reason(&verdict), expected);
     }

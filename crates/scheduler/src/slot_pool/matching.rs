@@ -82,6 +82,12 @@ impl Unserved {
         self.new.first().or_else(|| self.all.first()).copied()
     }
 
+    /// All that wait, the best for any slot first.
+    pub fn in_order(&self) -> Vec<SharedSlotId> {
+        let rest = self.all.difference(&self.new);
+        self.new.iter().chain(rest).copied().collect()
+    }
+
     /// The best for that slot.
     pub fn choose(&self, slot: Served) -> Option<SharedSlotId> {
         let same = self.by_allocation(slot.allocation);

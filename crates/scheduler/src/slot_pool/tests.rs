@@ -178,6 +178,93 @@ fn spare_slots_are_on_one_task_executor_or_on_all() {
     assert_eq!((resources(false), resources(true)), (1, 2));
 }
 
+fn balanced(mut graph: JobGraph) -> JobGraph {
+    graph.config.balance_tasks = true;
+    graph
+}
+
+/// Tasks on each TaskExecutor.
+fn tasks(pool: &SlotPool, graph: &JobGraph) -> BTreeMap<u128, u32> {
+    let mut tasks = BTreeMap::new();
+    for (position, vertex) in graph.vertices.iter().enumerate() {
+        for subtask in 0..vertex.parallelism {
+            let slot = pool.slot_for(position, subtask);
+            let resource = slot.map_or(0, |slot| slot.offer.slot.resource.0);
+            *tasks.entry(resource).or_default() += 1;
+        }
+    }
+    tasks
+}
+
+#[test]
+fn narrow_vertices_go_round_where_tasks_are_balanced() {
+    let indices = |graph: &JobGraph| {
+        let placement = Placement::of(graph);
+        let first = |position| placement.shared_of(position, 0).map(|shared| shared.index);
+        (0..graph.vertices.len()).map(first).collect::<Vec<_>>()
+    };
+    let mut uneven = graph(&[4, 1, 2, 1, 4, 3]);
+    assert_eq!(indices(&uneven), [Some(0); 6]);
+    uneven.config.balance_tasks = true;
+    assert_eq!(indices(&uneven), [0, 0, 1, 3, 0, 0].map(Some));
+    let placement = Placement::of(&uneven);
+    assert_eq!(placement.shared_of(2, 1).map(|shared| shared.index), Some(2));
+    // Those that must be together are.
+    uneven.vertices[1].co_location_key = Some("together".into());
+    uneven.vertices[3].co_location_key = Some("together".into());
+    assert_eq!(indices(&uneven), [0, 0, 1, 0, 0, 3].map(Some));
+}
+
+#[test]
+fn task_executors_get_equal_numbers_of_tasks() {
+    let offer_all = |graph: &JobGraph| {
+        let mut pool = SlotPool::new(graph);
+        let mut served = 0;
+        for (resource, allocation) in [(1, 1), (1, 2), (2, 3), (2, 4)] {
+            assert!(takes(&mut pool, slot_on(resource, allocation)));
+            served += pool.serve_waiting().len();
+        }
+        assert_eq!(pool.unserved.len(), 0);
+        (served, tasks(&pool, graph))
+    };
+    let uneven = graph(&[4, 1, 1, 4]);
+    assert_eq!(offer_all(&uneven), (0, BTreeMap::from([(1, 6), (2, 4)])));
+    assert_eq!(offer_all(&balanced(uneven)), (4, BTreeMap::from([(1, 5), (2, 5)])));
+}
+
+#[test]
+fn where_tasks_are_balanced_a_lost_slot_is_replaced_and_the_others_stay() {
+    let graph = balanced(graph(&[3, 1]));
+    let mut pool = SlotPool::new(&graph);
+    for (resource, allocation) in [(1, 1), (2, 2), (3, 3)] {
+        assert_eq!(pool.offer(slot_on(resource, allocation), 0), Offered::Free);
+    }
+    assert_eq!(pool.serve_waiting().len(), 3);
+    let before = grants(&pool);
+    assert!(lose(&mut pool, 1) && lose(&mut pool, 2));
+    assert!(takes(&mut pool, slot_on(4, 4)));
+    assert_eq!(pool.serve_waiting(), [], "one is missing still");
+    // What comes back serves what it did before.
+    assert!(takes(&mut pool, slot_on(1, 1)));
+    assert_eq!(pool.serve_waiting().len(), 2);
+    let kept = before.iter().zip(grants(&pool)).filter(|(before, after)| *before == after);
+    assert_eq!(kept.count(), 2);
+    assert!(!pool.has_idle());
+}
+
+#[test]
+fn an_elastic_job_balances_tasks_over_all_its_slots() {
+    let uneven = balanced(graph(&[2, 1, 1]));
+    let mut pool = SlotPool::new(&balanced(graph(&[1])));
+    pool.collect(4);
+    for (resource, allocation) in [(1, 1), (1, 2), (2, 3), (2, 4)] {
+        pool.offer(slot_on(resource, allocation), 0);
+    }
+    assert_eq!(pool.serve_waiting(), [], "it only collects");
+    assert!(pool.arrange(&uneven, false, 0));
+    assert_eq!(tasks(&pool, &uneven), BTreeMap::from([(1, 2), (2, 2)]));
+}
+
 proptest! {
     /// Whatever is offered and lost: what has a slot keeps it until that is lost, and a slot is
     /// refused only if none is missing.

@@ -16,13 +16,16 @@ use std::{
 
 use arrow_array::{cast::AsArray, types};
 use arrow_schema::{DataType, TimeUnit};
-use hurtig_connector_api::{SourceSplit, SplitEnumerator};
+use hurtig_connector_api::{PendingInput, SourceSplit, SplitEnumerator};
 use hurtig_env::{Clock, Pace};
 use hurtig_operator_api::{
     Captured, CoordinatorContext, EventGateway, ListStateData, Operator, OperatorContext,
     OperatorCoordinator, OperatorFactory, Output, Progress, SourcePoll,
 };
-use hurtig_operators::source::{Enumerators, ReaderEvent, SplitEvent, source_coordinator};
+use hurtig_operators::{
+    connector_metrics::SourceMetrics,
+    source::{Enumerators, ReaderEvent, SplitEvent, source_coordinator},
+};
 use hurtig_sql_common::ChangelogBatch;
 use hurtig_types::{
     BoxError, BoxedPayload, CheckpointId, FlowError, FlowResult, MAX_TIMESTAMP, MIN_TIMESTAMP,
@@ -76,6 +79,17 @@ pub enum Read {
     End,
 }
 
+/// What a reader of a split knows of it, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SplitProgress {
+    /// Bytes that were read since the last question.
+    pub bytes: u64,
+    /// Records since then that were none, and were passed over.
+    pub errors: u64,
+    /// Bytes that are still to be read.
+    pub pending_bytes: Option<u64>,
+}
+
 /// Reads one split.
 pub trait SplitReader<S>: Send {
     /// At most about so many rows.
@@ -83,6 +97,10 @@ pub trait SplitReader<S>: Send {
     /// The split as it is to be resumed: exactly behind what was read. What was written beside
     /// the rows (dead letters) survives the process when this returns.
     fn position(&mut self) -> Result<S, BoxError>;
+    /// What has happened since the last call; asked behind every read.
+    fn progress(&mut self) -> SplitProgress {
+        SplitProgress::default()
+    }
     /// How often it can give rows, for sources with a pace: most rows of a batch.
     fn most_rows(&self) -> usize {
         ROWS_PER_BATCH
@@ -169,6 +187,7 @@ impl<R: TableReading> OperatorFactory for TableSourceFactory<R> {
 
 struct Running {
     context: OperatorContext,
+    metrics: SourceMetrics,
     clock: Clock,
     events: Arc<dyn EventGateway>,
     interval_ms: i64,
@@ -214,6 +233,9 @@ impl<R: TableReading> TableSourceOperator<R> {
     fn announce(&mut self, watermark: i64, out: &mut dyn Output) -> FlowResult {
         if watermark > self.announced {
             self.announced = watermark;
+            if let Some(running) = &self.running {
+                running.metrics.on_watermark(watermark);
+            }
             self.activate(out)?;
             out.emit_watermark(Watermark(watermark))?;
         }
@@ -238,6 +260,7 @@ impl<R: TableReading> TableSourceOperator<R> {
         }
         let running = self.running.as_mut().ok_or_else(not_open)?;
         running.last_rows_ms = running.clock.now_ms();
+        running.metrics.on_fetch(running.last_rows_ms, None);
         let interval_ms = running.interval_ms;
         self.activate(out)?;
         out.emit(batch.boxed())?;
@@ -266,6 +289,7 @@ impl<R: TableReading> TableSourceOperator<R> {
         if !self.waiting_for_split {
             self.waiting_for_split = true;
             let running = self.running.as_ref().ok_or_else(not_open)?;
+            running.metrics.on_nothing(running.clock.now_ms());
             let request = codec::encode(&ReaderEvent::RequestSplit)?;
             running.events.send_to_coordinator(request)?;
         }
@@ -305,6 +329,7 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
         let interval_ms = i64::try_from(context.auto_watermark_interval_ms).unwrap_or(i64::MAX);
         self.running = Some(Running {
             context: context.clone(),
+            metrics: SourceMetrics::register(&context.metrics, context.clock),
             clock: context.clock,
             events: context.events.clone(),
             interval_ms,
@@ -348,7 +373,14 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
             };
             most = rows;
         }
-        match reader.read(most).map_err(FlowError::external)? {
+        let read = reader.read(most);
+        let progress = reader.progress();
+        let running = self.running.as_mut().ok_or_else(not_open)?;
+        running.metrics.on_bytes(progress.bytes);
+        running.metrics.on_errors(progress.errors + u64::from(read.is_err()));
+        let pending = PendingInput { records: None, bytes: progress.pending_bytes };
+        running.metrics.on_pending(pending);
+        match read.map_err(FlowError::external)? {
             Read::Rows(batch) => {
                 let clock = self.running.as_ref().ok_or_else(not_open)?.clock;
                 let began = clock.monotonic();
@@ -359,6 +391,7 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
                 Ok(SourcePoll::More)
             }
             Read::Wait(until_ms) => {
+                running.metrics.on_nothing(running.clock.now_ms());
                 self.settle(most, 0);
                 Ok(SourcePoll::Wait { until_ms: Some(until_ms) })
             }

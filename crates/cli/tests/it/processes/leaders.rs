@@ -217,3 +217,30 @@ async fn a_leader_that_is_told_to_end_leaves_jobs_to_the_next_one_which_has_thei
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_cluster_is_the_end_of_all_job_managers_and_of_what_they_kept() {
+    let mut cluster = Leaders::start();
+    let first = cluster.leader_after(None).await;
+    let job = cluster.job();
+    let words: Vec<&str> = job.iter().map(String::as_str).collect();
+    let (code, _, error) = cluster.command(&["run", "-d"], &words);
+    assert_eq!(code, 0, "{error}");
+    let standby = cluster.managers[1 - first].1.clone();
+    // The standby sends the wish on to the leader.
+    let client = RestClient::new(&standby, &cluster.configuration()).unwrap();
+    client.shut_down().await.unwrap();
+    for index in 0..2 {
+        let process = &mut cluster.managers[index].0;
+        let status = until("it ends", async || process.0.try_wait().unwrap()).await;
+        assert!(status.success(), "{status}");
+    }
+    // Another one of that name is a new cluster.
+    let (process, line) = cluster.launch("jobmanager");
+    let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+    cluster.managers[0] = (process, address.clone());
+    assert_eq!(cluster.leader_after(Some(1)).await, 0);
+    let client = RestClient::new(&address, &cluster.configuration()).unwrap();
+    let jobs = until("it answers", async || client.jobs().await.ok()).await.jobs;
+    assert_eq!(jobs, []);
+}

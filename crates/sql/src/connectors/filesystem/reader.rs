@@ -24,7 +24,7 @@ use hurtig_types::BoxError;
 use super::{
     super::{
         api::Partition,
-        source::{ROWS_PER_BATCH, Read, SplitReader, TableReading},
+        source::{ROWS_PER_BATCH, Read, SplitProgress, SplitReader, TableReading},
     },
     dead_letters::DeadLetters,
     enumerator::{FileEnumerator, FileSplit, Place},
@@ -119,6 +119,10 @@ struct FileReader {
     /// Rows that may still be given.
     left: u64,
     ended: bool,
+    /// How far the split was read when somebody asked last.
+    told: u64,
+    /// Records since then that were none.
+    errors: u64,
 }
 
 /// A column of the batches of a split.
@@ -165,6 +169,8 @@ impl FileReader {
             longest: reading.longest,
             left: reading.limit.unwrap_or(u64::MAX),
             ended: false,
+            told: scanner.offset(),
+            errors: 0,
             scanner,
             split,
         })
@@ -173,11 +179,13 @@ impl FileReader {
     /// A record that is none: kept, dropped, or the end of the job.
     fn on_error(&mut self, offset: u64, error: String, record: &[u8]) -> Result<(), BoxError> {
         if let Some(letters) = &mut self.dead_letters {
+            self.errors += 1;
             return letters.add(offset, &error, record).map_err(|source| {
                 format!("cannot keep a dead letter of {}: {source}", self.split.path).into()
             });
         }
         if self.ignores_errors {
+            self.errors += 1;
             return Ok(());
         }
         let path = &self.split.path;
@@ -302,6 +310,18 @@ impl SplitReader<FileSplit> for FileReader {
         let rows = self.decoder.rows();
         self.left = self.left.saturating_sub(rows as u64);
         Ok(Read::Rows(self.finish()?))
+    }
+
+    fn progress(&mut self) -> SplitProgress {
+        let offset = self.scanner.offset();
+        let before = std::mem::replace(&mut self.told, offset);
+        // Of a compressed file nobody knows how much is left before its end.
+        let pending = self.split.end.saturating_sub(offset.max(self.split.position));
+        SplitProgress {
+            bytes: offset.saturating_sub(before),
+            errors: std::mem::take(&mut self.errors),
+            pending_bytes: (!self.split.is_gzip()).then_some(pending),
+        }
     }
 
     fn position(&mut self) -> Result<FileSplit, BoxError> {

@@ -9,8 +9,9 @@ use hurtig_connector_api::Sink;
 use hurtig_connectors::file_sink::{
     BucketContext, DefaultRollingPolicy, FileSink, OnCheckpointRollingPolicy, OutputFileConfig,
 };
+use hurtig_env::Clock;
 use hurtig_operator_api::{Captured, Operator, OperatorContext, OperatorFactory, Output, Progress};
-use hurtig_operators::sink::SinkOperator;
+use hurtig_operators::{connector_metrics::SinkMetrics, sink::SinkOperator};
 use hurtig_sql_common::{ChangelogBatch, ChangelogMode};
 use hurtig_sql_formats::{EncodingFormat, text::TextWriter};
 use hurtig_types::{Batch, BoxedPayload, CheckpointId, FlowError, FlowResult, Watermark};
@@ -178,8 +179,8 @@ struct FileSinkOperators<S> {
 
 impl<S: Sink<Input = EncodedRows>> OperatorFactory for FileSinkOperators<S> {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        let inner = SinkOperator::new(self.sink.clone());
-        Ok(Box::new(EncodingOperator { inner, plan: self.plan.clone() }))
+        let inner = SinkOperator::new(self.sink.clone()).without_count();
+        Ok(Box::new(EncodingOperator { inner, plan: self.plan.clone(), metrics: None }))
     }
 }
 
@@ -235,17 +236,28 @@ impl Plan {
 struct EncodingOperator<S: Sink<Input = EncodedRows>> {
     inner: SinkOperator<S>,
     plan: Plan,
+    /// Rows are counted here: the inner operator sees pieces of bytes.
+    metrics: Option<(SinkMetrics, Clock)>,
 }
 
 impl<S: Sink<Input = EncodedRows>> Operator for EncodingOperator<S> {
     fn open(&mut self, context: &OperatorContext) -> FlowResult {
+        self.metrics = Some((SinkMetrics::register(&context.metrics), context.clock));
         self.inner.open(context)
     }
 
     fn process(&mut self, input: usize, batch: BoxedPayload, out: &mut dyn Output) -> FlowResult {
         let batch = ChangelogBatch::from_payload(batch)?;
-        let pieces = self.plan.encode(&batch)?;
-        self.inner.process(input, Batch::from_parts(pieces, None).boxed(), out)
+        let rows = batch.rows.num_rows() as u64;
+        let began = self.metrics.as_ref().map(|(_, clock)| clock.monotonic());
+        let encoded = self.plan.encode(&batch);
+        let written = encoded.and_then(|pieces| {
+            self.inner.process(input, Batch::from_parts(pieces, None).boxed(), out)
+        });
+        if let (Some((metrics, clock)), Some(began)) = (&self.metrics, began) {
+            metrics.on_write(rows, clock.monotonic().saturating_sub(began), written.is_ok());
+        }
+        written
     }
 
     fn on_watermark(&mut self, watermark: Watermark, out: &mut dyn Output) -> FlowResult<Progress> {
