@@ -201,7 +201,7 @@ impl Aggregates {
         }
         for (into, other) in into.distinct.iter_mut().zip(&other.distinct) {
             for (value, by) in other {
-                count(into, &value.0, *by);
+                count(into, value.bytes(), *by);
             }
         }
         Ok(())
@@ -223,7 +223,7 @@ impl Aggregates {
                         for (value, times) in &one.distinct[*number] {
                             if *times > 0 {
                                 groups.push(group as u32);
-                                values.push(&*value.0);
+                                values.push(value.bytes());
                             }
                         }
                     }

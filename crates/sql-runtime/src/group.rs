@@ -19,7 +19,7 @@ use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_sql_functions::api::AggregateState;
 use hurtig_state_heap::{MapState, ValueState};
 use hurtig_types::{FlowError, FlowResult};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +29,7 @@ use crate::{
     core::{Core, KeyedOperator, Logic, descriptor},
     layout::Layout,
     rows::{Encoded, Grouping, RowBytes, RowCodec, arrow_error, make_rows, rows_of, state_error},
+    small::Small,
 };
 
 /// What is kept of a group.
@@ -39,20 +40,7 @@ struct Group {
 }
 
 /// How often a value is there for each call of a set of DISTINCT ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Counts(SmallVec<[i64; 4]>);
-
-impl Serialize for Counts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.as_slice().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Counts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Vec::<i64>::deserialize(deserializer)?.into()))
-    }
-}
+type Counts = Small<[i64; 4]>;
 
 struct States {
     groups: ValueState<Group>,
@@ -200,17 +188,17 @@ impl GroupLogic {
             let mut fresh = None;
             let known = match known {
                 Some(known) => known,
-                None => fresh.insert(Counts(SmallVec::from_elem(0, calls.len()))),
+                None => fresh.insert(Small(SmallVec::from_elem(0, calls.len()))),
             };
-            if known.0.len() != calls.len() {
+            if known.len() != calls.len() {
                 return Err(FlowError::internal("the counts of values are those of other calls"));
             }
             while which != 0 {
                 let call = which.trailing_zeros() as usize;
                 which &= which - 1;
-                let before = known.0[call];
+                let before = known[call];
                 let after = before + by;
-                known.0[call] = after;
+                known[call] = after;
                 if (before > 0) != (after > 0) {
                     let changed = &mut changed[call];
                     changed.groups.push(group);
@@ -218,7 +206,7 @@ impl GroupLogic {
                     changed.retracts.push(after <= 0);
                 }
             }
-            let is_gone = known.0.iter().all(|count| *count == 0);
+            let is_gone = known.iter().all(|count| *count == 0);
             match fresh {
                 Some(fresh) if !is_gone => {
                     counts.put(&mut core.store, value.into(), fresh).map_err(state_error)?;
@@ -337,7 +325,7 @@ impl GroupLogic {
                         let (group, calls) = (group as u32, 1 << bit);
                         seen.extend(values.map(|(value, by)| Seen {
                             group,
-                            value: &value.0,
+                            value: value.bytes(),
                             calls,
                             by: *by,
                         }));

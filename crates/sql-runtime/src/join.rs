@@ -4,7 +4,8 @@
 //! What is kept of a side, as in Flink, depends on its unique key: one row per unique key (whatever
 //! the row, the next one of that key replaces it), or rows with how often they are there. A row of
 //! a side whose rows are also given without partner carries how many partners it has, so that the
-//! one with NULLs can be taken back with the first partner and given again after the last.
+//! one with NULLs can be taken back with the first partner and given again after the last. Of an input
+//! that only inserts, rows that have none of this are a plain list, which takes a third of the space.
 //!
 //! Rows whose key has NULL (where NULL equals nothing) have no partners and find none.
 
@@ -14,19 +15,22 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{Schema, SchemaRef};
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::{ChangelogBatch, RowKind};
-use hurtig_state_heap::MapState;
-use hurtig_types::{FlowError, FlowResult};
-use serde::{Deserialize, Serialize};
+use hurtig_types::FlowResult;
 
 use crate::{
-    config::{JoinInput, JoinKeys, JoinVariant, RegularJoin, SharedExpression},
-    core::{Core, KeyedOperator, Logic, descriptor},
+    config::{JoinKeys, JoinVariant, RegularJoin, SharedExpression},
+    core::{Core, KeyedOperator, Logic},
     layout::Layout,
     pairs::Pairs,
-    rows::{RowBytes, RowCodec, hash_of, make_rows, state_error},
+    rows::{Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::RowSink,
     stateless::condition,
 };
+
+mod side;
+
+use side::{Kept, Side};
+pub(crate) use side::SideCodec;
 
 /// Evaluates the rest of a join's condition over pairs of rows.
 pub(crate) struct PairCondition {
@@ -73,64 +77,6 @@ impl PairCondition {
     }
 }
 
-/// Rows of one input: their keys and their bytes.
-pub(crate) struct SideCodec {
-    pub(crate) key: RowCodec,
-    pub(crate) row: RowCodec,
-    null_equal: Vec<bool>,
-}
-
-impl SideCodec {
-    pub(crate) fn new(schema: &SchemaRef, keys: &[usize], null_equal: &[bool]) -> FlowResult<Self> {
-        let (key, row) = (RowCodec::new(schema, keys)?, RowCodec::all(schema)?);
-        Ok(Self { key, row, null_equal: null_equal.to_vec() })
-    }
-
-    /// Which rows can have no partner, since their key has NULL.
-    pub(crate) fn without_partner(&self, rows: &arrow_array::RecordBatch) -> Option<Vec<bool>> {
-        self.key.nulls(rows, |key| !self.null_equal.get(key).copied().unwrap_or(false))
-    }
-}
-
-/// What is kept of equal rows, or of the row of a unique key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Kept {
-    /// The row; empty where the map's key is the row.
-    row: RowBytes,
-    /// How often it is there.
-    times: i64,
-    /// How many partners each of them has, if that counts.
-    partners: i64,
-}
-
-type Table = MapState<RowBytes, Kept>;
-
-struct Side {
-    codec: SideCodec,
-    /// What the map is keyed by: `None`, the row itself.
-    unique: Option<RowCodec>,
-    input: JoinInput,
-    null: RowBytes,
-    table: Option<Table>,
-}
-
-impl Side {
-    fn new(input: &JoinInput, keys: &[usize], null_equal: &[bool]) -> FlowResult<Self> {
-        let codec = SideCodec::new(&input.schema, keys, null_equal)?;
-        let unique = match (&input.unique_key, input.join_key_contains_unique_key) {
-            (_, true) => Some(RowCodec::new(&input.schema, &[])?),
-            (Some(key), false) => Some(RowCodec::new(&input.schema, key)?),
-            (None, false) => None,
-        };
-        let null = codec.row.null_row(&input.schema)?;
-        Ok(Self { codec, unique, input: input.clone(), null, table: None })
-    }
-
-    fn table(&self) -> FlowResult<Table> {
-        self.table.ok_or_else(|| FlowError::internal("the operator was not opened"))
-    }
-}
-
 struct JoinLogic {
     kind: JoinVariant,
     sides: [Side; 2],
@@ -138,20 +84,22 @@ struct JoinLogic {
     sink: RowSink,
     /// Of an inner join.
     pairs: Pairs,
+    schema: SchemaRef,
 }
 
 impl OperatorFactory for RegularJoin {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
         let nulls = &self.keys.null_equal;
-        let left = Side::new(&self.left, &self.keys.left, nulls)?;
-        let right = Side::new(&self.right, &self.keys.right, nulls)?;
+        let left = Side::new(&self.left, &self.keys.left, nulls, is_outer(self.kind, 0))?;
+        let right = Side::new(&self.right, &self.keys.right, nulls, is_outer(self.kind, 1))?;
         let mut codecs = vec![RowCodec::all(&self.left.schema)?];
         if !matches!(self.kind, JoinVariant::Semi | JoinVariant::Anti) {
             codecs.push(RowCodec::all(&self.right.schema)?);
         }
         Ok(KeyedOperator::boxed(JoinLogic {
             kind: self.kind,
-            pairs: Pairs::new(&self.keys, &self.left.schema, &self.right.schema, &self.schema)?,
+            pairs: Pairs::new(&self.keys, &self.left.schema, &self.right.schema)?,
+            schema: self.schema.clone(),
             condition: PairCondition::new(&self.keys, &self.left.schema, &self.right.schema)?,
             sink: RowSink::new(&self.schema, codecs),
             sides: [left, right],
@@ -159,8 +107,20 @@ impl OperatorFactory for RegularJoin {
     }
 }
 
+/// True if what is given of a side's row depends on whether it has partners.
+fn is_outer(kind: JoinVariant, side: usize) -> bool {
+    match kind {
+        JoinVariant::Left => side == 0,
+        JoinVariant::Right => side == 1,
+        JoinVariant::Full => true,
+        JoinVariant::Inner => false,
+        JoinVariant::Semi | JoinVariant::Anti => side == 0,
+    }
+}
+
 /// A row that a change was joined with.
 struct Partner {
+    /// Of the map, where rows are counted.
     map_key: RowBytes,
     row: RowBytes,
     times: i64,
@@ -169,14 +129,7 @@ struct Partner {
 
 impl JoinLogic {
     fn is_outer(&self, side: usize) -> bool {
-        match self.kind {
-            JoinVariant::Left => side == 0,
-            JoinVariant::Right => side == 1,
-            JoinVariant::Full => true,
-            JoinVariant::Inner => false,
-            // Whether a left row is given depends on its partners.
-            JoinVariant::Semi | JoinVariant::Anti => side == 0,
-        }
+        is_outer(self.kind, side)
     }
 
     fn is_filter(&self) -> bool {
@@ -191,16 +144,29 @@ impl JoinLogic {
         }
     }
 
-    /// The rows of the other side that a row joins, in the order of their bytes.
+    /// The rows of the other side that a row joins; those that are counted in the order of their
+    /// bytes.
     fn partners(&self, side: usize, row: &[u8], core: &mut Core) -> FlowResult<Vec<Partner>> {
-        let other = self.sides[1 - side].table()?;
-        let is_unique = self.sides[1 - side].unique.is_some();
-        let entries = other.entries(&mut core.store).map_err(state_error)?;
+        let other = &self.sides[1 - side];
+        let Some(table) = other.counted()? else {
+            let rows: Vec<&[u8]> = other.rows(core)?.map(|(row, _)| row).collect();
+            let matches = self.condition.matches(row, side == 0, &rows)?;
+            let partners = rows.into_iter().zip(matches).filter(|(_, matches)| *matches);
+            let partner = |(row, _): (&[u8], bool)| Partner {
+                map_key: RowBytes::default(),
+                row: row.into(),
+                times: 1,
+                partners: 0,
+            };
+            return Ok(partners.map(partner).collect());
+        };
+        let is_unique = other.unique.is_some();
+        let entries = table.entries(&mut core.store).map_err(state_error)?;
         let mut found: BTreeMap<&RowBytes, &Kept> = BTreeMap::new();
         found.extend(entries);
         let rows: Vec<&[u8]> = found
             .iter()
-            .map(|(key, kept)| if is_unique { &*kept.row.0 } else { &*key.0 })
+            .map(|(key, kept)| if is_unique { kept.row.bytes() } else { key.bytes() })
             .collect();
         let matches = self.condition.matches(row, side == 0, &rows)?;
         let partners = found.iter().zip(rows).zip(matches).filter(|(_, matches)| *matches);
@@ -222,7 +188,7 @@ impl JoinLogic {
         by: i64,
         core: &mut Core,
     ) -> FlowResult {
-        let table = self.sides[side].table()?;
+        let Some(table) = self.sides[side].counted()? else { return Ok(()) };
         for partner in partners {
             let kept = table.get_mut(&mut core.store, &partner.map_key).map_err(state_error)?;
             if let Some(kept) = kept {
@@ -255,17 +221,17 @@ impl JoinLogic {
         for partner in &partners {
             for _ in 0..partner.times {
                 if adds && self.is_outer(1 - side) && partner.partners == 0 {
-                    self.push(RowKind::Delete, 1 - side, &partner.row.0, &nulls[side].0);
+                    self.push(RowKind::Delete, 1 - side, partner.row.bytes(), nulls[side].bytes());
                 }
-                self.push(out, side, row, &partner.row.0);
+                self.push(out, side, row, partner.row.bytes());
                 if !adds && self.is_outer(1 - side) && partner.partners <= 1 {
-                    self.push(RowKind::Insert, 1 - side, &partner.row.0, &nulls[side].0);
+                    self.push(RowKind::Insert, 1 - side, partner.row.bytes(), nulls[side].bytes());
                 }
             }
         }
         if partners.is_empty() && self.is_outer(side) {
             let kind = if adds { RowKind::Insert } else { RowKind::Delete };
-            self.push(kind, side, row, &nulls[1 - side].0);
+            self.push(kind, side, row, nulls[1 - side].bytes());
         }
         if self.is_outer(1 - side) {
             self.count_partners(1 - side, &partners, if adds { 1 } else { -1 }, core)?;
@@ -273,15 +239,28 @@ impl JoinLogic {
         Ok(count)
     }
 
-    /// The pairs of a row, to be given later. No row of this side changes what is there of the other
-    /// one, so that a batch can meet it as a whole.
-    fn pair_up(&mut self, side: usize, index: usize, kind: RowKind, core: &mut Core) -> FlowResult {
-        let other = self.sides[1 - side].table()?;
-        let is_unique = self.sides[1 - side].unique.is_some();
-        for (key, kept) in other.entries(&mut core.store).map_err(state_error)? {
-            let partner = if is_unique { &*kept.row.0 } else { &*key.0 };
-            for _ in 0..kept.times {
-                self.pairs.push(index, kind, partner);
+    /// The pairs of rows of a batch that have the current key, to be given later. No row of this
+    /// side changes what is there of the other one, so that a batch can meet it as a whole.
+    fn pair_up(
+        &mut self,
+        side: usize,
+        (batch, members): (&ChangelogBatch, &[u32]),
+        core: &mut Core,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        let given = Some((side, &batch.rows));
+        for (partner, times) in self.sides[1 - side].rows(core)? {
+            let mut other = self.pairs.row(1 - side, partner);
+            for member in members {
+                let kind = batch.kind(*member as usize);
+                for _ in 0..times {
+                    if self.pairs.is_full() {
+                        self.pairs.join(given)?.give(&self.schema, out)?;
+                        other = self.pairs.row(1 - side, partner);
+                    }
+                    let (left, right) = if side == 0 { (*member, other) } else { (other, *member) };
+                    self.pairs.push(kind, left, right);
+                }
             }
         }
         Ok(())
@@ -312,50 +291,11 @@ impl JoinLogic {
             };
             for _ in 0..partner.times {
                 if let Some(kind) = given {
-                    self.sink.push(kind, &partner.row.0);
+                    self.sink.push(kind, partner.row.bytes());
                 }
             }
         }
         self.count_partners(0, partners, if adds { 1 } else { -1 }, core)
-    }
-
-    /// Keeps a row, or forgets one.
-    fn keep(
-        &self,
-        side: usize,
-        kind: RowKind,
-        row: &[u8],
-        map_key: RowBytes,
-        partners: i64,
-        core: &mut Core,
-    ) -> FlowResult {
-        let table = self.sides[side].table()?;
-        let is_unique = self.sides[side].unique.is_some();
-        if kind.adds() {
-            if !is_unique
-                && let Some(kept) = table.get_mut(&mut core.store, &map_key).map_err(state_error)?
-            {
-                kept.times += 1;
-                kept.partners = partners;
-                return Ok(());
-            }
-            let row = if is_unique { row.into() } else { RowBytes::default() };
-            let kept = Kept { row, times: 1, partners };
-            return table.put(&mut core.store, map_key, kept).map_err(state_error);
-        }
-        let kept = table.get_mut(&mut core.store, &map_key).map_err(state_error)?;
-        let gone = match kept {
-            Some(kept) if kept.times > 1 && !is_unique => {
-                kept.times -= 1;
-                false
-            }
-            Some(_) => true,
-            None => false,
-        };
-        if gone {
-            table.remove(&mut core.store, &map_key).map_err(state_error)?;
-        }
-        Ok(())
     }
 }
 
@@ -370,8 +310,7 @@ impl Logic for JoinLogic {
 
     fn open(&mut self, core: &mut Core) -> FlowResult {
         for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
-            let state = descriptor!(MapStateDescriptor, name, side.input.ttl);
-            side.table = Some(core.store.map_state(&state).map_err(state_error)?);
+            side.open(name, core)?;
         }
         Ok(())
     }
@@ -388,31 +327,52 @@ impl Logic for JoinLogic {
         let rows = at.codec.row.encode(&batch.rows)?;
         let unique = at.unique.as_ref().map(|codec| codec.encode(&batch.rows)).transpose()?;
         let alone = at.codec.without_partner(&batch.rows);
-        let is_inner = self.kind == JoinVariant::Inner;
-        for index in 0..batch.rows.num_rows() {
-            let (key, row, kind) = (keys.get(index), rows.get(index), batch.kind(index));
-            core.store.set_current_key(hash_of(key)?, key.into());
-            let can_match = alone.as_ref().is_none_or(|alone| !alone[index]);
-            let map_key = unique.as_ref().map_or(row, |unique| unique.get(index)).into();
-            let partners = if is_inner {
-                if can_match {
-                    self.pair_up(side, index, kind, core)?;
-                }
-                0
-            } else {
-                self.join(side, kind, row, can_match, core)?
+        let can_match = |row: u32| alone.as_ref().is_none_or(|alone| !alone[row as usize]);
+        let of = |row: u32| {
+            let row = row as usize;
+            (unique.as_ref().map_or(rows.get(row), |unique| unique.get(row)), rows.get(row))
+        };
+        if self.kind == JoinVariant::Inner {
+            let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
+            let by_key = batch.kinds.is_none().then(|| grouping.rows_by_group());
+            let each: Vec<u32> = match by_key {
+                None => (0..batch.rows.num_rows() as u32).collect(),
+                Some(_) => Vec::new(),
             };
+            // Rows of one key meet their partners together, unless the order among changes of several
+            // keys counts.
+            let turns = by_key.iter().flatten().map(Vec::as_slice).chain(each.chunks(1));
+            for members in turns {
+                let Some(first) = members.first().filter(|first| can_match(**first)) else {
+                    continue;
+                };
+                let group = grouping.groups[*first as usize] as usize;
+                core.store
+                    .set_current_key(grouping.hashes[group], keys.get(*first as usize).into());
+                self.pair_up(side, (&batch, members), core, out)?;
+                if batch.kind(*first as usize).adds() {
+                    self.sides[side].add(members.iter().map(|row| of(*row)), 0, core)?;
+                } else {
+                    self.sides[side].remove(of(*first).0, core)?;
+                }
+            }
+            return self.pairs.join(Some((side, &batch.rows)))?.give(&self.schema, out);
+        }
+        for row in 0..batch.rows.num_rows() as u32 {
+            let index = row as usize;
+            let (key, kind) = (keys.get(index), batch.kind(index));
+            core.set_key(key)?;
+            let partners = self.join(side, kind, rows.get(index), can_match(row), core)?;
             // A row that never matches must be known only where it is to be taken back; the change
             // itself says all that is needed, so it is not kept.
-            if can_match {
-                self.keep(side, kind, row, map_key, partners, core)?;
+            if can_match(row) && kind.adds() {
+                self.sides[side].add(std::iter::once(of(row)), partners, core)?;
+            } else if can_match(row) {
+                self.sides[side].remove(of(row).0, core)?;
             }
             self.sink.flush_if_full(out)?;
-            if self.pairs.is_full() {
-                self.pairs.give(side, &batch, out)?;
-            }
         }
-        self.pairs.give(side, &batch, out)
+        Ok(())
     }
 
     fn flush(&mut self, out: &mut dyn Output) -> FlowResult {

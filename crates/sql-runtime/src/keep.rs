@@ -111,7 +111,7 @@ impl OneRow {
     /// For which rows the filter holds.
     fn passes(&self, rows: &[Option<&RowBytes>]) -> FlowResult<Vec<bool>> {
         let Some(filter) = &self.filter else { return Ok(vec![true; rows.len()]) };
-        let there: Vec<&[u8]> = rows.iter().flatten().map(|row| &*row.0).collect();
+        let there: Vec<&[u8]> = rows.iter().flatten().map(|row| row.bytes()).collect();
         if there.is_empty() {
             return Ok(vec![false; rows.len()]);
         }
@@ -209,14 +209,14 @@ impl Logic for OneRow {
             let old = old.as_ref().filter(|_| passed_before[index]);
             let new = new.as_ref().filter(|_| passes_now[index]);
             match (old, new) {
-                (None, Some(new)) => self.sink.push(RowKind::Insert, &new.0),
-                (Some(old), None) => self.sink.push(RowKind::Delete, &old.0),
+                (None, Some(new)) => self.sink.push(RowKind::Insert, new.bytes()),
+                (Some(old), None) => self.sink.push(RowKind::Delete, old.bytes()),
                 (Some(_), Some(_)) if self.choice == Choice::FirstOnce => {}
                 (Some(old), Some(new)) if !(lives_for_ever && old == new) => {
                     if self.emits_update_before {
-                        self.sink.push(RowKind::UpdateBefore, &old.0);
+                        self.sink.push(RowKind::UpdateBefore, old.bytes());
                     }
-                    self.sink.push(RowKind::UpdateAfter, &new.0);
+                    self.sink.push(RowKind::UpdateAfter, new.bytes());
                 }
                 _ => {}
             }
@@ -290,7 +290,7 @@ impl Logic for FirstAtWatermark {
     fn on_timer(&mut self, _: i64, _: bool, core: &mut Core, out: &mut dyn Output) -> FlowResult {
         let (waiting, given) = self.states.ok_or_else(not_open)?;
         if let Some((_, row)) = waiting.clear(&mut core.store).map_err(state_error)? {
-            self.sink.push(RowKind::Insert, &row.0);
+            self.sink.push(RowKind::Insert, row.bytes());
             given.update(&mut core.store, true).map_err(state_error)?;
         }
         self.sink.flush_if_full(out)
@@ -355,7 +355,7 @@ impl Logic for Materializer {
             let identity = upserts.as_ref().map_or(row, |upserts| upserts.get(index));
             core.set_key(keys.get(index))?;
             let kept = state.get_or_insert_with(&mut core.store, Vec::new).map_err(state_error)?;
-            let found = kept.iter().position(|(known, _)| &*known.0 == identity);
+            let found = kept.iter().position(|(known, _)| known.bytes() == identity);
             if batch.kind(index).adds() {
                 let kind = if kept.is_empty() { RowKind::Insert } else { RowKind::UpdateAfter };
                 match found.filter(|_| upserts.is_some()) {
@@ -379,7 +379,7 @@ impl Logic for Materializer {
                     self.sink.push(RowKind::Delete, row);
                     state.clear(&mut core.store).map_err(state_error)?;
                 }
-                Some((_, last)) if was_last => self.sink.push(RowKind::UpdateAfter, &last.0),
+                Some((_, last)) if was_last => self.sink.push(RowKind::UpdateAfter, last.bytes()),
                 Some(_) => {}
             }
             self.sink.flush_if_full(out)?;

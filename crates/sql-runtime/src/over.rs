@@ -118,7 +118,7 @@ impl Window {
         rows: &[RowBytes],
         given: &mut Vec<Given>,
     ) -> FlowResult {
-        let batch = self.decode(&rows.iter().map(|row| &*row.0).collect::<Vec<_>>())?;
+        let batch = self.decode(&rows.iter().map(|row| row.bytes()).collect::<Vec<_>>())?;
         if !self.frame.rows {
             self.add(running, &batch, false)?;
             self.leave_range(running, time)?;
@@ -146,7 +146,7 @@ impl Window {
                         && let Some((_, gone)) =
                             running.history.get(running.history.len() - 1 - bound)
                     {
-                        let gone = self.decode(&[&gone.0])?;
+                        let gone = self.decode(&[gone.bytes()])?;
                         self.add(running, &gone, true)?;
                     }
                 }
@@ -191,14 +191,14 @@ impl Window {
         if gone.is_empty() {
             return Ok(());
         }
-        let rows = self.decode(&gone.iter().map(|row| &*row.0).collect::<Vec<_>>())?;
+        let rows = self.decode(&gone.iter().map(|row| row.bytes()).collect::<Vec<_>>())?;
         self.add(running, &rows, true)
     }
 
     /// The columns of rows with their results.
     fn columns(&self, given: Vec<Given>) -> FlowResult<Vec<ArrayRef>> {
         let rows: Vec<RowBytes> = given.iter().map(|one| one.row.clone()).collect();
-        let mut columns = self.row.decode(rows.iter().map(|row| &*row.0))?;
+        let mut columns = self.row.decode(rows.iter().map(|row| row.bytes()))?;
         let inputs = columns.len();
         let (mut accumulators, mut numbers, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for one in given {
@@ -249,7 +249,7 @@ impl Window {
         column: usize,
         default: Option<usize>,
     ) -> FlowResult<ArrayRef> {
-        let there: Vec<&[u8]> = others.iter().flatten().map(|row| &*row.0).collect();
+        let there: Vec<&[u8]> = others.iter().flatten().map(|row| row.bytes()).collect();
         let found = there.len() as u32;
         let values = self.decode(&there)?.column(column).clone();
         let rest = match default {
@@ -494,10 +494,10 @@ impl Logic for ByColumns {
             after.iter().for_each(|row| *net.entry(row).or_default() += 1);
             before.iter().for_each(|row| *net.entry(row).or_default() -= 1);
             for (row, times) in net.iter().filter(|(_, times)| **times < 0) {
-                (*times..0).for_each(|_| self.sink.push(RowKind::Delete, &row.0));
+                (*times..0).for_each(|_| self.sink.push(RowKind::Delete, row.bytes()));
             }
             for (row, times) in net.iter().filter(|(_, times)| **times > 0) {
-                (0..*times).for_each(|_| self.sink.push(RowKind::Insert, &row.0));
+                (0..*times).for_each(|_| self.sink.push(RowKind::Insert, row.bytes()));
             }
             self.sink.flush_if_full(out)?;
         }

@@ -1,11 +1,12 @@
-//! The pairs of an inner join, a batch at a time.
+//! Pairs of rows of both sides of a join, a batch at a time.
 //!
-//! Rows of a batch meet rows of state one by one, but the join's condition is evaluated over many
-//! pairs at once, and what passes is given as it stands: nothing is computed per pair.
+//! Rows meet one by one, but the join's condition is evaluated over many pairs at once, and what
+//! passes is given as it stands: nothing is computed per pair. A row of many pairs becomes columns
+//! once.
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::{filter::filter, take::take};
 use hurtig_operator_api::Output;
@@ -19,92 +20,124 @@ use crate::{
     stateless::condition,
 };
 
-/// Pairs of rows of a batch with rows of the other side.
+/// Gathers pairs of rows.
 pub(crate) struct Pairs {
     expression: Option<SharedExpression>,
     /// Of both sides; all may be NULL: what is nullable in a join's output need not be here, and
     /// the other way round.
-    pairs: SchemaRef,
-    /// Of what goes out.
     schema: SchemaRef,
     codecs: [RowCodec; 2],
-    rows: Vec<u32>,
+    rows: [ByteRows; 2],
+    /// Of each pair, the rows.
+    at: [Vec<u32>; 2],
     kinds: Vec<RowKind>,
-    others: ByteRows,
+}
+
+/// Pairs as columns: left, then right.
+pub(crate) struct Joined {
+    columns: Vec<ArrayRef>,
+    kinds: Vec<RowKind>,
+    /// Which fulfil the condition; `None`: all.
+    mask: Option<BooleanArray>,
 }
 
 impl Pairs {
-    pub(crate) fn new(
-        keys: &JoinKeys,
-        left: &SchemaRef,
-        right: &SchemaRef,
-        schema: &SchemaRef,
-    ) -> FlowResult<Self> {
+    pub(crate) fn new(keys: &JoinKeys, left: &SchemaRef, right: &SchemaRef) -> FlowResult<Self> {
         let fields = left.fields().iter().chain(right.fields());
         let fields: Vec<_> = fields.map(|field| (**field).clone().with_nullable(true)).collect();
         Ok(Self {
             expression: keys.condition.clone(),
-            pairs: Arc::new(Schema::new(fields)),
-            schema: schema.clone(),
+            schema: Arc::new(Schema::new(fields)),
             codecs: [RowCodec::all(left)?, RowCodec::all(right)?],
-            rows: Vec::new(),
+            rows: <[ByteRows; 2]>::default(),
+            at: <[Vec<u32>; 2]>::default(),
             kinds: Vec::new(),
-            others: ByteRows::default(),
         })
     }
 
-    /// A row of the batch and one of the other side.
+    /// The number of a row of a side, for the pairs until they are joined.
     #[inline]
-    pub(crate) fn push(&mut self, row: usize, kind: RowKind, other: &[u8]) {
-        self.rows.push(row as u32);
-        self.kinds.push(kind);
-        self.others.push(other);
+    pub(crate) fn row(&mut self, side: usize, row: &[u8]) -> u32 {
+        self.rows[side].push(row)
     }
 
-    /// True if there are as many as go out at once.
+    /// A pair of rows: their numbers, or those that they have in a batch.
+    #[inline]
+    pub(crate) fn push(&mut self, kind: RowKind, left: u32, right: u32) {
+        self.at[0].push(left);
+        self.at[1].push(right);
+        self.kinds.push(kind);
+    }
+
+    /// True if there are as many as are joined at once.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.rows.len() >= ROWS_PER_BATCH
+        self.kinds.len() >= ROWS_PER_BATCH
     }
 
-    /// Gives those that fulfil the condition. The rows are those of input `side`.
-    pub(crate) fn give(
-        &mut self,
-        side: usize,
-        batch: &ChangelogBatch,
-        out: &mut dyn Output,
-    ) -> FlowResult {
-        if self.rows.is_empty() {
-            return Ok(());
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// What has been gathered. With `batch`, the numbers of a side are those of its rows.
+    pub(crate) fn join(&mut self, batch: Option<(usize, &RecordBatch)>) -> FlowResult<Joined> {
+        let kinds = std::mem::take(&mut self.kinds);
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for side in 0..2 {
+            let at = std::mem::take(&mut self.at[side]);
+            let rows = match batch {
+                Some((given, batch)) if given == side => batch.columns().to_vec(),
+                _ => self.codecs[side].decode(self.rows[side].iter())?,
+            };
+            self.rows[side].clear();
+            columns.extend(repeated(rows, at)?);
         }
-        let at = UInt32Array::from(std::mem::take(&mut self.rows));
-        let mut kinds = std::mem::take(&mut self.kinds);
-        let own = batch.rows.columns().iter().map(|column| take(column, &at, None));
-        let own = own.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?;
-        let other = self.codecs[1 - side].decode(self.others.iter())?;
-        self.others.clear();
-        let mut columns: Vec<ArrayRef> = match side {
-            0 => own.into_iter().chain(other).collect(),
-            _ => other.into_iter().chain(own).collect(),
+        let mask = match &self.expression {
+            None => None,
+            Some(expression) => {
+                let pairs = make_rows(&self.schema, columns.clone(), kinds.len())?;
+                let mask = condition(&**expression, &pairs)?;
+                (mask.true_count() < mask.len()).then_some(mask)
+            }
         };
-        if let Some(expression) = &self.expression {
-            let pairs = make_rows(&self.pairs, columns.clone(), kinds.len())?;
-            let mask = condition(&**expression, &pairs)?;
-            if mask.true_count() == 0 {
-                return Ok(());
-            }
-            if mask.true_count() < mask.len() {
-                let kept = columns.iter().map(|column| filter(column, &mask));
-                columns = kept.collect::<Result<_, _>>().map_err(arrow_error)?;
-                kinds = kept_kinds(&kinds, &mask);
-            }
-        }
-        let rows = make_rows(&self.schema, columns, kinds.len())?;
-        out.emit(ChangelogBatch::new(rows, kinds).boxed())
+        Ok(Joined { columns, kinds, mask })
     }
 }
 
-fn kept_kinds(kinds: &[RowKind], mask: &BooleanArray) -> Vec<RowKind> {
-    let kept = kinds.iter().zip(mask).filter(|(_, kept)| *kept == Some(true));
-    kept.map(|(kind, _)| *kind).collect()
+/// Rows as often as pairs have them.
+fn repeated(columns: Vec<ArrayRef>, at: Vec<u32>) -> FlowResult<Vec<ArrayRef>> {
+    let in_order = at.iter().enumerate().all(|(index, row)| index == *row as usize);
+    if in_order && columns.first().is_none_or(|column| column.len() == at.len()) {
+        return Ok(columns);
+    }
+    let at = UInt32Array::from(at);
+    columns.iter().map(|column| take(column, &at, None).map_err(arrow_error)).collect()
+}
+
+impl Joined {
+    /// For each pair, whether it fulfils the condition.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = bool> + '_ {
+        let mask = self.mask.as_ref();
+        (0..self.kinds.len())
+            .map(move |pair| mask.is_none_or(|mask| mask.is_valid(pair) && mask.value(pair)))
+    }
+
+    /// Gives those that fulfil the condition.
+    pub(crate) fn give(mut self, schema: &SchemaRef, out: &mut dyn Output) -> FlowResult {
+        if let Some(mask) = &self.mask {
+            if mask.true_count() == 0 {
+                return Ok(());
+            }
+            let kinds = self.kinds.iter().zip(self.holds()).filter(|(_, holds)| *holds);
+            let kinds = kinds.map(|(kind, _)| *kind).collect();
+            let kept = self.columns.iter().map(|column| filter(column, mask));
+            self.columns = kept.collect::<Result<_, _>>().map_err(arrow_error)?;
+            self.kinds = kinds;
+        }
+        if self.kinds.is_empty() {
+            return Ok(());
+        }
+        let rows = make_rows(schema, self.columns, self.kinds.len())?;
+        out.emit(ChangelogBatch::new(rows, self.kinds).boxed())
+    }
 }

@@ -4,13 +4,14 @@
 //! batch and partition the list before is compared with that after, so rows that come and go within a
 //! batch are not seen.
 //!
-//! Of an input that only inserts, rows beyond the end of the list are forgotten.
+//! Of an input that only inserts, rows beyond the end of the list are forgotten; most rows of a batch
+//! are compared by their places, and that is all that is done with them.
 
 use std::collections::BTreeMap;
 
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::{ChangelogBatch, RowKind};
-use hurtig_state_heap::ValueState;
+use hurtig_state_heap::{SortedStateMap, ValueState};
 use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
@@ -18,17 +19,21 @@ use crate::{
     config::{Limit, Rank, SortLimit},
     core::{Core, KeyedOperator, Logic, descriptor},
     layout::Layout,
-    rows::{Grouping, RowBytes, RowCodec, state_error},
+    rows::{Encoded, Grouping, RowBytes, RowCodec, state_error},
     sink::RowSink,
+    small::Small,
 };
+
+/// Rows of equal place. There is mostly one.
+type Equal = Small<[(RowBytes, RowBytes); 1]>;
 
 /// The rows of a partition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rows {
     /// Rows by place, with their upsert keys where there are any.
-    places: BTreeMap<RowBytes, Vec<(RowBytes, RowBytes)>>,
+    places: SortedStateMap<RowBytes, Equal>,
     /// The place of each upsert key.
-    keys: BTreeMap<RowBytes, RowBytes>,
+    keys: SortedStateMap<RowBytes, RowBytes>,
     pub(crate) count: u64,
 }
 
@@ -36,33 +41,30 @@ impl Rows {
     pub(crate) fn insert(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
         if let Some(identity) = identity {
             if let Some(known) = self.keys.get(identity).cloned() {
-                if &*known.0 == place
+                if known.bytes() == place
                     && let Some(same) = self.places.get_mut(place)
-                    && let Some(found) = same.iter_mut().find(|(key, _)| &*key.0 == identity)
+                    && let Some(found) = same.iter_mut().find(|(key, _)| key.bytes() == identity)
                 {
                     found.1 = row.into();
                     return;
                 }
-                self.remove_from(&known.0, |(key, _)| &*key.0 == identity);
+                self.remove_from(known.bytes(), |(key, _)| key.bytes() == identity);
             }
             self.keys.insert(identity.into(), place.into());
         }
         let entry = (identity.unwrap_or_default().into(), row.into());
         self.count += 1;
-        match self.places.get_mut(place) {
-            Some(same) => same.push(entry),
-            None => drop(self.places.insert(place.into(), vec![entry])),
-        }
+        self.places.get_or_insert_with(place.into(), Equal::default).push(entry);
     }
 
     pub(crate) fn remove(&mut self, place: &[u8], identity: Option<&[u8]>, row: &[u8]) {
         match identity {
             Some(identity) => {
                 if let Some(known) = self.keys.remove(identity) {
-                    self.remove_from(&known.0, |(key, _)| &*key.0 == identity);
+                    self.remove_from(known.bytes(), |(key, _)| key.bytes() == identity);
                 }
             }
-            None => self.remove_from(place, |(_, known)| &*known.0 == row),
+            None => self.remove_from(place, |(_, known)| known.bytes() == row),
         }
     }
 
@@ -70,10 +72,7 @@ impl Rows {
     pub(crate) fn insert_before(&mut self, place: &[u8], row: &[u8]) {
         self.count += 1;
         let entry = (RowBytes::default(), row.into());
-        match self.places.get_mut(place) {
-            Some(same) => same.insert(0, entry),
-            None => drop(self.places.insert(place.into(), vec![entry])),
-        }
+        self.places.get_or_insert_with(place.into(), Equal::default).insert(0, entry);
     }
 
     /// The places in their order, with their rows.
@@ -97,22 +96,22 @@ impl Rows {
     /// Forgets what is beyond the end.
     pub(crate) fn prune(&mut self, end: u64) {
         while self.count > end {
-            let Some(mut last) = self.places.last_entry() else { return };
-            last.get_mut().pop();
+            let Some(last) = self.places.last_mut() else { return };
+            last.pop();
             self.count -= 1;
-            if last.get().is_empty() {
-                last.remove();
+            if last.is_empty() {
+                self.places.pop_last();
             }
         }
     }
 
     /// True if a row of that place would be beyond the end.
     pub(crate) fn is_beyond(&self, place: &[u8], end: u64) -> bool {
-        self.count >= end && self.places.last_key_value().is_none_or(|(last, _)| &*last.0 <= place)
+        self.count >= end && self.places.last().is_none_or(|(last, _)| last.bytes() <= place)
     }
 
     pub(crate) fn list(&self, start: u64, end: u64) -> Vec<RowBytes> {
-        let rows = self.places.values().flatten().map(|(_, row)| row.clone());
+        let rows = self.places.values().flat_map(|same| same.iter()).map(|(_, row)| row.clone());
         let skip = usize::try_from(start.saturating_sub(1)).unwrap_or(usize::MAX);
         let take =
             usize::try_from(end.saturating_sub(start.saturating_sub(1))).unwrap_or(usize::MAX);
@@ -193,12 +192,12 @@ impl RankLogic {
                 match (before.get(index), after.get(index)) {
                     (Some(old), Some(new)) if old != new => {
                         if self.config.emits_update_before {
-                            self.sink.push_numbered(RowKind::UpdateBefore, &old.0, rank);
+                            self.sink.push_numbered(RowKind::UpdateBefore, old.bytes(), rank);
                         }
-                        self.sink.push_numbered(RowKind::UpdateAfter, &new.0, rank);
+                        self.sink.push_numbered(RowKind::UpdateAfter, new.bytes(), rank);
                     }
-                    (Some(old), None) => self.sink.push_numbered(RowKind::Delete, &old.0, rank),
-                    (None, Some(new)) => self.sink.push_numbered(RowKind::Insert, &new.0, rank),
+                    (Some(old), None) => self.sink.push_numbered(RowKind::Delete, old.bytes(), rank),
+                    (None, Some(new)) => self.sink.push_numbered(RowKind::Insert, new.bytes(), rank),
                     _ => {}
                 }
             }
@@ -210,7 +209,7 @@ impl RankLogic {
             let times = net.entry(row).or_default();
             *times -= 1;
             if *times < 0 {
-                self.sink.push(RowKind::Delete, &row.0);
+                self.sink.push(RowKind::Delete, row.bytes());
             }
         }
         for row in after {
@@ -218,9 +217,22 @@ impl RankLogic {
                 && *times > 0
             {
                 *times -= 1;
-                self.sink.push(RowKind::Insert, &row.0);
+                self.sink.push(RowKind::Insert, row.bytes());
             }
         }
+    }
+}
+
+/// Of rows that come to a list that ends at `end`, those that are in it afterwards.
+fn keep_entering(members: &mut Vec<u32>, kept: Option<&Rows>, places: &Encoded, end: u64) {
+    let place = |row: &u32| places.get(*row as usize);
+    members.retain(|row| kept.is_none_or(|kept| !kept.is_beyond(place(row), end)));
+    let most = usize::try_from(end).unwrap_or(usize::MAX);
+    if members.len() > most {
+        // Stable: of rows of equal place the first ones stay.
+        members.sort_by(|one, other| place(one).cmp(place(other)));
+        members.truncate(most);
+        members.sort_unstable();
     }
 }
 
@@ -248,36 +260,54 @@ impl Logic for RankLogic {
     ) -> FlowResult {
         let state = self.state.ok_or_else(|| FlowError::internal("the operator was not opened"))?;
         let keys = self.partition.encode(&batch.rows)?;
-        let (places, rows) = (self.place.encode(&batch.rows)?, self.row.encode(&batch.rows)?);
-        let upserts = self.upsert.as_ref().map(|codec| codec.encode(&batch.rows)).transpose()?;
+        let places = self.place.encode(&batch.rows)?;
         let grouping = Grouping::of(&keys, batch.rows.num_rows())?;
+        let key = |group: usize| {
+            (grouping.hashes[group], keys.get(grouping.first[group] as usize).into())
+        };
         let (start, end) = (self.config.start, self.config.end);
-        for (group, members) in grouping.rows_by_group().iter().enumerate() {
-            let key = keys.get(grouping.first[group] as usize);
-            core.store.set_current_key(grouping.hashes[group], key.into());
-            if self.config.append_only
-                && let Some(kept) = state.get(&mut core.store).map_err(state_error)?
-                && members.iter().all(|row| kept.is_beyond(places.get(*row as usize), end))
-            {
+        let mut by_group = grouping.rows_by_group();
+        let mut chosen = None;
+        if self.config.append_only {
+            for (group, members) in by_group.iter_mut().enumerate() {
+                let (hash, key) = key(group);
+                core.store.set_current_key(hash, key);
+                let kept = state.get(&mut core.store).map_err(state_error)?;
+                keep_entering(members, kept, &places, end);
+            }
+            // Of most batches little enters a list: the others need not become bytes.
+            chosen = Some(by_group.concat());
+        }
+        let encode = |codec: &RowCodec| match &chosen {
+            None => codec.encode(&batch.rows),
+            Some(chosen) => codec.encode_some(&batch.rows, chosen),
+        };
+        let rows = encode(&self.row)?;
+        let upserts = self.upsert.as_ref().map(encode).transpose()?;
+        let mut number = 0;
+        for (group, members) in by_group.iter().enumerate() {
+            if members.is_empty() {
                 continue;
             }
+            let (hash, key) = key(group);
+            core.store.set_current_key(hash, key);
             let kept = state.get_or_insert_with(&mut core.store, Rows::default);
             let kept = kept.map_err(state_error)?;
             let before = kept.list(start, end);
             for row in members {
                 let row = *row as usize;
-                let identity = upserts.as_ref().map(|upserts| upserts.get(row));
+                // Those that were chosen are numbered anew.
+                let at = if chosen.is_some() { number } else { row };
+                number += 1;
+                let identity = upserts.as_ref().map(|upserts| upserts.get(at));
                 if batch.kind(row).adds() {
-                    if self.config.append_only && kept.is_beyond(places.get(row), end) {
-                        continue;
-                    }
-                    kept.insert(places.get(row), identity, rows.get(row));
-                    if self.config.append_only {
-                        kept.prune(end);
-                    }
+                    kept.insert(places.get(row), identity, rows.get(at));
                 } else {
-                    kept.remove(places.get(row), identity, rows.get(row));
+                    kept.remove(places.get(row), identity, rows.get(at));
                 }
+            }
+            if self.config.append_only {
+                kept.prune(end);
             }
             let after = kept.list(start, end);
             if kept.count == 0 {

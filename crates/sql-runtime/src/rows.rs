@@ -8,58 +8,18 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
 use arrow_row::{RowConverter, Rows, SortField};
+use arrow_select::take::take;
 use arrow_schema::{ArrowError, Field, SchemaRef, SortOptions};
 use hurtig_sql_common::{ChangelogBatch, EvalError};
 use hurtig_types::{FlowError, FlowResult, stable_hash};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+use serde::{Serialize, Serializer};
 
 use crate::config::SortColumn;
-
-/// A row, or the key of one, as bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct RowBytes(pub Box<[u8]>);
-
-impl From<&[u8]> for RowBytes {
-    fn from(bytes: &[u8]) -> Self {
-        Self(bytes.into())
-    }
-}
-
-impl std::borrow::Borrow<[u8]> for RowBytes {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Serialize for RowBytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for RowBytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = RowBytes;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the bytes of a row")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<RowBytes, E> {
-                Ok(bytes.into())
-            }
-
-            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<RowBytes, E> {
-                Ok(RowBytes(bytes.into()))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
-}
+pub(crate) use crate::row_bytes::RowBytes;
 
 /// The hash of a key.
 #[inline]
@@ -116,10 +76,13 @@ pub(crate) struct ByteRows {
 }
 
 impl ByteRows {
+    /// Adds a row; returns its number.
     #[inline]
-    pub(crate) fn push(&mut self, row: &[u8]) {
+    pub(crate) fn push(&mut self, row: &[u8]) -> u32 {
+        let number = self.ends.len() as u32;
         self.bytes.extend_from_slice(row);
         self.ends.push(self.bytes.len());
+        number
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -231,6 +194,13 @@ impl RowCodec {
     pub(crate) fn encode(&self, rows: &RecordBatch) -> FlowResult<Encoded> {
         let columns: Vec<_> = self.columns.iter().map(|at| rows.column(*at).clone()).collect();
         self.encode_columns(&columns)
+    }
+
+    /// The bytes of its columns, of some rows.
+    pub(crate) fn encode_some(&self, rows: &RecordBatch, chosen: &[u32]) -> FlowResult<Encoded> {
+        let at = UInt32Array::from(chosen.to_vec());
+        let columns = self.columns.iter().map(|column| take(rows.column(*column), &at, None));
+        self.encode_columns(&columns.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?)
     }
 
     /// The bytes of columns.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::{ChangelogBatch, RowKind};
-use hurtig_state_heap::ValueState;
+use hurtig_state_heap::{SortedStateMap, ValueState};
 use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ use crate::{
     layout::Layout,
     rows::{RowBytes, RowCodec, state_error},
     sink::RowSink,
+    small::Small,
     time::rowtimes,
 };
 
@@ -31,7 +32,10 @@ struct Waiting {
 }
 
 /// The rows of a key, by side and time.
-type Sides = [BTreeMap<i64, Vec<Waiting>>; 2];
+type Sides = [SortedStateMap<i64, Equal>; 2];
+
+/// Rows of one time. There is mostly one.
+type Equal = Small<[Waiting; 1]>;
 
 /// A row of time `t` meets those of the other side whose times are from `t - before` to `t + after`; it
 /// waits until the other side has passed `t + after`, and without a partner is given then.
@@ -86,7 +90,7 @@ impl IntervalLogic {
 
     fn push_alone(&mut self, side: usize, row: &[u8]) {
         let null = self.nulls[1 - side].clone();
-        self.push(side, row, &null.0);
+        self.push(side, row, null.bytes());
     }
 
     fn event_time(&self) -> bool {
@@ -111,19 +115,19 @@ impl IntervalLogic {
             let kept = state.get_mut(&mut core.store).map_err(state_error)?;
             let mut found: Vec<&mut Waiting> = match kept {
                 Some(sides) => {
-                    sides[1 - side].range_mut(first..=last).flat_map(|(_, rows)| rows).collect()
+                    sides[1 - side].range_mut(first..=last).flat_map(|(_, rows)| rows.iter_mut()).collect()
                 }
                 None => Vec::new(),
             };
-            let rows: Vec<&[u8]> = found.iter().map(|one| &*one.row.0).collect();
+            let rows: Vec<&[u8]> = found.iter().map(|one| one.row.bytes()).collect();
             let holds = self.condition.matches(row, side == 0, &rows)?;
             for (one, _) in found.iter_mut().zip(holds).filter(|(_, holds)| *holds) {
                 one.matched = true;
                 matched = true;
                 if side == 0 {
-                    self.sink.push_pair(RowKind::Insert, row, &one.row.0);
+                    self.sink.push_pair(RowKind::Insert, row, one.row.bytes());
                 } else {
-                    self.sink.push_pair(RowKind::Insert, &one.row.0, row);
+                    self.sink.push_pair(RowKind::Insert, one.row.bytes(), row);
                 }
             }
         }
@@ -131,7 +135,7 @@ impl IntervalLogic {
         if waits {
             let sides =
                 state.get_or_insert_with(&mut core.store, Sides::default).map_err(state_error)?;
-            sides[side].entry(time).or_default().push(Waiting { row: row.into(), matched });
+            sides[side].get_or_insert_with(time, Equal::default).push(Waiting { row: row.into(), matched });
             core.register_timer(self.event_time(), last.saturating_add(1))?;
         } else if !matched && self.is_outer(side) {
             self.push_alone(side, row);
@@ -192,20 +196,18 @@ impl Logic for IntervalLogic {
         let mut expired = [Vec::new(), Vec::new()];
         for side in 0..2 {
             let (_, after) = self.reach(side);
-            while let Some(first) = kept[side].first_entry() {
-                if first.key().saturating_add(after).saturating_add(1) > time {
-                    break;
-                }
-                expired[side].extend(first.remove());
+            let is_over = |at: &i64| at.saturating_add(after).saturating_add(1) <= time;
+            while kept[side].first().is_some_and(|(at, _)| is_over(at)) {
+                expired[side].extend(kept[side].pop_first().into_iter().flat_map(|(_, rows)| rows.0));
             }
         }
-        if kept.iter().all(BTreeMap::is_empty) {
+        if kept.iter().all(SortedStateMap::is_empty) {
             state.clear(&mut core.store).map_err(state_error)?;
         }
         for (side, rows) in expired.into_iter().enumerate() {
             for one in rows {
                 if self.is_outer(side) && !one.matched {
-                    self.push_alone(side, &one.row.0);
+                    self.push_alone(side, one.row.bytes());
                 }
             }
         }
@@ -324,16 +326,16 @@ impl Logic for TemporalLogic {
         });
         let versions: Vec<Option<&RowBytes>> = versions.collect();
         let pairs = ready.iter().zip(&versions);
-        let pairs = pairs.filter_map(|((_, _, row), version)| version.map(|v| (&*row.0, &*v.0)));
+        let pairs = pairs.filter_map(|((_, _, row), version)| version.map(|v| (row.bytes(), v.bytes())));
         let holds = self.condition.holds(&pairs.collect::<Vec<_>>())?;
         let mut holds = holds.into_iter();
         for ((kind, _, row), version) in ready.iter().zip(&versions) {
             let kind = RowKind::of(*kind).unwrap_or(RowKind::Insert);
             let version = version.filter(|_| holds.next().unwrap_or(false));
             match version {
-                Some(version) => self.sink.push_pair(kind, &row.0, &version.0),
+                Some(version) => self.sink.push_pair(kind, row.bytes(), version.bytes()),
                 None if self.config.kind == JoinVariant::Left => {
-                    self.sink.push_pair(kind, &row.0, &self.null.0);
+                    self.sink.push_pair(kind, row.bytes(), self.null.bytes());
                 }
                 None => {}
             }

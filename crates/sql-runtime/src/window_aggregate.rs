@@ -7,12 +7,12 @@
 //!
 //! Windows are in local time where the time attribute is TIMESTAMP_LTZ; timers in moments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use arrow_array::ArrayRef;
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::ChangelogBatch;
-use hurtig_state_heap::ValueState;
+use hurtig_state_heap::{SortedStateMap, ValueState};
 use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ struct Slice {
 }
 
 /// By their ends. (Sessions and attached windows of one end differ in their starts.)
-type Slices = BTreeMap<(i64, i64), Slice>;
+type Slices = SortedStateMap<(i64, i64), Slice>;
 
 struct Fired {
     key: RowBytes,
@@ -277,7 +277,7 @@ impl WindowLogic {
             return Ok(());
         }
         let schema = &self.config.schema;
-        let mut columns: Vec<ArrayRef> = self.key.decode(results.iter().map(|one| &*one.key.0))?;
+        let mut columns: Vec<ArrayRef> = self.key.decode(results.iter().map(|one| one.key.bytes()))?;
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         let mut accumulators = Vec::with_capacity(results.len());
         for one in results {
@@ -436,7 +436,7 @@ impl Logic for WindowLogic {
         let key = core.key()?.clone();
         let end = to_local(time, self.zone).saturating_add(1);
         if self.is_attached() || self.is_session() {
-            let due: Vec<_> = kept.range(..=(end, i64::MAX)).map(|(at, _)| *at).collect();
+            let due: Vec<_> = kept.keys().copied().take_while(|at| at.0 <= end).collect();
             for at in due {
                 if let Some(Slice { start, accumulator }) = kept.remove(&at)
                     && accumulator.rows > 0

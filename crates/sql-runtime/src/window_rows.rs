@@ -1,5 +1,5 @@
-//! What waits for the end of a window, which is a column: top lists, first and last rows, joins. And for
-//! the watermark to pass: sorting by time.
+//! What waits for the end of a window, which is a column: top lists, first and last rows. And for the
+//! watermark to pass: sorting by time.
 //!
 //! Rows of windows that have ended are late: dropped and counted.
 
@@ -11,9 +11,8 @@ use hurtig_state_heap::{MapState, ValueState};
 use hurtig_types::{FlowError, FlowResult};
 
 use crate::{
-    config::{JoinVariant, SortColumn, TemporalSort, WindowDeduplicate, WindowJoin, WindowRank},
+    config::{SortColumn, TemporalSort, WindowDeduplicate, WindowRank},
     core::{Core, KeyedOperator, Logic},
-    join::{PairCondition, SideCodec},
     layout::Layout,
     rank::Rows,
     rows::{RowBytes, RowCodec, state_error},
@@ -21,12 +20,12 @@ use crate::{
     time::{rowtimes, to_epoch, to_local},
 };
 
-fn not_open() -> FlowError {
+pub(crate) fn not_open() -> FlowError {
     FlowError::internal("the operator was not opened")
 }
 
 /// When a window that ends there, in a zone, is due.
-fn due(end: i64, zone: Option<chrono_tz::Tz>) -> i64 {
+pub(crate) fn due(end: i64, zone: Option<chrono_tz::Tz>) -> i64 {
     to_epoch(end.saturating_sub(1), zone, true)
 }
 
@@ -157,161 +156,9 @@ impl Logic for RankLogic {
             rows.iter().flat_map(|rows| rows.list(start, self.config.end)).enumerate()
         {
             let rank = i64::try_from(start.saturating_add(index as u64)).unwrap_or(i64::MAX);
-            self.sink.push_numbered(RowKind::Insert, &row.0, rank);
+            self.sink.push_numbered(RowKind::Insert, row.bytes(), rank);
         }
         self.sink.flush_if_full(out)
-    }
-
-    fn flush(&mut self, out: &mut dyn Output) -> FlowResult {
-        self.sink.flush(out)
-    }
-}
-
-/// The rows of both sides of a window, and whether they can have partners.
-type Sides = [Vec<(bool, RowBytes)>; 2];
-
-struct JoinLogic {
-    config: WindowJoin,
-    sides: [SideCodec; 2],
-    nulls: [RowBytes; 2],
-    condition: PairCondition,
-    state: Option<ValueState<BTreeMap<i64, Sides>>>,
-    sink: RowSink,
-}
-
-impl OperatorFactory for WindowJoin {
-    fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        let left = SideCodec::new(&self.left, &self.keys.left, &self.keys.null_equal)?;
-        let right = SideCodec::new(&self.right, &self.keys.right, &self.keys.null_equal)?;
-        let mut codecs = vec![RowCodec::all(&self.left)?];
-        if !matches!(self.kind, JoinVariant::Semi | JoinVariant::Anti) {
-            codecs.push(RowCodec::all(&self.right)?);
-        }
-        Ok(KeyedOperator::boxed(JoinLogic {
-            nulls: [left.row.null_row(&self.left)?, right.row.null_row(&self.right)?],
-            sides: [left, right],
-            condition: PairCondition::new(&self.keys, &self.left, &self.right)?,
-            state: None,
-            sink: RowSink::new(&self.schema, codecs),
-            config: self.clone(),
-        }))
-    }
-}
-
-impl JoinLogic {
-    fn join(&mut self, [left, right]: &Sides, out: &mut dyn Output) -> FlowResult {
-        let kind = self.config.kind;
-        let candidates: Vec<usize> = (0..right.len()).filter(|at| right[*at].0).collect();
-        let others: Vec<&[u8]> = candidates.iter().map(|at| &*right[*at].1.0).collect();
-        let mut is_matched = vec![false; right.len()];
-        for (can_match, row) in left {
-            let holds = if *can_match {
-                self.condition.matches(&row.0, true, &others)?
-            } else {
-                vec![false; others.len()]
-            };
-            let has_partner = holds.iter().any(|holds| *holds);
-            match kind {
-                JoinVariant::Semi | JoinVariant::Anti => {
-                    if has_partner == (kind == JoinVariant::Semi) {
-                        self.sink.push(RowKind::Insert, &row.0);
-                    }
-                    continue;
-                }
-                JoinVariant::Left | JoinVariant::Full if !has_partner => {
-                    self.sink.push_pair(RowKind::Insert, &row.0, &self.nulls[1].0);
-                }
-                _ => {}
-            }
-            for ((at, other), holds) in candidates.iter().zip(&others).zip(holds) {
-                if holds {
-                    is_matched[*at] = true;
-                    self.sink.push_pair(RowKind::Insert, &row.0, other);
-                }
-            }
-            self.sink.flush_if_full(out)?;
-        }
-        if matches!(kind, JoinVariant::Right | JoinVariant::Full) {
-            for ((_, row), _) in right.iter().zip(is_matched).filter(|(_, matched)| !matched) {
-                self.sink.push_pair(RowKind::Insert, &self.nulls[0].0, &row.0);
-            }
-        }
-        self.sink.flush_if_full(out)
-    }
-}
-
-impl Logic for JoinLogic {
-    fn layout(&self) -> Layout {
-        let [left, right] = &self.sides;
-        Layout::default()
-            .with("key", &left.key)
-            .with("left row", &left.row)
-            .with("right row", &right.row)
-    }
-
-    fn open(&mut self, core: &mut Core) -> FlowResult {
-        let state = hurtig_state_api::ValueStateDescriptor::new("windows");
-        self.state = Some(core.store.value_state(&state).map_err(state_error)?);
-        Ok(())
-    }
-
-    fn process(
-        &mut self,
-        side: usize,
-        batch: ChangelogBatch,
-        core: &mut Core,
-        _: &mut dyn Output,
-    ) -> FlowResult {
-        let state = self.state.ok_or_else(not_open)?;
-        let codec = &self.sides[side];
-        let (keys, rows) = (codec.key.encode(&batch.rows)?, codec.row.encode(&batch.rows)?);
-        let alone = codec.without_partner(&batch.rows);
-        let ends = if side == 0 { self.config.window_end.0 } else { self.config.window_end.1 };
-        let ends = rowtimes(batch.rows.column(ends))?;
-        for row in 0..batch.rows.num_rows() {
-            let end = ends.value(row);
-            let due = due(end, self.config.zone);
-            if due <= core.watermark() {
-                core.late.add(1);
-                continue;
-            }
-            core.set_key(keys.get(row))?;
-            let windows = state.get_or_insert_with(&mut core.store, BTreeMap::new);
-            let windows = windows.map_err(state_error)?;
-            let fresh = !windows.contains_key(&end);
-            let kept = &mut windows.entry(end).or_default()[side];
-            if batch.kind(row).adds() {
-                let can_match = alone.as_ref().is_none_or(|alone| !alone[row]);
-                kept.push((can_match, rows.get(row).into()));
-            } else if let Some(found) =
-                kept.iter().position(|(_, known)| &*known.0 == rows.get(row))
-            {
-                kept.remove(found);
-            }
-            if fresh {
-                core.register_timer(true, due)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn on_timer(
-        &mut self,
-        time: i64,
-        _: bool,
-        core: &mut Core,
-        out: &mut dyn Output,
-    ) -> FlowResult {
-        let state = self.state.ok_or_else(not_open)?;
-        let end = to_local(time, self.config.zone).saturating_add(1);
-        let Some(windows) = state.get_mut(&mut core.store).map_err(state_error)? else {
-            return Ok(());
-        };
-        let sides = windows.remove(&end);
-        if windows.is_empty() {
-            state.clear(&mut core.store).map_err(state_error)?;
-        }
-        sides.map_or(Ok(()), |sides| self.join(&sides, out))
     }
 
     fn flush(&mut self, out: &mut dyn Output) -> FlowResult {
@@ -395,7 +242,7 @@ impl Logic for SortLogic {
         let mut rows = std::mem::take(rows);
         state.remove(&mut core.store, &time).map_err(state_error)?;
         rows.sort_by(|one, other| one.0.cmp(&other.0));
-        rows.iter().for_each(|(_, row)| self.sink.push(RowKind::Insert, &row.0));
+        rows.iter().for_each(|(_, row)| self.sink.push(RowKind::Insert, row.bytes()));
         self.sink.flush_if_full(out)
     }
 

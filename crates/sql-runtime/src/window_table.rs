@@ -240,7 +240,7 @@ impl Logic for Sessions {
         if ended.is_empty() {
             return Ok(());
         }
-        let columns = self.row.decode(ended.iter().map(|(_, _, _, row)| &*row.0))?;
+        let columns = self.row.decode(ended.iter().map(|(_, _, _, row)| row.bytes()))?;
         let windows: Vec<_> = ended.iter().map(|(start, end, _, _)| (*start, *end)).collect();
         let rows = append_windows(&self.config.schema, columns, &windows, self.zone)?;
         let kinds =

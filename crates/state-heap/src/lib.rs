@@ -16,6 +16,7 @@ pub mod file;
 mod hostile;
 pub mod operator_state;
 mod radix_heap;
+mod sorted_map;
 mod state_map;
 pub mod store;
 pub mod table;
@@ -25,6 +26,7 @@ mod ttl;
 pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use operator_state::{BroadcastState, OperatorListState, OperatorStateStore};
+pub use sorted_map::{SortedEntries, SortedStateMap};
 pub use state_map::{StateMap, StateMapIntoIter, StateMapIter};
 pub use store::{
     AggregatingState, KeyedState, KeyedStateStore, ListState, MapEntries, MapState, ReducingState,

@@ -462,6 +462,7 @@ impl PlannerSettings {
             schema: arrow_schema(input),
             unique_key: key,
             join_key_contains_unique_key: within,
+            insert_only: input.modify.is_insert_only(),
             ttl,
         }
     }

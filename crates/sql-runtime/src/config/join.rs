@@ -47,6 +47,8 @@ pub struct JoinInput {
     pub unique_key: Option<Vec<usize>>,
     /// The join's keys contain that key: at most one row per key.
     pub join_key_contains_unique_key: bool,
+    /// Rows are never updated nor deleted.
+    pub insert_only: bool,
     /// See the module.
     pub ttl: Option<Duration>,
 }

@@ -115,7 +115,7 @@ proptest! {
         let is_filter = matches!(kind, JoinVariant::Semi | JoinVariant::Anti);
         let input = schema("k:s v:i");
         let side = JoinInput {
-            schema: input.clone(), unique_key: None, join_key_contains_unique_key: false, ttl: None,
+            schema: input.clone(), unique_key: None, join_key_contains_unique_key: false, insert_only: false, ttl: None,
         };
         let config = RegularJoin {
             kind,
