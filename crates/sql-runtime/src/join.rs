@@ -29,8 +29,8 @@ use crate::{
 
 mod side;
 
-use side::{Kept, Side};
 pub(crate) use side::SideCodec;
+use side::{Kept, Side};
 
 /// Evaluates the rest of a join's condition over pairs of rows.
 pub(crate) struct PairCondition {

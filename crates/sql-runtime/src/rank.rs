@@ -196,8 +196,12 @@ impl RankLogic {
                         }
                         self.sink.push_numbered(RowKind::UpdateAfter, new.bytes(), rank);
                     }
-                    (Some(old), None) => self.sink.push_numbered(RowKind::Delete, old.bytes(), rank),
-                    (None, Some(new)) => self.sink.push_numbered(RowKind::Insert, new.bytes(), rank),
+                    (Some(old), None) => {
+                        self.sink.push_numbered(RowKind::Delete, old.bytes(), rank)
+                    }
+                    (None, Some(new)) => {
+                        self.sink.push_numbered(RowKind::Insert, new.bytes(), rank)
+                    }
                     _ => {}
                 }
             }

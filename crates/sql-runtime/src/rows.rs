@@ -8,12 +8,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
-};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_row::{RowConverter, Rows, SortField};
-use arrow_select::take::take;
 use arrow_schema::{ArrowError, Field, SchemaRef, SortOptions};
+use arrow_select::take::take;
 use hurtig_sql_common::{ChangelogBatch, EvalError};
 use hurtig_types::{FlowError, FlowResult, stable_hash};
 use serde::{Serialize, Serializer};

@@ -114,9 +114,10 @@ impl IntervalLogic {
         if can_match && first <= last {
             let kept = state.get_mut(&mut core.store).map_err(state_error)?;
             let mut found: Vec<&mut Waiting> = match kept {
-                Some(sides) => {
-                    sides[1 - side].range_mut(first..=last).flat_map(|(_, rows)| rows.iter_mut()).collect()
-                }
+                Some(sides) => sides[1 - side]
+                    .range_mut(first..=last)
+                    .flat_map(|(_, rows)| rows.iter_mut())
+                    .collect(),
                 None => Vec::new(),
             };
             let rows: Vec<&[u8]> = found.iter().map(|one| one.row.bytes()).collect();
@@ -135,7 +136,9 @@ impl IntervalLogic {
         if waits {
             let sides =
                 state.get_or_insert_with(&mut core.store, Sides::default).map_err(state_error)?;
-            sides[side].get_or_insert_with(time, Equal::default).push(Waiting { row: row.into(), matched });
+            sides[side]
+                .get_or_insert_with(time, Equal::default)
+                .push(Waiting { row: row.into(), matched });
             core.register_timer(self.event_time(), last.saturating_add(1))?;
         } else if !matched && self.is_outer(side) {
             self.push_alone(side, row);
@@ -198,7 +201,8 @@ impl Logic for IntervalLogic {
             let (_, after) = self.reach(side);
             let is_over = |at: &i64| at.saturating_add(after).saturating_add(1) <= time;
             while kept[side].first().is_some_and(|(at, _)| is_over(at)) {
-                expired[side].extend(kept[side].pop_first().into_iter().flat_map(|(_, rows)| rows.0));
+                expired[side]
+                    .extend(kept[side].pop_first().into_iter().flat_map(|(_, rows)| rows.0));
             }
         }
         if kept.iter().all(SortedStateMap::is_empty) {
@@ -326,7 +330,8 @@ impl Logic for TemporalLogic {
         });
         let versions: Vec<Option<&RowBytes>> = versions.collect();
         let pairs = ready.iter().zip(&versions);
-        let pairs = pairs.filter_map(|((_, _, row), version)| version.map(|v| (row.bytes(), v.bytes())));
+        let pairs =
+            pairs.filter_map(|((_, _, row), version)| version.map(|v| (row.bytes(), v.bytes())));
         let holds = self.condition.holds(&pairs.collect::<Vec<_>>())?;
         let mut holds = holds.into_iter();
         for ((kind, _, row), version) in ready.iter().zip(&versions) {

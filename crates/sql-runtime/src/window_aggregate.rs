@@ -277,7 +277,8 @@ impl WindowLogic {
             return Ok(());
         }
         let schema = &self.config.schema;
-        let mut columns: Vec<ArrayRef> = self.key.decode(results.iter().map(|one| one.key.bytes()))?;
+        let mut columns: Vec<ArrayRef> =
+            self.key.decode(results.iter().map(|one| one.key.bytes()))?;
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         let mut accumulators = Vec::with_capacity(results.len());
         for one in results {

@@ -210,4 +210,3 @@ impl Logic for JoinLogic {
         self.sink.flush(out)
     }
 }
-

@@ -18,7 +18,6 @@ use crate::{
     api::{AggregateKernel, AggregateState, CallError},
     call::{Call, Want},
     columns::downcast,
-    types::STRING,
 };
 
 pub(super) const FUNCTIONS: &[Aggregate] = &[
@@ -40,7 +39,9 @@ fn list_agg(call: &Call<'_>) -> Resolved {
         }
     };
     let kernel = ListAgg { separator: separator.into() };
-    Ok(resolved(arguments, SqlDataType::nullable(STRING), kernel))
+    // As Flink has it: of the type of one value, however long the list is.
+    let result = arguments[0].clone();
+    Ok(resolved(arguments, result, kernel))
 }
 
 /// Whether a value or a field of it may be NULL: then Calcite takes the whole for nullable.

@@ -20,8 +20,11 @@ use crate::{
     types::{TimeAttribute, with_nullability},
 };
 
-/// Aggregates that are never NULL, whatever rows there are.
-const NEVER_NULL: [&str; 8] = [
+/// Aggregates that are NULL only if their values may be, whatever rows there are.
+const NEVER_NULL: [&str; 11] = [
+    "ARRAY_AGG",
+    "ARRAY_AGG_IGNORE_NULLS",
+    "LISTAGG",
     "COUNT",
     "APPROX_COUNT_DISTINCT",
     "COLLECT",

@@ -154,7 +154,8 @@ impl Side {
         let store = &mut core.store;
         let table = match self.table.ok_or_else(not_open)? {
             Table::All(table) => {
-                let list = table.get_or_insert_with(store, RowList::default).map_err(state_error)?;
+                let list =
+                    table.get_or_insert_with(store, RowList::default).map_err(state_error)?;
                 rows.for_each(|(_, row)| list.push(row));
                 return Ok(());
             }

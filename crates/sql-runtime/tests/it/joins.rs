@@ -17,7 +17,8 @@ fn join(kind: JoinVariant) -> RegularJoin {
     let input = |text| JoinInput {
         schema: schema(text),
         unique_key: None,
-        join_key_contains_unique_key: false, insert_only: false,
+        join_key_contains_unique_key: false,
+        insert_only: false,
         ttl: None,
     };
     let is_filter = matches!(kind, JoinVariant::Semi | JoinVariant::Anti);

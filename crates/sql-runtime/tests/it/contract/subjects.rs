@@ -243,7 +243,8 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
                 schema: row(),
                 // With upserts the key of the join is unique, too.
                 unique_key: unique.then(|| vec![0]),
-                join_key_contains_unique_key: unique, insert_only: false,
+                join_key_contains_unique_key: unique,
+                insert_only: false,
                 ttl,
             };
             let config = RegularJoin {

@@ -1,0 +1,16 @@
+CREATE TABLE orders (
+  order_id BIGINT,
+  customer_id INT,
+  product_id STRING,
+  quantity INT,
+  price DECIMAL(10, 2),
+  currency STRING,
+  order_time TIMESTAMP(3),
+  status STRING,
+  note STRING
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${DATA}/orders.json',
+  'format' = 'json'
+);
+SELECT n, COLLECT(customer_id) AS c, ARRAY_AGG(customer_id) AS a, COLLECT(DISTINCT s) AS d FROM (SELECT customer_id, COUNT(*) AS n, SUM(quantity) AS s FROM orders GROUP BY customer_id) GROUP BY n;
