@@ -51,6 +51,7 @@ const USAGE: &str =
        hurtig-bench start [--runs R]
        hurtig-bench sql [--query Q] [--events N] [--parallelism P] [--runs R] [--json]
                     [--compare flink]
+       hurtig-bench sql --query json [--bytes N] [--parallelism P] [--runs R] [--compare flink]
        hurtig-bench exchange [--runs R] [--megabytes N] [--buffer-bytes B]
        hurtig-bench submission [--runs R] [--parallelism P] [--hurtig PROGRAM]
        hurtig-bench failover [--runs R] [--hurtig PROGRAM] [--logs DIRECTORY]

@@ -5,9 +5,12 @@
 //! With `--compare flink` runs of a real Flink 2.3 alternate with them, by the kit in
 //! `crates/nexmark/flink` (`flink-nexmark setup` first). Before a query is measured its result on the
 //! first 200,000 events is compared with Flink's; a difference fails the benchmark.
+//!
+//! `--query json` is a file of JSON lines to an aggregated result ([`json`]).
 
 mod child;
 mod golden;
+mod json;
 
 use std::{
     path::{Path, PathBuf},
@@ -24,6 +27,9 @@ const QUERIES: &[&str] = &[
     "q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q9", "q11", "q12", "q15", "q16", "q17", "q18",
     "q19", "q20", "q21", "q22",
 ];
+
+/// From a file of JSON lines to a result.
+const JSON_SCRIPT: &str = include_str!("sql/json.sql");
 
 /// One run. The names are those of the kit for Flink.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,6 +62,10 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
         Some(one) => one.split(',').collect(),
         None => QUERIES.to_vec(),
     };
+    if queries == ["json"] {
+        let bytes = parameters.parse_or("bytes", 1_000_000_000)?;
+        return run_json(bytes, parallelism, runs, with_flink);
+    }
     let mut right = true;
     let mut ratios = Vec::new();
     let mut rss_ratios = Vec::new();
@@ -111,6 +121,46 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
         );
     }
     Ok(right)
+}
+
+/// Reads a file of JSON lines and aggregates it.
+fn run_json(bytes: u64, parallelism: u32, runs: usize, with_flink: bool) -> Result<bool, BoxError> {
+    let directory = tempfile::tempdir()?;
+    let rows = json::write(directory.path(), bytes)?;
+    let path = json::lines(directory.path());
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let common = ["--parallelism".to_owned(), parallelism.to_string()];
+    for _ in 0..runs.max(1) {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["sql-child", "--query", "json", "--path", &path]);
+        command.args(["--events", &rows.to_string()]).args(&common);
+        ours.push(last_line(command, "json")?);
+        if with_flink {
+            let script = directory.path().join("json.sql");
+            std::fs::write(&script, JSON_SCRIPT)?;
+            let mut command = Command::new(kit().join("flink/flink-nexmark"));
+            command.arg("sql").arg(&script).args(["--json", "--var", &format!("PATH={path}")]);
+            command.args(["--var", &format!("EVENTS={rows}")]).args(&common);
+            theirs.push(last_line(command, "json")?);
+        }
+    }
+    let best_of_ours = best(&ours);
+    eprintln!("{rows} lines, about {bytes} bytes");
+    for (name, run) in
+        [("Hurtig", Some(best_of_ours)), ("Flink", (!theirs.is_empty()).then(|| best(&theirs)))]
+    {
+        let Some(run) = run else { continue };
+        let megabytes = bytes as f64 / 1e3 / run.job_ms.max(1) as f64;
+        eprintln!(
+            "{name}: {} ms, {megabytes:.0} MB/s, {:.2} s of CPU, RSS {} MB",
+            run.job_ms, run.tm_cpu_s, run.tm_rss_mb
+        );
+        if name == "Flink" {
+            let ratio = run.job_ms as f64 / best_of_ours.job_ms.max(1) as f64;
+            eprintln!("{ratio:.2} times as fast as Flink (bar 5)");
+        }
+    }
+    Ok(true)
 }
 
 fn rate_of(run: &Run) -> u64 {

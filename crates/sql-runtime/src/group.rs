@@ -12,6 +12,7 @@
 //! Rows that are taken from a group that is not there are ignored, as in Flink (its state has expired).
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow_ord::cmp::distinct;
 use arrow_schema::SchemaRef;
 use arrow_select::{concat::concat, take::take};
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
@@ -45,7 +46,16 @@ type Counts = Small<[i64; 4]>;
 struct States {
     groups: ValueState<Group>,
     /// The values of each set of DISTINCT calls.
-    distinct: Vec<MapState<RowBytes, Counts>>,
+    distinct: Vec<Values>,
+}
+
+/// How the values of sets of DISTINCT calls are kept.
+#[derive(Clone, Copy)]
+enum Values {
+    /// With how often they are there for each call.
+    Counted(MapState<RowBytes, Counts>),
+    /// Where none ever goes: for which calls they are there, as bits.
+    Seen(MapState<RowBytes, u64>),
 }
 
 /// A value that a row has for some calls of a set.
@@ -66,6 +76,19 @@ struct Changed<'a> {
     retracts: Vec<bool>,
 }
 
+/// A value comes for calls; what is new to some of them is a change.
+fn note_seen<'a>(known: &mut u64, one: &Seen<'a>, changed: &mut [Changed<'a>]) {
+    let mut new = one.calls & !*known;
+    *known |= one.calls;
+    while new != 0 {
+        let changed = &mut changed[new.trailing_zeros() as usize];
+        new &= new - 1;
+        changed.groups.push(one.group);
+        changed.values.push(one.value);
+        changed.retracts.push(false);
+    }
+}
+
 /// What a batch has for its groups.
 enum Rows<'a> {
     /// Rows of the input.
@@ -79,8 +102,8 @@ struct GroupLogic {
     aggregates: Aggregates,
     keys: RowCodec,
     key_columns: Vec<usize>,
-    results: RowCodec,
     schema: SchemaRef,
+    insert_only: bool,
     emits_update_before: bool,
     ttl: Option<Duration>,
     /// The column of partial results, in the second of two phases.
@@ -90,13 +113,12 @@ struct GroupLogic {
 
 impl OperatorFactory for GroupAggregate {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
-        let results: Vec<_> = (self.keys.len()..self.schema.fields().len()).collect();
         Ok(KeyedOperator::boxed(GroupLogic {
             aggregates: Aggregates::new(&self.calls, &self.input)?,
             keys: RowCodec::new(&self.input, &self.keys)?,
             key_columns: self.keys.clone(),
-            results: RowCodec::new(&self.schema, &results)?,
             schema: self.schema.clone(),
+            insert_only: self.insert_only,
             emits_update_before: self.emits_update_before,
             ttl: self.ttl,
             partial: None,
@@ -110,13 +132,12 @@ impl OperatorFactory for GlobalGroupAggregate {
         let partial = self.input.fields().len().checked_sub(1);
         let partial = partial.ok_or_else(|| FlowError::internal("no column of partial results"))?;
         let keys: Vec<_> = (0..partial).collect();
-        let results: Vec<_> = (partial..self.schema.fields().len()).collect();
         Ok(KeyedOperator::boxed(GroupLogic {
             aggregates: Aggregates::of_types(&self.calls, &self.arguments)?,
             keys: RowCodec::new(&self.input, &keys)?,
             key_columns: keys,
-            results: RowCodec::new(&self.schema, &results)?,
             schema: self.schema.clone(),
+            insert_only: self.insert_only,
             emits_update_before: self.emits_update_before,
             ttl: self.ttl,
             partial: Some(partial),
@@ -173,16 +194,30 @@ impl GroupLogic {
         (keys, grouping): (&Encoded, &Grouping),
         core: &mut Core,
     ) -> FlowResult {
-        let counts = self.states()?.distinct[set];
         let calls = &self.aggregates.sets[set].calls;
         let mut changed: Vec<Changed<'a>> = calls.iter().map(|_| Changed::default()).collect();
+        let mut seen = seen.peekable();
+        let counts = match self.states()?.distinct[set] {
+            Values::Counted(counts) => counts,
+            Values::Seen(state) => {
+                while let Some(first) = seen.peek() {
+                    let group = first.group;
+                    self.make_current(group, (keys, grouping), core);
+                    let of_group = std::iter::from_fn(|| seen.next_if(|one| one.group == group));
+                    let values = of_group.map(|one| (one.value.into(), one));
+                    let note = |known: &mut u64, one: Seen<'a>| {
+                        note_seen(known, &one, &mut changed);
+                    };
+                    state.update_each(&mut core.store, values, || 0, note).map_err(state_error)?;
+                }
+                return self.add_changed(calls, changed, groups);
+            }
+        };
         let mut current = None;
         for Seen { group, value, calls: mut which, by } in seen {
             if current != Some(group) {
                 current = Some(group);
-                let (first, hash) =
-                    (grouping.first[group as usize], grouping.hashes[group as usize]);
-                core.store.set_current_key(hash, keys.get(first as usize).into());
+                self.make_current(group, (keys, grouping), core);
             }
             let known = counts.get_mut(&mut core.store, value).map_err(state_error)?;
             let mut fresh = None;
@@ -217,6 +252,21 @@ impl GroupLogic {
                 _ => {}
             }
         }
+        self.add_changed(calls, changed, groups)
+    }
+
+    fn make_current(&self, group: u32, (keys, grouping): (&Encoded, &Grouping), core: &mut Core) {
+        let (first, hash) = (grouping.first[group as usize], grouping.hashes[group as usize]);
+        core.store.set_current_key(hash, keys.get(first as usize).into());
+    }
+
+    /// Adds to the results of DISTINCT calls what has come, takes what has gone.
+    fn add_changed(
+        &self,
+        calls: &[usize],
+        changed: Vec<Changed<'_>>,
+        groups: &mut [Group],
+    ) -> FlowResult {
         for (call, Changed { groups: at, values, retracts }) in calls.iter().zip(changed) {
             let taken = groups.iter_mut().map(|group| std::mem::take(&mut group.states[*call]));
             let mut states: Vec<_> = taken.collect();
@@ -354,7 +404,14 @@ impl GroupLogic {
             }
             states.groups.clear(&mut core.store).map_err(state_error)?;
             for values in &states.distinct {
-                values.clear(&mut core.store).map_err(state_error)?;
+                match values {
+                    Values::Counted(values) => {
+                        drop(values.clear(&mut core.store).map_err(state_error)?)
+                    }
+                    Values::Seen(values) => {
+                        drop(values.clear(&mut core.store).map_err(state_error)?)
+                    }
+                }
             }
         }
         Ok(())
@@ -369,15 +426,14 @@ impl GroupLogic {
         after: &[ArrayRef],
     ) -> FlowResult<Vec<(RowKind, u32, bool)>> {
         let lives_for_ever = self.ttl.is_none_or(|ttl| ttl.is_zero());
-        let (old, new) =
-            (self.results.encode_columns(before)?, self.results.encode_columns(after)?);
+        let differs = differing(before, after, groups.len())?;
         let mut changes = Vec::with_capacity(groups.len() * 2);
         for (index, group) in groups.iter().enumerate() {
             let at = index as u32;
             match (existed[index], group.rows > 0) {
                 (false, true) => changes.push((RowKind::Insert, at, true)),
                 (true, false) => changes.push((RowKind::Delete, at, false)),
-                (true, true) if !(lives_for_ever && old.get(index) == new.get(index)) => {
+                (true, true) if !lives_for_ever || differs[index] => {
                     if self.emits_update_before {
                         changes.push((RowKind::UpdateBefore, at, false));
                     }
@@ -401,8 +457,13 @@ impl Logic for GroupLogic {
         let mut distinct = Vec::new();
         for set in 0..self.aggregates.sets.len() {
             let name = format!("distinct-{set}");
-            let values = descriptor!(MapStateDescriptor, &name, self.ttl);
-            distinct.push(core.store.map_state(&values).map_err(state_error)?);
+            distinct.push(if self.insert_only {
+                let values = descriptor!(MapStateDescriptor, &name, self.ttl);
+                Values::Seen(core.store.map_state(&values).map_err(state_error)?)
+            } else {
+                let values = descriptor!(MapStateDescriptor, &name, self.ttl);
+                Values::Counted(core.store.map_state(&values).map_err(state_error)?)
+            });
         }
         self.states = Some(States { groups, distinct });
         Ok(())
@@ -454,6 +515,26 @@ impl Logic for GroupLogic {
     fn flush(&mut self, _: &mut dyn Output) -> FlowResult {
         Ok(())
     }
+}
+
+/// In which rows some column of one side differs from that of the other.
+fn differing(before: &[ArrayRef], after: &[ArrayRef], rows: usize) -> FlowResult<Vec<bool>> {
+    let mut differs = vec![false; rows];
+    for (before, after) in before.iter().zip(after) {
+        if before.data_type().is_nested() {
+            let codec = RowCodec::of_types([before.data_type()])?;
+            let (before, after) = (
+                codec.encode_columns(std::slice::from_ref(before))?,
+                codec.encode_columns(std::slice::from_ref(after))?,
+            );
+            let rows = differs.iter_mut().enumerate();
+            rows.for_each(|(row, differs)| *differs |= before.get(row) != after.get(row));
+            continue;
+        }
+        let column = distinct(before, after).map_err(arrow_error)?;
+        differs.iter_mut().zip(column.values()).for_each(|(one, column)| *one |= column);
+    }
+    Ok(differs)
 }
 
 /// What [`LocalGroupAggregate`] and its like wrote.

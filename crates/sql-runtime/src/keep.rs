@@ -404,9 +404,9 @@ impl OperatorFactory for SetOperation {
     fn create(&self, _: &OperatorContext) -> FlowResult<Box<dyn Operator>> {
         Ok(KeyedOperator::boxed(SetLogic {
             config: self.clone(),
-            row: RowCodec::all(&self.schema)?,
+            row: RowCodec::whole_key(&self.schema)?,
             state: None,
-            sink: RowSink::whole(&self.schema)?,
+            sink: RowSink::new(&self.schema, vec![RowCodec::whole_key(&self.schema)?]),
         }))
     }
 }

@@ -8,6 +8,7 @@
 
 mod aggregates;
 mod changelog;
+mod compact;
 pub mod config;
 mod core;
 mod edges;
@@ -28,6 +29,7 @@ mod small;
 mod stateless;
 mod time;
 mod time_join;
+mod varint;
 mod watermark;
 mod window_aggregate;
 mod window_join;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::Visitor};
 
+use crate::varint::{MOST_LENGTH_BYTES, read_length, write_length};
+
 /// Rows as bytes, each behind its length, in the order of their arrival.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowList(Vec<u8>);
@@ -24,22 +26,6 @@ impl RowList {
     }
 }
 
-/// Lengths are written seven bits a byte, the low ones first; a set high bit says that more follow.
-const MOST_LENGTH_BYTES: usize = 10;
-
-fn write_length(mut length: usize, out: &mut [u8; MOST_LENGTH_BYTES]) -> &[u8] {
-    let mut at = 0;
-    loop {
-        let low = (length & 0x7f) as u8;
-        length >>= 7;
-        out[at] = low | if length > 0 { 0x80 } else { 0 };
-        at += 1;
-        if length == 0 {
-            return &out[..at];
-        }
-    }
-}
-
 /// The rows of a [`RowList`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowListIter<'a>(&'a [u8]);
@@ -47,16 +33,8 @@ pub(crate) struct RowListIter<'a>(&'a [u8]);
 impl<'a> RowListIter<'a> {
     /// The next row and what is behind it; nothing at the end, or where the bytes are no list.
     fn split(&self) -> Option<(&'a [u8], &'a [u8])> {
-        let (mut length, mut at) = (0_usize, 0);
-        loop {
-            let byte = *self.0.get(at)?;
-            length |= usize::from(byte & 0x7f).checked_shl(7 * at as u32)?;
-            at += 1;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        self.0[at..].split_at_checked(length)
+        let (length, rest) = read_length(self.0)?;
+        rest.split_at_checked(length)
     }
 }
 

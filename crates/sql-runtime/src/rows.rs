@@ -1,7 +1,8 @@
 //! Rows as bytes: what keys and rows are in state.
 //!
-//! The bytes are those of `arrow-row`: they compare as the values do (ascending, NULL first), and
-//! equal values have equal bytes. Columns become bytes, and bytes columns, a batch at a time.
+//! The bytes of keys and of places in an order are those of `arrow-row`: they compare as the values do
+//! (ascending, NULL first). Whole rows, which nobody compares, take less ([`compact`](crate::compact)).
+//! Equal values have equal bytes either way. Columns become bytes, and bytes columns, a batch at a time.
 //!
 //! **The hash of a key** is that of `hurtig_types::stable_hash` for a byte string, of those bytes:
 //! edges and keyed operators compute the same one, and savepoints depend on it.
@@ -16,8 +17,8 @@ use hurtig_sql_common::{ChangelogBatch, EvalError};
 use hurtig_types::{FlowError, FlowResult, stable_hash};
 use serde::{Serialize, Serializer};
 
-use crate::config::SortColumn;
 pub(crate) use crate::row_bytes::RowBytes;
+use crate::{compact::CompactCodec, config::SortColumn};
 
 /// The hash of a key.
 #[inline]
@@ -92,6 +93,32 @@ impl ByteRows {
         })
     }
 
+    /// A row.
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.bytes[start..self.ends[row]]
+    }
+
+    /// Rows of these lengths, whose bytes are yet to be written.
+    pub(crate) fn of_lengths(lengths: &[usize]) -> Self {
+        let mut end = 0;
+        let ends: Vec<usize> = lengths
+            .iter()
+            .map(|length| {
+                end += length;
+                end
+            })
+            .collect();
+        Self { bytes: vec![0; end], ends }
+    }
+
+    /// The bytes, and where each row begins.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], Vec<usize>) {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied()).take(self.ends.len());
+        (&mut self.bytes, starts.collect())
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
@@ -101,22 +128,37 @@ impl ByteRows {
 /// Turns some columns into bytes and back.
 #[derive(Debug)]
 pub(crate) struct RowCodec {
-    /// `None`: there are no columns.
-    converter: Option<RowConverter>,
+    converter: Converter,
     columns: Vec<usize>,
     layout: Vec<(String, String)>,
 }
 
+#[derive(Debug)]
+enum Converter {
+    /// There are no columns.
+    Nothing,
+    /// As values compare.
+    Sorted(RowConverter),
+    /// In few bytes.
+    Compact(CompactCodec),
+}
+
 /// Rows of one batch as bytes.
-pub(crate) struct Encoded(Option<Rows>);
+pub(crate) enum Encoded {
+    /// Of no columns.
+    Nothing,
+    Sorted(Rows),
+    Compact(ByteRows),
+}
 
 impl Encoded {
     /// The bytes of a row.
     #[inline]
     pub(crate) fn get(&self, row: usize) -> &[u8] {
-        match &self.0 {
-            Some(rows) => rows.row(row).data(),
-            None => &[],
+        match self {
+            Self::Nothing => &[],
+            Self::Sorted(rows) => rows.row(row).data(),
+            Self::Compact(rows) => rows.get(row),
         }
     }
 }
@@ -131,8 +173,19 @@ impl RowCodec {
         made?.of_fields(schema)
     }
 
-    /// Of all columns.
+    /// Of all columns, in few bytes that are no key.
     pub(crate) fn all(schema: &SchemaRef) -> FlowResult<Self> {
+        let columns = (0..schema.fields().len()).collect();
+        let types = schema.fields().iter().map(|field| field.data_type());
+        let converter = match schema.fields().is_empty() {
+            true => Converter::Nothing,
+            false => Converter::Compact(CompactCodec::new(types)?),
+        };
+        Self { converter, columns, layout: Vec::new() }.of_fields(schema)
+    }
+
+    /// Of all columns, as a key.
+    pub(crate) fn whole_key(schema: &SchemaRef) -> FlowResult<Self> {
         Self::new(schema, &(0..schema.fields().len()).collect::<Vec<_>>())
     }
 
@@ -165,9 +218,9 @@ impl RowCodec {
 
     fn of(fields: Vec<SortField>, columns: Vec<usize>) -> FlowResult<Self> {
         let converter = if fields.is_empty() {
-            None
+            Converter::Nothing
         } else {
-            Some(RowConverter::new(fields).map_err(arrow_error)?)
+            Converter::Sorted(RowConverter::new(fields).map_err(arrow_error)?)
         };
         Ok(Self { converter, columns, layout: Vec::new() })
     }
@@ -203,8 +256,13 @@ impl RowCodec {
 
     /// The bytes of columns.
     pub(crate) fn encode_columns(&self, columns: &[ArrayRef]) -> FlowResult<Encoded> {
-        let Some(converter) = &self.converter else { return Ok(Encoded(None)) };
-        converter.convert_columns(columns).map(|rows| Encoded(Some(rows))).map_err(arrow_error)
+        match &self.converter {
+            Converter::Nothing => Ok(Encoded::Nothing),
+            Converter::Sorted(converter) => {
+                converter.convert_columns(columns).map(Encoded::Sorted).map_err(arrow_error)
+            }
+            Converter::Compact(codec) => codec.encode(columns).map(Encoded::Compact),
+        }
     }
 
     /// The columns of bytes.
@@ -212,9 +270,13 @@ impl RowCodec {
         &self,
         rows: impl IntoIterator<Item = &'a [u8]>,
     ) -> FlowResult<Vec<ArrayRef>> {
-        let Some(converter) = &self.converter else { return Ok(Vec::new()) };
-        // The bytes are from this converter, or from state whose files have checksums.
         let rows: Vec<&[u8]> = rows.into_iter().collect();
+        let converter = match &self.converter {
+            Converter::Nothing => return Ok(Vec::new()),
+            Converter::Compact(codec) => return codec.decode(&rows),
+            Converter::Sorted(converter) => converter,
+        };
+        // The bytes are from this converter, or from state whose files have checksums.
         let parser = converter.parser();
         converter.convert_rows(rows.into_iter().map(|row| parser.parse(row))).map_err(arrow_error)
     }

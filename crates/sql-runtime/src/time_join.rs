@@ -15,7 +15,6 @@ use crate::{
     layout::Layout,
     rows::{RowBytes, RowCodec, state_error},
     sink::RowSink,
-    small::Small,
     time::rowtimes,
 };
 
@@ -31,11 +30,24 @@ struct Waiting {
     matched: bool,
 }
 
-/// The rows of a key, by side and time.
-type Sides = [SortedStateMap<i64, Equal>; 2];
+/// Where a row is among those of its key: by side, by time, by arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    side: u8,
+    time: i64,
+    number: u32,
+}
 
-/// Rows of one time. There is mostly one.
-type Equal = Small<[Waiting; 1]>;
+impl Place {
+    /// The places of a side from one time to another.
+    fn range(side: usize, first: i64, last: i64) -> std::ops::RangeInclusive<Self> {
+        let side = side as u8;
+        Self { side, time: first, number: 0 }..=Self { side, time: last, number: u32::MAX }
+    }
+}
+
+/// The rows of a key. Most keys have one.
+type Sides = SortedStateMap<Place, Waiting>;
 
 /// A row of time `t` meets those of the other side whose times are from `t - before` to `t + after`; it
 /// waits until the other side has passed `t + after`, and without a partner is given then.
@@ -114,10 +126,10 @@ impl IntervalLogic {
         if can_match && first <= last {
             let kept = state.get_mut(&mut core.store).map_err(state_error)?;
             let mut found: Vec<&mut Waiting> = match kept {
-                Some(sides) => sides[1 - side]
-                    .range_mut(first..=last)
-                    .flat_map(|(_, rows)| rows.iter_mut())
-                    .collect(),
+                Some(sides) => {
+                    let range = Place::range(1 - side, first, last);
+                    sides.range_mut(range).map(|(_, row)| row).collect()
+                }
                 None => Vec::new(),
             };
             let rows: Vec<&[u8]> = found.iter().map(|one| one.row.bytes()).collect();
@@ -136,9 +148,10 @@ impl IntervalLogic {
         if waits {
             let sides =
                 state.get_or_insert_with(&mut core.store, Sides::default).map_err(state_error)?;
-            sides[side]
-                .get_or_insert_with(time, Equal::default)
-                .push(Waiting { row: row.into(), matched });
+            let before = sides.range_mut(Place::range(side, time, time)).last();
+            let number = before.map_or(0, |(place, _)| place.number.saturating_add(1));
+            let place = Place { side: side as u8, time, number };
+            sides.insert(place, Waiting { row: row.into(), matched });
             core.register_timer(self.event_time(), last.saturating_add(1))?;
         } else if !matched && self.is_outer(side) {
             self.push_alone(side, row);
@@ -196,24 +209,21 @@ impl Logic for IntervalLogic {
         let Some(kept) = state.get_mut(&mut core.store).map_err(state_error)? else {
             return Ok(());
         };
-        let mut expired = [Vec::new(), Vec::new()];
+        let mut alone = Vec::new();
         for side in 0..2 {
             let (_, after) = self.reach(side);
-            let is_over = |at: &i64| at.saturating_add(after).saturating_add(1) <= time;
-            while kept[side].first().is_some_and(|(at, _)| is_over(at)) {
-                expired[side]
-                    .extend(kept[side].pop_first().into_iter().flat_map(|(_, rows)| rows.0));
+            let last = time.saturating_sub(after).saturating_sub(1);
+            let over = kept.range_mut(Place::range(side, i64::MIN, last));
+            for place in over.map(|(place, _)| *place).collect::<Vec<_>>() {
+                let waited = kept.remove(&place).filter(|one| !one.matched && self.is_outer(side));
+                alone.extend(waited.map(|one| (side, one.row)));
             }
         }
-        if kept.iter().all(SortedStateMap::is_empty) {
+        if kept.is_empty() {
             state.clear(&mut core.store).map_err(state_error)?;
         }
-        for (side, rows) in expired.into_iter().enumerate() {
-            for one in rows {
-                if self.is_outer(side) && !one.matched {
-                    self.push_alone(side, one.row.bytes());
-                }
-            }
+        for (side, row) in alone {
+            self.push_alone(side, row.bytes());
         }
         self.sink.flush_if_full(out)
     }

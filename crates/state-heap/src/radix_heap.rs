@@ -11,6 +11,10 @@
 
 use std::collections::VecDeque;
 
+/// An emptied bucket keeps its memory if it has room for no more entries: one that held a million timers
+/// may not be that full again for long.
+const MOST_KEPT: usize = 1 << 12;
+
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -119,7 +123,7 @@ impl RadixHeap {
             self.occupied &= !(1 << bit);
             places.iter().for_each(|place| self.insert(*place));
             let emptied = &mut self.buckets[bit].places;
-            if emptied.is_empty() {
+            if emptied.is_empty() && places.capacity() <= MOST_KEPT {
                 // Its memory is used again.
                 *emptied = places;
                 emptied.clear();

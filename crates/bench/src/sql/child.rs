@@ -3,17 +3,35 @@
 use std::time::Instant;
 
 use hurtig::prelude::{BoxError, ParameterTool};
-use hurtig_sql::{Session, StatementResult};
+use hurtig_sql::{Session, SqlJob, StatementResult};
 use hurtig_sql_parser::SqlParser;
 
 use super::{Run, kit};
 use crate::memory;
 
+/// The statements of the source.
+pub(super) fn tables(events: u64) -> Result<String, BoxError> {
+    let tables = std::fs::read_to_string(kit().join("queries/ddl.sql"))?;
+    Ok(tables.replace("${EVENTS}", &events.to_string()))
+}
+
 /// The statements of the source and of a query.
 pub(super) fn script(query: &str, events: u64) -> Result<String, BoxError> {
-    let read = |name: &str| std::fs::read_to_string(kit().join("queries").join(name));
-    let tables = read("ddl.sql")?.replace("${EVENTS}", &events.to_string());
-    Ok(format!("{tables}\n{}", read(&format!("{query}.sql"))?))
+    let query = std::fs::read_to_string(kit().join(format!("queries/{query}.sql")))?;
+    Ok(format!("{}\n{query}", tables(events)?))
+}
+
+/// Executes statements; returns the last job and when it was submitted.
+pub(super) fn execute(session: &mut Session, text: &str) -> Result<(SqlJob, Instant), BoxError> {
+    let mut job = None;
+    for part in SqlParser::default().split(text)? {
+        let begun = Instant::now();
+        let result = session.execute(text, part);
+        if let StatementResult::Job(started) = result.map_err(|error| error.render(text))? {
+            job = Some((started, begun));
+        }
+    }
+    job.ok_or_else(|| "the script has no INSERT".into())
 }
 
 /// Runs a query once, and prints what it took as a line of JSON.
@@ -27,17 +45,11 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
     session.set("execution.checkpointing.interval", "10 s")?;
     let directory = format!("file://{}", checkpoints.path().display());
     session.set("execution.checkpointing.dir", &directory)?;
-    let text = script(query, events)?;
-    let mut job = None;
-    let mut begun = Instant::now();
-    for part in SqlParser::default().split(&text)? {
-        begun = Instant::now();
-        let result = session.execute(&text, part);
-        if let StatementResult::Job(started) = result.map_err(|error| error.render(&text))? {
-            job = Some(started);
-        }
-    }
-    let job = job.ok_or("the script has no INSERT")?;
+    let text = match parameters.get("path") {
+        None => script(query, events)?,
+        Some(path) => super::JSON_SCRIPT.replace("${PATH}", path),
+    };
+    let (job, begun) = execute(&mut session, &text)?;
     job.wait()?;
     let elapsed = begun.elapsed();
     let client = job.client().ok_or("the job is not embedded")?;

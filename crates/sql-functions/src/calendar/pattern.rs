@@ -90,6 +90,23 @@ impl Pattern {
         self.parts.iter().any(|part| matches!(part, Part::Field('Z' | 'X' | 'x', _)))
     }
 
+    /// For how many milliseconds, from each multiple of it on, it prints the same; at least one. Not
+    /// known where the zone counts.
+    #[must_use]
+    pub fn step_ms(&self) -> Option<i64> {
+        let step = |part: &Part| match part {
+            Part::Text(_) => DAY_MS,
+            Part::Field(letter, _) => match letter {
+                'G' | 'y' | 'Y' | 'u' | 'M' | 'L' | 'd' | 'D' | 'w' | 'E' | 'e' | 'c' => DAY_MS,
+                'a' | 'H' | 'k' | 'K' | 'h' => 3_600_000,
+                'm' => 60_000,
+                's' => 1000,
+                _ => 0,
+            },
+        };
+        self.parts.iter().map(step).min().filter(|step| *step > 0)
+    }
+
     /// Prints a local time; `offset_ms` is that of its zone, `zone` the zone's name.
     pub fn print(&self, at: Moment, offset_ms: i64, zone: &str, out: &mut String) {
         let days = at.ms.div_euclid(DAY_MS) as i32;
@@ -384,6 +401,28 @@ mod tests {
         assert_eq!(print("EEEE, MMMM 'of' '' D", time), "Thursday, February of ' 60");
         assert_eq!(print("SSS SSSSSS", time), "678 678000");
         assert!(Pattern::new("yyyy 'x", Dialect::Formatter).is_err());
+    }
+
+    #[test]
+    fn within_a_step_all_times_print_the_same() {
+        for letter in "GyYuMLwWDdEFaHkKhmsSnNzZXxVOeAc".chars() {
+            for count in 1..5 {
+                let text: String = std::iter::repeat_n(letter, count).collect();
+                let pattern = Pattern::new(&format!("{text} yyyy"), Dialect::Formatter).unwrap();
+                let Some(step) = pattern.step_ms() else { continue };
+                let print = |ms: i64| {
+                    let mut out = String::new();
+                    pattern.print(Moment::of_ms(ms), 0, "UTC", &mut out);
+                    out
+                };
+                for start in [-3, 0, 17, 19_000].map(|day| day * DAY_MS) {
+                    for within in [1, step / 2, step - 1] {
+                        assert_eq!(print(start), print(start + within), "{text} {within}");
+                    }
+                }
+            }
+        }
+        assert_eq!(Pattern::new("HH:mm", Dialect::Formatter).unwrap().step_ms(), Some(60_000));
     }
 
     #[test]

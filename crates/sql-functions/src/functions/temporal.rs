@@ -370,22 +370,49 @@ fn overlaps(call: &Call<'_>) -> Resolved {
 struct Patterns {
     dialect: Dialect,
     last: Option<(String, Result<Pattern, String>)>,
+    /// What the last pattern has printed last, and in which of its steps.
+    printed: Option<(i64, String)>,
 }
 
 impl Patterns {
     fn new(dialect: Dialect) -> Self {
-        Self { dialect, last: None }
+        Self { dialect, last: None, printed: None }
     }
 
     fn get(&mut self, text: &str) -> Result<&Pattern, EvalError> {
         if self.last.as_ref().is_none_or(|(known, _)| known != text) {
             self.last = Some((text.to_owned(), Pattern::new(text, self.dialect)));
+            self.printed = None;
         }
         match &self.last {
             Some((_, Ok(pattern))) => Ok(pattern),
             Some((_, Err(why))) => Err(EvalError::Value(why.clone())),
             None => Err(EvalError::Internal("no pattern".to_owned())),
         }
+    }
+}
+
+impl Patterns {
+    /// A local time as a pattern prints it. Rows come mostly in the order of time, so that the next one
+    /// has the same day, or minute.
+    fn print(
+        &mut self,
+        pattern: &str,
+        at: Moment,
+        zone: chrono_tz::Tz,
+    ) -> Result<String, EvalError> {
+        let step = self.get(pattern)?.step_ms().map(|step| at.ms.div_euclid(step));
+        if let (Some(step), Some((known, printed))) = (step, &self.printed)
+            && step == *known
+        {
+            return Ok(printed.clone());
+        }
+        let pattern = self.get(pattern)?;
+        let mut text = String::new();
+        let offset_ms = if pattern.has_offset() { zone::offset_ms(zone, at.ms) } else { 0 };
+        pattern.print(at, offset_ms, zone.name(), &mut text);
+        self.printed = step.map(|step| (step, text.clone()));
+        Ok(text)
     }
 }
 
@@ -416,12 +443,7 @@ fn date_format(call: &Call<'_>) -> Resolved {
                 (None, None) => None,
             };
             let Some(at) = at else { return Ok(None) };
-            let mut out = String::new();
-            let zone = c.context.zone;
-            let pattern = patterns.get(pattern)?;
-            let offset_ms = if pattern.has_offset() { zone::offset_ms(zone, at.ms) } else { 0 };
-            pattern.print(at, offset_ms, zone.name(), &mut out);
-            Ok(Some(out))
+            patterns.print(pattern, at, c.context.zone).map(Some)
         })
     }))
 }

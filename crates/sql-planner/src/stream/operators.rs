@@ -84,6 +84,7 @@ impl PlannerSettings {
                     keys: keys.clone(),
                     calls: calls_of(calls, retracts)?,
                     schema,
+                    insert_only: !retracts,
                     emits_update_before,
                     ttl,
                 });
@@ -106,6 +107,7 @@ impl PlannerSettings {
                     arguments: argument_types(calls, before),
                     calls: calls_of(calls, *retracts)?,
                     schema,
+                    insert_only: !*retracts,
                     emits_update_before,
                     ttl,
                 });

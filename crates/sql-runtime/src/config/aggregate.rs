@@ -18,6 +18,8 @@ pub struct GroupAggregate {
     pub calls: Vec<AggregateCall>,
     /// The keys, then the results.
     pub schema: SchemaRef,
+    /// Of its input rows are never updated nor deleted.
+    pub insert_only: bool,
     /// See the module.
     pub emits_update_before: bool,
     /// See the module.
@@ -48,6 +50,8 @@ pub struct GlobalGroupAggregate {
     pub calls: Vec<AggregateCall>,
     /// The keys, then the results.
     pub schema: SchemaRef,
+    /// Of the first phase's input rows are never updated nor deleted.
+    pub insert_only: bool,
     /// See the module.
     pub emits_update_before: bool,
     /// See the module.

@@ -16,6 +16,7 @@ fn group(keys: Vec<usize>, calls: Vec<AggregateCall>, out: &str) -> GroupAggrega
         keys,
         calls,
         schema: schema(out),
+        insert_only: false,
         emits_update_before: true,
         ttl: None,
     }
@@ -154,6 +155,7 @@ fn two_phases_give_what_one_gives() {
         ],
         calls: calls.clone(),
         schema: schema("k:s c:i s:i d:i"),
+        insert_only: false,
         emits_update_before: true,
         ttl: None,
     };

@@ -68,6 +68,12 @@ fn drive(
     }
 }
 
+/// The same without deletions.
+fn only_inserts(raw: &[(usize, u8, i64, bool)]) -> Vec<(usize, u8, i64, bool)> {
+    raw.iter().map(|(input, key, value, _)| (*input, *key, *value, false)).collect()
+}
+
+/// Changes: input, key, value, and whether a row is taken away.
 fn raw() -> impl Strategy<Value = Vec<(usize, u8, i64, bool)>> {
     prop::collection::vec((0..2usize, 0..4u8, 0..5i64, prop::bool::weighted(0.3)), 0..60)
 }
@@ -76,14 +82,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn groups_are_those_of_the_table(raw in raw(), batch in 1..9usize, restores: bool) {
-        let changes = changes(1, &raw);
+    fn groups_are_those_of_the_table(
+        raw in raw(),
+        batch in 1..9usize,
+        inserts: bool,
+        restores: bool,
+    ) {
+        let changes = changes(1, &if inserts { only_inserts(&raw) } else { raw });
         let input = schema("k:s v:i");
         let config = GroupAggregate {
             input: input.clone(),
             keys: vec![0],
             calls: vec![count(), sum(1), sum_distinct(1)],
             schema: schema("k:s c:i s:i d:i"),
+            insert_only: inserts,
             emits_update_before: true,
             ttl: None,
         };
@@ -109,13 +121,18 @@ proptest! {
         kind in prop::sample::select(vec![
             JoinVariant::Inner, JoinVariant::Left, JoinVariant::Right, JoinVariant::Full, JoinVariant::Semi, JoinVariant::Anti,
         ]),
+        inserts: bool,
         restores: bool,
     ) {
-        let changes = changes(2, &raw);
+        let changes = changes(2, &if inserts { only_inserts(&raw) } else { raw });
         let is_filter = matches!(kind, JoinVariant::Semi | JoinVariant::Anti);
         let input = schema("k:s v:i");
         let side = JoinInput {
-            schema: input.clone(), unique_key: None, join_key_contains_unique_key: false, insert_only: false, ttl: None,
+            schema: input.clone(),
+            unique_key: None,
+            join_key_contains_unique_key: false,
+            insert_only: inserts,
+            ttl: None,
         };
         let config = RegularJoin {
             kind,

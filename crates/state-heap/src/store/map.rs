@@ -205,6 +205,31 @@ impl<UK: Record + Eq + Hash, UV: Record> MapState<UK, UV> {
         Ok(())
     }
 
+    /// Changes the values of several keys, made by `fresh` where there are none; that counts as a
+    /// write of each.
+    pub fn update_each<K: Key, T>(
+        &self,
+        store: &mut KeyedStateStore<K>,
+        changes: impl Iterator<Item = (UK, T)>,
+        fresh: impl Fn() -> UV,
+        mut update: impl FnMut(&mut UV, T),
+    ) -> Result<(), StateError> {
+        if self.place.ttl.is_some() {
+            for (key, change) in changes {
+                update(self.get_or_insert_with(store, key, &fresh)?, change);
+            }
+            return Ok(());
+        }
+        let mut changes = changes.peekable();
+        if changes.peek().is_none() {
+            return Ok(());
+        }
+        let (table, hash, key) = store.access::<StateMap<UK, UV>>(self.place)?;
+        let (map, _) = table.get_or_insert_with(hash, key, StateMap::default);
+        changes.for_each(|(key, change)| update(map.get_or_insert_with(key, &fresh), change));
+        Ok(())
+    }
+
     /// Removes `user_key`; a map that is empty then takes no space.
     pub fn remove<K: Key, Q: Hash + Eq + ?Sized>(
         &self,

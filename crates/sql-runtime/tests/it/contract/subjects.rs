@@ -109,6 +109,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         keys: vec![0],
         calls: vec![count(), sum(1), sum_distinct(1)],
         schema: schema("k:s c:i s:i d:i"),
+        insert_only: false,
         emits_update_before: true,
         ttl,
     };
@@ -163,6 +164,12 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
             Retractions,
         ),
         made("group aggregate", group.clone(), 1, Retractions),
+        made(
+            "group aggregate over inserts",
+            GroupAggregate { insert_only: true, ..group.clone() },
+            1,
+            Inserts,
+        ),
         global(made(
             "sort with a limit",
             SortLimit {
@@ -223,6 +230,7 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
         arguments: vec![vec![], vec![DataType::Int64], vec![DataType::Int64]],
         calls: group.calls,
         schema: group.schema,
+        insert_only: false,
         emits_update_before: true,
         ttl,
     };
@@ -254,6 +262,12 @@ pub fn with_time_to_live(ttl: Option<Duration>) -> Vec<Subject> {
                 keys: keys(),
                 schema: joined(kind),
             };
+            if !unique {
+                let inserts = JoinInput { insert_only: true, ..config.left.clone() };
+                let config =
+                    RegularJoin { left: inserts.clone(), right: inserts, ..config.clone() };
+                all.push(made(&format!("{kind:?} join of inserts"), config, 2, Inserts));
+            }
             let changes = if unique { Upserts } else { Retractions };
             // Of upserts, outer joins want to know what was before.
             if !unique || kind == JoinVariant::Inner {
