@@ -13,6 +13,7 @@ mod percentile;
 mod sum;
 mod values;
 mod variance;
+mod welford;
 
 use std::{
     collections::HashMap,
@@ -66,6 +67,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
         sum::FUNCTIONS,
         extreme::FUNCTIONS,
         variance::FUNCTIONS,
+        welford::FUNCTIONS,
         ordered::FUNCTIONS,
         list::FUNCTIONS,
         collect::FUNCTIONS,

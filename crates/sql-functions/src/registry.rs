@@ -35,6 +35,8 @@
 //! | `CURRENT_DATE`, `NOW()` | by name, without arguments |
 //! | `JSON_OBJECTAGG(KEY k VALUE v NULL ON NULL)` | aggregate `JSON_OBJECTAGG_NULL_ON_NULL(k, v)` (default) or `JSON_OBJECTAGG_ABSENT_ON_NULL` |
 //! | `JSON_ARRAYAGG(v ABSENT ON NULL)` | aggregate `JSON_ARRAYAGG_ABSENT_ON_NULL(v)` (default) or `JSON_ARRAYAGG_NULL_ON_NULL` |
+//! | `JSON_ARRAYAGG(JSON_OBJECT(...))` | the same with `_OF_JSON` behind it, also of `JSON_OBJECTAGG`: the values are JSON |
+//! | `STDDEV_POP(v) OVER w`, ... | aggregates `$OVER_STDDEV_POP`, `$OVER_STDDEV_SAMP`, `$OVER_VAR_POP` and `$OVER_VAR_SAMP` |
 //! | `COUNT(*)` | aggregate `COUNT` without arguments |
 //! | `ARRAY_AGG(a IGNORE NULLS)`, `FIRST_VALUE(a IGNORE NULLS)` | `ARRAY_AGG` keeps NULLs; `ARRAY_AGG_IGNORE_NULLS` does not. `FIRST_VALUE` and `LAST_VALUE` never see NULLs |
 //!

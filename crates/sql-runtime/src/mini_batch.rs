@@ -1,5 +1,6 @@
 //! Mini-batches: rows are held back until there are enough of them, or the first has waited long
-//! enough; then the operator behind sees them as one batch, of which it gives one change a key.
+//! enough; then the operator behind sees them as one batch, of which it gives one change a key. In
+//! mini-batches of one row it gives the changes of each row, in the order of the rows.
 //!
 //! Nothing is held back across a barrier, and so there is no state. Watermarks pass what is held back:
 //! only operators whose results have no event time are wrapped, as in Flink, where watermarks only
@@ -82,6 +83,16 @@ fn joined(mut batches: Vec<ChangelogBatch>, rows: usize) -> FlowResult<Option<Ch
 }
 
 impl Bundle {
+    /// Each row by itself.
+    fn each(&mut self, batch: &ChangelogBatch, out: &mut dyn Output) -> FlowResult {
+        for row in 0..batch.rows.num_rows() {
+            let kinds = batch.kinds.as_ref().map(|kinds| vec![kinds[row]]);
+            let one = ChangelogBatch { rows: batch.rows.slice(row, 1), kinds };
+            self.inner.process(0, one.boxed(), out)?;
+        }
+        Ok(())
+    }
+
     fn release(&mut self, out: &mut dyn Output) -> FlowResult {
         let (held, rows) = (std::mem::take(&mut self.held), std::mem::take(&mut self.rows));
         self.due_ms = None;
@@ -104,6 +115,9 @@ impl Operator for Bundle {
         let batch = rows_of(batch)?;
         if batch.rows.num_rows() == 0 {
             return Ok(());
+        }
+        if self.size <= 1 {
+            return self.each(&batch, out);
         }
         if self.held.is_empty() {
             self.due_ms = Some(self.clock.now_ms().saturating_add(self.latency_ms));

@@ -38,10 +38,6 @@ struct Running {
     /// The last rows, for LAG.
     previous: VecDeque<RowBytes>,
     rows: i64,
-    /// Of the last row: its time or place, RANK and DENSE_RANK.
-    last: Option<RowBytes>,
-    rank: i64,
-    dense_rank: i64,
 }
 
 /// What a row gets.
@@ -49,8 +45,8 @@ struct Given {
     row: RowBytes,
     accumulator: Accumulator,
     row_number: i64,
+    /// RANK, and DENSE_RANK, too: Flink's counts every row.
     rank: i64,
-    dense_rank: i64,
     /// One per LAG or LEAD.
     others: Vec<Option<RowBytes>>,
 }
@@ -119,21 +115,27 @@ impl Window {
         &self,
         running: &mut Running,
         time: i64,
-        place: &[u8],
         rows: &[RowBytes],
         given: &mut Vec<Given>,
     ) -> FlowResult {
         let batch = self.decode(&rows.iter().map(|row| row.bytes()).collect::<Vec<_>>())?;
-        if running.last.as_ref().is_none_or(|last| last.bytes() != place) {
-            running.rank = running.rows + 1;
-            running.dense_rank += 1;
-            running.last = Some(place.into());
-        }
         if !self.frame.rows {
             self.add(running, &batch, false)?;
             self.leave_range(running, time)?;
         }
         let bound = self.frame.preceding.filter(|_| self.frame.rows);
+        // As in Flink, what does not go by rows is computed once for all rows of one place, behind the
+        // last of them: a rank counts all of them, and LAG looks back from the last.
+        let rank = running.rows + rows.len() as i64;
+        let others = self.config.calls.iter().filter_map(|call| match call {
+            OverCall::Ranking(OverRanking::Lag { offset, .. }) => {
+                let behind = running.previous.iter().chain(rows).rev();
+                Some(behind.cloned().nth(*offset))
+            }
+            OverCall::Ranking(OverRanking::Lead { .. }) => Some(None),
+            _ => None,
+        });
+        let others: Vec<_> = others.collect();
         for (index, row) in rows.iter().enumerate() {
             running.rows += 1;
             if self.frame.rows {
@@ -149,22 +151,12 @@ impl Window {
                     }
                 }
             }
-            let others = self.config.calls.iter().filter_map(|call| match call {
-                OverCall::Ranking(OverRanking::Lag { offset: 0, .. }) => Some(Some(row.clone())),
-                OverCall::Ranking(OverRanking::Lag { offset, .. }) => {
-                    let at = running.previous.len().checked_sub(*offset);
-                    Some(at.and_then(|at| running.previous.get(at)).cloned())
-                }
-                OverCall::Ranking(OverRanking::Lead { .. }) => Some(None),
-                _ => None,
-            });
             given.push(Given {
                 row: row.clone(),
-                others: others.collect(),
+                others: others.clone(),
                 accumulator: running.accumulator.clone(),
                 row_number: running.rows,
-                rank: running.rank,
-                dense_rank: running.dense_rank,
+                rank,
             });
             self.remember(running, time, row);
         }
@@ -211,7 +203,7 @@ impl Window {
         let (mut accumulators, mut numbers, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for one in given {
             accumulators.push(one.accumulator);
-            numbers.push((one.row_number, one.rank, one.dense_rank));
+            numbers.push((one.row_number, one.rank));
             others.push(one.others);
         }
         let mut results = self.aggregates.results(&accumulators)?.into_iter();
@@ -224,11 +216,8 @@ impl Window {
                 OverCall::Ranking(OverRanking::RowNumber) => {
                     self.number(columns.len(), numbers.iter().map(|one| one.0))?
                 }
-                OverCall::Ranking(OverRanking::Rank) => {
+                OverCall::Ranking(OverRanking::Rank | OverRanking::DenseRank) => {
                     self.number(columns.len(), numbers.iter().map(|one| one.1))?
-                }
-                OverCall::Ranking(OverRanking::DenseRank) => {
-                    self.number(columns.len(), numbers.iter().map(|one| one.2))?
                 }
                 OverCall::Ranking(
                     OverRanking::Lag { column, default, .. }
@@ -328,7 +317,7 @@ impl ByTime {
         let (_, running) = self.states.ok_or_else(not_open)?;
         let fresh = || self.window.fresh();
         let running = running.get_or_insert_with(&mut core.store, fresh).map_err(state_error)?;
-        self.window.advance(running, time, &time.to_be_bytes(), rows, &mut self.given)
+        self.window.advance(running, time, rows, &mut self.given)
     }
 
     fn emit(&mut self, out: &mut dyn Output) -> FlowResult {
@@ -428,9 +417,9 @@ impl ByColumns {
     /// The output for all rows of a partition.
     fn outputs(&self, rows: &Rows) -> FlowResult<Vec<RowBytes>> {
         let (mut running, mut given) = (self.window.fresh(), Vec::new());
-        for (place, rows) in rows.places() {
+        for (_, rows) in rows.places() {
             let rows: Vec<RowBytes> = rows.cloned().collect();
-            self.window.advance(&mut running, 0, place.bytes(), &rows, &mut given)?;
+            self.window.advance(&mut running, 0, &rows, &mut given)?;
         }
         if given.is_empty() {
             return Ok(Vec::new());

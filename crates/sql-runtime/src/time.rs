@@ -75,8 +75,12 @@ pub(crate) fn to_local(epoch_ms: i64, zone: Option<Tz>) -> i64 {
     }
 }
 
-/// The moment when clocks in a zone show that. In a gap, that after it; of two the earlier, but for
-/// timers the later, so that a window ends when all of its time is over (as Flink's `toEpochMillsForTimer`).
+/// An hour, by which clocks are set.
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+
+/// The moment when clocks in a zone show that. In a gap, that as long after it; of two the earlier.
+/// For timers the end of the gap, and of two the later, so that a window ends when all of its time is
+/// over (as Flink's `toEpochMillsForTimer`).
 pub(crate) fn to_epoch(local_ms: i64, zone: Option<Tz>, for_timer: bool) -> i64 {
     let Some(zone) = zone.filter(|zone| *zone != chrono_tz::UTC) else { return local_ms };
     let Some(shown) = chrono::DateTime::from_timestamp_millis(local_ms) else { return local_ms };
@@ -93,7 +97,8 @@ pub(crate) fn to_epoch(local_ms: i64, zone: Option<Tz>, for_timer: bool) -> i64 
             // The offset before the gap.
             let before = shown.naive_utc() - chrono::Duration::days(1);
             let offset = zone.offset_from_utc_datetime(&before).fix();
-            local_ms - i64::from(offset.local_minus_utc()) * 1_000
+            let moment = local_ms - i64::from(offset.local_minus_utc()) * 1_000;
+            if for_timer { moment - moment.rem_euclid(HOUR_MS) } else { moment }
         }
     }
 }

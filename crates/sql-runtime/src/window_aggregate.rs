@@ -7,6 +7,8 @@
 //!
 //! Windows are in local time where the time attribute is TIMESTAMP_LTZ; timers in moments.
 
+use std::collections::BTreeSet;
+
 use arrow_array::ArrayRef;
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::ChangelogBatch;
@@ -22,7 +24,7 @@ use crate::{
     layout::Layout,
     rows::{FastMap, Grouping, RowBytes, RowCodec, make_rows, state_error},
     sink::ROWS_PER_BATCH,
-    time::{millis, rowtimes, timestamps, to_epoch, to_local},
+    time::{HOUR_MS, millis, rowtimes, timestamps, to_epoch, to_local},
 };
 
 /// What is kept of a slice, a session, or an attached window.
@@ -171,27 +173,87 @@ impl WindowLogic {
         core: &mut Core,
     ) -> FlowResult {
         let (mut start, mut end) = (start, end);
-        let mut merged = accumulator;
         // Sessions that touch it: two rows exactly one gap apart are in one session.
         let touching: Vec<_> = slices
             .iter()
             .filter(|((other_end, _), other)| other.start <= end && *other_end >= start)
             .map(|(at, _)| *at)
             .collect();
+        let mut merged: Option<Accumulator> = None;
         for at in touching {
             if let Some(other) = slices.remove(&at) {
                 start = start.min(other.start);
                 end = end.max(at.0);
-                let mut whole = other.accumulator;
-                self.aggregates.merge(&mut whole, &merged)?;
-                merged = whole;
+                match &mut merged {
+                    Some(merged) => self.aggregates.merge(merged, &other.accumulator)?,
+                    None => merged = Some(other.accumulator),
+                }
                 if !slices.keys().any(|(end, _)| *end == at.0) {
                     core.delete_timer(self.event_time, self.due(at.0))?;
                 }
             }
         }
+        // What is new comes behind what was there.
+        let merged = match merged {
+            Some(mut merged) => {
+                self.aggregates.merge(&mut merged, &accumulator)?;
+                merged
+            }
+            None => accumulator,
+        };
         slices.insert((end, start), Slice { start, accumulator: merged });
         core.register_timer(self.event_time, self.due(end))
+    }
+
+    /// The ends of windows of slices that are due at that moment, the first before.
+    fn ends_due(&self, kept: &Slices, time: i64) -> BTreeSet<i64> {
+        let mut ends = BTreeSet::new();
+        for (slice_end, slice_start) in kept.keys() {
+            let mut next = self.config.window.next_end((*slice_start, *slice_end), i64::MIN);
+            while let Some(end) = next.filter(|end| self.due(*end) <= time) {
+                if self.due(end) == time {
+                    ends.insert(end);
+                }
+                next = self.config.window.next_end((*slice_start, *slice_end), end);
+            }
+        }
+        ends
+    }
+
+    /// Gives the window of a key that ends there and is due now. What a later window needs stays, and
+    /// that window gets its timer.
+    fn fire(
+        &mut self,
+        key: &RowBytes,
+        (end, now): (i64, i64),
+        kept: &mut Slices,
+        core: &mut Core,
+    ) -> FlowResult {
+        let start = self.config.window.start_of(end);
+        let mut merged: Option<Accumulator> = None;
+        let held = kept
+            .iter()
+            .filter(|((slice_end, slice_start), _)| *slice_start >= start && *slice_end <= end);
+        for (_, slice) in held {
+            match &mut merged {
+                Some(merged) => self.aggregates.merge(merged, &slice.accumulator)?,
+                None => merged = Some(slice.accumulator.clone()),
+            }
+        }
+        if let Some(accumulator) = merged.filter(|merged| merged.rows > 0) {
+            self.results.push(Fired { key: key.clone(), start, end, accumulator });
+        }
+        let mut next_ends = Vec::new();
+        kept.retain(|(slice_end, slice_start), _| {
+            let next = self.config.window.next_end((*slice_start, *slice_end), end);
+            next_ends.extend(next);
+            next.is_some()
+        });
+        next_ends.dedup();
+        for next in next_ends.into_iter().map(|next| self.due(next)).filter(|due| *due > now) {
+            core.register_timer(self.event_time, next)?;
+        }
+        Ok(())
     }
 
     fn store(&self, slices: Slices, core: &mut Core) -> FlowResult {
@@ -236,7 +298,7 @@ impl WindowLogic {
                 WindowProperty::End => ends.clone(),
                 WindowProperty::Rowtime | WindowProperty::Proctime => {
                     let last = ends.iter().map(|end| end.saturating_sub(1));
-                    last.map(|end| if is_moment { to_epoch(end, self.zone, true) } else { end })
+                    last.map(|end| if is_moment { to_epoch(end, self.zone, false) } else { end })
                         .collect()
                 }
             };
@@ -328,7 +390,9 @@ impl Logic for WindowLogic {
             if members.is_empty() {
                 continue;
             }
-            members.sort_by_key(|place| places[*place as usize].1);
+            if !self.is_session() {
+                members.sort_by_key(|place| places[*place as usize].1);
+            }
             let bytes = keys.get(by_key.first[key] as usize);
             core.store.set_current_key(by_key.hashes[key], bytes.into());
             let mut kept = self.take(core)?;
@@ -381,32 +445,13 @@ impl Logic for WindowLogic {
                     self.results.push(Fired { key: key.clone(), start, end: at.0, accumulator });
                 }
             }
+        } else if self.zone.is_some() && time.rem_euclid(HOUR_MS) == 0 {
+            // Windows that end while clocks are set forward are all due when that is done.
+            for end in self.ends_due(&kept, time) {
+                self.fire(&key, (end, time), &mut kept, core)?;
+            }
         } else {
-            let start = self.config.window.start_of(end);
-            let mut merged: Option<Accumulator> = None;
-            let held = kept
-                .iter()
-                .filter(|((slice_end, slice_start), _)| *slice_start >= start && *slice_end <= end);
-            for (_, slice) in held {
-                match &mut merged {
-                    Some(merged) => self.aggregates.merge(merged, &slice.accumulator)?,
-                    None => merged = Some(slice.accumulator.clone()),
-                }
-            }
-            if let Some(accumulator) = merged.filter(|merged| merged.rows > 0) {
-                self.results.push(Fired { key, start, end, accumulator });
-            }
-            // What a later window needs stays, and that window gets its timer.
-            let mut next_ends = Vec::new();
-            kept.retain(|(slice_end, slice_start), _| {
-                let next = self.config.window.next_end((*slice_start, *slice_end), end);
-                next_ends.extend(next);
-                next.is_some()
-            });
-            next_ends.dedup();
-            for next in next_ends {
-                core.register_timer(self.event_time, self.due(next))?;
-            }
+            self.fire(&key, (end, time), &mut kept, core)?;
         }
         self.store(kept, core)?;
         if self.results.len() >= ROWS_PER_BATCH { self.emit(out) } else { Ok(()) }

@@ -42,7 +42,7 @@ fn append_windows(
     let is_moment = matches!(last, arrow_schema::DataType::Timestamp(_, Some(_)));
     let times = windows.iter().map(|(_, end)| {
         let time = end.saturating_sub(1);
-        if is_moment { to_epoch(time, zone, true) } else { time }
+        if is_moment { to_epoch(time, zone, false) } else { time }
     });
     columns.push(timestamps(times.collect(), last)?);
     make_rows(schema, columns, windows.len())

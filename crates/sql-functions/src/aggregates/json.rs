@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, builder::StringBuilder, cast::AsArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, builder::StringBuilder, cast::AsArray};
 use chrono_tz::UTC;
 use hurtig_sql_common::EvalError;
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
@@ -18,26 +18,33 @@ use crate::{
     json::write::{self, Writer},
 };
 
+const OBJECT: &str = "JSON_OBJECTAGG(key VALUE value)";
+const ARRAY: &str = "JSON_ARRAYAGG(value)";
+
 pub(super) const FUNCTIONS: &[Aggregate] = &[
     aggregate("JSON_OBJECTAGG", "JSON_OBJECTAGG([KEY] key VALUE value)", |call, _| {
-        json(call, true, false)
+        json(call, true, false, false)
     }),
-    aggregate("JSON_OBJECTAGG_NULL_ON_NULL", "JSON_OBJECTAGG(key VALUE value)", |call, _| {
-        json(call, true, false)
+    aggregate("JSON_OBJECTAGG_NULL_ON_NULL", OBJECT, |call, _| json(call, true, false, false)),
+    aggregate("JSON_OBJECTAGG_ABSENT_ON_NULL", OBJECT, |call, _| json(call, true, true, false)),
+    aggregate("JSON_ARRAYAGG", ARRAY, |call, _| json(call, false, true, false)),
+    aggregate("JSON_ARRAYAGG_NULL_ON_NULL", ARRAY, |call, _| json(call, false, false, false)),
+    aggregate("JSON_ARRAYAGG_ABSENT_ON_NULL", ARRAY, |call, _| json(call, false, true, false)),
+    aggregate("JSON_OBJECTAGG_NULL_ON_NULL_OF_JSON", OBJECT, |call, _| {
+        json(call, true, false, true)
     }),
-    aggregate("JSON_OBJECTAGG_ABSENT_ON_NULL", "JSON_OBJECTAGG(key VALUE value)", |call, _| {
-        json(call, true, true)
+    aggregate("JSON_OBJECTAGG_ABSENT_ON_NULL_OF_JSON", OBJECT, |call, _| {
+        json(call, true, true, true)
     }),
-    aggregate("JSON_ARRAYAGG", "JSON_ARRAYAGG(value)", |call, _| json(call, false, true)),
-    aggregate("JSON_ARRAYAGG_NULL_ON_NULL", "JSON_ARRAYAGG(value)", |call, _| {
-        json(call, false, false)
+    aggregate("JSON_ARRAYAGG_NULL_ON_NULL_OF_JSON", ARRAY, |call, _| {
+        json(call, false, false, true)
     }),
-    aggregate("JSON_ARRAYAGG_ABSENT_ON_NULL", "JSON_ARRAYAGG(value)", |call, _| {
-        json(call, false, true)
+    aggregate("JSON_ARRAYAGG_ABSENT_ON_NULL_OF_JSON", ARRAY, |call, _| {
+        json(call, false, true, true)
     }),
 ];
 
-fn json(call: &Call<'_>, object: bool, absent: bool) -> Resolved {
+fn json(call: &Call<'_>, object: bool, absent: bool, of_json: bool) -> Resolved {
     let mut arguments = call.types();
     if object {
         call.count(2, 2)?;
@@ -48,7 +55,7 @@ fn json(call: &Call<'_>, object: bool, absent: bool) -> Resolved {
     // The length is Calcite's for these functions.
     let result = SqlDataType::not_null(SqlTypeKind::Varchar(2000));
     let value = arguments[arguments.len() - 1].clone();
-    Ok(resolved(arguments, result, Json { value, object, absent }))
+    Ok(resolved(arguments, result, Json { value, object, absent, of_json }))
 }
 
 /// Keeps each row's value as JSON; of an object, its key before it, after the key's length.
@@ -57,6 +64,8 @@ struct Json {
     value: SqlDataType,
     object: bool,
     absent: bool,
+    /// Values are texts of JSON, which stay as they are.
+    of_json: bool,
 }
 
 fn entry(bytes: &[u8]) -> Option<(String, String)> {
@@ -86,6 +95,7 @@ impl AggregateKernel for Json {
             (true, Some(keys)) => Some(keys.as_string_opt::<i32>().ok_or_else(missing)?),
             _ => None,
         };
+        let texts = values.as_string_opt::<i32>().filter(|_| self.of_json);
         let (mut bytes, mut text) = (Vec::new(), String::new());
         for (row, group, retract) in Rows::new(groups, counts, retracts).iter() {
             if self.absent && writer.is_null(row) {
@@ -93,7 +103,7 @@ impl AggregateKernel for Json {
             }
             bytes.clear();
             if let Some(keys) = keys {
-                if arrow_array::Array::is_null(keys, row) {
+                if keys.is_null(row) {
                     let why = "Key in JSON_OBJECTAGG must not be NULL.";
                     return Err(EvalError::Value(why.to_owned()));
                 }
@@ -101,9 +111,16 @@ impl AggregateKernel for Json {
                 bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
                 bytes.extend_from_slice(key);
             }
-            text.clear();
-            writer.write(row, &mut text);
-            bytes.extend_from_slice(text.as_bytes());
+            match texts {
+                Some(texts) if texts.is_valid(row) => {
+                    bytes.extend_from_slice(texts.value(row).as_bytes());
+                }
+                _ => {
+                    text.clear();
+                    writer.write(row, &mut text);
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
             let list = list_of(states[group]);
             if retract {
                 remove_value(list, &bytes);

@@ -18,7 +18,6 @@ use crate::{
     api::{AggregateKernel, AggregateState, CallError},
     call::{Call, Want},
     columns::downcast,
-    types::STRING,
 };
 
 pub(super) const FUNCTIONS: &[Aggregate] = &[
@@ -40,14 +39,26 @@ fn list_agg(call: &Call<'_>) -> Resolved {
         }
     };
     let kernel = ListAgg { separator: separator.into() };
-    Ok(resolved(arguments, SqlDataType::nullable(STRING), kernel))
+    // As Flink has it: of the type of one value, however long the list is.
+    let result = arguments[0].clone();
+    Ok(resolved(arguments, result, kernel))
+}
+
+/// Whether a value or a field of it may be NULL: then Calcite takes the whole for nullable.
+fn contains_null(data_type: &SqlDataType) -> bool {
+    let in_field = |kind: &SqlTypeKind| match kind {
+        SqlTypeKind::Row(fields) => fields.iter().any(|field| contains_null(&field.data_type)),
+        _ => false,
+    };
+    data_type.nullable || in_field(&data_type.kind)
 }
 
 fn array_agg(call: &Call<'_>, with_nulls: bool) -> Resolved {
     call.count(1, 1)?;
     let mut argument = call.want(0, Want::Any)?;
     argument.nullable &= with_nulls || argument.nullable;
-    let result = SqlDataType::nullable(SqlTypeKind::Array(Box::new(argument.clone())));
+    let nullable = contains_null(&argument);
+    let result = SqlDataType { kind: SqlTypeKind::Array(Box::new(argument.clone())), nullable };
     let arrow = arrow_type(&result).map_err(|error| CallError(error.to_string()))?;
     let kernel = ArrayAgg { codec: Codec::new(&argument)?, arrow, with_nulls };
     Ok(resolved(vec![argument], result, kernel))

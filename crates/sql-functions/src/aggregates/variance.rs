@@ -1,6 +1,6 @@
-//! STDDEV_POP, STDDEV_SAMP, VAR_POP, VAR_SAMP and their synonyms.
+//! STDDEV_POP, STDDEV_SAMP, VAR_POP and VAR_SAMP over windows of rows.
 //!
-//! As Flink's planner writes them: `(sum(x * x) - sum(x) * sum(x) / n) / n`, each step in the type that
+//! As Flink's planner writes them there: `(sum(x * x) - sum(x) * sum(x) / n) / n`, each step in the type that
 //! it has there. So the variance of INTs is an INT, and that of decimals is rounded at each step.
 
 use std::sync::Arc;
@@ -23,15 +23,17 @@ use crate::{
 };
 
 pub(super) const FUNCTIONS: &[Aggregate] = &[
-    aggregate("STDDEV_POP", "STDDEV_POP([DISTINCT] value)", |call, _| variance(call, false, true)),
-    aggregate("STDDEV_SAMP", "STDDEV_SAMP([DISTINCT] value)", |call, _| variance(call, true, true)),
-    aggregate("STDDEV", "STDDEV([DISTINCT] value)", |call, _| variance(call, true, true)),
-    aggregate("VAR_POP", "VAR_POP([DISTINCT] value)", |call, _| variance(call, false, false)),
-    aggregate("VAR_SAMP", "VAR_SAMP([DISTINCT] value)", |call, _| variance(call, true, false)),
-    aggregate("VARIANCE", "VARIANCE([DISTINCT] value)", |call, _| variance(call, true, false)),
+    aggregate("$OVER_STDDEV_POP", "STDDEV_POP(value)", |call, _| variance(call, false, true)),
+    aggregate("$OVER_STDDEV_SAMP", "STDDEV_SAMP(value)", |call, _| variance(call, true, true)),
+    aggregate("$OVER_VAR_POP", "VAR_POP(value)", |call, _| variance(call, false, false)),
+    aggregate("$OVER_VAR_SAMP", "VAR_SAMP(value)", |call, _| variance(call, true, false)),
 ];
 
-fn variance(call: &Call<'_>, sample: bool, root: bool) -> Resolved {
+/// The types of a variance's argument and result.
+pub(super) fn variance_types(
+    call: &Call<'_>,
+    sample: bool,
+) -> Result<(SqlDataType, SqlDataType), CallError> {
     call.count(1, 1)?;
     let argument = call.want(0, Want::Number)?;
     let kind = match exact_digits(&argument.kind) {
@@ -41,9 +43,14 @@ fn variance(call: &Call<'_>, sample: bool, root: bool) -> Resolved {
         _ => argument.kind.clone(),
     };
     // Of one value there is no sample's variance.
-    let result = of(kind.clone(), argument.nullable || sample);
+    let result = of(kind, argument.nullable || sample);
+    Ok((argument, result))
+}
+
+fn variance(call: &Call<'_>, sample: bool, root: bool) -> Resolved {
+    let (argument, result) = variance_types(call, sample)?;
     // The values are cast to the type of the result first.
-    let argument = of(kind, argument.nullable);
+    let argument = of(result.kind.clone(), argument.nullable);
     let arrow = arrow_type(&result).map_err(|error| CallError(error.to_string()))?;
     Ok(resolved(vec![argument], result.clone(), Variance { result, arrow, sample, root }))
 }

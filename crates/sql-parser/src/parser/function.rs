@@ -10,7 +10,7 @@ use crate::{
     span::Span,
 };
 
-/// Functions that take ORDER BY within their parentheses.
+/// Functions that take IGNORE NULLS and ORDER BY within their parentheses.
 const ORDERED: [&str; 4] = ["ARRAY_AGG", "ARRAY_CONCAT_AGG", "GROUP_CONCAT", "STRING_AGG"];
 
 impl Parser<'_> {
@@ -29,12 +29,8 @@ impl Parser<'_> {
     /// A call whose name was taken, with what may follow it.
     pub(super) fn call(&mut self, name: ObjectName) -> Parsed<FunctionCall> {
         let mut call = self.plain_call(name)?;
-        if self.is_words(&["IGNORE", "NULLS"]) || self.is_words(&["RESPECT", "NULLS"]) {
-            let ignore = self.is_word("IGNORE");
-            self.bump();
-            self.bump();
-            call.null_treatment =
-                Some(if ignore { NullTreatment::Ignore } else { NullTreatment::Respect });
+        if let Some(treatment) = self.null_treatment() {
+            call.null_treatment = Some(treatment);
         }
         if self.is_words(&["WITHIN", "DISTINCT"]) {
             self.bump();
@@ -58,6 +54,20 @@ impl Parser<'_> {
             });
         }
         Ok(call)
+    }
+
+    /// `IGNORE NULLS`, `RESPECT NULLS` or nothing.
+    fn null_treatment(&mut self) -> Option<NullTreatment> {
+        let treatment = if self.is_words(&["IGNORE", "NULLS"]) {
+            NullTreatment::Ignore
+        } else if self.is_words(&["RESPECT", "NULLS"]) {
+            NullTreatment::Respect
+        } else {
+            return None;
+        };
+        self.bump();
+        self.bump();
+        Some(treatment)
     }
 
     /// `FILTER (WHERE ...)`
@@ -87,8 +97,11 @@ impl Parser<'_> {
         } else if !self.is_symbol(Symbol::RightParen) {
             call.quantifier = self.set_quantifier();
             call.arguments = self.comma_separated(Self::argument)?;
-            if ORDERED.iter().any(|name| call.name.is_word(name)) && self.is_word("ORDER") {
-                call.order_by = self.order_by()?;
+            if ORDERED.iter().any(|name| call.name.is_word(name)) {
+                call.null_treatment = self.null_treatment();
+                if self.is_word("ORDER") {
+                    call.order_by = self.order_by()?;
+                }
             }
         }
         self.expect(Symbol::RightParen)?;

@@ -115,17 +115,23 @@ impl ExpressionBinder<'_, '_> {
             BuiltinCall::JsonObjectAgg { entry, on_null, filter } => {
                 let inner = self.inside_aggregate()?;
                 let arguments = vec![inner.bind(&entry.key)?, inner.bind(&entry.value)?];
-                let name = match on_null.unwrap_or(JsonNullClause::Null) {
-                    JsonNullClause::Null => "JSON_OBJECTAGG_NULL_ON_NULL",
-                    JsonNullClause::Absent => "JSON_OBJECTAGG_ABSENT_ON_NULL",
+                let on_null = on_null.unwrap_or(JsonNullClause::Null);
+                let name = match (on_null, is_json(&entry.value)) {
+                    (JsonNullClause::Null, false) => "JSON_OBJECTAGG_NULL_ON_NULL",
+                    (JsonNullClause::Absent, false) => "JSON_OBJECTAGG_ABSENT_ON_NULL",
+                    (JsonNullClause::Null, true) => "JSON_OBJECTAGG_NULL_ON_NULL_OF_JSON",
+                    (JsonNullClause::Absent, true) => "JSON_OBJECTAGG_ABSENT_ON_NULL_OF_JSON",
                 };
                 self.json_aggregate(name, arguments, filter.as_ref())
             }
             BuiltinCall::JsonArrayAgg { element, on_null, filter, .. } => {
                 let inner = self.inside_aggregate()?;
-                let name = match on_null.unwrap_or(JsonNullClause::Absent) {
-                    JsonNullClause::Null => "JSON_ARRAYAGG_NULL_ON_NULL",
-                    JsonNullClause::Absent => "JSON_ARRAYAGG_ABSENT_ON_NULL",
+                let on_null = on_null.unwrap_or(JsonNullClause::Absent);
+                let name = match (on_null, is_json(element)) {
+                    (JsonNullClause::Null, false) => "JSON_ARRAYAGG_NULL_ON_NULL",
+                    (JsonNullClause::Absent, false) => "JSON_ARRAYAGG_ABSENT_ON_NULL",
+                    (JsonNullClause::Null, true) => "JSON_ARRAYAGG_NULL_ON_NULL_OF_JSON",
+                    (JsonNullClause::Absent, true) => "JSON_ARRAYAGG_ABSENT_ON_NULL_OF_JSON",
                 };
                 self.json_aggregate(name, vec![inner.bind(element)?], filter.as_ref())
             }
@@ -179,6 +185,17 @@ fn behavior_word(behavior: &JsonBehavior) -> PlanResult<BoundExpression> {
     }))
 }
 
+/// Whether a value is JSON and no text: what calls of these functions give.
+fn is_json(value: &Expr) -> bool {
+    match &value.kind {
+        ExprKind::Builtin(call) => {
+            matches!(**call, BuiltinCall::JsonObject { .. } | BuiltinCall::JsonArray { .. })
+        }
+        ExprKind::Function(call) => call.name.is_word("JSON"),
+        _ => false,
+    }
+}
+
 /// What is done with NULL, and which values are JSON and no text: what other such calls give.
 fn null_word<'v>(
     clause: Option<JsonNullClause>,
@@ -191,14 +208,7 @@ fn null_word<'v>(
     }
     .to_owned();
     for (position, value) in values.into_iter().enumerate() {
-        let is_json = match &value.kind {
-            ExprKind::Builtin(call) => {
-                matches!(**call, BuiltinCall::JsonObject { .. } | BuiltinCall::JsonArray { .. })
-            }
-            ExprKind::Function(call) => call.name.is_word("JSON"),
-            _ => false,
-        };
-        if is_json {
+        if is_json(value) {
             word.push_str(&format!(",{position}"));
         }
     }

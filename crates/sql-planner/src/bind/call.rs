@@ -20,8 +20,11 @@ use crate::{
     types::{TimeAttribute, with_nullability},
 };
 
-/// Aggregates that are never NULL, whatever rows there are.
-const NEVER_NULL: [&str; 8] = [
+/// Aggregates that are NULL only if their values may be, whatever rows there are.
+const NEVER_NULL: [&str; 11] = [
+    "ARRAY_AGG",
+    "ARRAY_AGG_IGNORE_NULLS",
+    "LISTAGG",
     "COUNT",
     "APPROX_COUNT_DISTINCT",
     "COLLECT",
@@ -227,6 +230,19 @@ impl ExpressionBinder<'_, '_> {
             return Err(PlanError::new(format!("{name} cannot be of *")));
         }
         let arguments = if star { Vec::new() } else { self.arguments(call)? };
+        if name == "COUNT" && arguments.len() > 1 {
+            return Err(PlanError::new("We now only support the count of one field."));
+        }
+        if call.null_treatment.is_some() && name != "ARRAY_AGG" {
+            let message =
+                format!("Cannot specify IGNORE NULLS or RESPECT NULLS following '{name}'");
+            return Err(PlanError::new(message));
+        }
+        if !call.within_group.is_empty() {
+            let message =
+                format!("Aggregate expression '{name}' must not contain a WITHIN GROUP clause");
+            return Err(PlanError::new(message));
+        }
         let filter = call.filter.as_ref().map(|filter| {
             let inner = Self { clause: "FILTER", ..*self };
             inner.condition(filter)
@@ -263,6 +279,15 @@ impl ExpressionBinder<'_, '_> {
         order_by: Vec<Sort>,
         nulls: Option<NullTreatment>,
     ) -> PlanResult<(Expr, SqlDataType)> {
+        if distinct
+            && let [argument] = &*arguments
+            && !can_be_distinct(&argument.data_type.kind)
+        {
+            let shown = SqlDataType::nullable(argument.data_type.kind.clone());
+            return Err(PlanError::new(format!(
+                "Distinct aggregate function does not support type: {shown}."
+            )));
+        }
         let function = self.binder.library.aggregate(name);
         let function = function.ok_or_else(|| {
             PlanError::new(format!("No match found for function signature {name}"))
@@ -273,7 +298,8 @@ impl ExpressionBinder<'_, '_> {
             .map(|(argument, to)| self.binder.coerce(argument, to))
             .collect::<PlanResult<Vec<_>>>()?;
         let nullable = resolved.result.nullable
-            || ((global || filter.is_some()) && !NEVER_NULL.contains(&name));
+            || ((global || filter.is_some())
+                && !NEVER_NULL.contains(&name.trim_end_matches("_OF_JSON")));
         let result = with_nullability(&resolved.result, nullable);
         let coat = AggregateCoat::new(function, call_arguments(&arguments)?, result.clone())?;
         let func: Arc<AggregateUDF> = coat.into_udf();
@@ -287,6 +313,18 @@ impl ExpressionBinder<'_, '_> {
     pub(super) fn is_ranking(name: &str) -> bool {
         RANKINGS.contains(&name)
     }
+}
+
+/// Whether DISTINCT can keep values of a type: not what is made of parts, but arrays.
+fn can_be_distinct(kind: &SqlTypeKind) -> bool {
+    !matches!(
+        kind,
+        SqlTypeKind::Binary(_)
+            | SqlTypeKind::Varbinary(_)
+            | SqlTypeKind::Row(_)
+            | SqlTypeKind::Map { .. }
+            | SqlTypeKind::Multiset(_)
+    )
 }
 
 /// What functions see of their arguments.

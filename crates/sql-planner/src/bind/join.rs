@@ -105,6 +105,10 @@ impl Binder<'_> {
                 right.data_type.nullable = true;
                 self.call("COALESCE", vec![left, right])
             }
+            // What both sides have is NULL only where both may be, and of a type for both.
+            JoinType::Inner if left.data_type != right.data_type => {
+                self.call("COALESCE", vec![left, right])
+            }
             _ => Ok(left),
         }
     }

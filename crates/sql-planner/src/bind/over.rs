@@ -19,7 +19,7 @@ use super::{
 use crate::{
     PlanError, PlanResult,
     plan::{OverFunction, OverNode, OverRange, StreamingNode, StreamingNodeKind},
-    types::{plan_field, schema_of},
+    types::{TimeAttribute, plan_field, schema_of},
 };
 
 /// A function over a window of rows.
@@ -27,6 +27,8 @@ use crate::{
 pub(super) struct PlannedOver {
     partition: Vec<Expr>,
     order: Vec<(Expr, bool, bool)>,
+    /// The time attribute that the first of the order is.
+    time: Option<TimeAttribute>,
     function: OverFunction,
     expressions: Vec<Expr>,
     output: ScopeColumn,
@@ -58,18 +60,27 @@ impl ExpressionBinder<'_, '_> {
         };
         let window = window_of(over, collector)?;
         let partition = self.all(&window.partition_by)?.into_iter().map(|one| one.expr).collect();
-        let mut order = Vec::new();
+        let (mut order, mut time, mut moments) = (Vec::new(), None, false);
         for item in &window.order_by {
             let nulls_first =
                 item.nulls.map_or(!item.descending, |nulls| nulls == NullOrder::First);
-            order.push((self.bind(&item.expr)?.expr, !item.descending, nulls_first));
+            let value = self.bind(&item.expr)?;
+            if order.is_empty() {
+                let kind = &value.data_type.kind;
+                moments = matches!(kind, SqlTypeKind::Timestamp(_) | SqlTypeKind::TimestampLtz(_));
+                time = value.time;
+            }
+            order.push((value.expr, !item.descending, nulls_first));
         }
         let (function, expressions, data_type) = if Self::is_ranking(name) {
             self.ranking(name, call)?
         } else {
-            let frame = self.frame(window.frame.as_ref())?;
+            let frame = self.frame(window.frame.as_ref(), moments)?;
+            if call.filter.is_some() {
+                return Err(PlanError::new("OVER must be applied to aggregate function"));
+            }
             let inner = Self { in_aggregate: false, ..*self };
-            let (expr, data_type) = inner.aggregate(name, call, false)?;
+            let (expr, data_type) = inner.aggregate(over_name(name), call, false)?;
             (OverFunction::Aggregate(frame), vec![expr], data_type)
         };
         let mut collector = collector.borrow_mut();
@@ -84,7 +95,7 @@ impl ExpressionBinder<'_, '_> {
         }
         let output = self.binder.column(name, data_type);
         let bound = output.bound();
-        collector.overs.push(PlannedOver { partition, order, function, expressions, output });
+        collector.overs.push(PlannedOver { partition, order, time, function, expressions, output });
         Ok(bound)
     }
 
@@ -108,7 +119,8 @@ impl ExpressionBinder<'_, '_> {
             "PERCENT_RANK" | "CUME_DIST" => SqlDataType::not_null(SqlTypeKind::Double),
             "LEAD" | "LAG" => {
                 let mut data_type = arguments[0].data_type.clone();
-                data_type.nullable |= arguments.get(2).is_none_or(|one| one.data_type.nullable);
+                // As Flink has it: with a default even what is NULL in a row is none.
+                data_type.nullable = arguments.get(2).is_none_or(|one| one.data_type.nullable);
                 if let Some(default) = arguments.get(2).cloned() {
                     arguments[2] = self.binder.coerce(default, &data_type)?;
                 }
@@ -120,7 +132,8 @@ impl ExpressionBinder<'_, '_> {
         Ok((function, arguments.into_iter().map(|one| one.expr).collect(), data_type))
     }
 
-    fn frame(&self, frame: Option<&WindowFrame>) -> PlanResult<OverRange> {
+    /// `moments`: the order is one of time.
+    fn frame(&self, frame: Option<&WindowFrame>, moments: bool) -> PlanResult<OverRange> {
         let Some(frame) = frame else { return Ok(OverRange { rows: false, preceding: None }) };
         let rows = frame.unit == WindowFrameUnit::Rows;
         if !matches!(frame.end, None | Some(FrameBound::CurrentRow)) {
@@ -135,6 +148,11 @@ impl ExpressionBinder<'_, '_> {
                 let Expr::Literal(value, _) = &bound.expr else {
                     return Err(PlanError::at(expr.span, "a constant is expected here"));
                 };
+                let number = matches!(value, ScalarValue::Int32(_) | ScalarValue::Int64(_));
+                if !rows && moments && number {
+                    let message = "Data Type mismatch between ORDER BY and RANGE clause";
+                    return Err(PlanError::at(expr.span, message));
+                }
                 let count = match value {
                     ScalarValue::DurationMillisecond(Some(millis)) if !rows => Some(*millis),
                     ScalarValue::Int32(Some(count)) => Some(i64::from(*count)),
@@ -152,6 +170,18 @@ impl ExpressionBinder<'_, '_> {
             }
         };
         Ok(OverRange { rows, preceding })
+    }
+}
+
+/// The name of what computes a function over windows of rows. Flink computes variances there from
+/// sums, and elsewhere row by row.
+fn over_name(name: &str) -> &str {
+    match name {
+        "STDDEV_POP" => "$OVER_STDDEV_POP",
+        "STDDEV_SAMP" | "STDDEV" => "$OVER_STDDEV_SAMP",
+        "VAR_POP" => "$OVER_VAR_POP",
+        "VAR_SAMP" | "VARIANCE" => "$OVER_VAR_SAMP",
+        other => other,
     }
 }
 
@@ -231,6 +261,13 @@ impl Binder<'_> {
         let mut expressions = Vec::new();
         for expr in first.partition.iter().chain(first.order.iter().map(|(expr, _, _)| expr)) {
             expressions.push(self.as_column(&mut items, &plan, expr.clone())?);
+        }
+        // PROCTIME() is a time attribute without being a column.
+        if let (Some(Expr::Column(column)), Some(time)) =
+            (expressions.get(first.partition.len()), first.time)
+            && let Some(item) = items.iter_mut().find(|one| one.column.column == column.name)
+        {
+            item.column.time = Some(time);
         }
         let order = first.order.iter().map(|(_, ascending, first)| (*ascending, *first)).collect();
         let mut functions = Vec::new();

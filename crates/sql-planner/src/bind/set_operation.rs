@@ -45,6 +45,12 @@ impl Binder<'_> {
             let types: Vec<SqlDataType> =
                 bound.iter().map(|row| row[position].data_type.clone()).collect();
             let all_null = types.iter().all(|one| one.kind == SqlTypeKind::Null);
+            // Only what a NULL is inserted into says what it is.
+            if expected.get(position).is_none()
+                && let Some(null) = types.iter().position(|one| one.kind == SqlTypeKind::Null)
+            {
+                return Err(PlanError::at(rows[null].span, "Illegal use of 'NULL'"));
+            }
             let common = match expected.get(position) {
                 Some(expected) if all_null => Some(SqlDataType::nullable(expected.kind.clone())),
                 _ => self.common_type(&types).filter(|one| one.kind != SqlTypeKind::Null),

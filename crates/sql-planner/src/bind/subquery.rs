@@ -13,7 +13,10 @@ use hurtig_sql_parser::{
 };
 
 use super::{BoundExpression, Relation, Scope, expression::ExpressionBinder};
-use crate::{PlanError, PlanResult, types::with_nullability};
+use crate::{
+    PlanError, PlanResult,
+    types::{calcite_name, with_nullability},
+};
 
 impl ExpressionBinder<'_, '_> {
     fn relation(&self, query: &ast::SqlQuery) -> PlanResult<Relation> {
@@ -59,6 +62,17 @@ impl ExpressionBinder<'_, '_> {
         let relation = self.relation(query)?;
         let nullable = operand.data_type.nullable
             || relation.columns.iter().any(|column| column.data_type.nullable);
+        if let [column] = &*relation.columns {
+            // It becomes a join, whose sides are cast to what both can be, and no further.
+            let types = [operand.data_type.clone(), column.data_type.clone()];
+            if self.binder.common_type(&types).is_none() {
+                let [left, right] = types.map(|one| calcite_name(&with_nullability(&one, true)));
+                let message = format!(
+                    "implicit type conversion between {left} and {right} is not supported on join's condition now"
+                );
+                return Err(PlanError::at(query.span, message));
+            }
+        }
         let (operand, relation) = self.against(operand, relation, "=", query)?;
         let subquery = subquery(relation.plan);
         let expr = Expr::InSubquery(InSubquery { expr: Box::new(operand.expr), subquery, negated });

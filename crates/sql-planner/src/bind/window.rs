@@ -1,5 +1,7 @@
 //! Windows: table functions in FROM, and the older ones in GROUP BY.
 
+use std::borrow::Cow;
+
 use datafusion_common::ScalarValue;
 use datafusion_expr::{Expr, LogicalPlan};
 use hurtig_sql_parser::{
@@ -104,11 +106,10 @@ impl Binder<'_> {
             _ => &["DATA", "TIMECOL", "GAP"],
         };
         let arguments = by_parameter(&name, parameters, call, span)?;
-        let FunctionValue::Table(table) =
-            &arguments[0].map_or(&FunctionValue::Default, |one| &one.value)
-        else {
+        let Some(table) = arguments[0].and_then(table_of) else {
             return Err(PlanError::at(span, format!("{name} needs a table: TABLE t")));
         };
+        let table = table.as_ref();
         let relation = self.query(&table.source, outer)?;
         let scope = Scope::of(vec![table_name(table)], relation.columns.clone());
         let descriptor = arguments[1].and_then(|one| match &one.value {
@@ -213,6 +214,22 @@ impl Binder<'_> {
         let schema = schema_of(fields_of(columns.iter())?)?;
         let node = StreamingNode { kind, inputs: vec![plan], expressions, schema };
         Ok((node.into_plan(), columns))
+    }
+}
+
+/// The table that an argument is: `TABLE t`, or a query in parentheses.
+fn table_of(argument: &FunctionArgument) -> Option<Cow<'_, ast::TableArgument>> {
+    match &argument.value {
+        FunctionValue::Table(table) => Some(Cow::Borrowed(table)),
+        FunctionValue::Expr(ast::Expr { kind: ast::ExprKind::Query(query), span }) => {
+            Some(Cow::Owned(ast::TableArgument {
+                source: query.clone(),
+                partition_by: Vec::new(),
+                order_by: Vec::new(),
+                span: *span,
+            }))
+        }
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ use super::nodes::join_schema;
 use crate::{
     PlanError, PlanResult,
     plan::{StreamingNode, StreamingNodeKind},
-    types::schema_of,
+    types::{TimeAttribute, schema_of, time_attribute},
 };
 
 type Names = HashSet<String>;
@@ -193,7 +193,13 @@ fn streaming(mut node: StreamingNode, names: &Names) -> PlanResult<LogicalPlan> 
     // All columns of the inputs pass, and those that the node adds follow.
     let passed: usize = node.inputs.iter().map(|input| input.schema().fields().len()).sum();
     let added = node.schema.fields()[passed..].to_vec();
-    let all = with(names, &node.expressions);
+    let mut all = with(names, &node.expressions);
+    if let (StreamingNodeKind::TemporalJoin { .. }, [_, versions]) = (&node.kind, &*node.inputs) {
+        // No expression names the time of a version.
+        let fields = versions.schema().fields().iter();
+        let times = fields.filter(|field| time_attribute(field) == Some(TimeAttribute::Rowtime));
+        all.extend(times.map(|field| field.name().clone()));
+    }
     let inputs = node.inputs.into_iter().map(|input| needed(input, &all));
     node.inputs = inputs.collect::<PlanResult<_>>()?;
     let mut fields = Vec::new();

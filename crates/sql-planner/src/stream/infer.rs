@@ -45,13 +45,38 @@ pub(super) fn infer(
     Ok(())
 }
 
-/// A temporal join looks at all versions of its right side.
+/// A temporal join looks at all versions of its right side. Aggregates that list what they are given see
+/// in which order rows changed, which folded changes do not tell.
 fn versions(node: &mut ExecNode, wanted: bool) {
     node.every_version = wanted;
     let temporal = matches!(node.kind, ExecNodeKind::TemporalJoin { .. });
+    let ordered = match &node.kind {
+        ExecNodeKind::GroupAggregate { calls, .. }
+        | ExecNodeKind::WindowAggregate { calls, .. } => {
+            calls.iter().any(|call| goes_by_arrival(call.function.name()))
+        }
+        _ => false,
+    };
     for (index, input) in node.inputs.iter_mut().enumerate() {
-        versions(input, wanted || temporal && index == 1);
+        versions(input, wanted || ordered || temporal && index == 1);
     }
+}
+
+/// Whether an aggregate's result depends on the order of its rows.
+fn goes_by_arrival(name: &str) -> bool {
+    // Variances, too: what was added and taken leaves its rounding behind, row by row.
+    const FAMILIES: [&str; 9] = [
+        "LISTAGG",
+        "FIRST_VALUE",
+        "LAST_VALUE",
+        "ARRAY_AGG",
+        "JSON_ARRAYAGG",
+        "JSON_OBJECTAGG",
+        "STDDEV",
+        "VARIANCE",
+        "VAR_",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// What a node takes; the requester's name is for the error.

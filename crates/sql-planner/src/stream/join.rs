@@ -219,11 +219,9 @@ fn window_join(
     let start = compares(&of_left.start, &of_right.start);
     let end = compares(&of_left.end, &of_right.end);
     let (Some(start), Some(end)) = (start, end) else { return Ok(None) };
+    // Of different windows it is a join like others.
     if of_left.window != of_right.window {
-        return refused(
-            "Currently, window join requires the windowing TVFs of left and right inputs to be \
-             the same.",
-        );
+        return Ok(None);
     }
     let mut rest = EquiKeys::default();
     for index in (0..keys.left.len()).filter(|index| *index != start && *index != end) {

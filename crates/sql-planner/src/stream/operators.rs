@@ -79,7 +79,7 @@ impl PlannerSettings {
                 })
             }
             ExecNodeKind::GroupAggregate { keys, calls } => {
-                self.mini_batched(Arc::new(config::GroupAggregate {
+                let operator = Arc::new(config::GroupAggregate {
                     input: input_schema()?,
                     keys: keys.clone(),
                     calls: calls_of(calls, retracts)?,
@@ -87,20 +87,22 @@ impl PlannerSettings {
                     insert_only: !retracts,
                     emits_update_before,
                     ttl,
-                }))
+                });
+                self.mini_batched(operator, node)
             }
             ExecNodeKind::LocalGroupAggregate { keys, calls } => {
-                self.mini_batched(Arc::new(config::LocalGroupAggregate {
+                let operator = Arc::new(config::LocalGroupAggregate {
                     input: input_schema()?,
                     keys: keys.clone(),
                     calls: calls_of(calls, retracts)?,
                     schema,
-                }))
+                });
+                self.mini_batched(operator, node)
             }
             ExecNodeKind::GlobalGroupAggregate { calls, retracts, .. } => {
                 let before = input_node.and_then(|local| local.inputs.first());
                 let Some(before) = before else { return refused("internal: half an aggregate") };
-                self.mini_batched(Arc::new(config::GlobalGroupAggregate {
+                let operator = Arc::new(config::GlobalGroupAggregate {
                     input: input_schema()?,
                     arguments: argument_types(calls, before),
                     calls: calls_of(calls, *retracts)?,
@@ -108,7 +110,8 @@ impl PlannerSettings {
                     insert_only: !*retracts,
                     emits_update_before,
                     ttl,
-                }))
+                });
+                self.mini_batched(operator, node)
             }
             ExecNodeKind::WindowAggregate { keys, calls, window, properties } => {
                 let input = input_schema()?;
@@ -241,7 +244,7 @@ impl PlannerSettings {
                 })
             }
             ExecNodeKind::Rank { partition, order, start, end, with_number, strategy } => {
-                Arc::new(config::Rank {
+                let operator = Arc::new(config::Rank {
                     input: input_schema()?,
                     partition: partition.clone(),
                     order: sort_columns(order),
@@ -253,7 +256,8 @@ impl PlannerSettings {
                     emits_update_before,
                     ttl,
                     schema,
-                })
+                });
+                if node.every_version { row_by_row(operator) } else { operator }
             }
             ExecNodeKind::Deduplicate { keys, time, event_time, keep_last } => {
                 Arc::new(config::Deduplicate {
@@ -411,9 +415,14 @@ impl PlannerSettings {
         }
     }
 
-    /// With mini-batches an operator sees larger batches.
-    fn mini_batched(&self, operator: Arc<dyn OperatorFactory>) -> Arc<dyn OperatorFactory> {
+    /// With mini-batches an operator sees larger batches. Without, all versions of a row may be wanted.
+    fn mini_batched(
+        &self,
+        operator: Arc<dyn OperatorFactory>,
+        node: &ExecNode,
+    ) -> Arc<dyn OperatorFactory> {
         match &self.mini_batch {
+            None if node.every_version => row_by_row(operator),
             None => operator,
             Some(MiniBatchSettings { size, latency }) => {
                 Arc::new(config::MiniBatch { operator, size: *size, latency: *latency })
@@ -601,6 +610,11 @@ fn call_of(call: &PlannedAggregate, retracts: bool) -> StreamPlanResult<config::
         filter: call.filter,
         distinct: call.distinct,
     })
+}
+
+/// The operator without folding changes of one key: each row has its own, in the order of the rows.
+fn row_by_row(operator: Arc<dyn OperatorFactory>) -> Arc<dyn OperatorFactory> {
+    Arc::new(config::MiniBatch { operator, size: 1, latency: Duration::ZERO })
 }
 
 fn over_call(function: &PlannedOver, bound: BoundKind) -> StreamPlanResult<config::OverCall> {

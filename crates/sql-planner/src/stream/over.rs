@@ -41,6 +41,9 @@ impl StreamPlanner<'_> {
                     let call = aggregate_call(next()?, &mut columns)?;
                     PlannedOver::Aggregate { call, frame: frame.clone() }
                 }
+                OverFunction::Ranking { name, .. } if name == "LEAD" => {
+                    return refused("LEAD Function is not supported in stream mode.");
+                }
                 OverFunction::Ranking { name, arguments } => {
                     let mut of_call = Vec::new();
                     let mut offset = 1;

@@ -91,7 +91,8 @@ fn description(node: &ExecNode, inputs: &[Part]) -> Option<String> {
     }
     let mut text = renumbered(&sorted(&text));
     let numbers: Vec<u32> = inputs.iter().map(|input| input.number).collect();
-    let _ = write!(text, "{:?};{:?};{numbers:?}", node.modify, node.update);
+    let (modify, update, every) = (node.modify, node.update, node.every_version);
+    let _ = write!(text, "{modify:?};{update:?};{every};{numbers:?}");
     Some(text)
 }
 

@@ -137,6 +137,7 @@ pub struct MiniBatch {
     /// The operator.
     pub operator: Arc<dyn OperatorFactory>,
     /// `table.exec.mini-batch.size`: how many rows are held back at most, but for those of one batch.
+    /// One: nothing is held back, and batches are taken apart into their rows.
     pub size: usize,
     /// `table.exec.mini-batch.allow-latency`: for how long at most.
     pub latency: Duration,

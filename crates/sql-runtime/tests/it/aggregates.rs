@@ -118,6 +118,24 @@ fn a_mini_batch_ends_by_size_time_barrier_and_at_the_end() {
 }
 
 #[test]
+fn in_mini_batches_of_one_row_each_row_has_its_changes() {
+    let input = schema("k:s v:i f:b");
+    let operator = Arc::new(group(vec![0], vec![count(), sum(1)], "k:s c:i s:i"));
+    let config = MiniBatch { operator, size: 1, latency: Duration::ZERO };
+    let got = Harness::new(config, &[&input]).run("a 1 true | b 1 true | a 2 true\n end");
+    expect![[r#"
+        a 1 true | b 1 true | a 2 true
+          +I a 1 1
+          +I b 1 1
+          -U a 1 1
+          +U a 2 3
+        end
+          wm end
+    "#]]
+    .assert_eq(&got);
+}
+
+#[test]
 fn two_phases_give_what_one_gives() {
     let input = schema("k:s v:i f:b");
     let partial = schema("k:s p:x");
@@ -186,7 +204,7 @@ fn frames_by_event_time() {
         restore
         wm 10
           +I a 4 5 4 1 null
-          +I a 1 10 7 2 4
+          +I a 1 10 7 2 1
           +I a 2 10 7 3 1
           wm 10
         a 9 10 | a 8 13 | a 16 12
@@ -202,7 +220,7 @@ fn frames_by_event_time() {
         restore
         wm 10
           +I a 4 5 4 1 null
-          +I a 1 10 5 2 4
+          +I a 1 10 5 2 1
           +I a 2 10 3 3 1
           wm 10
         a 9 10 | a 8 13 | a 16 12
@@ -218,7 +236,7 @@ fn frames_by_event_time() {
         restore
         wm 10
           +I a 4 5 4 1 null
-          +I a 1 10 3 2 4
+          +I a 1 10 3 2 1
           +I a 2 10 3 3 1
           wm 10
         a 9 10 | a 8 13 | a 16 12

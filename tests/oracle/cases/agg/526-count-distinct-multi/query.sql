@@ -1,0 +1,16 @@
+CREATE TABLE orders (
+  order_id BIGINT,
+  customer_id INT,
+  product_id STRING,
+  quantity INT,
+  price DECIMAL(10, 2),
+  currency STRING,
+  order_time TIMESTAMP(3),
+  status STRING,
+  note STRING
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${DATA}/orders.json',
+  'format' = 'json'
+);
+SELECT currency, COUNT(DISTINCT customer_id, product_id) AS c FROM orders GROUP BY currency;

@@ -1,0 +1,13 @@
+CREATE TABLE nested (
+  id INT,
+  ints ARRAY<INT>,
+  tags ARRAY<STRING>,
+  props MAP<STRING, INT>,
+  addr ROW<city STRING, geo ROW<lat DOUBLE, lon DOUBLE>>,
+  items ARRAY<ROW<sku STRING, qty INT>>
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${DATA}/nested.json',
+  'format' = 'json'
+);
+SELECT id, k, v, o FROM nested CROSS JOIN UNNEST(props) WITH ORDINALITY AS t (k, v, o);

@@ -1,0 +1,1 @@
+SELECT a, b FROM (VALUES (1, 'a'), (3, NULL)) AS t (a, b);
