@@ -14,6 +14,7 @@ use hurtig_sql_common::EvalError;
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use crate::{
+    api::CallError,
     call::{Builtin, Call, Resolved, Want, pure},
     cast::labelled,
     columns::Columns,
@@ -144,6 +145,7 @@ impl Cache {
         let pattern = self.required(pattern)?;
         let parts = pattern.split(text).collect::<Result<Vec<_>, _>>();
         let mut parts = parts.map_err(|error| EvalError::Value(error.to_string()))?;
+        // A text without a match is its only part, whatever it is.
         while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
             parts.pop();
         }
@@ -223,8 +225,20 @@ enum Syntax {
 
 fn like(call: &Call<'_>, syntax: Syntax) -> Resolved {
     let result = of(SqlTypeKind::Boolean, call.nullable());
+    if call.kind(1) == &SqlTypeKind::Null {
+        return Err(call.mismatch());
+    }
+    // What is wrong with a constant pattern is found when the query is planned.
+    if let Some(pattern) = call.literal_text(1)
+        && (call.len() == 2 || call.literal_text(2).is_some())
+    {
+        let escape = call.literal_text(2).map(one_character).transpose();
+        let compiled = escape.and_then(|escape| compile(pattern, escape, syntax, true));
+        compiled.map_err(|error| CallError(error.to_string()))?;
+    }
     call.optional(2, &[Text, Text, Text], result, move |c| {
         let (text, pattern) = (c.texts(0)?, c.texts(1)?);
+        let literal = pattern.constant().is_some();
         let escape = (c.len() > 2).then(|| c.texts(2)).transpose()?;
         let mut known: HashMap<(String, Option<char>), Arc<regex::Regex>> = HashMap::new();
         let mut matcher = |pattern: &str, escape: Option<&str>| {
@@ -239,7 +253,7 @@ fn like(call: &Call<'_>, syntax: Syntax) -> Resolved {
             if known.len() >= MAX_PATTERNS {
                 known.clear();
             }
-            let compiled = Arc::new(compile(pattern, escape, syntax)?);
+            let compiled = Arc::new(compile(pattern, escape, syntax, literal)?);
             known.insert(key, compiled.clone());
             Ok(compiled)
         };
@@ -284,7 +298,12 @@ fn one_character(escape: &str) -> Result<char, EvalError> {
     }
 }
 
-fn compile(pattern: &str, escape: Option<char>, syntax: Syntax) -> Result<regex::Regex, EvalError> {
+fn compile(
+    pattern: &str,
+    escape: Option<char>,
+    syntax: Syntax,
+    literal: bool,
+) -> Result<regex::Regex, EvalError> {
     if pattern.len() > MAX_PATTERN_BYTES {
         let length = pattern.len();
         let message = format!("a pattern of {length} bytes is longer than {MAX_PATTERN_BYTES}");
@@ -292,7 +311,9 @@ fn compile(pattern: &str, escape: Option<char>, syntax: Syntax) -> Result<regex:
     }
     let translated = match syntax {
         Syntax::Similar => similar_pattern(pattern, escape)?,
-        _ => like_pattern(pattern, escape.unwrap_or('\\'))?,
+        // A constant without `_` is compared as it is, unless it says how it escapes.
+        _ if literal && escape.is_none() && !pattern.contains('_') => like_pattern(pattern, None)?,
+        _ => like_pattern(pattern, escape.or(Some('\\')))?,
     };
     let insensitive = if syntax == Syntax::ILike { "(?i)" } else { "" };
     // `_` is a character of the line, as in Java.
@@ -304,13 +325,13 @@ fn wrong_escape(pattern: &str, place: usize) -> EvalError {
     EvalError::Value(format!("Invalid escape sequence '{pattern}', {place}"))
 }
 
-fn like_pattern(pattern: &str, escape: char) -> Result<String, EvalError> {
+fn like_pattern(pattern: &str, escape: Option<char>) -> Result<String, EvalError> {
     let mut out = String::with_capacity(pattern.len() * 2);
     let mut characters = pattern.chars().enumerate();
     while let Some((place, c)) = characters.next() {
         match c {
-            c if c == escape => match characters.next() {
-                Some((_, next)) if next == '_' || next == '%' || next == escape => {
+            c if Some(c) == escape => match characters.next() {
+                Some((_, next)) if next == '_' || next == '%' || next == c => {
                     out.push_str(&regex::escape(next.encode_utf8(&mut [0; 4])));
                 }
                 _ => return Err(wrong_escape(pattern, place)),

@@ -19,6 +19,34 @@ pub fn common_type(types: &[SqlDataType]) -> Option<SqlDataType> {
     Some(of(common, nullable))
 }
 
+/// The same as Calcite has it, for what the planner unifies: CASE, IN, set operations, ARRAY. Dates, times
+/// and timestamps have nothing in common, and of the two kinds of timestamps the first one stays.
+#[must_use]
+pub fn least_restrictive(types: &[SqlDataType]) -> Option<SqlDataType> {
+    let class = |kind: &SqlTypeKind| match kind {
+        SqlTypeKind::Date => 1,
+        Time(_) => 2,
+        Timestamp(_) | TimestampLtz(_) => 3,
+        _ => 0,
+    };
+    use SqlTypeKind::{Time, Timestamp, TimestampLtz};
+    let mut kinds = types.iter().map(|one| &one.kind).filter(|kind| **kind != SqlTypeKind::Null);
+    let first = kinds.next();
+    if let Some(first) = first
+        && class(first) > 0
+        && kinds.any(|other| class(other) > 0 && class(other) != class(first))
+    {
+        return None;
+    }
+    let common = common_type(types)?;
+    Some(match (first, &common.kind) {
+        (Some(Timestamp(_)), TimestampLtz(precision)) => {
+            of(Timestamp(*precision), common.nullable)
+        }
+        _ => common,
+    })
+}
+
 fn common_kind(left: &SqlTypeKind, right: &SqlTypeKind) -> Option<SqlTypeKind> {
     use SqlTypeKind::{
         Array, Binary, Char, Double, Interval, Map, Multiset, Row, Time, Timestamp, TimestampLtz,

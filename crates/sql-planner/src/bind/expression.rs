@@ -77,13 +77,17 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
     /// A condition.
     pub fn condition(&self, expr: &ast::Expr) -> PlanResult<BoundExpression> {
         let bound = self.bind(expr)?;
+        // A whole condition gives its NULL a type; an operand does not.
+        if bound.data_type.kind == SqlTypeKind::Null {
+            return literal::null_of(&SqlDataType::nullable(SqlTypeKind::Boolean));
+        }
         self.truth(bound, self.clause).map_err(|error| error.within(expr.span))
     }
 
     fn truth(&self, bound: BoundExpression, what: &str) -> PlanResult<BoundExpression> {
         match bound.data_type.kind {
             SqlTypeKind::Boolean => Ok(bound),
-            SqlTypeKind::Null => literal::null_of(&SqlDataType::nullable(SqlTypeKind::Boolean)),
+            SqlTypeKind::Null => Err(PlanError::new("Illegal use of 'NULL'")),
             _ => {
                 let found = calcite_name(&bound.data_type);
                 Err(PlanError::new(format!("{what} must be a condition, but is of type {found}")))
@@ -102,6 +106,11 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             }
             ExprKind::Unary(UnaryOperator::Plus, operand) => self.bind(operand),
             ExprKind::Unary(UnaryOperator::Minus, operand) => {
+                // The sign belongs to the number: the least INT has no positive counterpart.
+                if let ExprKind::Literal(ast::Literal::Number(digits, kind)) = &operand.kind {
+                    let negative = ast::Literal::Number(format!("-{digits}"), *kind);
+                    return binder.literal(&negative, expr.span);
+                }
                 let operand = self.bind(operand)?;
                 binder.call("-", vec![operand])
             }
