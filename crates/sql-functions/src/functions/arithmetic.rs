@@ -379,7 +379,8 @@ fn minus_date(call: &Call<'_>) -> Resolved {
     if !(0..2).all(|index| types::is_datetime(call.kind(index))) {
         return Err(call.mismatch());
     }
-    if !types::are_comparable(call.kind(0), call.kind(1)) {
+    let (first, second) = (call.kind(0), call.kind(1));
+    if !types::are_comparable(first, second) || !types::are_same_times(first, second) {
         return Err(CallError("Parameters must be of the same type".to_owned()));
     }
     let result = if months { types::MONTHS } else { types::SECONDS };

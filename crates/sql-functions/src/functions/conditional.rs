@@ -9,7 +9,7 @@ use crate::{
     api::{CallError, Operand, ResolvedCall},
     call::{Builtin, Call, Resolved, Want, pure},
     columns::{Columns, Evaluated},
-    types::{STRING, common_type, is_numeric, of},
+    types::{STRING, common_type, is_decimal, is_numeric, of},
 };
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
@@ -76,10 +76,14 @@ fn common_of(call: &Call<'_>, from: usize) -> Result<SqlDataType, CallError> {
 fn merged(call: &Call<'_>) -> Result<SqlDataType, CallError> {
     let common = common_of(call, 0)?;
     let is = |kind: SqlTypeKind| call.arguments.iter().any(|one| one.data_type.kind == kind);
-    if is_numeric(&common.kind) && is(SqlTypeKind::Float) && !is(SqlTypeKind::Double) {
-        return Ok(of(SqlTypeKind::Float, common.nullable));
+    if !is_numeric(&common.kind) || !is(SqlTypeKind::Float) || is(SqlTypeKind::Double) {
+        return Ok(common);
     }
-    Ok(common)
+    // A decimal behind a FLOAT makes a DOUBLE of it; before it, it does not.
+    let mut kinds = call.arguments.iter().map(|one| &one.data_type.kind);
+    kinds.find(|kind| **kind == SqlTypeKind::Float);
+    let kind = if kinds.any(is_decimal) { SqlTypeKind::Double } else { SqlTypeKind::Float };
+    Ok(of(kind, common.nullable))
 }
 
 /// For each row the value of one of the arguments, which have the result's type.

@@ -51,7 +51,9 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("JSON_ARRAY", "JSON_ARRAY([value]* [{NULL | ABSENT} ON NULL])", json_array),
     pure("JSON_STRING", "JSON_STRING(value)", |call| {
         call.count(1, 1)?;
-        refuse_times(call, 0)?;
+        if *call.kind(0) != SqlTypeKind::Null {
+            refuse_times(call, 0)?;
+        }
         let data_type = call.arguments[0].data_type.clone();
         call.simple(&[Want::Any], STRING, move |c| {
             let (array, constant) = c.raw(0)?;
@@ -244,10 +246,11 @@ fn refuse_bare_null(call: &Call<'_>) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Refuses what Flink has no JSON for.
+/// Refuses what Flink has no JSON for: some times, and a NULL without a type.
 fn refuse_times(call: &Call<'_>, index: usize) -> Result<(), CallError> {
-    use SqlTypeKind::{Date, Interval, Time};
+    use SqlTypeKind::{Date, Interval, Null, Time};
     match call.kind(index) {
+        Null => Err(CallError("Type is not supported: ANY".to_owned())),
         kind @ (Date | Time(_) | Interval(..)) => {
             Err(CallError(format!("Type '{kind}' is not scalar or cannot be converted into JSON.")))
         }
@@ -259,7 +262,8 @@ fn json_value(call: &Call<'_>) -> Resolved {
     call.count(2, 7)?;
     refuse_bare_null(call)?;
     let result = returning(call, 2)?;
-    if let SqlTypeKind::Char(_) = result.kind {
+    use SqlTypeKind::{Boolean, Double, Int, Varchar};
+    if !matches!(result.kind, Varchar(_) | Boolean | Int | Double) {
         let message = format!("Unsupported type '{result}' for RETURNING in JSON_VALUE().");
         return Err(CallError(message));
     }
@@ -373,6 +377,9 @@ fn json_query(call: &Call<'_>) -> Resolved {
     call.count(2, 6)?;
     refuse_bare_null(call)?;
     let result = returning(call, 2)?;
+    if !matches!(result.kind, SqlTypeKind::Varchar(_) | SqlTypeKind::Array(_)) {
+        return Err(CallError(format!("Unsupported type '{result}' for RETURNING in JSON_QUERY().")));
+    }
     if let SqlTypeKind::Array(element) = &result.kind
         && !is_text(&element.kind)
     {

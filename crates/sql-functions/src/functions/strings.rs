@@ -26,12 +26,6 @@ use Want::{Int, Text};
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("CHAR_LENGTH", "CHAR_LENGTH(string)", length),
     pure("CHARACTER_LENGTH", "CHARACTER_LENGTH(string)", length),
-    pure("OCTET_LENGTH", "OCTET_LENGTH(string)", |call| {
-        call.simple(&[Text], SqlTypeKind::Int, |c| {
-            let text = c.texts(0)?;
-            c.make_numbers::<Int32Type>(|row| text.get(row).map(|text| text.len() as i32))
-        })
-    }),
     pure("UPPER", "UPPER(string)", |call| map(call, |text| Some(text.to_uppercase().into()))),
     pure("LOWER", "LOWER(string)", |call| map(call, |text| Some(text.to_lowercase().into()))),
     pure("INITCAP", "INITCAP(string)", |call| map(call, |text| Some(initcap(text).into()))),

@@ -410,7 +410,7 @@ fn date_format(call: &Call<'_>) -> Resolved {
     call.count(2, 2)?;
     let kind = call.kind(0).clone();
     let text = is_text(&kind) || kind == SqlTypeKind::Null;
-    if !text && !is_timestamp(&kind) && kind != SqlTypeKind::Date {
+    if !text && !is_timestamp(&kind) {
         return Err(call.mismatch());
     }
     let first = if text { call.want(0, Text)? } else { call.arguments[0].data_type.clone() };

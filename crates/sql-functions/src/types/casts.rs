@@ -56,7 +56,7 @@ pub fn can_cast(from: &SqlDataType, to: &SqlDataType) -> bool {
         Date => is_text(source) || is_timestamp(source),
         Time(_) => is_text(source) || is_timestamp(source),
         Timestamp(_) | TimestampLtz(_) => is_text(source) || is_datetime(source),
-        Interval(..) => exact || is_text(source),
+        Interval(..) => exact,
         _ => nested(source, target, &can_cast),
     }
 }

@@ -43,6 +43,15 @@ pub(super) struct ExpressionBinder<'e, 'a> {
     pub in_aggregate: bool,
 }
 
+fn is_number(kind: &SqlTypeKind) -> bool {
+    use SqlTypeKind::{BigInt, Decimal, Double, Float, Int, SmallInt, TinyInt};
+    matches!(kind, TinyInt | SmallInt | Int | BigInt | Float | Double | Decimal { .. })
+}
+
+fn with_kind(data_type: &SqlDataType, kind: SqlTypeKind) -> SqlDataType {
+    SqlDataType { kind, nullable: data_type.nullable }
+}
+
 impl<'e, 'a> ExpressionBinder<'e, 'a> {
     /// For a clause without aggregates.
     pub fn plain(
@@ -284,6 +293,14 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
         if let SqlTypeKind::Named(name) = &data_type.kind {
             return Err(PlanError::at(span, format!("Type '{name}' not found")));
         }
+        // Flink's planner keeps two types of intervals only.
+        if let SqlTypeKind::Interval(resolution, _) = &data_type.kind {
+            let kind = match resolution.is_year_month() {
+                true => literal::interval_of_months(),
+                false => literal::interval_of_time(),
+            };
+            return self.binder.cast(operand, &with_kind(data_type, kind), is_try);
+        }
         self.binder.cast(operand, data_type, is_try)
     }
 
@@ -476,9 +493,17 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 with_nullability(&SqlDataType::nullable(SqlTypeKind::Boolean), nullable);
             return Ok(self.binder.folded(expr, data_type));
         }
-        let all = bound
-            .into_iter()
-            .map(|one| self.binder.compare(operand.clone(), Comparison::Equal, one));
+        // Among a list, texts are read as the numbers that they stand beside.
+        let all = bound.into_iter().map(|one| {
+            let kinds = (&operand.data_type.kind, &one.data_type.kind);
+            let one = match kinds {
+                (number, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_)) if is_number(number) => {
+                    self.binder.cast(one, &SqlDataType::nullable(number.clone()), false)?
+                }
+                _ => one,
+            };
+            self.binder.compare(operand.clone(), Comparison::Equal, one)
+        });
         Ok(self.all_joined(all.collect::<PlanResult<_>>()?, Operator::Or))
     }
 

@@ -41,7 +41,8 @@ pub(super) fn null_of(data_type: &SqlDataType) -> PlanResult<BoundExpression> {
 
 /// A text.
 pub(super) fn text(value: &str) -> BoundExpression {
-    let length = u32::try_from(value.chars().count()).unwrap_or(bounds::MAX_LENGTH);
+    // Java counts the halves of characters beyond the basic plane.
+    let length = u32::try_from(value.encode_utf16().count()).unwrap_or(bounds::MAX_LENGTH);
     let data_type = SqlDataType::not_null(SqlTypeKind::Char(length));
     constant(ScalarValue::Utf8(Some(value.to_owned())), data_type)
 }

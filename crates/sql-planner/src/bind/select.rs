@@ -159,7 +159,14 @@ impl Binder<'_> {
         if let Some(having) = parts.having {
             plan = filtered(plan, having)?;
         }
-        plan = self.over_nodes(std::mem::take(&mut collector.overs), plan)?;
+        let overs = std::mem::take(&mut collector.overs);
+        if let Some(qualify) = &parts.qualify
+            && !overs.iter().any(|over| over.is_in(&qualify.expr))
+        {
+            let span = select.qualify.as_ref().map(|one| one.span).unwrap_or_default();
+            return Err(PlanError::at(span, "QUALIFY expression must contain a window function"));
+        }
+        plan = self.over_nodes(overs, plan)?;
         if let Some(qualify) = parts.qualify {
             plan = filtered(plan, qualify)?;
         }
