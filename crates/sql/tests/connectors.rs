@@ -18,8 +18,8 @@ use hurtig::{
     operator::OperatorFactory,
     raw::{RawInput, RawOperator, RawStream},
 };
-use hurtig_sql::connectors::{Connectors, Scan, ScanColumn, TableSpec, Write};
 use hurtig_env::Clock;
+use hurtig_sql::connectors::{Connectors, Scan, ScanColumn, TableSpec, Write};
 use hurtig_sql_common::{ChangelogBatch, SqlContext, columns};
 use hurtig_sql_formats::text::TextWriter;
 use hurtig_sql_parser::{SqlParser, types::SqlDataType};

@@ -98,7 +98,9 @@ impl Pattern {
     /// True if it prints the zone, which local times do not have.
     #[must_use]
     pub fn has_zone(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Field('z' | 'Z' | 'X' | 'x' | 'V' | 'O', _)))
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Field('z' | 'Z' | 'X' | 'x' | 'V' | 'O', _)))
     }
 
     /// Prints a local time; `offset_ms` is that of its zone, `zone` the zone's name.

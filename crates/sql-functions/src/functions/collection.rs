@@ -12,7 +12,9 @@ use crate::{
     api::CallError,
     call::{Builtin, Call, Resolved, Want, pure},
     columns::{Columns, Evaluated},
-    types::{self, STRING, can_implicitly_cast, common_type, is_integer, is_text, least_restrictive, of},
+    types::{
+        self, STRING, can_implicitly_cast, common_type, is_integer, is_text, least_restrictive, of,
+    },
 };
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
@@ -426,7 +428,10 @@ fn array_and_element(call: &Call<'_>) -> Result<(Vec<SqlDataType>, SqlDataType),
     call.count(2, 2)?;
     let element = element_of(call, 0)?.clone();
     let needle = call.arguments[1].data_type.clone();
-    let fits = can_implicitly_cast(&SqlDataType::nullable(needle.kind.clone()), &SqlDataType::nullable(element.kind.clone()));
+    let fits = can_implicitly_cast(
+        &SqlDataType::nullable(needle.kind.clone()),
+        &SqlDataType::nullable(element.kind.clone()),
+    );
     let common = common_type(&[element, needle]).filter(|_| fits).ok_or_else(|| call.mismatch())?;
     let array = of(array_of(common.clone()), call.arguments[0].data_type.nullable);
     Ok((vec![array, common.clone()], common))

@@ -140,7 +140,7 @@ fn first_there(call: &Call<'_>) -> Resolved {
 fn extreme(call: &Call<'_>, greatest: bool) -> Result<ResolvedCall, CallError> {
     call.count(1, usize::MAX)?;
     let common = merged(call)?;
-    if common.kind == SqlTypeKind::Null {
+    if call.has_bare_null() {
         return Err(call.mismatch());
     }
     let arguments = vec![common.clone(); call.len()];

@@ -378,7 +378,9 @@ fn json_query(call: &Call<'_>) -> Resolved {
     refuse_bare_null(call)?;
     let result = returning(call, 2)?;
     if !matches!(result.kind, SqlTypeKind::Varchar(_) | SqlTypeKind::Array(_)) {
-        return Err(CallError(format!("Unsupported type '{result}' for RETURNING in JSON_QUERY().")));
+        return Err(CallError(format!(
+            "Unsupported type '{result}' for RETURNING in JSON_QUERY()."
+        )));
     }
     if let SqlTypeKind::Array(element) = &result.kind
         && !is_text(&element.kind)

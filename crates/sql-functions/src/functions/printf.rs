@@ -195,8 +195,7 @@ fn printf(call: &Call<'_>) -> Resolved {
         }
         // As they are: FLOAT and DECIMAL have texts of their own.
         let printers = originals.iter().zip(&types[1..]);
-        let printers =
-            printers.map(|(array, data_type)| Printer::new(array, data_type, c.context));
+        let printers = printers.map(|(array, data_type)| Printer::new(array, data_type, c.context));
         let printers = printers.collect::<Result<Vec<_>, EvalError>>()?;
         let given = |index: usize, row: usize| -> Option<Given> {
             let (array, data_type, constant) = columns.get(index)?;

@@ -30,13 +30,11 @@ const MAX_PATTERN_BYTES: usize = 32 << 10;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("LIKE", "string LIKE pattern [ESCAPE char]", |call| like(call, Syntax::Like)),
-    pure("ILIKE", "string ILIKE pattern [ESCAPE char]", |call| like(call, Syntax::ILike)),
     pure("SIMILAR TO", "string SIMILAR TO pattern [ESCAPE char]", |call| {
         like(call, Syntax::Similar)
     }),
     pure("SIMILAR", "string SIMILAR TO pattern [ESCAPE char]", |call| like(call, Syntax::Similar)),
     pure("REGEXP", "REGEXP(string, regex)", regexp),
-    pure("RLIKE", "string RLIKE regex", regexp),
     pure("REGEXP_EXTRACT", "REGEXP_EXTRACT(string, regex[, group])", |call| {
         call.partial(2, &[Text, Text, Int], STRING, |c| {
             let (text, pattern) = (c.texts(0)?, c.texts(1)?);
@@ -130,7 +128,7 @@ impl Cache {
         }
         // What is too long is none, like what is wrong.
         let fits = pattern.len() <= MAX_PATTERN_BYTES;
-        let compiled = fits.then(|| Regex::new(pattern).ok().map(Arc::new)).flatten();
+        let compiled = fits.then(|| Regex::new(&of_ascii(pattern)).ok().map(Arc::new)).flatten();
         self.0.insert(pattern.to_owned(), compiled.clone());
         compiled
     }
@@ -162,6 +160,42 @@ impl Cache {
         let found = found.map_err(|error| EvalError::Value(error.to_string()))?;
         Ok(found.map(|found| (&text[..found.start()], &text[found.end()..])))
     }
+}
+
+/// A pattern whose classes `\w`, `\d` and `\s` are of ASCII, as Java's are.
+fn of_ascii(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    let mut inside = false;
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            // Nested classes do not matter: what a class stands for may be in either.
+            inside = match c {
+                '[' => true,
+                ']' => false,
+                _ => inside,
+            };
+            out.push(c);
+            continue;
+        }
+        let next = characters.next();
+        let class = match next {
+            Some('w' | 'W') => "0-9A-Za-z_",
+            Some('d' | 'D') => "0-9",
+            Some('s' | 'S') => " \\t\\n\\x0B\\f\\r",
+            other => {
+                out.push('\\');
+                out.extend(other);
+                continue;
+            }
+        };
+        match (next.is_some_and(char::is_uppercase), inside) {
+            (false, true) => out.push_str(class),
+            (false, false) => out.push_str(&format!("[{class}]")),
+            (true, _) => out.push_str(&format!("[^{class}]")),
+        }
+    }
+    out
 }
 
 fn numbers(c: &Columns<'_>, of: impl Fn(&str, &Regex) -> Option<i32>) -> crate::columns::Evaluated {
@@ -219,7 +253,6 @@ fn extract_all(call: &Call<'_>) -> Resolved {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Syntax {
     Like,
-    ILike,
     Similar,
 }
 
@@ -233,12 +266,11 @@ fn like(call: &Call<'_>, syntax: Syntax) -> Resolved {
         && (call.len() == 2 || call.literal_text(2).is_some())
     {
         let escape = call.literal_text(2).map(one_character).transpose();
-        let compiled = escape.and_then(|escape| compile(pattern, escape, syntax, true));
+        let compiled = escape.and_then(|escape| compile(pattern, escape, syntax));
         compiled.map_err(|error| CallError(error.to_string()))?;
     }
     call.optional(2, &[Text, Text, Text], result, move |c| {
         let (text, pattern) = (c.texts(0)?, c.texts(1)?);
-        let literal = pattern.constant().is_some();
         let escape = (c.len() > 2).then(|| c.texts(2)).transpose()?;
         let mut known: HashMap<(String, Option<char>), Arc<regex::Regex>> = HashMap::new();
         let mut matcher = |pattern: &str, escape: Option<&str>| {
@@ -253,7 +285,7 @@ fn like(call: &Call<'_>, syntax: Syntax) -> Resolved {
             if known.len() >= MAX_PATTERNS {
                 known.clear();
             }
-            let compiled = Arc::new(compile(pattern, escape, syntax, literal)?);
+            let compiled = Arc::new(compile(pattern, escape, syntax)?);
             known.insert(key, compiled.clone());
             Ok(compiled)
         };
@@ -298,12 +330,7 @@ fn one_character(escape: &str) -> Result<char, EvalError> {
     }
 }
 
-fn compile(
-    pattern: &str,
-    escape: Option<char>,
-    syntax: Syntax,
-    literal: bool,
-) -> Result<regex::Regex, EvalError> {
+fn compile(pattern: &str, escape: Option<char>, syntax: Syntax) -> Result<regex::Regex, EvalError> {
     if pattern.len() > MAX_PATTERN_BYTES {
         let length = pattern.len();
         let message = format!("a pattern of {length} bytes is longer than {MAX_PATTERN_BYTES}");
@@ -311,13 +338,11 @@ fn compile(
     }
     let translated = match syntax {
         Syntax::Similar => similar_pattern(pattern, escape)?,
-        // A constant without `_` is compared as it is, unless it says how it escapes.
-        _ if literal && escape.is_none() && !pattern.contains('_') => like_pattern(pattern, None)?,
-        _ => like_pattern(pattern, escape.or(Some('\\')))?,
+        // Without ESCAPE nothing escapes.
+        Syntax::Like => like_pattern(pattern, escape)?,
     };
-    let insensitive = if syntax == Syntax::ILike { "(?i)" } else { "" };
     // `_` is a character of the line, as in Java.
-    regex::Regex::new(&format!("{insensitive}\\A(?:{translated})\\z"))
+    regex::Regex::new(&format!("\\A(?:{translated})\\z"))
         .map_err(|_| EvalError::Value(format!("Invalid regular expression '{pattern}'")))
 }
 

@@ -134,7 +134,7 @@ fn split(call: &Call<'_>) -> Resolved {
                         builder.values().append_value(letter.encode_utf8(&mut [0; 4]));
                     }
                 }
-            } else {
+            } else if !text.is_empty() {
                 for part in text.split(separator) {
                     builder.values().append_value(part);
                 }

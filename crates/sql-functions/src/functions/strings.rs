@@ -181,7 +181,8 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         call.count(2, usize::MAX)?;
         let mut wants = vec![Text; call.len()];
         wants[0] = Int;
-        let common = crate::types::common_type(&call.types()[1..]).ok_or_else(|| call.mismatch())?;
+        let common =
+            crate::types::common_type(&call.types()[1..]).ok_or_else(|| call.mismatch())?;
         call.partial(2, &wants, common.kind, |c| {
             let index = c.numbers::<Int32Type>(0)?;
             let texts = (1..c.len()).map(|index| c.texts(index)).collect::<Result<Vec<_>, _>>()?;

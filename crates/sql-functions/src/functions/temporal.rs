@@ -178,7 +178,9 @@ fn extract(call: &Call<'_>, index: usize, unit: String) -> Resolved {
 }
 
 fn extract_interval(call: &Call<'_>, index: usize, unit: String, months: bool) -> Resolved {
-    if months != matches!(&*unit, "YEAR" | "QUARTER" | "MONTH" | "DECADE" | "CENTURY" | "MILLENNIUM") {
+    if months
+        != matches!(&*unit, "YEAR" | "QUARTER" | "MONTH" | "DECADE" | "CENTURY" | "MILLENNIUM")
+    {
         return Err(call.mismatch());
     }
     let result = of(SqlTypeKind::BigInt, call.nullable());
@@ -508,6 +510,15 @@ fn to_timestamp_ltz(call: &Call<'_>) -> Resolved {
             let pattern = (c.len() > 1).then(|| c.texts(1)).transpose()?;
             let zones = (c.len() > 2).then(|| c.texts(2)).transpose()?;
             let mut patterns = Patterns::new(Dialect::Formatter);
+            // What cannot be read is NULL with a pattern, and an error without one.
+            if pattern.is_none()
+                && let Some(wrong) = (0..c.rows)
+                    .filter_map(|row| text.get(row))
+                    .find(|text| parse::timestamp(text, 3).is_none())
+            {
+                let message = format!("Text '{wrong}' could not be parsed as a timestamp");
+                return Err(EvalError::Value(message));
+            }
             c.make_moments(3, true, |row| {
                 let text = text.get(row)?;
                 let at = match &pattern {

@@ -48,10 +48,7 @@ pub fn can_cast(from: &SqlDataType, to: &SqlDataType) -> bool {
         Boolean => is_text(source) || is_numeric(source),
         _ if is_binary(target) => is_text(source) || is_binary(source),
         TinyInt | SmallInt | Int | BigInt | Decimal { .. } | Float | Double => {
-            is_numeric(source)
-                || is_text(source)
-                || *source == Boolean
-
+            is_numeric(source) || is_text(source) || *source == Boolean
         }
         Date => is_text(source) || is_timestamp(source),
         Time(_) => is_text(source) || is_timestamp(source),

@@ -20,7 +20,8 @@ pub fn common_type(types: &[SqlDataType]) -> Option<SqlDataType> {
 }
 
 /// The same as Calcite has it, for what the planner unifies: CASE, IN, set operations, ARRAY. Dates, times
-/// and timestamps have nothing in common, and of the two kinds of timestamps the first one stays.
+/// and timestamps have nothing in common, and of the two kinds of
+/// timestamps, and of FLOAT and DOUBLE, the first one stays.
 #[must_use]
 pub fn least_restrictive(types: &[SqlDataType]) -> Option<SqlDataType> {
     let class = |kind: &SqlTypeKind| match kind {
@@ -39,10 +40,14 @@ pub fn least_restrictive(types: &[SqlDataType]) -> Option<SqlDataType> {
         return None;
     }
     let common = common_type(types)?;
+    let approximate = types.iter().map(|one| &one.kind).find(|kind| is_approximate(kind));
+    let has_decimal = types.iter().any(|one| is_decimal(&one.kind));
     Some(match (first, &common.kind) {
-        (Some(Timestamp(_)), TimestampLtz(precision)) => {
-            of(Timestamp(*precision), common.nullable)
+        // Both have the same precision to Calcite.
+        (_, SqlTypeKind::Double) if approximate == Some(&SqlTypeKind::Float) && !has_decimal => {
+            of(SqlTypeKind::Float, common.nullable)
         }
+        (Some(Timestamp(_)), TimestampLtz(precision)) => of(Timestamp(*precision), common.nullable),
         _ => common,
     })
 }

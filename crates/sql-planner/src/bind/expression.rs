@@ -146,9 +146,13 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 }
                 let name = match kind {
                     LikeKind::Like => "LIKE",
-                    LikeKind::ILike => "ILIKE",
-                    LikeKind::RLike => "REGEXP",
                     LikeKind::SimilarTo => "SIMILAR TO",
+                    LikeKind::ILike | LikeKind::RLike => {
+                        let name = if *kind == LikeKind::ILike { "ILIKE" } else { "RLIKE" };
+                        return Err(PlanError::new(format!(
+                            "No match found for function signature {name}"
+                        )));
+                    }
                 };
                 Ok(self.negated(binder.call(name, arguments)?, *negated))
             }
@@ -430,15 +434,33 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
         self.binder.folded(Expr::Not(Box::new(bound.expr)), bound.data_type)
     }
 
+    /// Compares as BETWEEN and IN do: a text is read as the number that it stands beside.
+    fn compare_as_numbers(
+        &self,
+        left: &BoundExpression,
+        comparison: Comparison,
+        right: &BoundExpression,
+    ) -> PlanResult<BoundExpression> {
+        let (mut left, mut right) = (left.clone(), right.clone());
+        let text =
+            |kind: &SqlTypeKind| matches!(kind, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_));
+        let number = |one: &BoundExpression| SqlDataType::nullable(one.data_type.kind.clone());
+        if text(&left.data_type.kind) && is_number(&right.data_type.kind) {
+            left = self.binder.cast(left, &number(&right), false)?;
+        } else if is_number(&left.data_type.kind) && text(&right.data_type.kind) {
+            right = self.binder.cast(right, &number(&left), false)?;
+        }
+        self.binder.compare(left, comparison, right)
+    }
+
     fn between(
         &self,
         operand: &BoundExpression,
         low: &BoundExpression,
         high: &BoundExpression,
     ) -> PlanResult<BoundExpression> {
-        let above =
-            self.binder.compare(operand.clone(), Comparison::GreaterOrEqual, low.clone())?;
-        let below = self.binder.compare(operand.clone(), Comparison::LessOrEqual, high.clone())?;
+        let above = self.compare_as_numbers(operand, Comparison::GreaterOrEqual, low)?;
+        let below = self.compare_as_numbers(operand, Comparison::LessOrEqual, high)?;
         Ok(self.joined(above, Operator::And, below))
     }
 
@@ -493,17 +515,7 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 with_nullability(&SqlDataType::nullable(SqlTypeKind::Boolean), nullable);
             return Ok(self.binder.folded(expr, data_type));
         }
-        // Among a list, texts are read as the numbers that they stand beside.
-        let all = bound.into_iter().map(|one| {
-            let kinds = (&operand.data_type.kind, &one.data_type.kind);
-            let one = match kinds {
-                (number, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_)) if is_number(number) => {
-                    self.binder.cast(one, &SqlDataType::nullable(number.clone()), false)?
-                }
-                _ => one,
-            };
-            self.binder.compare(operand.clone(), Comparison::Equal, one)
-        });
+        let all = bound.iter().map(|one| self.compare_as_numbers(&operand, Comparison::Equal, one));
         Ok(self.all_joined(all.collect::<PlanResult<_>>()?, Operator::Or))
     }
 

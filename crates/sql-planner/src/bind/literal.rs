@@ -101,7 +101,8 @@ impl Binder<'_> {
 /// A number, with or without a sign.
 fn number(signed: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
     let not_null = SqlDataType::not_null;
-    let out_of_range = || PlanError::new(format!("Numeric literal '{}' out of range", shown(signed)));
+    let out_of_range =
+        || PlanError::new(format!("Numeric literal '{}' out of range", shown(signed)));
     if kind == NumberKind::Approximate {
         let value: f64 = signed.parse().map_err(|_| PlanError::new("this is no number"))?;
         if value.is_infinite() {
@@ -109,6 +110,8 @@ fn number(signed: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
         }
         return Ok(constant(ScalarValue::Float64(Some(value)), not_null(SqlTypeKind::Double)));
     }
+    // Nothing behind the point is no fraction.
+    let signed = signed.strip_suffix('.').unwrap_or(signed);
     if !signed.contains('.') {
         if let Ok(value) = signed.parse::<i32>() {
             return Ok(constant(ScalarValue::Int32(Some(value)), not_null(SqlTypeKind::Int)));
@@ -132,7 +135,8 @@ fn number(signed: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
         return Err(too_long());
     }
     let value: i128 = if all.is_empty() { 0 } else { all.parse().map_err(|_| too_long())? };
-    let value = ScalarValue::Decimal128(Some(sign * value), precision, i8::try_from(scale).unwrap_or(0));
+    let value =
+        ScalarValue::Decimal128(Some(sign * value), precision, i8::try_from(scale).unwrap_or(0));
     Ok(constant(value, not_null(SqlTypeKind::Decimal { precision, scale })))
 }
 

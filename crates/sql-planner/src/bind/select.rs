@@ -85,7 +85,7 @@ impl Binder<'_> {
                 };
                 self.select(select, &query, outer)
             }
-            SqlQueryBody::Values(rows) => self.values(rows, outer, &[]),
+            SqlQueryBody::Values(rows) => self.values(rows, outer),
             SqlQueryBody::Table(name) => {
                 let (plan, scope) = self.table(name, &[])?;
                 let columns = scope.columns().cloned().collect();
@@ -280,6 +280,10 @@ impl Parts {
                 }
                 _ => {
                     let bound = binder.bind(&item.expr)?;
+                    if bound.data_type.kind == hurtig_sql_parser::types::SqlTypeKind::Null {
+                        let error = PlanError::at(item.expr.span, "Illegal use of 'NULL'");
+                        return Err(error.hint("CAST(NULL AS type)"));
+                    }
                     let alias = item.alias.as_ref().map(|alias| &*alias.value);
                     let name = alias.or_else(|| name_of(&item.expr)).map(str::to_owned);
                     items.push((name, bound));
