@@ -144,7 +144,8 @@ impl Cache {
         let parts = pattern.split(text).collect::<Result<Vec<_>, _>>();
         let mut parts = parts.map_err(|error| EvalError::Value(error.to_string()))?;
         // A text without a match is its only part, whatever it is.
-        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+        let found = parts.len() > 1;
+        while found && parts.last().is_some_and(|part| part.is_empty()) {
             parts.pop();
         }
         Ok(parts)
