@@ -51,6 +51,7 @@ impl ScalarFunction for &'static Builtin {
 
     fn resolve(&self, arguments: &[CallArgument]) -> Resolved {
         let call = Call { name: self.name, signature: self.signature, arguments };
+        call.refuse_bare_null()?;
         (self.resolve)(&call)
     }
 
@@ -103,6 +104,19 @@ impl Call<'_> {
     /// The type of an argument; NULL's if there is none.
     pub fn kind(&self, index: usize) -> &SqlTypeKind {
         self.arguments.get(index).map_or(&SqlTypeKind::Null, |one| &one.data_type.kind)
+    }
+
+    /// Whether an argument is a NULL without a type.
+    pub fn has_bare_null(&self) -> bool {
+        self.arguments.iter().any(|one| one.data_type.kind == SqlTypeKind::Null)
+    }
+
+    /// Refuses a NULL without a type where Flink does: it is CAST(NULL AS ...) that can be written.
+    fn refuse_bare_null(&self) -> Result<(), CallError> {
+        if self.has_bare_null() && crate::functions::TYPED_ONLY.contains(&self.name) {
+            return Err(CallError("Illegal use of 'NULL'".to_owned()));
+        }
+        Ok(())
     }
 
     /// The types of all arguments.

@@ -26,7 +26,7 @@ use crate::{
 
 pub use number::decimal_digits;
 pub(crate) use relabel::{labelled, relabel};
-pub use text::Printer;
+pub use text::{BytesAs, Printer};
 
 /// The kernel of CAST or TRY_CAST.
 pub fn cast(

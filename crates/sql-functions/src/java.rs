@@ -23,6 +23,34 @@ pub fn print_float(value: f32, out: &mut String) {
     scientific(&format!("{value:e}"), value == 0.0 || (1e-3..1e7).contains(&value.abs()), out);
 }
 
+/// `new BigDecimal(Double.toString(value)).toString()`: JSON's numbers. What is no number stays a word.
+pub fn print_big_decimal(value: f64, out: &mut String) {
+    let mut text = String::new();
+    print_double(value, &mut text);
+    let Some((mantissa, exponent)) = text.split_once('E') else {
+        out.push_str(&text);
+        return;
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa),
+    };
+    let digits = mantissa.replace('.', "");
+    // Digits behind the point, if it were written out.
+    let scale = digits.len() as i32 - 1 - exponent;
+    out.push_str(sign);
+    if scale == 0 {
+        out.push_str(&digits);
+    } else if scale > 0 && exponent >= -6 {
+        let digits = format!("{digits:0>width$}", width = scale.unsigned_abs() as usize + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale.unsigned_abs() as usize);
+        out.push_str(&format!("{whole}.{fraction}"));
+    } else {
+        out.push_str(&format!("{mantissa}E{exponent:+}"));
+    }
+}
+
 /// Java's text of the shortest digits, as Rust prints them with an exponent.
 fn scientific(text: &str, plain: bool, out: &mut String) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
@@ -106,6 +134,24 @@ mod tests {
         let mut out = String::new();
         print_float(1.6777216E7, &mut out);
         assert_eq!(out, "1.6777216E7");
+    }
+
+    #[test]
+    fn big_decimals_look_as_in_java() {
+        let cases = [
+            (1.5, "1.5"),
+            (16777216.0, "16777216"),
+            (-1.25e7, "-1.25E+7"),
+            (1e300, "1.0E+300"),
+            (1.2e-4, "0.00012"),
+            (1e-7, "1.0E-7"),
+            (123456789.125, "123456789.125"),
+        ];
+        for (value, expected) in cases {
+            let mut out = String::new();
+            print_big_decimal(value, &mut out);
+            assert_eq!(out, expected);
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use arrow_array::{ArrayRef, StringArray, builder::StringBuilder};
 use hurtig_sql_common::{EvalError, SqlContext};
 use hurtig_sql_parser::types::SqlDataType;
 
-use crate::cast::Printer;
+use crate::cast::{BytesAs, Printer};
 
-/// Each value as `CAST(x AS STRING)` gives it; NULL stays NULL.
+/// Each value as `CAST(x AS STRING)` gives it, but bytes as `x'..'`; NULL stays NULL.
 pub fn print_column(
     array: &ArrayRef,
     data_type: &SqlDataType,
@@ -21,7 +21,7 @@ pub fn print_in_zone(
     data_type: &SqlDataType,
     zone: chrono_tz::Tz,
 ) -> Result<StringArray, EvalError> {
-    let printer = Printer::in_zone(array, data_type, zone)?;
+    let printer = Printer::in_zone(array, data_type, zone, BytesAs::Hexadecimal)?;
     let mut builder = StringBuilder::with_capacity(array.len(), array.len() * 16);
     let mut text = String::new();
     for row in 0..array.len() {

@@ -13,7 +13,7 @@
 //! | `a IS JSON [VALUE]`, `IS JSON OBJECT`, ... | `IS JSON VALUE`, `IS JSON OBJECT`, `IS JSON ARRAY`, `IS JSON SCALAR`; negated by `NOT` |
 //! | `a BETWEEN [SYMMETRIC] b AND c` | `BETWEEN`, `BETWEEN SYMMETRIC` of `a, b, c`; negated by `NOT` |
 //! | `a IN (b, c)` | `IN` of `a, b, c`; negated by `NOT` |
-//! | `a LIKE b ESCAPE c` | `LIKE`, `ILIKE`, `SIMILAR TO` of `a, b[, c]`; `RLIKE` is `REGEXP`; negated by `NOT` |
+//! | `a LIKE b ESCAPE c` | `LIKE`, `SIMILAR TO` of `a, b[, c]`; negated by `NOT` |
 //! | `EXTRACT(YEAR FROM a)` | `EXTRACT('YEAR', a)` |
 //! | `FLOOR(a TO DAY)`, `CEIL(a TO DAY)` | `FLOOR(a, 'DAY')`, `CEIL(a, 'DAY')` |
 //! | `TIMESTAMPADD(DAY, a, b)`, `TIMESTAMPDIFF(DAY, a, b)` | the unit as a text first |

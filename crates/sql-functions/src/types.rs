@@ -13,7 +13,7 @@ use hurtig_sql_parser::types::{
 };
 
 pub use casts::{can_cast, can_implicitly_cast};
-pub use common::common_type;
+pub use common::{common_type, least_restrictive};
 
 /// STRING.
 pub const STRING: SqlTypeKind = SqlTypeKind::Varchar(MAX_LENGTH);
@@ -24,6 +24,14 @@ pub const SECONDS: SqlTypeKind = SqlTypeKind::Interval(
     IntervalResolution::Second,
     IntervalPrecisions { leading: 2, fraction: 3 },
 );
+
+/// Whether values of the types can be equal: numbers, texts and bytes among themselves, else one type.
+#[must_use]
+pub fn are_comparable(a: &SqlTypeKind, b: &SqlTypeKind) -> bool {
+    let same = std::mem::discriminant(a) == std::mem::discriminant(b);
+    let both = |is: fn(&SqlTypeKind) -> bool| is(a) && is(b);
+    same || both(is_numeric) || both(is_text) || both(is_binary) || both(is_timestamp)
+}
 
 /// A type with that nullability.
 #[must_use]
@@ -72,6 +80,19 @@ pub fn is_numeric(kind: &SqlTypeKind) -> bool {
 #[must_use]
 pub fn is_timestamp(kind: &SqlTypeKind) -> bool {
     matches!(kind, SqlTypeKind::Timestamp(_) | SqlTypeKind::TimestampLtz(_))
+}
+
+/// Whether times can be subtracted: dates and timestamps can, but TIMESTAMP_LTZ and TIME only from
+/// their own.
+#[must_use]
+pub fn are_same_times(a: &SqlTypeKind, b: &SqlTypeKind) -> bool {
+    use SqlTypeKind::{Null, Time, TimestampLtz};
+    let apart = |kind: &SqlTypeKind| match kind {
+        Time(_) => 1,
+        TimestampLtz(_) => 2,
+        _ => 0,
+    };
+    *a == Null || *b == Null || apart(a) == apart(b)
 }
 
 /// DATE, TIME and timestamps.

@@ -27,6 +27,7 @@ use hurtig_sql_runtime::config::{
     DropUpdateBefore, Exchange, LengthEnforcer, NotNullEnforcer, TableEdge,
 };
 
+use tables::Scanned;
 pub(crate) use tables::SessionTables;
 
 use crate::{
@@ -257,7 +258,8 @@ impl<'a> Translator<'a> {
         else {
             return Err(internal("no scan"));
         };
-        let (table, columns, filters) = self.tables.scanned(table, columns, filters)?;
+        let Scanned { source: table, columns, casts, filters } =
+            self.tables.scanned(table, columns, filters)?;
         let watermark = match watermark {
             Some(expression) => Some(ScanWatermark {
                 expression: physical_expression(expression, &node.schema)?,
@@ -275,6 +277,8 @@ impl<'a> Translator<'a> {
             partitions: None,
             filters,
             limit: None,
+            casts,
+            context: self.settings.context.clone(),
             gate: self.tables.gate.map(|gate| gate.scan(&uid)),
         };
         let factory = table.factory(scan).map_err(|error| SqlError::invalid(error.0, None))?;

@@ -18,8 +18,9 @@ use hurtig::{
     operator::OperatorFactory,
     raw::{RawInput, RawOperator, RawStream},
 };
+use hurtig_env::Clock;
 use hurtig_sql::connectors::{Connectors, Scan, ScanColumn, TableSpec, Write};
-use hurtig_sql_common::{ChangelogBatch, columns};
+use hurtig_sql_common::{ChangelogBatch, SqlContext, columns};
 use hurtig_sql_formats::text::TextWriter;
 use hurtig_sql_parser::{SqlParser, types::SqlDataType};
 use hurtig_sql_runtime::config::{Exchange, TableEdge};
@@ -56,6 +57,8 @@ pub fn whole(table: &TableSpec) -> Scan {
         partitions: None,
         filters: Vec::new(),
         limit: None,
+        casts: Vec::new(),
+        context: SqlContext::new(Clock::system()),
         gate: None,
     }
 }

@@ -21,7 +21,7 @@ fn changes_are_lines_of_json() {
     let typed = "SELECT CAST(NULL AS INT), DATE '2024-02-29', 1.50, TRUE, ARRAY[1, 2], X'41'";
     let (code, out, error) = sql(&["--output", "jsonl", "-e", typed]);
     let wanted =
-        "{\"op\":\"+I\",\"row\":[null,\"2024-02-29\",\"1.50\",\"TRUE\",\"[1, 2]\",\"A\"]}\n";
+        "{\"op\":\"+I\",\"row\":[null,\"2024-02-29\",\"1.50\",\"TRUE\",\"[1, 2]\",\"x'41'\"]}\n";
     assert_eq!((code, &*out), (0, wanted), "{error}");
 }
 

@@ -199,7 +199,8 @@ fn quote(text: &[u8], options: &CsvOptions, out: &mut Vec<u8>) {
     out.push(quote);
     for byte in text {
         if *byte == quote {
-            out.push(options.escape.unwrap_or(quote));
+            // Doubled, even where there is a character that escapes.
+            out.push(quote);
         } else if Some(*byte) == options.escape {
             out.push(*byte);
         }

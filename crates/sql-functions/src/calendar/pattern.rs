@@ -41,6 +41,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
+const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
 const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
@@ -73,7 +74,11 @@ impl Pattern {
                     while characters.next_if_eq(&c).is_some() {
                         count += 1;
                     }
-                    if !"GyYuMLwWDdEFaHkKhmsSnNzZXxVOeAc".contains(c) {
+                    let letters = match dialect {
+                        Dialect::Simple => "GyYuMLwWDdEFaHkKhmsSzZX",
+                        Dialect::Formatter => "GyYuMLQqwWDdEFaHkKhmsSnNzZXxVOeAc",
+                    };
+                    if !letters.contains(c) {
                         return Err(format!("Unknown pattern letter '{c}' in '{text}'"));
                     }
                     parts.push(Part::Field(c, count));
@@ -107,6 +112,14 @@ impl Pattern {
         self.parts.iter().map(step).min().filter(|step| *step > 0)
     }
 
+    /// True if it prints the zone, which local times do not have.
+    #[must_use]
+    pub fn has_zone(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Field('z' | 'Z' | 'X' | 'x' | 'V' | 'O', _)))
+    }
+
     /// Prints a local time; `offset_ms` is that of its zone, `zone` the zone's name.
     pub fn print(&self, at: Moment, offset_ms: i64, zone: &str, out: &mut String) {
         let days = at.ms.div_euclid(DAY_MS) as i32;
@@ -126,8 +139,18 @@ impl Pattern {
             let mut number =
                 |value: i64, width: usize| print_number(value, width.min(MOST_DIGITS), out);
             match letter {
-                'y' | 'Y' if count == 2 => number(i64::from(year.rem_euclid(100)), 2),
-                'y' | 'Y' => number(i64::from(year), count),
+                'Y' if count == 2 => number(i64::from(units::us_week(days).0.rem_euclid(100)), 2),
+                'Y' => number(i64::from(units::us_week(days).0), count),
+                'y' if count == 2 => number(i64::from(year.rem_euclid(100)), 2),
+                'y' => number(i64::from(year), count),
+                'Q' | 'q' => {
+                    let quarter = (i64::from(month) + 2) / 3;
+                    match count {
+                        1 | 2 => number(quarter, count),
+                        3 => out.push_str(&format!("Q{quarter}")),
+                        _ => out.push_str(QUARTERS[quarter as usize - 1]),
+                    }
+                }
                 'u' if self.dialect == Dialect::Simple => number(i64::from(weekday) + 1, count),
                 'u' => number(i64::from(year), count),
                 'M' | 'L' => match count {
@@ -137,7 +160,11 @@ impl Pattern {
                 },
                 'd' => number(i64::from(day), count),
                 'D' => number(i64::from(days - days_of(year, 1, 1) + 1), count),
-                'w' => number(i64::from(units::iso_week(days).1), count),
+                'w' => number(i64::from(units::us_week(days).1), count),
+                'W' => {
+                    let first = units::sunday_before(days_of(year, month, 1));
+                    number(i64::from((days - first) / 7 + 1), count);
+                }
                 'E' => match count {
                     1..=3 => out.push_str(&DAYS[weekday as usize][..3]),
                     _ => out.push_str(DAYS[weekday as usize]),

@@ -52,6 +52,20 @@ pub fn iso_week(days: i32) -> (i32, i32) {
     (year, (thursday - days_of(year, 1, 1)) / 7 + 1)
 }
 
+/// The Sunday with which a date's week begins in the United States.
+#[must_use]
+pub fn sunday_before(days: i32) -> i32 {
+    days - (days + 4).rem_euclid(7)
+}
+
+/// Year and number of a date's week in the United States, whose first one has the first of January.
+#[must_use]
+pub fn us_week(days: i32) -> (i32, i32) {
+    let sunday = sunday_before(days);
+    let (year, _, _) = date_of(sunday + 6);
+    (year, (sunday - sunday_before(days_of(year, 1, 1))) / 7 + 1)
+}
+
 /// Rounds a date to the begin of a unit.
 #[must_use]
 pub fn round_date(unit: &str, days: i32, up: bool) -> Option<i32> {
@@ -110,6 +124,8 @@ mod tests {
         assert_eq!(iso_week(days_of(2024, 2, 29)), (2024, 9));
         assert_eq!(iso_week(days_of(2000, 1, 1)), (1999, 52));
         assert_eq!(iso_week(days_of(2199, 12, 31)), (2200, 1));
+        assert_eq!(us_week(days_of(2023, 12, 31)), (2024, 1));
+        assert_eq!(us_week(days_of(2024, 10, 27)), (2024, 44));
         assert_eq!(extract_date("DOW", days_of(2024, 10, 27)), Some(1));
         assert_eq!(extract_date("DOW", 0), Some(5));
         assert_eq!(extract_date("DOY", days_of(2023, 12, 31)), Some(365));

@@ -34,6 +34,20 @@ pub fn from_local(zone: Tz, local: Moment) -> Moment {
     Moment { ms: local.ms.saturating_sub(offset), nanos: local.nanos }
 }
 
+/// The same as `java.util.Calendar` does it: where clocks were set back it is the later one.
+#[must_use]
+pub fn from_local_by_calendar(zone: Tz, local: Moment) -> Moment {
+    let second = DateTime::from_timestamp_millis(local.ms)
+        .map(|at| zone.offset_from_local_datetime(&at.naive_utc()));
+    match second {
+        Some(LocalResult::Ambiguous(_, offset)) => {
+            let offset = i64::from(offset.fix().local_minus_utc()) * 1000;
+            Moment { ms: local.ms.saturating_sub(offset), nanos: local.nanos }
+        }
+        _ => from_local(zone, local),
+    }
+}
+
 fn local_offset_ms(zone: Tz, local: NaiveDateTime) -> i64 {
     match zone.offset_from_local_datetime(&local) {
         LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => {
@@ -46,14 +60,72 @@ fn local_offset_ms(zone: Tz, local: NaiveDateTime) -> i64 {
     }
 }
 
-/// A zone by name: of the zone database, or an offset such as `GMT+02:00`. Java takes unknown names
-/// for GMT.
+/// A zone by name, as `ZoneId.of`: of the zone database, or an offset of whole hours such as
+/// `GMT+02:00` or `+02:00`.
 #[must_use]
 pub fn named(name: &str) -> Option<Tz> {
     if let Ok(zone) = name.parse() {
         return Some(zone);
     }
-    matches!(name, "Z" | "UT").then_some(Tz::UTC)
+    if matches!(name, "Z" | "UT") {
+        return Some(Tz::UTC);
+    }
+    let offset = ["GMT", "UTC", "UT"].iter().find_map(|prefix| name.strip_prefix(prefix));
+    whole_hours(offset.unwrap_or(name))
+}
+
+/// A zone by name, as `TimeZone.getTimeZone`: with the old abbreviations, and GMT for what is unknown.
+#[must_use]
+pub fn by_calendar(name: &str) -> Tz {
+    let long = match name {
+        "ACT" => "Australia/Darwin",
+        "AET" => "Australia/Sydney",
+        "AGT" => "America/Argentina/Buenos_Aires",
+        "ART" => "Africa/Cairo",
+        "AST" => "America/Anchorage",
+        "BET" => "America/Sao_Paulo",
+        "BST" => "Asia/Dhaka",
+        "CAT" => "Africa/Harare",
+        "CNT" => "America/St_Johns",
+        "CST" => "America/Chicago",
+        "CTT" => "Asia/Shanghai",
+        "EAT" => "Africa/Addis_Ababa",
+        "ECT" => "Europe/Paris",
+        "IET" => "America/Indiana/Indianapolis",
+        "IST" => "Asia/Kolkata",
+        "JST" => "Asia/Tokyo",
+        "MIT" => "Pacific/Apia",
+        "NET" => "Asia/Yerevan",
+        "NST" => "Pacific/Auckland",
+        "PLT" => "Asia/Karachi",
+        "PNT" => "America/Phoenix",
+        "PRT" => "America/Puerto_Rico",
+        "PST" => "America/Los_Angeles",
+        "SST" => "Pacific/Guadalcanal",
+        "VST" => "Asia/Ho_Chi_Minh",
+        name => name,
+    };
+    let known = long.parse().ok();
+    known.or_else(|| whole_hours(name.strip_prefix("GMT")?)).unwrap_or(Tz::UTC)
+}
+
+/// The zone of an offset such as `+02:00`, `-3` or `+0900`, if it is one of whole hours.
+fn whole_hours(offset: &str) -> Option<Tz> {
+    let (sign, digits) = match offset.split_at_checked(1)? {
+        ("+", digits) => ('-', digits),
+        // The names of such zones count westwards.
+        ("-", digits) => ('+', digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None => digits.split_at_checked(digits.len().min(2))?,
+    };
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(hours) || !matches!(minutes, "" | "00") {
+        return None;
+    }
+    format!("Etc/GMT{sign}{}", hours.parse::<u8>().ok()?).parse().ok()
 }
 
 #[cfg(test)]

@@ -26,10 +26,19 @@ pub struct Printer<'a> {
     of: Kind<'a>,
 }
 
+/// How bytes look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BytesAs {
+    /// As the text that they are in UTF-8: CAST.
+    Text,
+    /// `x'..'`: what people are shown.
+    Hexadecimal,
+}
+
 enum Kind<'a> {
     Null,
     Text(&'a StringArray),
-    Bytes(&'a BinaryArray),
+    Bytes(&'a BinaryArray, BytesAs),
     Boolean(&'a BooleanArray),
     TinyInt(&'a Int8Array),
     SmallInt(&'a Int16Array),
@@ -55,7 +64,7 @@ impl<'a> Printer<'a> {
         data_type: &SqlDataType,
         context: &SqlContext,
     ) -> Result<Self, EvalError> {
-        Self::in_zone(array, data_type, context.zone)
+        Self::in_zone(array, data_type, context.zone, BytesAs::Text)
     }
 
     /// For a column of that type, with points in time shown in a zone.
@@ -63,6 +72,7 @@ impl<'a> Printer<'a> {
         array: &'a ArrayRef,
         data_type: &SqlDataType,
         zone: Tz,
+        bytes: BytesAs,
     ) -> Result<Self, EvalError> {
         use SqlTypeKind::{
             Array as List, BigInt, Binary, Boolean, Char, Date, Decimal, Double, Float, Int,
@@ -72,7 +82,7 @@ impl<'a> Printer<'a> {
         let of = match &data_type.kind {
             Null => Kind::Null,
             Char(_) | Varchar(_) | Variant => Kind::Text(downcast(array)?),
-            Binary(_) | Varbinary(_) => Kind::Bytes(downcast(array)?),
+            Binary(_) | Varbinary(_) => Kind::Bytes(downcast(array)?, bytes),
             Boolean => Kind::Boolean(downcast(array)?),
             TinyInt => Kind::TinyInt(downcast(array)?),
             SmallInt => Kind::SmallInt(downcast(array)?),
@@ -91,7 +101,7 @@ impl<'a> Printer<'a> {
             Interval(..) => Kind::Duration(downcast(array)?),
             List(element) => {
                 let list = array.as_list_opt::<i32>().ok_or_else(|| wrong(array, data_type))?;
-                let values = Self::in_zone(list.values(), element, zone)?;
+                let values = Self::in_zone(list.values(), element, zone, bytes)?;
                 Kind::List(list.offsets(), Box::new(values))
             }
             Map(..) | Multiset(_) => {
@@ -102,15 +112,15 @@ impl<'a> Printer<'a> {
                     Multiset(element) => (&**element, &count),
                     _ => return Err(wrong(array, data_type)),
                 };
-                let keys = Self::in_zone(map.keys(), key, zone)?;
-                let values = Self::in_zone(map.values(), value, zone)?;
+                let keys = Self::in_zone(map.keys(), key, zone, bytes)?;
+                let values = Self::in_zone(map.values(), value, zone, bytes)?;
                 Kind::Map(map.offsets(), Box::new([keys, values]))
             }
             Row(fields) | Structured { fields, .. } => {
                 let row = array.as_struct_opt().ok_or_else(|| wrong(array, data_type))?;
                 let columns = row.columns().iter().zip(fields);
                 let columns =
-                    columns.map(|(one, field)| Self::in_zone(one, &field.data_type, zone));
+                    columns.map(|(one, field)| Self::in_zone(one, &field.data_type, zone, bytes));
                 Kind::Row(columns.collect::<Result<_, _>>()?)
             }
             _ => return Err(wrong(array, data_type)),
@@ -133,7 +143,18 @@ impl<'a> Printer<'a> {
         match &self.of {
             Kind::Null => {}
             Kind::Text(texts) => out.push_str(texts.value(row)),
-            Kind::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes.value(row))),
+            Kind::Bytes(bytes, BytesAs::Text) => {
+                out.push_str(&String::from_utf8_lossy(bytes.value(row)));
+            }
+            Kind::Bytes(bytes, BytesAs::Hexadecimal) => {
+                out.push_str("x'");
+                for byte in bytes.value(row) {
+                    for digit in [byte >> 4, byte & 15] {
+                        out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+                    }
+                }
+                out.push('\'');
+            }
             Kind::Boolean(values) => out.push_str(if values.value(row) { "TRUE" } else { "FALSE" }),
             Kind::TinyInt(values) => print_integer(i64::from(values.value(row)), out),
             Kind::SmallInt(values) => print_integer(i64::from(values.value(row)), out),

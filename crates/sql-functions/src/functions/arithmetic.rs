@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow_array::{
     Array,
-    cast::AsArray,
     types::{
         ArrowPrimitiveType, Date32Type, Decimal128Type, DurationMillisecondType, Float32Type,
         Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalYearMonthType,
@@ -12,11 +11,11 @@ use arrow_array::{
     },
 };
 use hurtig_sql_common::EvalError;
-use hurtig_sql_parser::types::{IntervalResolution, SqlDataType, SqlTypeKind};
+use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::operate::{check_divisor, combine, combine_decimals};
 use crate::{
-    api::CallArgument,
+    api::CallError,
     calendar::{self, DAY_MS, moment::Moment},
     call::{Builtin, Call, Resolved, pure},
     columns::{Columns, Evaluated},
@@ -38,10 +37,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         _ => minus(call),
     }),
     pure("*", "a * b", times),
-    pure("/", "a / b", |call| match is_interval(call.kind(0)) {
-        true => scale_interval(call, 0, 1, true),
-        false => numeric(call, Operation::Divide),
-    }),
+    pure("/", "a / b", |call| numeric(call, Operation::Divide)),
     pure("%", "a % b", |call| numeric(call, Operation::Modulo)),
     pure("MOD", "MOD(numeric1, numeric2)", |call| numeric(call, Operation::Modulo)),
     pure("MINUS_DATE", "(time1 - time2) unit", minus_date),
@@ -118,8 +114,8 @@ fn minus(call: &Call<'_>) -> Resolved {
 fn times(call: &Call<'_>) -> Resolved {
     call.count(2, 2)?;
     match (is_interval(call.kind(0)), is_interval(call.kind(1))) {
-        (true, false) => scale_interval(call, 0, 1, false),
-        (false, true) => scale_interval(call, 1, 0, false),
+        (true, false) => scale_interval(call, 0, 1),
+        (false, true) => scale_interval(call, 1, 0),
         _ => numeric(call, Operation::Multiply),
     }
 }
@@ -147,11 +143,30 @@ fn numeric(call: &Call<'_>, operation: Operation) -> Resolved {
             decimals(columns, operation, (left.1, right.1), (precision, scale))
         }));
     }
+    if operation == Operation::Modulo && left != right {
+        return Ok(remainder(call, [typed(left, 0), typed(right, 1)], result));
+    }
     let arguments = vec![typed(&result, 0), typed(&result, 1)];
     let kind = result.clone();
     Ok(call.settled(arguments, of(result, call.nullable()), move |columns| {
         primitives(columns, operation, &kind)
     }))
+}
+
+/// The remainder of integers of different types is computed in the wider one, and has the divisor's.
+fn remainder(
+    call: &Call<'_>,
+    arguments: [SqlDataType; 2],
+    result: SqlTypeKind,
+) -> crate::api::ResolvedCall {
+    let wide = |one: SqlDataType| of(SqlTypeKind::BigInt, one.nullable);
+    let (from, to) = (SqlTypeKind::BigInt, of(result, call.nullable()));
+    let target = to.clone();
+    call.settled(arguments.map(wide).to_vec(), to, move |columns| {
+        let wide = primitives(columns, Operation::Modulo, &from)?;
+        let mode = crate::cast::Mode { context: columns.context, gives_null: false };
+        crate::cast::cast_column(&wide, &SqlDataType::nullable(from.clone()), &target, mode)
+    })
 }
 
 fn decimals(
@@ -219,7 +234,9 @@ fn primitives(columns: &Columns<'_>, operation: Operation, kind: &SqlTypeKind) -
                 Operation::Subtract => combine::<$type, $type, $type>(columns, |a, b| a - b),
                 Operation::Multiply => combine::<$type, $type, $type>(columns, |a, b| a * b),
                 Operation::Divide => combine::<$type, $type, $type>(columns, |a, b| a / b),
-                Operation::Modulo => combine::<$type, $type, $type>(columns, |a, b| a % b),
+                Operation::Modulo => {
+                    Err(EvalError::Internal("no remainder of floating point".to_owned()))
+                }
             }
         };
     }
@@ -256,72 +273,28 @@ fn intervals(call: &Call<'_>, sign: i64) -> Resolved {
     }))
 }
 
-/// An interval times or divided by a number.
-fn scale_interval(call: &Call<'_>, interval: usize, factor: usize, divide: bool) -> Resolved {
-    if !is_numeric(call.kind(factor)) || !is_interval(call.kind(interval)) {
+/// An interval times an integer: of other numbers Flink has no code for it.
+fn scale_interval(call: &Call<'_>, interval: usize, factor: usize) -> Resolved {
+    if !types::is_integer(call.kind(factor)) || !is_interval(call.kind(interval)) {
         return Err(call.mismatch());
     }
-    let exact = types::is_integer(call.kind(factor));
     let months = is_month_interval(call.kind(interval));
     let mut arguments = call.types();
-    arguments[factor].kind = if exact { SqlTypeKind::BigInt } else { SqlTypeKind::Double };
+    arguments[factor].kind = SqlTypeKind::BigInt;
     let result = of(call.kind(interval).clone(), call.nullable());
     Ok(call.settled(arguments, result, move |columns| {
-        let exactly = |value: i64, factor: i64| match (divide, factor) {
-            (false, _) => Ok(value.wrapping_mul(factor)),
-            (true, 0) => Err(EvalError::Value("/ by zero".to_owned())),
-            (true, _) => Ok(value.wrapping_div(factor)),
-        };
-        let roughly = |value: i64, factor: f64| {
-            (if divide { value as f64 / factor } else { value as f64 * factor }) as i64
-        };
-        let months_of = months.then(|| columns.numbers::<IntervalYearMonthType>(interval));
-        let months_of = months_of.transpose()?;
-        let time_of = (!months).then(|| columns.numbers::<DurationMillisecondType>(interval));
-        let time_of = time_of.transpose()?;
-        let value = |row| match (&months_of, &time_of) {
-            (Some(months), _) => months.get(row).map(i64::from),
-            (None, Some(time)) => time.get(row),
-            (None, None) => None,
-        };
-        let whole = exact.then(|| columns.numbers::<Int64Type>(factor)).transpose()?;
-        let broken = (!exact).then(|| columns.numbers::<Float64Type>(factor)).transpose()?;
-        let scaled = |row| {
-            let Some(value) = value(row) else { return Ok(None) };
-            match (&whole, &broken) {
-                (Some(whole), _) => whole.get(row).map(|by| exactly(value, by)).transpose(),
-                (None, Some(broken)) => Ok(broken.get(row).map(|by| roughly(value, by))),
-                (None, None) => Ok(None),
-            }
-        };
+        let factor = columns.numbers::<Int64Type>(factor)?;
         if months {
-            columns.try_numbers::<IntervalYearMonthType>(|row| Ok(scaled(row)?.map(|v| v as i32)))
-        } else {
-            columns.try_numbers::<DurationMillisecondType>(scaled)
+            let months = columns.numbers::<IntervalYearMonthType>(interval)?;
+            return columns.make_numbers::<IntervalYearMonthType>(|row| {
+                Some(i64::from(months.get(row)?).wrapping_mul(factor.get(row)?) as i32)
+            });
         }
+        let time = columns.numbers::<DurationMillisecondType>(interval)?;
+        columns.make_numbers::<DurationMillisecondType>(|row| {
+            Some(time.get(row)?.wrapping_mul(factor.get(row)?))
+        })
     }))
-}
-
-/// The type of a time after an interval was added: a DATE with hours is a TIMESTAMP.
-fn shifted(time: &SqlTypeKind, interval: &CallArgument, sign: i32) -> SqlTypeKind {
-    use IntervalResolution::{Hour, HourToMinute, HourToSecond, Minute, MinuteToSecond, Second};
-    let fine = matches!(
-        interval.data_type.kind,
-        SqlTypeKind::Interval(
-            Hour | HourToMinute | HourToSecond | Minute | MinuteToSecond | Second,
-            _
-        )
-    );
-    // A constant number of days may have lost its unit.
-    let days = interval
-        .literal
-        .as_ref()
-        .and_then(|one| one.as_primitive_opt::<DurationMillisecondType>())
-        .is_some_and(|one| one.len() == 1 && one.is_valid(0) && one.value(0) % DAY_MS == 0);
-    if *time == SqlTypeKind::Date && fine && !days && sign > 0 {
-        return SqlTypeKind::Timestamp(0);
-    }
-    time.clone()
 }
 
 /// A time plus or minus an interval.
@@ -331,9 +304,8 @@ fn shift(call: &Call<'_>, time: usize, interval: usize, sign: i32) -> Resolved {
     if !months && !is_time_interval(call.kind(interval)) {
         return Err(call.mismatch());
     }
-    let result = shifted(&kind, &call.arguments[interval], sign);
-    let target = result.clone();
-    let result = of(result, call.nullable());
+    // A date stays one: of an interval only the whole days count.
+    let result = of(kind.clone(), call.nullable());
     Ok(call.settled(call.types(), result, move |columns| {
         let months_of = months.then(|| columns.numbers::<IntervalYearMonthType>(interval));
         let months_of = months_of.transpose()?;
@@ -344,8 +316,8 @@ fn shift(call: &Call<'_>, time: usize, interval: usize, sign: i32) -> Resolved {
             (None, Some(time)) => time.get(row).map(|by| (0, by.wrapping_mul(i64::from(sign)))),
             (None, None) => None,
         };
-        match (&kind, &target) {
-            (SqlTypeKind::Date, SqlTypeKind::Date) => {
+        match &kind {
+            SqlTypeKind::Date => {
                 let dates = columns.numbers::<Date32Type>(time)?;
                 columns.make_numbers::<Date32Type>(|row| {
                     let (months, ms) = by(row)?;
@@ -353,21 +325,14 @@ fn shift(call: &Call<'_>, time: usize, interval: usize, sign: i32) -> Resolved {
                     Some(day.wrapping_add((ms / DAY_MS) as i32))
                 })
             }
-            (SqlTypeKind::Date, _) => {
-                let dates = columns.numbers::<Date32Type>(time)?;
-                columns.make_moments(0, false, |row| {
-                    let (_, ms) = by(row)?;
-                    Some(Moment::of_ms(i64::from(dates.get(row)?) * DAY_MS + ms))
-                })
-            }
-            (SqlTypeKind::Time(_), _) => {
+            SqlTypeKind::Time(_) => {
                 let times = columns.numbers::<Time32MillisecondType>(time)?;
                 columns.make_numbers::<Time32MillisecondType>(|row| {
                     let (_, ms) = by(row)?;
                     Some(((i64::from(times.get(row)?) + DAY_MS + ms % DAY_MS) % DAY_MS) as i32)
                 })
             }
-            (SqlTypeKind::Timestamp(precision) | SqlTypeKind::TimestampLtz(precision), _) => {
+            SqlTypeKind::Timestamp(precision) | SqlTypeKind::TimestampLtz(precision) => {
                 let zoned = matches!(kind, SqlTypeKind::TimestampLtz(_));
                 let times = columns.moments(time)?;
                 columns.make_moments(*precision, zoned, |row| {
@@ -413,6 +378,10 @@ fn minus_date(call: &Call<'_>) -> Resolved {
     let months = matches!(unit, "YEAR" | "QUARTER" | "MONTH");
     if !(0..2).all(|index| types::is_datetime(call.kind(index))) {
         return Err(call.mismatch());
+    }
+    let (first, second) = (call.kind(0), call.kind(1));
+    if !types::are_comparable(first, second) || !types::are_same_times(first, second) {
+        return Err(CallError("Parameters must be of the same type".to_owned()));
     }
     let result = if months { types::MONTHS } else { types::SECONDS };
     let result = of(result, call.nullable());

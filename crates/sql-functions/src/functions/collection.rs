@@ -12,7 +12,9 @@ use crate::{
     api::CallError,
     call::{Builtin, Call, Resolved, Want, pure},
     columns::{Columns, Evaluated},
-    types::{STRING, common_type, is_integer, is_text, of},
+    types::{
+        self, STRING, can_implicitly_cast, common_type, is_integer, is_text, least_restrictive, of,
+    },
 };
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
@@ -134,7 +136,7 @@ fn row(call: &Call<'_>) -> Resolved {
 
 fn array(call: &Call<'_>) -> Resolved {
     call.count(1, usize::MAX)?;
-    let element = common_type(&call.types());
+    let element = least_restrictive(&call.types()).filter(|one| one.kind != SqlTypeKind::Null);
     let element = element.ok_or_else(|| CallError("Parameters must be of the same type".into()))?;
     let result = SqlDataType::not_null(array_of(element.clone()));
     let label = result.clone();
@@ -169,8 +171,13 @@ fn map(call: &Call<'_>) -> Resolved {
         return Err(CallError("Map constructor must have an even number of arguments".into()));
     }
     let different = || CallError("Parameters must be of the same type".to_owned());
-    let key = common_type(&keys).ok_or_else(different)?;
-    let value = common_type(&values).ok_or_else(different)?;
+    // A NULL beside other values has no type that they could share.
+    let is_null = |one: &SqlDataType| one.kind == SqlTypeKind::Null;
+    if types.len() > 2 && types.iter().any(is_null) {
+        return Err(different());
+    }
+    let key = least_restrictive(&keys).ok_or_else(different)?;
+    let value = least_restrictive(&values).ok_or_else(different)?;
     let arguments =
         (0..call.len()).map(|index| if index % 2 == 0 { key.clone() } else { value.clone() });
     let arguments = arguments.collect();
@@ -196,6 +203,11 @@ fn item(call: &Call<'_>) -> Resolved {
             if !is_integer(call.kind(1)) {
                 return Err(call.mismatch());
             }
+            if let Some(index) = call.literal_int(1).filter(|index| *index < 1) {
+                return Err(CallError(format!(
+                    "Array element access needs an index starting at 1 but was {index}."
+                )));
+            }
             let mut arguments = call.types();
             arguments[1].kind = SqlTypeKind::Int;
             let result = SqlDataType::nullable(element.kind.clone());
@@ -214,6 +226,9 @@ fn item(call: &Call<'_>) -> Resolved {
             }))
         }
         SqlTypeKind::Map(key, value) => {
+            if !types::are_comparable(&key.kind, call.kind(1)) {
+                return Err(call.mismatch());
+            }
             let mut arguments = call.types();
             arguments[1] = of(key.kind.clone(), arguments[1].nullable);
             let result = SqlDataType::nullable(value.kind.clone());
@@ -286,8 +301,9 @@ fn cardinality(call: &Call<'_>) -> Resolved {
 
 fn element(call: &Call<'_>) -> Resolved {
     call.count(1, 1)?;
-    let result = SqlDataType::nullable(element_of(call, 0)?.kind.clone());
-    let label = result.clone();
+    let element = element_of(call, 0)?;
+    let result = of(element.kind.clone(), element.nullable || call.nullable());
+    let label = SqlDataType::nullable(result.kind.clone());
     Ok(call.settled(call.types(), result, move |c| {
         let (lists, values) = c.lists(0)?;
         let mut places = Vec::with_capacity(c.rows);
@@ -412,7 +428,11 @@ fn array_and_element(call: &Call<'_>) -> Result<(Vec<SqlDataType>, SqlDataType),
     call.count(2, 2)?;
     let element = element_of(call, 0)?.clone();
     let needle = call.arguments[1].data_type.clone();
-    let common = common_type(&[element, needle]).ok_or_else(|| call.mismatch())?;
+    let fits = can_implicitly_cast(
+        &SqlDataType::nullable(needle.kind.clone()),
+        &SqlDataType::nullable(element.kind.clone()),
+    );
+    let common = common_type(&[element, needle]).filter(|_| fits).ok_or_else(|| call.mismatch())?;
     let array = of(array_of(common.clone()), call.arguments[0].data_type.nullable);
     Ok((vec![array, common.clone()], common))
 }
@@ -521,8 +541,17 @@ fn array_slice(call: &Call<'_>) -> Resolved {
     })
 }
 
+/// What has no order to sort by.
+fn is_nested(kind: &SqlTypeKind) -> bool {
+    use SqlTypeKind::{Array, Map, Multiset, Row, Structured};
+    matches!(kind, Array(_) | Map(..) | Multiset(_) | Row(_) | Structured { .. })
+}
+
 fn array_sort(call: &Call<'_>) -> Resolved {
     let element = element_of(call, 0)?.clone();
+    if is_nested(&element.kind) {
+        return Err(call.mismatch());
+    }
     let result = of(call.kind(0).clone(), call.nullable());
     let label = result.clone();
     call.optional(1, &[Want::Any, Want::Boolean, Want::Boolean], result, move |c| {
@@ -555,6 +584,10 @@ fn array_sort(call: &Call<'_>) -> Resolved {
 
 fn array_extreme(call: &Call<'_>, greatest: bool) -> Resolved {
     call.count(1, 1)?;
+    let element = &element_of(call, 0)?.kind;
+    if is_nested(element) || *element == SqlTypeKind::Boolean {
+        return Err(call.mismatch());
+    }
     let result = SqlDataType::nullable(element_of(call, 0)?.kind.clone());
     let label = result.clone();
     Ok(call.settled(call.types(), result, move |c| {

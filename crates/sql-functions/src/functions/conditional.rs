@@ -6,10 +6,10 @@ use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::compare::{Relation, comparator, compare_arguments};
 use crate::{
-    api::{CallError, ResolvedCall},
+    api::{CallError, Operand, ResolvedCall},
     call::{Builtin, Call, Resolved, Want, pure},
     columns::{Columns, Evaluated},
-    types::{STRING, common_type, of},
+    types::{STRING, common_type, is_decimal, is_numeric, of},
 };
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
@@ -18,7 +18,9 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         let condition = call.want(0, Want::Boolean)?;
         let common = common_of(call, 1)?;
         let arguments = vec![condition, common.clone(), common.clone()];
-        Ok(call.settled(arguments, common, |c| {
+        // As Flink derives it, although a condition that is NULL is one that does not hold.
+        let result = of(common.kind, call.nullable());
+        Ok(call.settled(arguments, result, |c| {
             let condition = c.booleans(0)?;
             choose(c, |row| Some(if condition.get(row) == Some(true) { 1 } else { 2 }))
         }))
@@ -37,18 +39,23 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     }),
     pure("NULLIF", "NULLIF(value1, value2)", |call| {
         call.count(2, 2)?;
-        let first = call.arguments[0].data_type.clone();
-        let types = [first.clone(), call.arguments[1].data_type.clone()];
+        let types = call.types();
         let common = common_type(&types).ok_or_else(|| call.mismatch())?;
-        let result = SqlDataType::nullable(first.kind.clone());
+        let result = SqlDataType::nullable(types[0].kind.clone());
         // The first is compared as the common type and given as its own.
-        let cast = crate::cast::cast(&common, &result, false)?;
-        let arguments = vec![common.clone(), common];
-        Ok(call.settled(arguments, result, move |c| {
-            let equal = compare_arguments(c, 0, 1, Relation::Equal)?;
+        let casts = types.iter().map(|one| crate::cast::cast(one, &common, false));
+        let casts = casts.collect::<Result<Vec<_>, _>>()?;
+        Ok(call.settled(types, result, move |c| {
+            let given = c.operands.iter().zip(&casts);
+            let alike = given.map(|(operand, cast)| {
+                cast.evaluate(std::slice::from_ref(operand), c.rows, c.context).map(Operand::Column)
+            });
+            let alike = alike.collect::<Result<Vec<_>, _>>()?;
+            let alike = Columns { operands: &alike, ..*c };
+            let equal = compare_arguments(&alike, 0, 1, Relation::Equal)?;
             let equal = equal.as_boolean();
-            let kept = choose(c, |row| (equal.is_null(row) || !equal.value(row)).then_some(0))?;
-            cast.evaluate(&[crate::api::Operand::Column(kept)], c.rows, c.context)
+            let first = Columns { operands: &c.operands[..1], ..*c };
+            choose(&first, |row| (equal.is_null(row) || !equal.value(row)).then_some(0))
         }))
     }),
     pure("GREATEST", "GREATEST(value1[, value2]*)", |call| extreme(call, true)),
@@ -56,13 +63,27 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("TYPEOF", "TYPEOF(value[, force_serializable])", |call| {
         call.count(1, 2)?;
         let text = call.arguments[0].data_type.to_string();
-        let result = SqlDataType::not_null(STRING);
+        let result = SqlDataType::nullable(STRING);
         Ok(call.settled(call.types(), result, move |c| c.make_texts(|_| Some(&text))))
     }),
 ];
 
 fn common_of(call: &Call<'_>, from: usize) -> Result<SqlDataType, CallError> {
     common_type(&call.types()[from..]).ok_or_else(|| call.mismatch())
+}
+
+/// The common type of functions that are no rewritten CASE: a FLOAT beside decimals stays one.
+fn merged(call: &Call<'_>) -> Result<SqlDataType, CallError> {
+    let common = common_of(call, 0)?;
+    let is = |kind: SqlTypeKind| call.arguments.iter().any(|one| one.data_type.kind == kind);
+    if !is_numeric(&common.kind) || !is(SqlTypeKind::Float) || is(SqlTypeKind::Double) {
+        return Ok(common);
+    }
+    // A decimal behind a FLOAT makes a DOUBLE of it; before it, it does not.
+    let mut kinds = call.arguments.iter().map(|one| &one.data_type.kind);
+    kinds.find(|kind| **kind == SqlTypeKind::Float);
+    let kind = if kinds.any(is_decimal) { SqlTypeKind::Double } else { SqlTypeKind::Float };
+    Ok(of(kind, common.nullable))
 }
 
 /// For each row the value of one of the arguments, which have the result's type.
@@ -101,7 +122,7 @@ fn nulls(c: &Columns<'_>) -> Result<Vec<(ArrayRef, bool)>, hurtig_sql_common::Ev
 }
 
 fn first_there(call: &Call<'_>) -> Resolved {
-    let common = common_of(call, 0)?;
+    let common = merged(call)?;
     let nullable = call.arguments.iter().all(|one| one.data_type.nullable);
     let arguments = call.arguments.iter();
     let arguments = arguments.map(|one| of(common.kind.clone(), one.data_type.nullable)).collect();
@@ -118,8 +139,8 @@ fn first_there(call: &Call<'_>) -> Resolved {
 /// NULL if any of the values is.
 fn extreme(call: &Call<'_>, greatest: bool) -> Result<ResolvedCall, CallError> {
     call.count(1, usize::MAX)?;
-    let common = common_of(call, 0)?;
-    if common.kind == SqlTypeKind::Null {
+    let common = merged(call)?;
+    if call.has_bare_null() {
         return Err(call.mismatch());
     }
     let arguments = vec![common.clone(); call.len()];

@@ -125,11 +125,12 @@ fn digest<D: Digest>(text: &str) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let bytes = text.as_bytes();
-    // Of an odd number the first digit is a byte of its own.
+    // Of an odd number the first digit is checked and becomes a byte of zero.
     let (head, rest) = bytes.split_at(bytes.len() % 2);
     let mut out = Vec::with_capacity(bytes.len() / 2 + 1);
     if let [first] = head {
-        out.push(digit(*first)?);
+        digit(*first)?;
+        out.push(0);
     }
     for pair in rest.chunks_exact(2) {
         out.push(digit(pair[0])? << 4 | digit(pair[1])?);
@@ -215,7 +216,7 @@ fn url_decode(text: &str) -> Option<String> {
 
 /// A part of a URL, as `java.net.URL` has them.
 fn url_part<'a>(url: &'a str, part: &str) -> Option<&'a str> {
-    let (protocol, rest) = url.split_once(':')?;
+    let (protocol, rest) = url.trim_matches(|c: char| c <= ' ').split_once(':')?;
     let known = ["http", "https", "ftp", "file", "jar", "mailto"];
     if !known.iter().any(|name| protocol.eq_ignore_ascii_case(name)) {
         return None;

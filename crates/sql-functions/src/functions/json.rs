@@ -51,6 +51,9 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("JSON_ARRAY", "JSON_ARRAY([value]* [{NULL | ABSENT} ON NULL])", json_array),
     pure("JSON_STRING", "JSON_STRING(value)", |call| {
         call.count(1, 1)?;
+        if *call.kind(0) != SqlTypeKind::Null {
+            refuse_times(call, 0)?;
+        }
         let data_type = call.arguments[0].data_type.clone();
         call.simple(&[Want::Any], STRING, move |c| {
             let (array, constant) = c.raw(0)?;
@@ -86,17 +89,13 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         })
     }),
     pure("JSON_QUOTE", "JSON_QUOTE(string)", |call| {
-        call.partial(1, &[Text], STRING, |c| {
+        call.simple(&[Text], STRING, |c| {
             let text = c.texts(0)?;
-            c.make_texts(|row| {
-                let mut out = String::new();
-                write::quote(text.get(row)?, &mut out);
-                Some(out)
-            })
+            c.make_texts(|row| text.get(row).map(quoted))
         })
     }),
     pure("JSON_UNQUOTE", "JSON_UNQUOTE(string)", |call| {
-        call.partial(1, &[Text], STRING, |c| {
+        call.simple(&[Text], STRING, |c| {
             let text = c.texts(0)?;
             c.make_texts(|row| {
                 let text = text.get(row)?;
@@ -108,6 +107,34 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         })
     }),
 ];
+
+/// A text with what is special to JSON or not ASCII escaped. Beyond the basic plane Flink writes the
+/// whole character and then its second half.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '/' => out.push_str("\\/"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            ascii if ascii.is_ascii() => out.push(ascii),
+            other => {
+                out.push_str(&format!("\\u{:04x}", u32::from(other)));
+                if let [_, second] = *other.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{second:04x}"));
+                }
+            }
+        }
+    }
+    out.push('"');
+    out
+}
 
 fn is_json(call: &Call<'_>, holds: fn(&Json) -> bool) -> Resolved {
     call.optional(1, &[Text], SqlDataType::not_null(SqlTypeKind::Boolean), move |c| {
@@ -211,9 +238,35 @@ fn returning(call: &Call<'_>, index: usize) -> Result<SqlDataType, CallError> {
     }
 }
 
+/// The document and the path of a query, which a NULL without a type cannot be.
+fn refuse_bare_null(call: &Call<'_>) -> Result<(), CallError> {
+    if (0..2).any(|index| *call.kind(index) == SqlTypeKind::Null) {
+        return Err(CallError("Illegal use of 'NULL'".to_owned()));
+    }
+    Ok(())
+}
+
+/// Refuses what Flink has no JSON for: some times, and a NULL without a type.
+fn refuse_times(call: &Call<'_>, index: usize) -> Result<(), CallError> {
+    use SqlTypeKind::{Date, Interval, Null, Time};
+    match call.kind(index) {
+        Null => Err(CallError("Type is not supported: ANY".to_owned())),
+        kind @ (Date | Time(_) | Interval(..)) => {
+            Err(CallError(format!("Type '{kind}' is not scalar or cannot be converted into JSON.")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn json_value(call: &Call<'_>) -> Resolved {
     call.count(2, 7)?;
+    refuse_bare_null(call)?;
     let result = returning(call, 2)?;
+    use SqlTypeKind::{Boolean, Double, Int, Varchar};
+    if !matches!(result.kind, Varchar(_) | Boolean | Int | Double) {
+        let message = format!("Unsupported type '{result}' for RETURNING in JSON_VALUE().");
+        return Err(CallError(message));
+    }
     let behavior = |index| call.literal_text(index).unwrap_or("NULL").to_uppercase();
     let (empty, error) = (behavior(3), behavior(5));
     let mut arguments = call.types();
@@ -322,7 +375,20 @@ fn text_of(value: &Json) -> String {
 
 fn json_query(call: &Call<'_>) -> Resolved {
     call.count(2, 6)?;
+    refuse_bare_null(call)?;
     let result = returning(call, 2)?;
+    if !matches!(result.kind, SqlTypeKind::Varchar(_) | SqlTypeKind::Array(_)) {
+        return Err(CallError(format!(
+            "Unsupported type '{result}' for RETURNING in JSON_QUERY()."
+        )));
+    }
+    if let SqlTypeKind::Array(element) = &result.kind
+        && !is_text(&element.kind)
+    {
+        return Err(CallError(format!(
+            "Unsupported array element type '{element}' for RETURNING ARRAY in JSON_QUERY()."
+        )));
+    }
     let text = |index, default: &str| call.literal_text(index).unwrap_or(default).to_uppercase();
     let wrapper = text(3, "WITHOUT");
     let (empty, error) = (text(4, "NULL"), text(5, "NULL"));
@@ -418,7 +484,11 @@ fn json_object(call: &Call<'_>) -> Resolved {
     let (absent, json) = constructor(call, "NULL");
     let types = call.types();
     for index in (1..call.len()).step_by(2) {
-        call.want(index, Text)?;
+        if call.want(index, Text)?.nullable {
+            let message = "Argument to function 'JSON_OBJECT': a key must not be NULL";
+            return Err(CallError(message.to_owned()));
+        }
+        refuse_times(call, index + 1)?;
     }
     let arguments = types.clone();
     Ok(call.settled(arguments, SqlDataType::not_null(STRING), move |c| {
@@ -448,6 +518,7 @@ fn json_object(call: &Call<'_>) -> Resolved {
 fn json_array(call: &Call<'_>) -> Resolved {
     call.count(1, usize::MAX)?;
     let (absent, json) = constructor(call, "ABSENT");
+    (1..call.len()).try_for_each(|index| refuse_times(call, index))?;
     let types = call.types();
     Ok(call.settled(types.clone(), SqlDataType::not_null(STRING), move |c| {
         let values = values(c, 1..c.len(), &types, &json)?;

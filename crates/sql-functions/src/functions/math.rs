@@ -62,7 +62,13 @@ const fn volatile(
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("POWER", "POWER(numeric1, numeric2)", |call| two(call, f64::powf)),
-    pure("ATAN2", "ATAN2(numeric1, numeric2)", |call| two(call, f64::atan2)),
+    pure("ATAN2", "ATAN2(numeric1, numeric2)", |call| {
+        // There is no code for decimals.
+        if (0..2).any(|index| types::is_decimal(call.kind(index))) {
+            return Err(call.mismatch());
+        }
+        two(call, f64::atan2)
+    }),
     pure("LOG", "LOG([base, ]numeric)", |call| {
         if call.len() == 2 {
             return two(call, |base, value| value.ln() / base.ln());

@@ -86,7 +86,8 @@ fn parse(format: &str) -> Option<Vec<Part>> {
 enum Given {
     Null,
     Integer(i64),
-    Number(f64),
+    /// Its value, and its text.
+    Number(f64, String),
     Boolean(bool),
     Text(String),
 }
@@ -114,11 +115,11 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         ('x', Given::Integer(value)) => signed(false, format!("{value:x}")),
         ('X', Given::Integer(value)) => signed(false, format!("{value:X}")),
         ('o', Given::Integer(value)) => signed(false, format!("{value:o}")),
-        ('f', Given::Number(value)) => {
+        ('f', Given::Number(value, _)) => {
             let digits = format!("{:.*}", place.precision.unwrap_or(6), value.abs());
             signed(*value < 0.0, grouped(place, digits))
         }
-        ('e' | 'E', Given::Number(value)) => {
+        ('e' | 'E', Given::Number(value, _)) => {
             let text = format!("{:.*e}", place.precision.unwrap_or(6), value.abs());
             let (mantissa, exponent) = text.split_once('e')?;
             let exponent: i32 = exponent.parse().ok()?;
@@ -133,14 +134,9 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         ('c', Given::Text(text)) if text.chars().count() == 1 => text.clone(),
         ('s' | 'S', given) => {
             let mut text = match given {
-                Given::Text(text) => text.clone(),
+                Given::Text(text) | Given::Number(_, text) => text.clone(),
                 Given::Integer(value) => value.to_string(),
                 Given::Boolean(value) => value.to_string(),
-                Given::Number(value) => {
-                    let mut text = String::new();
-                    crate::java::print_double(*value, &mut text);
-                    text
-                }
                 Given::Null => "null".to_owned(),
             };
             if let Some(precision) = place.precision {
@@ -150,7 +146,7 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         }
         _ => return None,
     };
-    let missing = place.width.saturating_sub(text.chars().count());
+    let missing = place.width.saturating_sub(text.encode_utf16().count());
     if place.flags.contains('-') {
         out.push_str(&text);
         out.extend(std::iter::repeat_n(' ', missing));
@@ -184,7 +180,7 @@ fn printf(call: &Call<'_>) -> Resolved {
     let types = arguments.clone();
     Ok(call.settled(arguments, SqlDataType::nullable(STRING), move |c| {
         let mode = Mode { context: c.context, gives_null: true };
-        let mut columns = Vec::new();
+        let (mut columns, mut originals) = (Vec::new(), Vec::new());
         for (index, data_type) in types.iter().enumerate().skip(1) {
             let (array, constant) = c.raw(index)?;
             let target = match &data_type.kind {
@@ -195,9 +191,11 @@ fn printf(call: &Call<'_>) -> Resolved {
             let target = SqlDataType::nullable(target);
             let array: ArrayRef = cast_column(array, data_type, &target, mode)?;
             columns.push((array, target, constant));
+            originals.push(c.raw(index)?.0);
         }
-        let printers =
-            columns.iter().map(|(array, data_type, _)| Printer::new(array, data_type, c.context));
+        // As they are: FLOAT and DECIMAL have texts of their own.
+        let printers = originals.iter().zip(&types[1..]);
+        let printers = printers.map(|(array, data_type)| Printer::new(array, data_type, c.context));
         let printers = printers.collect::<Result<Vec<_>, EvalError>>()?;
         let given = |index: usize, row: usize| -> Option<Given> {
             let (array, data_type, constant) = columns.get(index)?;
@@ -208,7 +206,9 @@ fn printf(call: &Call<'_>) -> Resolved {
             Some(match data_type.kind {
                 SqlTypeKind::BigInt => Given::Integer(array.as_primitive::<Int64Type>().value(row)),
                 SqlTypeKind::Double => {
-                    Given::Number(array.as_primitive::<Float64Type>().value(row))
+                    let mut text = String::new();
+                    printers[index].print(row, &mut text);
+                    Given::Number(array.as_primitive::<Float64Type>().value(row), text)
                 }
                 SqlTypeKind::Boolean => Given::Boolean(array.as_boolean().value(row)),
                 _ => {

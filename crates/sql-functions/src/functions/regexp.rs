@@ -14,6 +14,7 @@ use hurtig_sql_common::EvalError;
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use crate::{
+    api::CallError,
     call::{Builtin, Call, Resolved, Want, pure},
     cast::labelled,
     columns::Columns,
@@ -29,13 +30,11 @@ const MAX_PATTERN_BYTES: usize = 32 << 10;
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("LIKE", "string LIKE pattern [ESCAPE char]", |call| like(call, Syntax::Like)),
-    pure("ILIKE", "string ILIKE pattern [ESCAPE char]", |call| like(call, Syntax::ILike)),
     pure("SIMILAR TO", "string SIMILAR TO pattern [ESCAPE char]", |call| {
         like(call, Syntax::Similar)
     }),
     pure("SIMILAR", "string SIMILAR TO pattern [ESCAPE char]", |call| like(call, Syntax::Similar)),
     pure("REGEXP", "REGEXP(string, regex)", regexp),
-    pure("RLIKE", "string RLIKE regex", regexp),
     pure("REGEXP_EXTRACT", "REGEXP_EXTRACT(string, regex[, group])", |call| {
         call.partial(2, &[Text, Text, Int], STRING, |c| {
             let (text, pattern) = (c.texts(0)?, c.texts(1)?);
@@ -129,7 +128,7 @@ impl Cache {
         }
         // What is too long is none, like what is wrong.
         let fits = pattern.len() <= MAX_PATTERN_BYTES;
-        let compiled = fits.then(|| Regex::new(pattern).ok().map(Arc::new)).flatten();
+        let compiled = fits.then(|| Regex::new(&of_ascii(pattern)).ok().map(Arc::new)).flatten();
         self.0.insert(pattern.to_owned(), compiled.clone());
         compiled
     }
@@ -144,7 +143,9 @@ impl Cache {
         let pattern = self.required(pattern)?;
         let parts = pattern.split(text).collect::<Result<Vec<_>, _>>();
         let mut parts = parts.map_err(|error| EvalError::Value(error.to_string()))?;
-        while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
+        // A text without a match is its only part, whatever it is.
+        let found = parts.len() > 1;
+        while found && parts.last().is_some_and(|part| part.is_empty()) {
             parts.pop();
         }
         Ok(parts)
@@ -160,6 +161,42 @@ impl Cache {
         let found = found.map_err(|error| EvalError::Value(error.to_string()))?;
         Ok(found.map(|found| (&text[..found.start()], &text[found.end()..])))
     }
+}
+
+/// A pattern whose classes `\w`, `\d` and `\s` are of ASCII, as Java's are.
+fn of_ascii(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    let mut inside = false;
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            // Nested classes do not matter: what a class stands for may be in either.
+            inside = match c {
+                '[' => true,
+                ']' => false,
+                _ => inside,
+            };
+            out.push(c);
+            continue;
+        }
+        let next = characters.next();
+        let class = match next {
+            Some('w' | 'W') => "0-9A-Za-z_",
+            Some('d' | 'D') => "0-9",
+            Some('s' | 'S') => " \\t\\n\\x0B\\f\\r",
+            other => {
+                out.push('\\');
+                out.extend(other);
+                continue;
+            }
+        };
+        match (next.is_some_and(char::is_uppercase), inside) {
+            (false, true) => out.push_str(class),
+            (false, false) => out.push_str(&format!("[{class}]")),
+            (true, _) => out.push_str(&format!("[^{class}]")),
+        }
+    }
+    out
 }
 
 fn numbers(c: &Columns<'_>, of: impl Fn(&str, &Regex) -> Option<i32>) -> crate::columns::Evaluated {
@@ -217,12 +254,22 @@ fn extract_all(call: &Call<'_>) -> Resolved {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Syntax {
     Like,
-    ILike,
     Similar,
 }
 
 fn like(call: &Call<'_>, syntax: Syntax) -> Resolved {
     let result = of(SqlTypeKind::Boolean, call.nullable());
+    if call.kind(1) == &SqlTypeKind::Null {
+        return Err(call.mismatch());
+    }
+    // What is wrong with a constant pattern is found when the query is planned.
+    if let Some(pattern) = call.literal_text(1)
+        && (call.len() == 2 || call.literal_text(2).is_some())
+    {
+        let escape = call.literal_text(2).map(one_character).transpose();
+        let compiled = escape.and_then(|escape| compile(pattern, escape, syntax));
+        compiled.map_err(|error| CallError(error.to_string()))?;
+    }
     call.optional(2, &[Text, Text, Text], result, move |c| {
         let (text, pattern) = (c.texts(0)?, c.texts(1)?);
         let escape = (c.len() > 2).then(|| c.texts(2)).transpose()?;
@@ -292,11 +339,11 @@ fn compile(pattern: &str, escape: Option<char>, syntax: Syntax) -> Result<regex:
     }
     let translated = match syntax {
         Syntax::Similar => similar_pattern(pattern, escape)?,
-        _ => like_pattern(pattern, escape.unwrap_or('\\'))?,
+        // Without ESCAPE nothing escapes.
+        Syntax::Like => like_pattern(pattern, escape)?,
     };
-    let insensitive = if syntax == Syntax::ILike { "(?i)" } else { "" };
     // `_` is a character of the line, as in Java.
-    regex::Regex::new(&format!("{insensitive}\\A(?:{translated})\\z"))
+    regex::Regex::new(&format!("\\A(?:{translated})\\z"))
         .map_err(|_| EvalError::Value(format!("Invalid regular expression '{pattern}'")))
 }
 
@@ -304,13 +351,13 @@ fn wrong_escape(pattern: &str, place: usize) -> EvalError {
     EvalError::Value(format!("Invalid escape sequence '{pattern}', {place}"))
 }
 
-fn like_pattern(pattern: &str, escape: char) -> Result<String, EvalError> {
+fn like_pattern(pattern: &str, escape: Option<char>) -> Result<String, EvalError> {
     let mut out = String::with_capacity(pattern.len() * 2);
     let mut characters = pattern.chars().enumerate();
     while let Some((place, c)) = characters.next() {
         match c {
-            c if c == escape => match characters.next() {
-                Some((_, next)) if next == '_' || next == '%' || next == escape => {
+            c if Some(c) == escape => match characters.next() {
+                Some((_, next)) if next == '_' || next == '%' || next == c => {
                     out.push_str(&regex::escape(next.encode_utf8(&mut [0; 4])));
                 }
                 _ => return Err(wrong_escape(pattern, place)),

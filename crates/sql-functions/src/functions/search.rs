@@ -6,6 +6,7 @@ use arrow_array::{
     builder::{ListBuilder, MapBuilder, MapFieldNames, StringBuilder},
     types::Int32Type,
 };
+use hurtig_sql_common::EvalError;
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::strings::place;
@@ -20,9 +21,9 @@ use Want::{Int, Text};
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("POSITION", "POSITION(string1 IN string2)", |call| find(call, 0, 1)),
     pure("LOCATE", "LOCATE(string1, string2[, start])", |call| find(call, 0, 1)),
-    pure("INSTR", "INSTR(string1, string2)", |call| {
-        call.count(2, 2)?;
-        find(call, 1, 0)
+    pure("INSTR", "INSTR(string1, string2[, start[, nth]])", |call| match call.len() {
+        2 => find(call, 1, 0),
+        _ => nth_place(call),
     }),
     pure("STARTSWITH", "STARTSWITH(string, start)", |call| {
         affix(call, |text, part| text.starts_with(part))
@@ -48,6 +49,50 @@ fn find(call: &Call<'_>, needle: usize, haystack: usize) -> Resolved {
             Some(position(haystack, needle, from))
         })
     })
+}
+
+/// INSTR with a start, from the end if it is negative, and with the number of the appearance.
+fn nth_place(call: &Call<'_>) -> Resolved {
+    let result = of(SqlTypeKind::Int, call.nullable());
+    call.optional(2, &[Text, Text, Int, Int], result, move |c| {
+        let (text, part, start) = (c.texts(0)?, c.texts(1)?, c.numbers::<Int32Type>(2)?);
+        let nth = (c.len() > 3).then(|| c.numbers::<Int32Type>(3)).transpose()?;
+        c.try_numbers::<Int32Type>(|row| {
+            let nth = nth.as_ref().map_or(Some(1), |nth| nth.get(row));
+            let (Some(text), Some(part), Some(start), Some(nth)) =
+                (text.get(row), part.get(row), start.get(row), nth)
+            else {
+                return Ok(None);
+            };
+            if nth <= 0 {
+                return Err(EvalError::Value("nthAppearance must be positive!".to_owned()));
+            }
+            if start >= 0 {
+                return Ok(Some(appearance(text, part, start, nth)));
+            }
+            let backwards = |text: &str| text.chars().rev().collect::<String>();
+            let found = appearance(&backwards(text), &backwards(part), start.saturating_neg(), nth);
+            let length = |text: &str| text.chars().count() as i32;
+            Ok(Some(if found == 0 { 0 } else { length(text) + 2 - found - length(part) }))
+        })
+    })
+}
+
+/// The place of the nth appearance of a text in another from a place on; 0 if there are fewer.
+fn appearance(text: &str, part: &str, start: i32, nth: i32) -> i32 {
+    let (mut start, mut found) = (start, 0);
+    for _ in 0..nth {
+        if start <= 0 {
+            return 0;
+        }
+        found = position(text, part, start);
+        // Each appearance of nothing is where the search began.
+        if found == 0 || part.is_empty() {
+            return found;
+        }
+        start = found + 1;
+    }
+    found
 }
 
 /// The place from 1 of a text in another; 0 if it is not there.
@@ -81,9 +126,15 @@ fn split(call: &Call<'_>) -> Resolved {
             };
             if separator.is_empty() {
                 for letter in text.chars() {
-                    builder.values().append_value(letter.encode_utf8(&mut [0; 4]));
+                    // Java's letters are halves of what lies beyond the basic plane.
+                    if letter.len_utf16() > 1 {
+                        builder.values().append_value("?");
+                        builder.values().append_value("?");
+                    } else {
+                        builder.values().append_value(letter.encode_utf8(&mut [0; 4]));
+                    }
                 }
-            } else {
+            } else if !text.is_empty() {
                 for part in text.split(separator) {
                     builder.values().append_value(part);
                 }
@@ -113,17 +164,23 @@ fn split_index(call: &Call<'_>) -> Resolved {
                 (None, Some(texts)) => texts.get(row)?,
                 (None, None) => return None,
             };
-            // Nothing has no parts, and an empty separator is a blank.
-            let separator = if separator.is_empty() { " " } else { separator };
-            if text.is_empty() { None } else { text.split(separator).nth(index) }
+            // Nothing has no parts, and an empty separator is any blank.
+            match (text.is_empty(), separator.is_empty()) {
+                (true, _) => None,
+                (false, true) => text.split(char::is_whitespace).nth(index),
+                (false, false) => text.split(separator).nth(index),
+            }
         })
     })
 }
 
 fn str_to_map(call: &Call<'_>) -> Resolved {
     let text = || Box::new(SqlDataType::nullable(STRING));
-    let result = of(SqlTypeKind::Map(text(), text()), call.nullable());
+    let result = SqlDataType::nullable(SqlTypeKind::Map(text(), text()));
     let label = result.clone();
+    if call.len() == 2 {
+        return Err(call.mismatch());
+    }
     call.optional(1, &[Text, Text, Text], result, move |c| {
         let text = c.texts(0)?;
         let given = |index| (c.len() > index).then(|| c.texts(index)).transpose();

@@ -1,17 +1,21 @@
 //! Texts: case, length, parts, trimming, padding, joining.
 //!
 //! Positions and lengths count characters. Flink counts in some of them UTF-16 units, which differ
-//! only beyond the basic plane; [`overlay`] shows it and keeps to it.
+//! only beyond the basic plane; [`overlay`] and [`pad`] show it and keep to it.
 
 use std::borrow::Cow;
 
-use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{
+    Array,
+    types::{Int32Type, Int64Type},
+};
 use hurtig_sql_common::EvalError;
-use hurtig_sql_parser::types::SqlTypeKind;
+use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind, bounds::MAX_LENGTH};
 
 use crate::{
+    api::ResolvedCall,
     call::{Builtin, Call, Resolved, Want, pure},
-    types::{STRING, of},
+    types::{STRING, is_integer, is_numeric, length_of, of},
 };
 
 /// The longest text that a function makes: beyond it, a call fails instead of using up the memory.
@@ -22,17 +26,14 @@ use Want::{Int, Text};
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("CHAR_LENGTH", "CHAR_LENGTH(string)", length),
     pure("CHARACTER_LENGTH", "CHARACTER_LENGTH(string)", length),
-    pure("OCTET_LENGTH", "OCTET_LENGTH(string)", |call| {
-        call.simple(&[Text], SqlTypeKind::Int, |c| {
-            let text = c.texts(0)?;
-            c.make_numbers::<Int32Type>(|row| text.get(row).map(|text| text.len() as i32))
-        })
-    }),
     pure("UPPER", "UPPER(string)", |call| map(call, |text| Some(text.to_uppercase().into()))),
     pure("LOWER", "LOWER(string)", |call| map(call, |text| Some(text.to_lowercase().into()))),
     pure("INITCAP", "INITCAP(string)", |call| map(call, |text| Some(initcap(text).into()))),
     pure("REVERSE", "REVERSE(string)", |call| {
-        map(call, |text| Some(text.chars().rev().collect::<String>().into()))
+        call.partial(1, &[Text], STRING, |c| {
+            let text = c.texts(0)?;
+            c.make_texts(|row| Some(text.get(row)?.chars().rev().collect::<String>()))
+        })
     }),
     pure("ASCII", "ASCII(string)", |call| {
         call.simple(&[Text], SqlTypeKind::Int, |c| {
@@ -45,7 +46,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         })
     }),
     pure("CHR", "CHR(integer)", |call| {
-        call.simple(&[Want::BigInt], STRING, |c| {
+        call.partial(1, &[Want::BigInt], STRING, |c| {
             let code = c.numbers::<Int64Type>(0)?;
             c.make_texts(|row| {
                 let code = code.get(row)?;
@@ -96,7 +97,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("SUBSTRING", "SUBSTRING(string FROM start [FOR length])", substring),
     pure("SUBSTR", "SUBSTR(string, start[, length])", substring),
     pure("LEFT", "LEFT(string, length)", |call| {
-        call.simple(&[Text, Int], STRING, |c| {
+        call.partial(2, &[Text, Int], varying(call.kind(0)), |c| {
             let (text, count) = (c.texts(0)?, c.numbers::<Int32Type>(1)?);
             c.make_texts(|row| {
                 let (text, count) = (text.get(row)?, count.get(row)?.max(0) as usize);
@@ -105,7 +106,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         })
     }),
     pure("RIGHT", "RIGHT(string, length)", |call| {
-        call.simple(&[Text, Int], STRING, |c| {
+        call.partial(2, &[Text, Int], varying(call.kind(0)), |c| {
             let (text, count) = (c.texts(0)?, c.numbers::<Int32Type>(1)?);
             c.make_texts(|row| {
                 let (text, count) = (text.get(row)?, count.get(row)?.max(0) as usize);
@@ -117,7 +118,7 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("TRIM", "TRIM([BOTH | LEADING | TRAILING] [string1 FROM] string2)", |call| {
         call.count(1, 3)?;
         if call.len() == 1 {
-            return map(call, |text| Some(text.trim_matches(' ').into()));
+            return trim(call, 0, None, true, true);
         }
         let side = call.literal_text(0).unwrap_or("BOTH").to_uppercase();
         let (head, tail) = (side != "TRAILING", side != "LEADING");
@@ -125,7 +126,10 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
     }),
     pure("LTRIM", "LTRIM(string[, characters])", |call| trim_plain(call, true, false)),
     pure("RTRIM", "RTRIM(string[, characters])", |call| trim_plain(call, false, true)),
-    pure("BTRIM", "BTRIM(string[, characters])", |call| trim_plain(call, true, true)),
+    pure("BTRIM", "BTRIM(string[, characters])", |call| {
+        let trimmed = trim_plain(call, true, true)?;
+        Ok(ResolvedCall { result: of(STRING, trimmed.result.nullable), ..trimmed })
+    }),
     pure("REPEAT", "REPEAT(string, integer)", |call| {
         call.simple(&[Text, Int], STRING, |c| {
             let (text, count) = (c.texts(0)?, c.numbers::<Int32Type>(1)?);
@@ -177,7 +181,9 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         call.count(2, usize::MAX)?;
         let mut wants = vec![Text; call.len()];
         wants[0] = Int;
-        call.partial(2, &wants, STRING, |c| {
+        let common =
+            crate::types::common_type(&call.types()[1..]).ok_or_else(|| call.mismatch())?;
+        call.partial(2, &wants, common.kind, |c| {
             let index = c.numbers::<Int32Type>(0)?;
             let texts = (1..c.len()).map(|index| c.texts(index)).collect::<Result<Vec<_>, _>>()?;
             c.make_texts(|row| {
@@ -187,13 +193,13 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
         })
     }),
     pure("IS_ALPHA", "IS_ALPHA(string)", |call| {
-        check(call, |text| text.chars().all(char::is_alphabetic))
+        check(call, |_| false, |text| text.chars().all(char::is_alphabetic))
     }),
     pure("IS_DIGIT", "IS_DIGIT(string)", |call| {
-        check(call, |text| text.chars().all(char::is_numeric))
+        check(call, is_integer, |text| text.chars().all(char::is_numeric))
     }),
     pure("IS_DECIMAL", "IS_DECIMAL(string)", |call| {
-        check(call, |text| crate::java::parse_double(text).is_some())
+        check(call, is_numeric, |text| crate::java::parse_double(text).is_some())
     }),
 ];
 
@@ -205,19 +211,37 @@ fn length(call: &Call<'_>) -> Resolved {
 }
 
 fn map(call: &Call<'_>, of: fn(&str) -> Option<Cow<'_, str>>) -> Resolved {
-    call.simple(&[Text], STRING, move |c| {
+    call.simple(&[Text], call.kind(0).clone(), move |c| {
         let text = c.texts(0)?;
         c.make_texts(|row| of(text.get(row)?))
     })
 }
 
-/// A predicate that is false for an empty text.
-fn check(call: &Call<'_>, holds: fn(&str) -> bool) -> Resolved {
-    call.simple(&[Text], SqlTypeKind::Boolean, move |c| {
+/// The type of a part of a text, which varies.
+fn varying(kind: &SqlTypeKind) -> SqlTypeKind {
+    SqlTypeKind::Varchar(length_of(kind).unwrap_or(MAX_LENGTH))
+}
+
+/// A predicate that is false for NULL and for an empty text, and for numbers says what their type does.
+fn check(
+    call: &Call<'_>,
+    of_number: fn(&SqlTypeKind) -> bool,
+    holds: fn(&str) -> bool,
+) -> Resolved {
+    call.count(1, 1)?;
+    let result = SqlDataType::not_null(SqlTypeKind::Boolean);
+    if is_numeric(call.kind(0)) {
+        let holds = of_number(call.kind(0));
+        return Ok(call.settled(call.types(), result, move |c| {
+            let (array, constant) = c.raw(0)?;
+            let array = array.clone();
+            c.make_booleans(|row| Some(holds && array.is_valid(if constant { 0 } else { row })))
+        }));
+    }
+    call.optional(1, &[Text], result, move |c| {
         let text = c.texts(0)?;
         c.make_booleans(|row| {
-            let text = text.get(row)?;
-            Some(!text.is_empty() && holds(text))
+            Some(text.get(row).is_some_and(|text| !text.is_empty() && holds(text)))
         })
     })
 }
@@ -275,7 +299,7 @@ pub(super) fn place(text: &str, characters: usize) -> usize {
 }
 
 fn substring(call: &Call<'_>) -> Resolved {
-    call.optional(2, &[Text, Int, Int], of(STRING, call.nullable()), |c| {
+    call.partial(2, &[Text, Int, Int], varying(call.kind(0)), |c| {
         let (text, start) = (c.texts(0)?, c.numbers::<Int32Type>(1)?);
         let length = (c.len() > 2).then(|| c.numbers::<Int32Type>(2)).transpose()?;
         c.make_texts(|row| {
@@ -320,7 +344,7 @@ fn trim(
     tail: bool,
 ) -> Resolved {
     let wants = vec![Text; call.len()];
-    call.simple(&wants, STRING, move |c| {
+    call.simple(&wants, varying(call.kind(operand)), move |c| {
         let text = c.texts(operand)?;
         let characters = characters.map(|index| c.texts(index)).transpose()?;
         c.make_texts(|row| {
@@ -341,7 +365,7 @@ fn trim(
 }
 
 fn pad(call: &Call<'_>, left: bool) -> Resolved {
-    call.partial(3, &[Text, Int, Text], STRING, move |c| {
+    call.simple(&[Text, Int, Text], STRING, move |c| {
         let (text, length, fill) = (c.texts(0)?, c.numbers::<Int32Type>(1)?, c.texts(2)?);
         c.try_texts(|row| {
             let (Some(text), Some(length), Some(fill)) =
@@ -354,20 +378,33 @@ fn pad(call: &Call<'_>, left: bool) -> Resolved {
                 return Ok(None);
             }
             bounded(length)?;
-            let kept = &text[..place(text, length)];
-            let missing = length - kept.chars().count();
-            let filled = fill.chars().cycle().take(missing);
-            Ok(Some(if left {
-                filled.chain(kept.chars()).collect::<String>()
+            if text.is_ascii() && fill.is_ascii() {
+                let kept = &text[..length.min(text.len())];
+                let filled = fill.chars().cycle().take(length - kept.len());
+                return Ok(Some(if left {
+                    filled.chain(kept.chars()).collect::<String>()
+                } else {
+                    kept.chars().chain(filled).collect()
+                }));
+            }
+            let text: Vec<u16> = text.encode_utf16().take(length).collect();
+            let filled: Vec<u16> = fill.encode_utf16().collect();
+            let filled = filled.iter().copied().cycle().take(length - text.len());
+            let units: Vec<u16> = if left {
+                filled.chain(text.iter().copied()).collect()
             } else {
-                kept.chars().chain(filled).collect()
-            }))
+                text.iter().copied().chain(filled).collect()
+            };
+            Ok(Some(print_utf16(&units)))
         })
     })
 }
 
 fn overlay(call: &Call<'_>) -> Resolved {
-    call.optional(3, &[Text, Text, Int, Int], of(STRING, call.nullable()), |c| {
+    let sum = |index| length_of(call.kind(index)).unwrap_or(MAX_LENGTH);
+    let length = sum(0).saturating_add(sum(1)).min(MAX_LENGTH);
+    let result = of(SqlTypeKind::Varchar(length), call.nullable());
+    call.optional(3, &[Text, Text, Int, Int], result, |c| {
         let (text, new, start) = (c.texts(0)?, c.texts(1)?, c.numbers::<Int32Type>(2)?);
         let length = (c.len() > 3).then(|| c.numbers::<Int32Type>(3)).transpose()?;
         c.make_texts(|row| {

@@ -152,7 +152,7 @@ fn extract(call: &Call<'_>, index: usize, unit: String) -> Resolved {
         return extract_interval(call, index, unit, resolution.is_year_month());
     }
     let supported = match &kind {
-        SqlTypeKind::Date => true,
+        SqlTypeKind::Date => !matches!(&*unit, "MICROSECOND" | "NANOSECOND"),
         SqlTypeKind::Time(_) => matches!(&*unit, "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND"),
         kind => is_timestamp(kind),
     };
@@ -160,6 +160,14 @@ fn extract(call: &Call<'_>, index: usize, unit: String) -> Resolved {
         return Err(call.mismatch());
     }
     let result = of(SqlTypeKind::BigInt, call.nullable());
+    // Of a date Flink takes the number of its day for milliseconds where the unit is within a day.
+    let within = matches!(&*unit, "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND");
+    if kind == SqlTypeKind::Date && within {
+        return Ok(call.settled(call.types(), result, move |c| {
+            let days = c.numbers::<Date32Type>(index)?;
+            c.make_numbers::<Int64Type>(|row| units::extract(&unit, i64::from(days.get(row)?), 0))
+        }));
+    }
     Ok(call.settled(call.types(), result, move |c| {
         let times = local_moments(c, index, &kind)?;
         c.make_numbers::<Int64Type>(|row| {
@@ -170,6 +178,11 @@ fn extract(call: &Call<'_>, index: usize, unit: String) -> Resolved {
 }
 
 fn extract_interval(call: &Call<'_>, index: usize, unit: String, months: bool) -> Resolved {
+    if months
+        != matches!(&*unit, "YEAR" | "QUARTER" | "MONTH" | "DECADE" | "CENTURY" | "MILLENNIUM")
+    {
+        return Err(call.mismatch());
+    }
     let result = of(SqlTypeKind::BigInt, call.nullable());
     Ok(call.settled(call.types(), result, move |c| {
         if months {
@@ -206,8 +219,9 @@ pub(super) fn round_time(call: &Call<'_>, up: bool) -> Resolved {
             let dates = c.numbers::<Date32Type>(0)?;
             c.make_numbers::<Date32Type>(|row| {
                 let days = dates.get(row)?;
-                // Units within a day do not change it.
-                Some(units::round_date(&unit, days, up).unwrap_or(days))
+                // Units within a day do not change it; Flink's next day is always another one.
+                let next = i32::from(up && unit == "DAY");
+                Some(units::round_date(&unit, days, up).unwrap_or(days) + next)
             })
         }
         SqlTypeKind::Time(_) => {
@@ -242,7 +256,7 @@ fn timestamp_add(call: &Call<'_>) -> Resolved {
     let fine = size < DAY_MS && !months;
     let result = match &kind {
         SqlTypeKind::Date if fine => {
-            SqlTypeKind::Timestamp(if unit == "MILLISECOND" { 3 } else { 0 })
+            SqlTypeKind::Timestamp(if unit == "MILLISECOND" { 3 } else { 6 })
         }
         kind => kind.clone(),
     };
@@ -297,6 +311,11 @@ fn timestamp_diff(call: &Call<'_>) -> Resolved {
     let unit = call.literal_text(0).map(str::to_uppercase).ok_or_else(|| call.mismatch())?;
     let (size, months) = unit_of(&unit).ok_or_else(|| call.mismatch())?;
     if !(1..3).all(|index| is_datetime(call.kind(index)) || *call.kind(index) == SqlTypeKind::Null)
+    {
+        return Err(call.mismatch());
+    }
+    if let [_, from, to] = call.arguments
+        && !types::are_same_times(&from.data_type.kind, &to.data_type.kind)
     {
         return Err(call.mismatch());
     }
@@ -420,7 +439,7 @@ fn date_format(call: &Call<'_>) -> Resolved {
     call.count(2, 2)?;
     let kind = call.kind(0).clone();
     let text = is_text(&kind) || kind == SqlTypeKind::Null;
-    if !text && !is_timestamp(&kind) && kind != SqlTypeKind::Date {
+    if !text && !is_timestamp(&kind) {
         return Err(call.mismatch());
     }
     let first = if text { call.want(0, Text)? } else { call.arguments[0].data_type.clone() };
@@ -443,6 +462,10 @@ fn date_format(call: &Call<'_>) -> Resolved {
                 (None, None) => None,
             };
             let Some(at) = at else { return Ok(None) };
+            if !text && patterns.get(pattern)?.has_zone() {
+                let why = "a local time has no zone that its pattern could show";
+                return Err(EvalError::Value(why.to_owned()));
+            }
             patterns.print(pattern, at, c.context.zone).map(Some)
         })
     }))
@@ -509,6 +532,15 @@ fn to_timestamp_ltz(call: &Call<'_>) -> Resolved {
             let pattern = (c.len() > 1).then(|| c.texts(1)).transpose()?;
             let zones = (c.len() > 2).then(|| c.texts(2)).transpose()?;
             let mut patterns = Patterns::new(Dialect::Formatter);
+            // What cannot be read is NULL with a pattern, and an error without one.
+            if pattern.is_none()
+                && let Some(wrong) = (0..c.rows)
+                    .filter_map(|row| text.get(row))
+                    .find(|text| parse::timestamp(text, 3).is_none())
+            {
+                let message = format!("Text '{wrong}' could not be parsed as a timestamp");
+                return Err(EvalError::Value(message));
+            }
             c.make_moments(3, true, |row| {
                 let text = text.get(row)?;
                 let at = match &pattern {
@@ -527,12 +559,14 @@ fn to_timestamp_ltz(call: &Call<'_>) -> Resolved {
         1 => 3,
         _ => call.literal_int(1).unwrap_or(3),
     };
-    if !matches!(scale, 0 | 3) {
+    let digits = u8::try_from(scale).ok().filter(|digits| *digits <= 9);
+    let Some(digits) = digits else {
         return Err(CallError(format!(
-            "The precision value '{scale}' for function TO_TIMESTAMP_LTZ(numeric, precision) is \
-             unsupported, the supported value is '0' for second or '3' for millisecond."
+            "The precision value '{scale}' for function TO_TIMESTAMP_LTZ(numeric, precision) must \
+             be between 0 and 9."
         )));
-    }
+    };
+    let result = SqlTypeKind::TimestampLtz(digits.max(3));
     let exact = !types::is_approximate(call.kind(0));
     let number = if exact { SqlTypeKind::BigInt } else { SqlTypeKind::Double };
     call.want(0, Want::Number)?;
@@ -541,14 +575,20 @@ fn to_timestamp_ltz(call: &Call<'_>) -> Resolved {
     Ok(call.settled(arguments, SqlDataType::nullable(result), move |c| {
         let whole = exact.then(|| c.numbers::<Int64Type>(0)).transpose()?;
         let broken = (!exact).then(|| c.numbers::<Float64Type>(0)).transpose()?;
-        c.make_moments(3, true, |row| {
-            let factor = if scale == 0 { 1000 } else { 1 };
-            let ms = match (&whole, &broken) {
-                (Some(whole), _) => whole.get(row)?.checked_mul(factor)?,
-                (None, Some(broken)) => (broken.get(row)? * factor as f64) as i64,
+        // Nanoseconds of one.
+        let unit = 10i128.pow(9 - u32::from(digits));
+        c.make_moments(digits.max(3), true, |row| {
+            let nanos = match (&whole, &broken) {
+                (Some(whole), _) => i128::from(whole.get(row)?) * unit,
+                // Of a fraction milliseconds count.
+                (None, Some(broken)) => {
+                    (broken.get(row)? * (unit as f64 / 1e6)) as i128 * 1_000_000
+                }
                 (None, None) => return None,
             };
-            SECONDS.contains(&ms.div_euclid(1000)).then(|| Moment::of_ms(ms))
+            let ms = i64::try_from(nanos.div_euclid(1_000_000)).ok()?;
+            let rest = nanos.rem_euclid(1_000_000) as u32;
+            SECONDS.contains(&ms.div_euclid(1000)).then_some(Moment { ms, nanos: rest })
         })
     }))
 }
@@ -601,7 +641,7 @@ fn unix_timestamp(call: &Call<'_>) -> Resolved {
             };
             // What does not fit is the least number there is, as in Flink.
             let at = patterns.get(pattern)?.parse(text);
-            let seconds = |at| zone::from_local(c.context.zone, at).ms / 1000;
+            let seconds = |at| zone::from_local_by_calendar(c.context.zone, at).ms / 1000;
             Ok(Some(at.map_or(i64::MIN, seconds)))
         })
     })
@@ -618,9 +658,8 @@ fn convert_tz(call: &Call<'_>) -> Resolved {
             };
             let pattern = patterns.get(DEFAULT_PATTERN)?;
             let Some(at) = pattern.parse(text) else { return Ok(None) };
-            // Java takes a zone that it does not know for GMT.
-            let zone = |name: &str| zone::named(name).unwrap_or(chrono_tz::UTC);
-            let at = zone::to_local(zone(to), zone::from_local(zone(from), at));
+            let at = zone::from_local_by_calendar(zone::by_calendar(from), at);
+            let at = zone::to_local(zone::by_calendar(to), at);
             let mut out = String::new();
             pattern.print(at, 0, to, &mut out);
             Ok(Some(out))

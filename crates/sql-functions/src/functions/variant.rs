@@ -26,10 +26,19 @@ fn parse(call: &Call<'_>, gives_null: bool) -> Resolved {
     let nullable = gives_null || call.nullable();
     call.optional(1, &[Text, Boolean], of(SqlTypeKind::Variant, nullable), move |c| {
         let text = c.texts(0)?;
+        let duplicates = (c.len() > 1).then(|| c.booleans(1)).transpose()?;
         c.try_texts(|row| {
             let Some(text) = text.get(row) else { return Ok(None) };
             let value = serde_json::from_str::<Value>(text);
+            let repeats = duplicates.as_ref().and_then(|one| one.get(row)).unwrap_or(false);
             match value {
+                Ok(_) if !repeats && has_duplicates(text) => {
+                    if gives_null {
+                        return Ok(None);
+                    }
+                    let why = "VARIANT_DUPLICATE_KEY: an object has the same key twice";
+                    Err(EvalError::Value(format!("Failed to parse json string: {text}: {why}")))
+                }
                 Ok(value) => Ok(Some(printed(&value))),
                 Err(_) if gives_null => Ok(None),
                 Err(error) => {
@@ -38,6 +47,68 @@ fn parse(call: &Call<'_>, gives_null: bool) -> Resolved {
             }
         })
     })
+}
+
+/// Whether some object has a key twice. The text is known to be JSON.
+fn has_duplicates(text: &str) -> bool {
+    serde_json::from_str::<Unique>(text).is_err()
+}
+
+/// A document that is refused if an object has a key twice.
+struct Unique;
+
+impl<'de> serde::Deserialize<'de> for Unique {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Unique {
+    type Value = Self;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a document without duplicate keys")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut of: A) -> Result<Self, A::Error> {
+        while of.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut of: A) -> Result<Self, A::Error> {
+        let mut known = std::collections::HashSet::new();
+        while let Some(key) = of.next_key::<String>()? {
+            of.next_value::<Self>()?;
+            if !known.insert(key) {
+                return Err(serde::de::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(self)
+    }
 }
 
 fn printed(value: &Value) -> String {
@@ -95,17 +166,33 @@ pub(super) fn item(call: &Call<'_>) -> Resolved {
         let document = c.texts(0)?;
         let names = by_name.then(|| c.texts(1)).transpose()?;
         let numbers = (!by_name).then(|| c.numbers::<Int32Type>(1)).transpose()?;
-        c.make_texts(|row| {
-            let document = serde_json::from_str::<Value>(document.get(row)?).ok()?;
-            let found = match (&names, &numbers) {
-                (Some(names), _) => document.as_object()?.get(names.get(row)?)?,
-                (None, Some(numbers)) => {
-                    let place = usize::try_from(numbers.get(row)?).ok()?.checked_sub(1)?;
-                    document.as_array()?.get(place)?
-                }
-                (None, None) => return None,
+        c.try_texts(|row| {
+            let given = document.get(row);
+            let document = given.and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let Some(document) = document else { return Ok(None) };
+            let wrong = |access: &str, wanted: &str| {
+                Err(EvalError::Value(format!(
+                    "{access} access on variant requires an {wanted} variant, but a non-{wanted} \
+                     variant was provided."
+                )))
             };
-            Some(printed(found))
+            let found = match (&names, &numbers) {
+                (Some(names), _) => match (document.as_object(), names.get(row)) {
+                    (_, None) => None,
+                    (None, _) => return wrong("String key", "object"),
+                    (Some(fields), Some(name)) => fields.get(name),
+                },
+                (None, Some(numbers)) => match (document.as_array(), numbers.get(row)) {
+                    (_, None) => None,
+                    (None, _) => return wrong("Integer index", "array"),
+                    (Some(values), Some(number)) => {
+                        let place = usize::try_from(number).ok();
+                        place.and_then(|place| values.get(place.checked_sub(1)?))
+                    }
+                },
+                (None, None) => None,
+            };
+            Ok(found.map(printed))
         })
     }))
 }

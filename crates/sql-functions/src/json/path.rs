@@ -22,6 +22,8 @@ enum Step {
     Indices(Vec<i64>),
     Slice(Option<i64>, Option<i64>),
     All,
+    /// `length()` and `size()`, at the end only: how many there are.
+    Length,
     /// `..`: the value itself and all that are in it.
     Deep,
 }
@@ -68,6 +70,14 @@ impl JsonPath {
                     Some(next) => at = next,
                     None => return Found::Missing,
                 },
+                Step::Length => {
+                    let count = match at {
+                        Json::Array(values) => values.len(),
+                        Json::Object(fields) => fields.len(),
+                        _ => return Found::Missing,
+                    };
+                    return Found::Value(Json::Integer(count.to_string()));
+                }
                 Step::Fields(names) if rest.len() == 1 => {
                     return match at {
                         Json::Object(_) => Found::Value(merged(at, names)),
@@ -93,7 +103,7 @@ impl JsonPath {
     pub fn is_definite(&self) -> bool {
         let last = self.steps.len().saturating_sub(1);
         let is = |(index, step): (usize, &Step)| match step {
-            Step::Field(_) | Step::Index(_) => true,
+            Step::Field(_) | Step::Index(_) | Step::Length => true,
             Step::Fields(_) => index == last,
             _ => false,
         };
@@ -183,7 +193,8 @@ fn steps(mut rest: &str) -> Option<Vec<Step>> {
                 match name {
                     "" => return None,
                     "*" => steps.push(Step::All),
-                    // Functions and the like are not names.
+                    "length()" | "size()" if end == rest.len() => steps.push(Step::Length),
+                    // Other functions and the like are not names.
                     name if name.contains(['(', ')', '?', '@', ' ', ']']) => return None,
                     name => steps.push(Step::Field(name.to_owned())),
                 }
@@ -289,6 +300,8 @@ mod tests {
         assert_eq!(find("lax $.c[0:1]"), "[]");
         assert_eq!(find("$.c.b[*]"), "[]");
         assert_eq!(find("$.a[*].b"), "[\"x\"]");
+        assert_eq!(find("$.a.length()"), "3");
+        assert_eq!(find("$.c.b.size()"), "missing");
         for path in ["", "$.", "$[", "$['a", "$.a[x]", "$.a[?(@.b)]", "$x"] {
             assert_eq!(find(path), "wrong", "{path}");
         }

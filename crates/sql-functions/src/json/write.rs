@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use arrow_array::{ArrayRef, cast::AsArray};
+use arrow_array::{ArrayRef, Float32Array, Float64Array, cast::AsArray};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono_tz::Tz;
 use hurtig_sql_common::{EvalError, SqlContext};
@@ -10,7 +10,9 @@ use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use crate::{
     calendar::moment::Moments,
-    cast::Printer,
+    cast::{BytesAs, Printer},
+    columns::downcast,
+    java,
     json::Json,
     types::{is_binary, is_numeric, is_text, is_timestamp},
 };
@@ -105,6 +107,8 @@ pub(crate) struct Writer<'a> {
 enum Kind<'a> {
     /// As it is printed, without quotes.
     Bare,
+    Float(&'a Float32Array),
+    Double(&'a Float64Array),
     /// A text that is JSON already.
     Json,
     Quoted,
@@ -138,9 +142,11 @@ impl<'a> Writer<'a> {
         data_type: &SqlDataType,
         zone: Tz,
     ) -> Result<Self, EvalError> {
-        let printer = Printer::in_zone(array, data_type, zone)?;
+        let printer = Printer::in_zone(array, data_type, zone, BytesAs::Text)?;
         let of = match &data_type.kind {
             SqlTypeKind::Variant => Kind::Json,
+            SqlTypeKind::Float => Kind::Float(downcast(array)?),
+            SqlTypeKind::Double => Kind::Double(downcast(array)?),
             kind if is_numeric(kind) => Kind::Bare,
             kind if is_binary(kind) => Kind::Bytes,
             kind if is_timestamp(kind) => {
@@ -154,14 +160,14 @@ impl<'a> Writer<'a> {
             }
             SqlTypeKind::Map(key, value) => {
                 let map = array.as_map();
-                let keys = Printer::in_zone(map.keys(), key, zone)?;
+                let keys = Printer::in_zone(map.keys(), key, zone, BytesAs::Text)?;
                 let values = Self::in_zone(map.values(), value, zone)?;
                 Kind::Map(Box::new((keys, values)))
             }
             SqlTypeKind::Multiset(element) => {
                 let map = array.as_map();
                 let count = SqlDataType::not_null(SqlTypeKind::Int);
-                let keys = Printer::in_zone(map.keys(), element, zone)?;
+                let keys = Printer::in_zone(map.keys(), element, zone, BytesAs::Text)?;
                 let values = Self::in_zone(map.values(), &count, zone)?;
                 Kind::Map(Box::new((keys, values)))
             }
@@ -191,6 +197,8 @@ impl<'a> Writer<'a> {
         }
         match &self.of {
             Kind::Bare | Kind::Json => self.printer.print(row, out),
+            Kind::Float(values) => java::print_big_decimal(f64::from(values.value(row)), out),
+            Kind::Double(values) => java::print_big_decimal(values.value(row), out),
             Kind::Boolean => {
                 out.push_str(if self.array.as_boolean().value(row) { "true" } else { "false" });
             }

@@ -26,6 +26,10 @@ pub fn result_kind(
     left: &SqlTypeKind,
     right: &SqlTypeKind,
 ) -> Option<SqlTypeKind> {
+    // The remainder is of exact numbers only.
+    if operation == Operation::Modulo && (is_approximate(left) || is_approximate(right)) {
+        return None;
+    }
     if is_decimal(left) || is_decimal(right) {
         return match (exact_digits(left), exact_digits(right)) {
             (Some(left), Some(right)) => Some(decimal::kind(match operation {

@@ -44,19 +44,16 @@ pub fn can_cast(from: &SqlDataType, to: &SqlDataType) -> bool {
     let exact = is_integer(source) || is_decimal(source);
     match target {
         _ if *source == Null => true,
-        _ if is_text(target) => !matches!(source, SqlTypeKind::Named(_)),
+        _ if is_text(target) => !matches!(source, SqlTypeKind::Named(_) | SqlTypeKind::Variant),
         Boolean => is_text(source) || is_numeric(source),
         _ if is_binary(target) => is_text(source) || is_binary(source),
         TinyInt | SmallInt | Int | BigInt | Decimal { .. } | Float | Double => {
-            is_numeric(source)
-                || is_text(source)
-                || *source == Boolean
-                || (matches!(source, Interval(..)) && !matches!(target, Float | Double))
+            is_numeric(source) || is_text(source) || *source == Boolean
         }
         Date => is_text(source) || is_timestamp(source),
         Time(_) => is_text(source) || is_timestamp(source),
         Timestamp(_) | TimestampLtz(_) => is_text(source) || is_datetime(source),
-        Interval(..) => exact || is_text(source),
+        Interval(..) => exact,
         _ => nested(source, target, &can_cast),
     }
 }

@@ -19,6 +19,39 @@ pub fn common_type(types: &[SqlDataType]) -> Option<SqlDataType> {
     Some(of(common, nullable))
 }
 
+/// The same as Calcite has it, for what the planner unifies: CASE, IN, set operations, ARRAY. Dates, times
+/// and timestamps have nothing in common, and of the two kinds of
+/// timestamps, and of FLOAT and DOUBLE, the first one stays.
+#[must_use]
+pub fn least_restrictive(types: &[SqlDataType]) -> Option<SqlDataType> {
+    let class = |kind: &SqlTypeKind| match kind {
+        SqlTypeKind::Date => 1,
+        Time(_) => 2,
+        Timestamp(_) | TimestampLtz(_) => 3,
+        _ => 0,
+    };
+    use SqlTypeKind::{Time, Timestamp, TimestampLtz};
+    let mut kinds = types.iter().map(|one| &one.kind).filter(|kind| **kind != SqlTypeKind::Null);
+    let first = kinds.next();
+    if let Some(first) = first
+        && class(first) > 0
+        && kinds.any(|other| class(other) > 0 && class(other) != class(first))
+    {
+        return None;
+    }
+    let common = common_type(types)?;
+    let approximate = types.iter().map(|one| &one.kind).find(|kind| is_approximate(kind));
+    let has_decimal = types.iter().any(|one| is_decimal(&one.kind));
+    Some(match (first, &common.kind) {
+        // Both have the same precision to Calcite.
+        (_, SqlTypeKind::Double) if approximate == Some(&SqlTypeKind::Float) && !has_decimal => {
+            of(SqlTypeKind::Float, common.nullable)
+        }
+        (Some(Timestamp(_)), TimestampLtz(precision)) => of(Timestamp(*precision), common.nullable),
+        _ => common,
+    })
+}
+
 fn common_kind(left: &SqlTypeKind, right: &SqlTypeKind) -> Option<SqlTypeKind> {
     use SqlTypeKind::{
         Array, Binary, Char, Double, Interval, Map, Multiset, Row, Time, Timestamp, TimestampLtz,

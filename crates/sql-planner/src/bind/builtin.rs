@@ -13,6 +13,16 @@ use super::{BoundExpression, expression::ExpressionBinder, group::Grouping, lite
 use crate::{PlanError, PlanResult};
 
 impl ExpressionBinder<'_, '_> {
+    /// A value of JSON_OBJECT or JSON_ARRAY: only there may be JSON(..).
+    fn json_operand(&self, expr: &Expr) -> PlanResult<BoundExpression> {
+        match &expr.kind {
+            ExprKind::Function(call) if call.name.is_word("JSON") => {
+                self.binder.call("JSON", self.arguments(call)?)
+            }
+            _ => self.bind(expr),
+        }
+    }
+
     pub(super) fn builtin(&self, call: &BuiltinCall) -> PlanResult<BoundExpression> {
         let binder = self.binder;
         match call {
@@ -103,13 +113,15 @@ impl ExpressionBinder<'_, '_> {
                 let values = entries.iter().map(|entry| &entry.value);
                 let mut arguments = vec![null_word(*on_null, JsonNullClause::Null, values)];
                 for entry in entries {
-                    arguments.extend([self.bind(&entry.key)?, self.bind(&entry.value)?]);
+                    arguments.extend([self.bind(&entry.key)?, self.json_operand(&entry.value)?]);
                 }
                 binder.call("JSON_OBJECT", arguments)
             }
             BuiltinCall::JsonArray { elements, on_null } => {
                 let mut arguments = vec![null_word(*on_null, JsonNullClause::Absent, elements)];
-                arguments.extend(self.all(elements)?);
+                for element in elements {
+                    arguments.push(self.json_operand(element)?);
+                }
                 binder.call("JSON_ARRAY", arguments)
             }
             BuiltinCall::JsonObjectAgg { entry, on_null, filter } => {

@@ -156,6 +156,23 @@ impl ExpressionBinder<'_, '_> {
             let message = format!("{name} can only stand in GROUP BY or FROM");
             return Err(PlanError::at(span, message));
         }
+        if name == "JSON" {
+            let message = "The JSON() function is currently only supported inside JSON_ARRAY() or as \
+                           the VALUE param of JSON_OBJECT()";
+            return Err(PlanError::at(span, message));
+        }
+        if name == "JSON_STRING"
+            && let [argument] = &*call.arguments
+            && let FunctionValue::Expr(one) = &argument.value
+            && let ExprKind::Builtin(made) = &one.kind
+            && matches!(
+                **made,
+                ast::BuiltinCall::JsonObject { .. } | ast::BuiltinCall::JsonArray { .. }
+            )
+        {
+            // What is made there is JSON already.
+            return self.bind(one);
+        }
         let arguments = self.arguments(call)?;
         if name == "PROCTIME" && arguments.is_empty() {
             let mut bound = self.binder.call(&name, arguments)?;

@@ -100,13 +100,14 @@ impl Binder<'_> {
     ) -> PlanResult<(BoundExpression, BoundExpression)> {
         let types = [left.data_type.clone(), right.data_type.clone()];
         let common = match self.common_type(&types) {
-            // Flink compares texts with other things as those things.
+            // Flink compares texts with times as those times; with numbers it does not.
             None => text_beside(&types[0], &types[1]),
             common => common,
         };
         let ordered = !matches!(symbol, "=" | "<>" | "IS DISTINCT FROM" | "IS NOT DISTINCT FROM");
         let common = common.filter(|common| {
-            !matches!(common.kind, SqlTypeKind::Map(..) | SqlTypeKind::Multiset(_) if ordered)
+            use SqlTypeKind::{Array, Map, Multiset, Row};
+            !ordered || !matches!(common.kind, Map(..) | Multiset(_) | Row(_) | Array(_))
         });
         let Some(common) = common else {
             let (left, right) = (calcite_name(&types[0]), calcite_name(&types[1]));
@@ -129,20 +130,17 @@ impl Binder<'_> {
     }
 }
 
-/// A text is compared with a number, a time or a truth value as one.
+/// A text is compared with a time as one.
 fn text_beside(left: &SqlDataType, right: &SqlDataType) -> Option<SqlDataType> {
     let is_text =
         |one: &SqlDataType| matches!(one.kind, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_));
-    let is_plain = |one: &SqlDataType| {
-        use SqlTypeKind as K;
-        let kind = &one.kind;
-        matches!(kind, K::Boolean | K::TinyInt | K::SmallInt | K::Int | K::BigInt | K::Float)
-            || matches!(kind, K::Double | K::Decimal { .. } | K::Date | K::Time(_))
-            || matches!(kind, K::Timestamp(_) | K::TimestampLtz(_))
+    let is_time = |one: &SqlDataType| {
+        use SqlTypeKind::{Date, Time, Timestamp, TimestampLtz};
+        matches!(one.kind, Date | Time(_) | Timestamp(_) | TimestampLtz(_))
     };
     match (is_text(left), is_text(right)) {
-        (true, false) if is_plain(right) => Some(SqlDataType::nullable(right.kind.clone())),
-        (false, true) if is_plain(left) => Some(SqlDataType::nullable(left.kind.clone())),
+        (true, false) if is_time(right) => Some(SqlDataType::nullable(right.kind.clone())),
+        (false, true) if is_time(left) => Some(SqlDataType::nullable(left.kind.clone())),
         _ => None,
     }
 }

@@ -43,6 +43,15 @@ pub(super) struct ExpressionBinder<'e, 'a> {
     pub in_aggregate: bool,
 }
 
+fn is_number(kind: &SqlTypeKind) -> bool {
+    use SqlTypeKind::{BigInt, Decimal, Double, Float, Int, SmallInt, TinyInt};
+    matches!(kind, TinyInt | SmallInt | Int | BigInt | Float | Double | Decimal { .. })
+}
+
+fn with_kind(data_type: &SqlDataType, kind: SqlTypeKind) -> SqlDataType {
+    SqlDataType { kind, nullable: data_type.nullable }
+}
+
 impl<'e, 'a> ExpressionBinder<'e, 'a> {
     /// For a clause without aggregates.
     pub fn plain(
@@ -77,13 +86,17 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
     /// A condition.
     pub fn condition(&self, expr: &ast::Expr) -> PlanResult<BoundExpression> {
         let bound = self.bind(expr)?;
+        // A whole condition gives its NULL a type; an operand does not.
+        if bound.data_type.kind == SqlTypeKind::Null {
+            return literal::null_of(&SqlDataType::nullable(SqlTypeKind::Boolean));
+        }
         self.truth(bound, self.clause).map_err(|error| error.within(expr.span))
     }
 
     fn truth(&self, bound: BoundExpression, what: &str) -> PlanResult<BoundExpression> {
         match bound.data_type.kind {
             SqlTypeKind::Boolean => Ok(bound),
-            SqlTypeKind::Null => literal::null_of(&SqlDataType::nullable(SqlTypeKind::Boolean)),
+            SqlTypeKind::Null => Err(PlanError::new("Illegal use of 'NULL'")),
             _ => {
                 let found = calcite_name(&bound.data_type);
                 Err(PlanError::new(format!("{what} must be a condition, but is of type {found}")))
@@ -102,6 +115,11 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
             }
             ExprKind::Unary(UnaryOperator::Plus, operand) => self.bind(operand),
             ExprKind::Unary(UnaryOperator::Minus, operand) => {
+                // The sign belongs to the number: the least INT has no positive counterpart.
+                if let ExprKind::Literal(ast::Literal::Number(digits, kind)) = &operand.kind {
+                    let negative = ast::Literal::Number(format!("-{digits}"), *kind);
+                    return binder.literal(&negative, expr.span);
+                }
                 let operand = self.bind(operand)?;
                 binder.call("-", vec![operand])
             }
@@ -128,9 +146,13 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 }
                 let name = match kind {
                     LikeKind::Like => "LIKE",
-                    LikeKind::ILike => "ILIKE",
-                    LikeKind::RLike => "REGEXP",
                     LikeKind::SimilarTo => "SIMILAR TO",
+                    LikeKind::ILike | LikeKind::RLike => {
+                        let name = if *kind == LikeKind::ILike { "ILIKE" } else { "RLIKE" };
+                        return Err(PlanError::new(format!(
+                            "No match found for function signature {name}"
+                        )));
+                    }
                 };
                 Ok(self.negated(binder.call(name, arguments)?, *negated))
             }
@@ -275,6 +297,14 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
         if let SqlTypeKind::Named(name) = &data_type.kind {
             return Err(PlanError::at(span, format!("Type '{name}' not found")));
         }
+        // Flink's planner keeps two types of intervals only.
+        if let SqlTypeKind::Interval(resolution, _) = &data_type.kind {
+            let kind = match resolution.is_year_month() {
+                true => literal::interval_of_months(),
+                false => literal::interval_of_time(),
+            };
+            return self.binder.cast(operand, &with_kind(data_type, kind), is_try);
+        }
         self.binder.cast(operand, data_type, is_try)
     }
 
@@ -404,15 +434,33 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
         self.binder.folded(Expr::Not(Box::new(bound.expr)), bound.data_type)
     }
 
+    /// Compares as BETWEEN and IN do: a text is read as the number that it stands beside.
+    fn compare_as_numbers(
+        &self,
+        left: &BoundExpression,
+        comparison: Comparison,
+        right: &BoundExpression,
+    ) -> PlanResult<BoundExpression> {
+        let (mut left, mut right) = (left.clone(), right.clone());
+        let text =
+            |kind: &SqlTypeKind| matches!(kind, SqlTypeKind::Char(_) | SqlTypeKind::Varchar(_));
+        let number = |one: &BoundExpression| SqlDataType::nullable(one.data_type.kind.clone());
+        if text(&left.data_type.kind) && is_number(&right.data_type.kind) {
+            left = self.binder.cast(left, &number(&right), false)?;
+        } else if is_number(&left.data_type.kind) && text(&right.data_type.kind) {
+            right = self.binder.cast(right, &number(&left), false)?;
+        }
+        self.binder.compare(left, comparison, right)
+    }
+
     fn between(
         &self,
         operand: &BoundExpression,
         low: &BoundExpression,
         high: &BoundExpression,
     ) -> PlanResult<BoundExpression> {
-        let above =
-            self.binder.compare(operand.clone(), Comparison::GreaterOrEqual, low.clone())?;
-        let below = self.binder.compare(operand.clone(), Comparison::LessOrEqual, high.clone())?;
+        let above = self.compare_as_numbers(operand, Comparison::GreaterOrEqual, low)?;
+        let below = self.compare_as_numbers(operand, Comparison::LessOrEqual, high)?;
         Ok(self.joined(above, Operator::And, below))
     }
 
@@ -467,9 +515,7 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
                 with_nullability(&SqlDataType::nullable(SqlTypeKind::Boolean), nullable);
             return Ok(self.binder.folded(expr, data_type));
         }
-        let all = bound
-            .into_iter()
-            .map(|one| self.binder.compare(operand.clone(), Comparison::Equal, one));
+        let all = bound.iter().map(|one| self.compare_as_numbers(&operand, Comparison::Equal, one));
         Ok(self.all_joined(all.collect::<PlanResult<_>>()?, Operator::Or))
     }
 

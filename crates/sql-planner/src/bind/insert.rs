@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use datafusion_expr::LogicalPlan;
-use hurtig_sql_parser::{
-    ast::{self, InsertStatement, SqlQueryBody},
-    types::SqlDataType,
-};
+use hurtig_sql_parser::{ast::InsertStatement, types::SqlDataType};
 use indexmap::IndexMap;
 
 use super::{
@@ -59,14 +56,7 @@ impl Binder<'_> {
             }
         }
         let named = self.target(insert, &path, &columns, &fixed)?;
-        let targets: Vec<SqlDataType> =
-            named.iter().map(|column| column.data_type.clone()).collect();
-        let relation = match &insert.query.body {
-            SqlQueryBody::Values(rows) if plain(&insert.query) => {
-                self.values(rows, &[], &targets)?
-            }
-            _ => self.ordered_query(&insert.query, &[])?,
-        };
+        let relation = self.ordered_query(&insert.query, &[])?;
         if relation.columns.len() != named.len() {
             return Err(mismatch(&path, "Different number of columns.", &relation, &named)
                 .within(insert.query.span));
@@ -148,13 +138,6 @@ impl Binder<'_> {
         }
         Ok(named)
     }
-}
-
-fn plain(query: &ast::SqlQuery) -> bool {
-    query.with.is_none()
-        && query.order_by.is_empty()
-        && query.limit.is_none()
-        && query.offset.is_none()
 }
 
 fn mismatch(path: &ObjectPath, cause: &str, query: &Relation, sink: &[&TableColumn]) -> PlanError {

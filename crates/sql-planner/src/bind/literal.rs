@@ -41,7 +41,8 @@ pub(super) fn null_of(data_type: &SqlDataType) -> PlanResult<BoundExpression> {
 
 /// A text.
 pub(super) fn text(value: &str) -> BoundExpression {
-    let length = u32::try_from(value.chars().count()).unwrap_or(bounds::MAX_LENGTH);
+    // Java counts the halves of characters beyond the basic plane.
+    let length = u32::try_from(value.encode_utf16().count()).unwrap_or(bounds::MAX_LENGTH);
     let data_type = SqlDataType::not_null(SqlTypeKind::Char(length));
     constant(ScalarValue::Utf8(Some(value.to_owned())), data_type)
 }
@@ -97,26 +98,35 @@ impl Binder<'_> {
     }
 }
 
-fn number(digits: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
+/// A number, with or without a sign.
+fn number(signed: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
     let not_null = SqlDataType::not_null;
+    let out_of_range =
+        || PlanError::new(format!("Numeric literal '{}' out of range", shown(signed)));
     if kind == NumberKind::Approximate {
-        let value: f64 = digits.parse().map_err(|_| PlanError::new("this is no number"))?;
+        let value: f64 = signed.parse().map_err(|_| PlanError::new("this is no number"))?;
+        if value.is_infinite() {
+            return Err(out_of_range());
+        }
         return Ok(constant(ScalarValue::Float64(Some(value)), not_null(SqlTypeKind::Double)));
     }
-    let (whole, behind) = digits.split_once('.').unwrap_or((digits, ""));
-    if behind.is_empty() {
-        if let Ok(value) = whole.parse::<i32>() {
+    // Nothing behind the point is no fraction.
+    let signed = signed.strip_suffix('.').unwrap_or(signed);
+    if !signed.contains('.') {
+        if let Ok(value) = signed.parse::<i32>() {
             return Ok(constant(ScalarValue::Int32(Some(value)), not_null(SqlTypeKind::Int)));
         }
-        if let Ok(value) = whole.parse::<i64>() {
-            return Ok(constant(ScalarValue::Int64(Some(value)), not_null(SqlTypeKind::BigInt)));
-        }
+        let value = signed.parse::<i64>().map_err(|_| out_of_range())?;
+        return Ok(constant(ScalarValue::Int64(Some(value)), not_null(SqlTypeKind::BigInt)));
     }
+    let (sign, digits) = match signed.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, signed),
+    };
+    let (whole, behind) = digits.split_once('.').unwrap_or((digits, ""));
     let too_long = || {
         let most = bounds::MAX_DECIMAL_PRECISION;
-        // Of very many the first are enough.
-        let shown = digits.get(..100).map_or(digits.to_owned(), |first| format!("{first}..."));
-        PlanError::new(format!("Numeric literal '{shown}' has more than {most} digits"))
+        PlanError::new(format!("Numeric literal '{}' has more than {most} digits", shown(signed)))
     };
     let all = format!("{whole}{behind}");
     let precision = u8::try_from(all.len().max(1)).map_err(|_| too_long())?;
@@ -125,8 +135,14 @@ fn number(digits: &str, kind: NumberKind) -> PlanResult<BoundExpression> {
         return Err(too_long());
     }
     let value: i128 = if all.is_empty() { 0 } else { all.parse().map_err(|_| too_long())? };
-    let value = ScalarValue::Decimal128(Some(value), precision, i8::try_from(scale).unwrap_or(0));
+    let value =
+        ScalarValue::Decimal128(Some(sign * value), precision, i8::try_from(scale).unwrap_or(0));
     Ok(constant(value, not_null(SqlTypeKind::Decimal { precision, scale })))
+}
+
+/// Of very many digits the first are enough.
+fn shown(digits: &str) -> String {
+    digits.get(..100).map_or(digits.to_owned(), |first| format!("{first}..."))
 }
 
 fn interval_literal(interval: &IntervalLiteral) -> PlanResult<BoundExpression> {

@@ -35,6 +35,12 @@ pub(super) struct PlannedOver {
 }
 
 impl PlannedOver {
+    /// Whether an expression has its value.
+    pub(super) fn is_in(&self, expr: &Expr) -> bool {
+        let Expr::Column(output) = self.output.bound().expr else { return false };
+        expr.column_refs().contains(&output)
+    }
+
     /// Whether rows are counted, and how many before. Functions that take no frame have one of their
     /// own: ROW_NUMBER counts rows, the others go by the order.
     fn frame(&self) -> (bool, Option<i64>) {

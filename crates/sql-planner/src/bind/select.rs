@@ -85,7 +85,7 @@ impl Binder<'_> {
                 };
                 self.select(select, &query, outer)
             }
-            SqlQueryBody::Values(rows) => self.values(rows, outer, &[]),
+            SqlQueryBody::Values(rows) => self.values(rows, outer),
             SqlQueryBody::Table(name) => {
                 let (plan, scope) = self.table(name, &[])?;
                 let columns = scope.columns().cloned().collect();
@@ -159,7 +159,14 @@ impl Binder<'_> {
         if let Some(having) = parts.having {
             plan = filtered(plan, having)?;
         }
-        plan = self.over_nodes(std::mem::take(&mut collector.overs), plan)?;
+        let overs = std::mem::take(&mut collector.overs);
+        if let Some(qualify) = &parts.qualify
+            && !overs.iter().any(|over| over.is_in(&qualify.expr))
+        {
+            let span = select.qualify.as_ref().map(|one| one.span).unwrap_or_default();
+            return Err(PlanError::at(span, "QUALIFY expression must contain a window function"));
+        }
+        plan = self.over_nodes(overs, plan)?;
         if let Some(qualify) = parts.qualify {
             plan = filtered(plan, qualify)?;
         }
@@ -273,6 +280,10 @@ impl Parts {
                 }
                 _ => {
                     let bound = binder.bind(&item.expr)?;
+                    if bound.data_type.kind == hurtig_sql_parser::types::SqlTypeKind::Null {
+                        let error = PlanError::at(item.expr.span, "Illegal use of 'NULL'");
+                        return Err(error.hint("CAST(NULL AS type)"));
+                    }
                     let alias = item.alias.as_ref().map(|alias| &*alias.value);
                     let name = alias.or_else(|| name_of(&item.expr)).map(str::to_owned);
                     items.push((name, bound));

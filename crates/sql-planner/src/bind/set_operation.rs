@@ -19,13 +19,8 @@ use crate::{
 };
 
 impl Binder<'_> {
-    /// VALUES. `expected` are types for columns of NULL alone.
-    pub(super) fn values(
-        &self,
-        rows: &[ast::Expr],
-        outer: &[&Scope],
-        expected: &[SqlDataType],
-    ) -> PlanResult<Relation> {
+    /// VALUES.
+    pub(super) fn values(&self, rows: &[ast::Expr], outer: &[&Scope]) -> PlanResult<Relation> {
         let scope = Scope::default();
         let binder = ExpressionBinder::plain(self, &scope, outer, "VALUES");
         let mut bound: Vec<Vec<BoundExpression>> = Vec::with_capacity(rows.len());
@@ -44,27 +39,13 @@ impl Binder<'_> {
         for position in 0..width {
             let types: Vec<SqlDataType> =
                 bound.iter().map(|row| row[position].data_type.clone()).collect();
-            let all_null = types.iter().all(|one| one.kind == SqlTypeKind::Null);
-            // Only what a NULL is inserted into says what it is.
-            if expected.get(position).is_none()
-                && let Some(null) = types.iter().position(|one| one.kind == SqlTypeKind::Null)
-            {
-                return Err(PlanError::at(rows[null].span, "Illegal use of 'NULL'"));
+            if let Some(row) = types.iter().position(|one| one.kind == SqlTypeKind::Null) {
+                let error = PlanError::at(rows[row].span, "Illegal use of 'NULL'");
+                return Err(error.hint("CAST(NULL AS type)"));
             }
-            let common = match expected.get(position) {
-                Some(expected) if all_null => Some(SqlDataType::nullable(expected.kind.clone())),
-                _ => self.common_type(&types).filter(|one| one.kind != SqlTypeKind::Null),
-            };
-            let Some(common) = common else {
-                let span = rows[0].span;
-                return Err(PlanError::at(
-                    span,
-                    if all_null {
-                        "Illegal use of 'NULL'".to_owned()
-                    } else {
-                        "Values passed to VALUES operator must have compatible types".to_owned()
-                    },
-                ));
+            let Some(common) = self.common_type(&types) else {
+                let message = "Values passed to VALUES operator must have compatible types";
+                return Err(PlanError::at(rows[0].span, message));
             };
             let nullable = types.iter().any(|one| one.nullable);
             let name = format!("EXPR${position}");

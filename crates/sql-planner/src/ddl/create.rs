@@ -4,8 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use hurtig_sql_parser::{
     ast::{
-        ColumnDefinition, ColumnKind, CreateTable, InsertStatement, TableConstraint, TableElements,
-        TableSchema, WatermarkSpec,
+        ColumnDefinition, ColumnKind, CreateTable, Ident, InsertStatement, ObjectName,
+        TableConstraint, TableElements, TableSchema, WatermarkSpec,
     },
     types::{SqlDataType, SqlTypeKind},
 };
@@ -52,6 +52,8 @@ pub(super) fn create_table(
         Some(like) => super::like::base(catalogs, like, schema, create)?,
         None => blank(),
     };
+    // The columns that the query fills, if the table has more.
+    let mut filled = Vec::new();
     if let Some(query) = &create.query {
         let bound = context.binder(catalogs).bind_query(query)?;
         let mut columns: Vec<TableColumn> = bound
@@ -62,10 +64,10 @@ pub(super) fn create_table(
         if let TableElements::Names(names) = &create.elements {
             columns = ordered(columns, names)?;
         }
-        table.columns = columns;
         let own = TableSchema { columns: Vec::new(), ..schema.clone() };
+        // New columns come first; those of the query keep their order.
         for column in &schema.columns {
-            match table.columns.iter_mut().find(|one| one.name == column.name.last()) {
+            match columns.iter_mut().find(|one| one.name == column.name.last()) {
                 Some(known) => {
                     if let ColumnKind::Physical(data_type) = &column.kind {
                         known.data_type = data_type.clone();
@@ -74,6 +76,11 @@ pub(super) fn create_table(
                 None => add_column(&mut table, column)?,
             }
         }
+        if table.persisted().next().is_some() {
+            let name = |one: &TableColumn| ObjectName(vec![Ident::new(one.name.clone())]);
+            filled = columns.iter().map(name).collect();
+        }
+        table.columns.extend(columns);
         complete(catalogs, context, &mut table, &own)?;
     } else {
         for column in &schema.columns {
@@ -101,7 +108,7 @@ pub(super) fn create_table(
         table: create.name.clone(),
         hints: Vec::new(),
         partition: None,
-        columns: Vec::new(),
+        columns: filled,
         query: Box::new(query),
         on_conflict: None,
         span: create.name.span(),

@@ -28,7 +28,7 @@ impl FunctionLibrary for BuiltinFunctions {
     }
 
     fn common_type(&self, all: &[SqlDataType]) -> Option<SqlDataType> {
-        types::common_type(all)
+        types::least_restrictive(all)
     }
 
     fn can_implicitly_cast(&self, from: &SqlDataType, to: &SqlDataType) -> bool {

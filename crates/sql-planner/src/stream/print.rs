@@ -44,7 +44,7 @@ fn write_expression(out: &mut String, expression: &Expr) {
                         write!(out, "{name}({} AS {})", readable(operand), to.unwrap_or_default());
                 }
                 ([left, right], false) => infix(out, name, [left, right]),
-                ([left, right], true) if matches!(name, "LIKE" | "SIMILAR TO" | "ILIKE") => {
+                ([left, right], true) if matches!(name, "LIKE" | "SIMILAR TO") => {
                     infix(out, name, [left, right]);
                 }
                 _ => {

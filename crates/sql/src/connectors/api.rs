@@ -19,8 +19,8 @@ use hurtig::{
 };
 use hurtig_connector_api::Boundedness;
 use hurtig_operator_api::OperatorFactory;
-use hurtig_sql_common::ChangelogMode;
-use hurtig_sql_functions::api::Expression;
+use hurtig_sql_common::{ChangelogMode, SqlContext};
+use hurtig_sql_functions::api::{Expression, Kernel};
 use hurtig_sql_parser::types::SqlDataType;
 
 use super::gate::ScanGate;
@@ -130,6 +130,11 @@ pub struct Scan {
     pub filters: Vec<ColumnFilter>,
     /// How many rows are needed; a source may give more.
     pub limit: Option<u64>,
+    /// How what the source has becomes a column of another type: of metadata, which tables may declare
+    /// as they like. Nothing where the types are the same, or beyond the end.
+    pub casts: Vec<Option<Arc<dyn Kernel>>>,
+    /// What casts depend on.
+    pub context: SqlContext,
     /// What holds the source; nothing but in tests.
     pub gate: Option<ScanGate>,
 }

@@ -274,6 +274,8 @@ impl TableSource for FileSource {
             gives,
             schema: scan.schema,
             limit: scan.limit,
+            casts: scan.casts,
+            context: scan.context,
             longest: self.longest,
         };
         Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark).behind(scan.gate)))

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use hurtig_sql_common::{ChangelogMode, RowKind};
-use hurtig_sql_parser::types::SqlTypeKind;
+use hurtig_sql_functions::{api::Kernel, cast};
+use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 use hurtig_sql_planner::{
     bind::BoundInsert,
-    catalog::{ColumnDefinitionKind, ObjectPath, TableDefinition, TableRef},
+    catalog::{ColumnDefinitionKind, ObjectPath, TableColumn, TableDefinition, TableRef},
     stream::{
         ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult,
         TableTraits,
@@ -78,6 +79,46 @@ fn column_filter(table: &TableRef, filter: &ScanFilter) -> StreamPlanResult<Colu
     Ok(ColumnFilter { column: scan_column(table, &filter.field)?, value })
 }
 
+/// How metadata that a source has becomes a column as it was declared; nothing if it is it already.
+fn metadata_cast(
+    table: &TableRef,
+    known: &[(String, SqlDataType)],
+    column: &TableColumn,
+) -> StreamPlanResult<Option<Arc<dyn Kernel>>> {
+    let ColumnDefinitionKind::Metadata { key, .. } = &column.kind else { return Ok(None) };
+    let (name, path) = (&column.name, &table.path);
+    let key = key.as_ref().unwrap_or(name);
+    let Some((_, given)) = known.iter().find(|(one, _)| one == key) else {
+        let keys = known.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(refused(format!(
+            "Invalid metadata key '{key}' in column '{name}' of table '{path}'. \
+             The source has the metadata: [{keys}]"
+        )));
+    };
+    if given.kind == column.data_type.kind {
+        return Ok(None);
+    }
+    cast(given, &column.data_type, false).map(Some).map_err(|_| {
+        refused(format!(
+            "Invalid data type for metadata column '{name}' of table '{path}'. The column cannot be \
+             declared as '{}' because the type must be castable from metadata type '{given}'.",
+            column.data_type
+        ))
+    })
+}
+
+/// What becomes of a scan.
+pub(crate) struct Scanned {
+    /// What is read.
+    pub source: Arc<dyn TableSource>,
+    /// What of it is read.
+    pub columns: Vec<ScanColumn>,
+    /// How columns become those of the table, where they are not.
+    pub casts: Vec<Option<Arc<dyn Kernel>>>,
+    /// The filters that it applies.
+    pub filters: Vec<ColumnFilter>,
+}
+
 impl SessionTables<'_> {
     fn source_of(&self, table: &TableRef) -> StreamPlanResult<Arc<dyn TableSource>> {
         let spec = spec(&table.path, &table.table, &table.options);
@@ -90,12 +131,20 @@ impl SessionTables<'_> {
         table: &TableRef,
         columns: &[ScannedField],
         filters: &[ScanFilter],
-    ) -> Result<(Arc<dyn TableSource>, Vec<ScanColumn>, Vec<ColumnFilter>), SqlError> {
+    ) -> Result<Scanned, SqlError> {
+        let source = self.source_of(table)?;
+        let known = source.metadata();
+        let cast = |one: &ScannedField| {
+            let position = table.columns.get(one.field)?;
+            metadata_cast(table, &known, table.table.columns.get(*position)?).transpose()
+        };
+        let casts = columns.iter().map(|one| cast(one).transpose());
+        let casts = casts.collect::<StreamPlanResult<_>>()?;
         let columns = columns.iter().map(|one| scan_column(table, one));
         let columns = columns.collect::<StreamPlanResult<_>>()?;
         let filters = filters.iter().map(|one| column_filter(table, one));
         let filters = filters.collect::<StreamPlanResult<_>>()?;
-        Ok((self.source_of(table)?, columns, filters))
+        Ok(Scanned { source, columns, casts, filters })
     }
 
     fn insert(&self, table: &str) -> StreamPlanResult<&BoundInsert> {
@@ -144,7 +193,22 @@ fn length_of(kind: &SqlTypeKind) -> Option<(u32, bool)> {
 impl TableTraits for SessionTables<'_> {
     fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits> {
         let source = self.source_of(table)?;
+        let known = source.metadata();
+        for column in &table.table.columns {
+            metadata_cast(table, &known, column)?;
+        }
         let mode = source.changelog_mode();
+        if self.duplicate_changes
+            && mode != ChangelogMode::INSERT_ONLY
+            && table.table.primary_key.is_none()
+        {
+            let path = &table.path;
+            return Err(refused(format!(
+                "Configuration 'table.exec.source.cdc-events-duplicate' is enabled which requires the \
+                 changelog sources to define a PRIMARY KEY. However, table '{path}' doesn't have a \
+                 primary key."
+            )));
+        }
         // The plan's names of the key's columns, if all of them are read.
         let primary_key = table.table.primary_key.as_ref().and_then(|key| {
             let name = |column: &String| {

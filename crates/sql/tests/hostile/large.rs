@@ -6,9 +6,11 @@ use crate::{joined, refused, select, taken};
 fn literals_of_megabytes() {
     taken(&select(&format!("CHAR_LENGTH('{}')", "x".repeat(3 << 20))));
     taken(&select(&format!("a, '{}'", "x".repeat(1 << 20))));
-    refused(&select(&"9".repeat(1_000_000)), "has more than 38 digits");
+    refused(&select(&"9".repeat(1_000_000)), "out of range");
     refused(&select(&format!("0.{}", "9".repeat(1_000_000))), "has more than 38 digits");
-    taken(&select("1e999999999, 1e-999999999, 1e400"));
+    taken(&select("1e-999999999"));
+    refused(&select("1e999999999"), "out of range");
+    refused(&select("1e400"), "out of range");
     refused(&select(&"x".repeat(1 << 20)), "longer than 256 characters");
     refused(&select(&format!("`{}`", "é".repeat(1 << 20))), "longer than 256 characters");
     refused(&select(&format!("s LIKE '{}'", "%_a".repeat(100_000))), "is longer than");
@@ -46,7 +48,7 @@ fn patterns_that_explode() {
 #[test]
 fn numbers_beyond_their_types() {
     taken(&select("d * d * d * d, d + 9999999999999999999999999999.9999999999"));
-    let most = "CAST(99999999999999999999999999999999999999 AS DECIMAL(38, 0))";
+    let most = "CAST('99999999999999999999999999999999999999' AS DECIMAL(38, 0))";
     taken(&select(&format!("SUM({most}), AVG({most})")));
     taken(&select(
         "2147483647 + a, 9223372036854775807 + b, -(-9223372036854775807 - 1), ABS(-2147483648), \

@@ -45,7 +45,7 @@ fn many_rows_of_constants() {
     taken(&rows(80_000, |i| format!("({i}, 's{i}')")));
     taken(&rows(20_000, |i| match i % 2 {
         0 => format!("({i}, 's{i}')"),
-        _ => format!("({i}.5, NULL)"),
+        _ => format!("({i}.5, CAST(NULL AS STRING))"),
     }));
     taken(&rows(10_000, |i| format!("({i} + 1, UPPER('s{i}'))")));
     refused(&rows(100_000, |i| format!("({i}, 's{i}')")), "more than 500000 words");

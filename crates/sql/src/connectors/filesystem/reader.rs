@@ -16,8 +16,9 @@ use arrow_schema::SchemaRef;
 use flate2::read::MultiGzDecoder;
 use hurtig_connector_api::SplitEnumerator;
 use hurtig_operator_api::OperatorContext;
-use hurtig_sql_common::ChangelogBatch;
+use hurtig_sql_common::{ChangelogBatch, SqlContext};
 use hurtig_sql_formats::{DecodedColumn, Decoder, DecodingFormat, Framing, constant};
+use hurtig_sql_functions::api::{Kernel, Operand};
 use hurtig_sql_parser::types::SqlDataType;
 use hurtig_types::BoxError;
 
@@ -60,6 +61,8 @@ pub(super) struct FileReading {
     pub(super) gives: Vec<Give>,
     pub(super) schema: SchemaRef,
     pub(super) limit: Option<u64>,
+    pub(super) casts: Vec<Option<Arc<dyn Kernel>>>,
+    pub(super) context: SqlContext,
     /// The longest record, in bytes.
     pub(super) longest: usize,
 }
@@ -113,6 +116,9 @@ struct FileReader {
     ignores_errors: bool,
     dead_letters: Option<DeadLetters>,
     columns: Vec<FileColumn>,
+    /// How columns become those of the schema, where they are not.
+    casts: Vec<Option<Arc<dyn Kernel>>>,
+    context: SqlContext,
     schema: SchemaRef,
     /// The longest record, in bytes.
     longest: usize,
@@ -165,6 +171,8 @@ impl FileReader {
             dead_letters: letters.transpose()?,
             decoder: reading.format.decoder(&reading.decoded)?,
             ignores_errors: reading.format.ignores_errors(),
+            casts: reading.casts.clone(),
+            context: reading.context.clone(),
             schema: reading.schema.clone(),
             longest: reading.longest,
             left: reading.limit.unwrap_or(u64::MAX),
@@ -206,7 +214,13 @@ impl FileReader {
                 Ok(values.slice(0, rows))
             }
         });
-        let columns = columns.collect::<Result<Vec<_>, BoxError>>()?;
+        let mut columns = columns.collect::<Result<Vec<_>, BoxError>>()?;
+        for (column, cast) in columns.iter_mut().zip(&self.casts) {
+            if let Some(cast) = cast {
+                let given = [Operand::Column(column.clone())];
+                *column = cast.evaluate(&given, rows, &self.context)?;
+            }
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok(match decoded.kinds {

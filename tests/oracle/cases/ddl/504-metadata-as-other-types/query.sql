@@ -1,0 +1,2 @@
+CREATE TABLE t (dept_id INT, `file.path` STRING NOT NULL METADATA VIRTUAL, `file.modification-time` TIMESTAMP_LTZ(3) NOT NULL METADATA VIRTUAL, sz INT METADATA FROM 'file.size' VIRTUAL) WITH ('connector' = 'filesystem', 'path' = '${DATA}/departments.json', 'format' = 'json');
+SELECT dept_id, `file.path` LIKE '%departments.json' AS p, `file.modification-time` > TIMESTAMP '2000-01-01 00:00:00' AS m, sz FROM t;

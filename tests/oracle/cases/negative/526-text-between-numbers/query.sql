@@ -1,0 +1,1 @@
+SELECT 'a' BETWEEN 1 AND 2;
