@@ -1,4 +1,6 @@
-//! Regular joins: both inputs are kept, and each change of one is joined with what is there of the
+//! Joins. Here is the regular one; those by time are in modules of their own.
+//!
+//! Of a regular join both inputs are kept, and each change of one is joined with what is there of the
 //! other.
 //!
 //! What is kept of a side, as in Flink, depends on its unique key: one row per unique key (whatever
@@ -13,22 +15,29 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use hurtig_operator_api::{Operator, OperatorContext, OperatorFactory, Output};
 use hurtig_sql_common::{ChangelogBatch, RowKind};
-use hurtig_types::FlowResult;
+use hurtig_types::{FlowError, FlowResult};
 
 use crate::{
     config::{JoinVariant, RegularJoin},
     core::{Core, KeyedOperator, Logic},
     layout::Layout,
-    pairs::Pairs,
     rows::{Encoded, Grouping, RowCodec},
     sink::RowSink,
 };
 
+mod interval;
 mod outer;
+mod pairs;
 mod side;
+mod temporal;
+mod window;
 
-use side::Side;
-pub(crate) use side::SideCodec;
+use pairs::Pairs;
+use side::{Side, SideCodec};
+
+fn not_open() -> FlowError {
+    FlowError::internal("the operator was not opened")
+}
 
 struct JoinLogic {
     kind: JoinVariant,

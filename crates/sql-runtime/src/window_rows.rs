@@ -20,7 +20,7 @@ use crate::{
     time::{rowtimes, to_epoch, to_local},
 };
 
-pub(crate) fn not_open() -> FlowError {
+fn not_open() -> FlowError {
     FlowError::internal("the operator was not opened")
 }
 

@@ -5,6 +5,7 @@ use hurtig_state_heap::{MapEntries, MapState, ValueState};
 use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
+use super::not_open;
 use crate::{
     config::JoinInput,
     core::{Core, descriptor},
@@ -13,20 +14,20 @@ use crate::{
 };
 
 /// Rows of one input: their keys and their bytes.
-pub(crate) struct SideCodec {
-    pub(crate) key: RowCodec,
-    pub(crate) row: RowCodec,
+pub(super) struct SideCodec {
+    pub(super) key: RowCodec,
+    pub(super) row: RowCodec,
     null_equal: Vec<bool>,
 }
 
 impl SideCodec {
-    pub(crate) fn new(schema: &SchemaRef, keys: &[usize], null_equal: &[bool]) -> FlowResult<Self> {
+    pub(super) fn new(schema: &SchemaRef, keys: &[usize], null_equal: &[bool]) -> FlowResult<Self> {
         let (key, row) = (RowCodec::new(schema, keys)?, RowCodec::all(schema)?);
         Ok(Self { key, row, null_equal: null_equal.to_vec() })
     }
 
     /// Which rows can have no partner, since their key has NULL.
-    pub(crate) fn without_partner(&self, rows: &arrow_array::RecordBatch) -> Option<Vec<bool>> {
+    pub(super) fn without_partner(&self, rows: &arrow_array::RecordBatch) -> Option<Vec<bool>> {
         self.key.nulls(rows, |key| !self.null_equal.get(key).copied().unwrap_or(false))
     }
 }
@@ -81,10 +82,6 @@ impl<'a> Iterator for SideRows<'a> {
             }),
         }
     }
-}
-
-fn not_open() -> FlowError {
-    FlowError::internal("the operator was not opened")
 }
 
 impl Side {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Gathers pairs of rows.
-pub(crate) struct Pairs {
+pub(super) struct Pairs {
     expression: Option<SharedExpression>,
     /// Of both sides; all may be NULL: what is nullable in a join's output need not be here, and
     /// the other way round.
@@ -34,7 +34,7 @@ pub(crate) struct Pairs {
 }
 
 /// Pairs as columns: left, then right.
-pub(crate) struct Joined {
+pub(super) struct Joined {
     columns: Vec<ArrayRef>,
     kinds: Vec<RowKind>,
     /// Which fulfil the condition; `None`: all.
@@ -42,7 +42,7 @@ pub(crate) struct Joined {
 }
 
 impl Pairs {
-    pub(crate) fn new(keys: &JoinKeys, left: &SchemaRef, right: &SchemaRef) -> FlowResult<Self> {
+    pub(super) fn new(keys: &JoinKeys, left: &SchemaRef, right: &SchemaRef) -> FlowResult<Self> {
         let fields = left.fields().iter().chain(right.fields());
         let fields: Vec<_> = fields.map(|field| (**field).clone().with_nullable(true)).collect();
         Ok(Self {
@@ -57,13 +57,13 @@ impl Pairs {
 
     /// The number of a row of a side, for the pairs until they are joined.
     #[inline]
-    pub(crate) fn row(&mut self, side: usize, row: &[u8]) -> u32 {
+    pub(super) fn row(&mut self, side: usize, row: &[u8]) -> u32 {
         self.rows[side].push(row)
     }
 
     /// A pair of rows: their numbers, or those that they have in a batch.
     #[inline]
-    pub(crate) fn push(&mut self, kind: RowKind, left: u32, right: u32) {
+    pub(super) fn push(&mut self, kind: RowKind, left: u32, right: u32) {
         self.at[0].push(left);
         self.at[1].push(right);
         self.kinds.push(kind);
@@ -71,21 +71,21 @@ impl Pairs {
 
     /// True if there are as many as are joined at once.
     #[inline]
-    pub(crate) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.kinds.len() >= ROWS_PER_BATCH
     }
 
     /// True if pairs must fulfil something.
-    pub(crate) fn has_condition(&self) -> bool {
+    pub(super) fn has_condition(&self) -> bool {
         self.expression.is_some()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
 
     /// Which of some pairs of rows fulfil the condition; `None`: all do. Nothing else is being gathered.
-    pub(crate) fn matching<'a>(
+    pub(super) fn matching<'a>(
         &mut self,
         pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) -> FlowResult<Option<Vec<bool>>> {
@@ -103,7 +103,7 @@ impl Pairs {
     }
 
     /// What has been gathered. With `batch`, the numbers of a side are those of its rows.
-    pub(crate) fn join(&mut self, batch: Option<(usize, &RecordBatch)>) -> FlowResult<Joined> {
+    pub(super) fn join(&mut self, batch: Option<(usize, &RecordBatch)>) -> FlowResult<Joined> {
         let kinds = std::mem::take(&mut self.kinds);
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for side in 0..2 {
@@ -139,14 +139,14 @@ fn repeated(columns: Vec<ArrayRef>, at: Vec<u32>) -> FlowResult<Vec<ArrayRef>> {
 
 impl Joined {
     /// For each pair, whether it fulfils the condition.
-    pub(crate) fn holds(&self) -> impl Iterator<Item = bool> + '_ {
+    pub(super) fn holds(&self) -> impl Iterator<Item = bool> + '_ {
         let mask = self.mask.as_ref();
         (0..self.kinds.len())
             .map(move |pair| mask.is_none_or(|mask| mask.is_valid(pair) && mask.value(pair)))
     }
 
     /// Gives those that fulfil the condition.
-    pub(crate) fn give(mut self, schema: &SchemaRef, out: &mut dyn Output) -> FlowResult {
+    pub(super) fn give(mut self, schema: &SchemaRef, out: &mut dyn Output) -> FlowResult {
         if let Some(mask) = &self.mask {
             if mask.true_count() == 0 {
                 return Ok(());

@@ -9,16 +9,15 @@ use hurtig_sql_common::{ChangelogBatch, RowKind};
 use hurtig_state_heap::ValueState;
 use hurtig_types::FlowResult;
 
+use super::{SideCodec, not_open, pairs::Pairs};
 use crate::{
     config::{JoinVariant, WindowJoin},
     core::{Core, KeyedOperator, Logic},
-    join::SideCodec,
     layout::Layout,
-    pairs::Pairs,
     rows::{RowBytes, RowCodec, state_error},
     sink::RowSink,
     time::{rowtimes, to_local},
-    window_rows::{due, not_open},
+    window_rows::due,
 };
 
 /// The rows of both sides of a window, and whether they can have partners.
