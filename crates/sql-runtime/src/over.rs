@@ -129,8 +129,8 @@ impl Window {
         let rank = running.rows + rows.len() as i64;
         let others = self.config.calls.iter().filter_map(|call| match call {
             OverCall::Ranking(OverRanking::Lag { offset, .. }) => {
-                let behind = running.previous.iter().chain(rows).rev();
-                Some(behind.cloned().nth(*offset))
+                let mut behind = running.previous.iter().chain(rows).rev();
+                Some(behind.nth(*offset).cloned())
             }
             OverCall::Ranking(OverRanking::Lead { .. }) => Some(None),
             _ => None,

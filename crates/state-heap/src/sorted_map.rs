@@ -24,6 +24,8 @@ pub struct SortedStateMap<K, V>(Form<K, V>);
 #[derive(Clone)]
 enum Form<K, V> {
     Few(Vec<(K, V)>),
+    /// In a box, so that the few take no more space than their list.
+    #[allow(clippy::box_collection)]
     Many(Box<BTreeMap<K, V>>),
 }
 
