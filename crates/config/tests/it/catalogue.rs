@@ -125,6 +125,8 @@ fn the_options_that_change_something_are_known() {
         jobmanager.rpc.port
         jobmanager.bind-host
         jobmanager.rpc.bind-port
+        jobstore.max-capacity
+        jobstore.expiration-time
         high-availability.type
         high-availability.cluster-id
         high-availability.storageDir

@@ -317,6 +317,7 @@ fn a_reader_tells_how_much_it_has_read_and_how_much_is_left() {
     in_runtime(|| {
         let source = TextFileSource::new(directory.path());
         let mut enumerator = source.create_enumerator(1).unwrap();
+        enumerator.start(&mut Vec::new()).unwrap();
         let mut reader = source.create_reader(reader_context(0, 1)).unwrap();
         reader.add_splits(all_splits(&mut *enumerator)).unwrap();
         assert_eq!((reader.pending().bytes, reader.pending().records), (Some(19), None));
@@ -331,6 +332,7 @@ fn a_reader_tells_how_much_it_has_read_and_how_much_is_left() {
         fs::write(compressed.path().join("c.gz"), gzip(b"five\n")).unwrap();
         let source = TextFileSource::new(compressed.path());
         let mut enumerator = source.create_enumerator(1).unwrap();
+        enumerator.start(&mut Vec::new()).unwrap();
         let mut reader = source.create_reader(reader_context(0, 1)).unwrap();
         reader.add_splits(all_splits(&mut *enumerator)).unwrap();
         assert_eq!(reader.pending().bytes, None, "nobody knows before its end");

@@ -64,8 +64,9 @@ fn programs() {
     check(
         "taskmanager.load-balance.mode: tasks",
         expect![[r#"
-        balance_tasks: true,
-    "#]],
+            balance_tasks: true,
+            load_balance: Slots,
+        "#]],
     );
 }
 

@@ -582,7 +582,7 @@ fn to_timestamp_ltz(call: &Call<'_>) -> Resolved {
                 (Some(whole), _) => i128::from(whole.get(row)?) * unit,
                 // Of a fraction milliseconds count.
                 (None, Some(broken)) => {
-                    (broken.get(row)? * (unit as f64 / 1e6)) as i128 * 1_000_000
+                    ((broken.get(row)? * (unit as f64 / 1e6)) as i128).checked_mul(1_000_000)?
                 }
                 (None, None) => return None,
             };
