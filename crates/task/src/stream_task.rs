@@ -463,17 +463,14 @@ impl StreamTask {
             let worked = self.housekeeping()?;
             let awaits = self.chain.awaits_checkpoint();
             let consumed = self.chain.all_consumed();
-            if let Some(barrier) = self.triggered.take() {
-                // While records are in flight, the job goes on and needs its checkpoints.
-                if awaits || !consumed {
-                    self.take_triggered(barrier).await?;
-                    if self.stopping.is_complete() {
-                        return Ok(());
-                    }
-                    continue;
+            // While records are in flight, the job goes on and needs its checkpoints. Later ones go on
+            // without this task, as soon as it is known to have finished.
+            if let Some(barrier) = self.triggered.take().filter(|_| awaits || !consumed) {
+                self.take_triggered(barrier).await?;
+                if self.stopping.is_complete() {
+                    return Ok(());
                 }
-                let reason = CheckpointFailureReason::CheckpointDeclinedTaskClosing;
-                self.decline(barrier.checkpoint_id, reason);
+                continue;
             }
             if consumed && !self.checkpoints.is_busy() && !awaits {
                 return Ok(());

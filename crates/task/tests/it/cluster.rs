@@ -26,10 +26,10 @@ use hurtig_operators::{
 use hurtig_storage::Stores;
 use hurtig_task::{TaskHandle, TaskListener, TaskServices, spawn_task};
 use hurtig_types::{
-    Alignment, AllocationId, CheckpointBarrier, CheckpointException, CheckpointId,
-    CheckpointMetrics, CheckpointOptions, CheckpointType, EdgeId, ExecutionAttemptId, FlowResult,
-    JobId, JobManagerTaskRestore, JobVertexId, OperatorId, ResourceId, ResultPartitionId,
-    SnapshotProgress, TaskStateSnapshot,
+    Alignment, AllocationId, CheckpointBarrier, CheckpointException, CheckpointFailureReason,
+    CheckpointId, CheckpointMetrics, CheckpointOptions, CheckpointType, EdgeId, ExecutionAttemptId,
+    FlowResult, JobId, JobManagerTaskRestore, JobVertexId, OperatorId, ResourceId,
+    ResultPartitionId, SnapshotProgress, TaskStateSnapshot,
 };
 use parking_lot::Mutex;
 
@@ -52,7 +52,7 @@ const RETAINED: usize = 3;
 enum Report {
     State(Box<TaskStateUpdate>),
     Acknowledged(CheckpointId, Box<TaskStateSnapshot>),
-    Declined(CheckpointId),
+    Declined(CheckpointId, CheckpointFailureReason),
 }
 
 #[derive(Default)]
@@ -77,9 +77,9 @@ impl TaskListener for Reports {
         &self,
         attempt: ExecutionAttemptId,
         checkpoint: CheckpointId,
-        _: CheckpointException,
+        cause: CheckpointException,
     ) {
-        self.0.lock().push((attempt, Report::Declined(checkpoint)));
+        self.0.lock().push((attempt, Report::Declined(checkpoint, cause.reason)));
     }
 
     fn on_operator_event(&self, _: ExecutionAttemptId, _: OperatorId, _: Vec<u8>) -> FlowResult {
@@ -509,7 +509,10 @@ impl<'a> Cluster<'a> {
                         pending.snapshot = Some(*snapshot);
                     }
                 }
-                Report::Declined(id) => {
+                Report::Declined(_, CheckpointFailureReason::CheckpointDeclinedTaskClosing) => {
+                    return Err("a checkpoint fails since the task ends".to_owned());
+                }
+                Report::Declined(id, _) => {
                     self.seen.declined += 1;
                     if self.pending.remove(&id).is_some() {
                         self.tell_aborted(id);
@@ -528,6 +531,13 @@ impl<'a> Cluster<'a> {
         }
         self.state = update.state;
         self.failure = update.failure.map(|failure| failure.message);
+        if self.state == ExecutionState::Finished {
+            // It need not have a part in what was triggered while it ended.
+            for pending in self.pending.values_mut().filter(|p| p.snapshot.is_none()) {
+                pending.snapshot = Some(TaskStateSnapshot::default());
+                pending.task_finished = true;
+            }
+        }
         let failure = self.failure.as_deref().unwrap_or_default();
         let excused = self.fails && (failure.contains(INJECTED) || failure.contains("gone away"));
         let lost = self.fails && failure.contains("lost");
