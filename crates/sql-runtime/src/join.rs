@@ -7,7 +7,7 @@
 //! the row, the next one of that key replaces it), or rows with how often they are there. A row of
 //! a side whose rows are also given without partner carries how many partners it has, so that the
 //! one with NULLs can be taken back with the first partner and given again after the last. Of an input
-//! that only inserts, rows that have none of this are a plain list, which takes a third of the space.
+//! that only inserts, rows that have none of this are a plain list.
 //!
 //! Rows whose key has NULL (where NULL equals nothing) have no partners and find none.
 
@@ -82,6 +82,7 @@ struct Turn<'a> {
     side: usize,
     batch: &'a ChangelogBatch,
     keys: Encoded,
+    grouping: Grouping,
     rows: Encoded,
     unique: Option<Encoded>,
     alone: Option<Vec<bool>>,
@@ -89,10 +90,12 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn new(side: usize, at: &Side, batch: &'a ChangelogBatch) -> FlowResult<Self> {
+        let keys = at.codec.key.encode(&batch.rows)?;
         Ok(Self {
             side,
             batch,
-            keys: at.codec.key.encode(&batch.rows)?,
+            grouping: Grouping::of(&keys, batch.rows.num_rows())?,
+            keys,
             rows: at.codec.row.encode(&batch.rows)?,
             unique: at.unique.as_ref().map(|codec| codec.encode(&batch.rows)).transpose()?,
             alone: at.codec.without_partner(&batch.rows),
@@ -103,8 +106,10 @@ impl<'a> Turn<'a> {
         self.batch.rows.num_rows() as u32
     }
 
-    fn key(&self, row: u32) -> &[u8] {
-        self.keys.get(row as usize)
+    /// Makes the key of a row current.
+    fn set_key(&self, row: u32, core: &mut Core) {
+        let group = self.grouping.groups[row as usize] as usize;
+        core.store.set_current_key(self.grouping.hashes[group], self.keys.get(row as usize).into());
     }
 
     fn row(&self, row: u32) -> &[u8] {
@@ -139,16 +144,14 @@ impl JoinLogic {
     /// An inner join. Rows of one key meet their partners together, unless the order among changes of
     /// several keys counts.
     fn join_inner(&mut self, turn: &Turn<'_>, core: &mut Core, out: &mut dyn Output) -> FlowResult {
-        let grouping = Grouping::of(&turn.keys, turn.len() as usize)?;
-        let by_key = turn.batch.kinds.is_none().then(|| grouping.rows_by_group());
+        let by_key = turn.batch.kinds.is_none().then(|| turn.grouping.rows_by_group());
         let each: Vec<u32> = if by_key.is_some() { Vec::new() } else { (0..turn.len()).collect() };
         let groups = by_key.iter().flatten().map(Vec::as_slice).chain(each.chunks(1));
         for members in groups {
             let Some(first) = members.first().filter(|first| turn.can_match(**first)) else {
                 continue;
             };
-            let group = grouping.groups[*first as usize] as usize;
-            core.store.set_current_key(grouping.hashes[group], turn.key(*first).into());
+            turn.set_key(*first, core);
             self.pair_up(turn, members, core, out)?;
             let side = &self.sides[turn.side];
             if turn.kind(*first).adds() {

@@ -207,9 +207,13 @@ impl WindowLogic {
 
     /// The ends of windows of slices that are due at that moment, the first before.
     fn ends_due(&self, kept: &Slices, time: i64) -> BTreeSet<i64> {
+        // What ends up to the local time of the moment before has been due before, but for the hours
+        // that there are twice: then the local time of the moment itself is the earlier one.
+        let local = |time| to_local(time, self.zone);
+        let before = local(time.saturating_sub(1)).min(local(time));
         let mut ends = BTreeSet::new();
         for (slice_end, slice_start) in kept.keys() {
-            let mut next = self.config.window.next_end((*slice_start, *slice_end), i64::MIN);
+            let mut next = self.config.window.next_end((*slice_start, *slice_end), before);
             while let Some(end) = next.filter(|end| self.due(*end) <= time) {
                 if self.due(end) == time {
                     ends.insert(end);

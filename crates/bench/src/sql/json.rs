@@ -3,7 +3,11 @@
 //! The file holds Nexmark's bids, and is written by the same session that reads it later. A real Flink reads
 //! the same one.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
 
 use hurtig::prelude::BoxError;
 use hurtig_sql::Session;
@@ -54,9 +58,17 @@ fn measure(directory: &Path) -> Result<(u64, u64), BoxError> {
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
-        let content = std::fs::read(entry.path())?;
-        bytes += content.len() as u64;
-        lines += content.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let mut file = BufReader::new(File::open(entry.path())?);
+        loop {
+            let part = file.fill_buf()?;
+            let length = part.len();
+            if length == 0 {
+                break;
+            }
+            bytes += length as u64;
+            lines += part.iter().filter(|byte| **byte == b'\n').count() as u64;
+            file.consume(length);
+        }
     }
     Ok((bytes, lines))
 }

@@ -16,6 +16,7 @@ pub enum Dialect {
 pub struct Pattern {
     dialect: Dialect,
     parts: Vec<Part>,
+    step_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,21 @@ const MONTHS: [&str; 12] = [
 const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
 const DAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// See [`Pattern::step_ms`].
+fn step_of(parts: &[Part]) -> Option<i64> {
+    let step = |part: &Part| match part {
+        Part::Text(_) => DAY_MS,
+        Part::Field(letter, _) => match letter {
+            'G' | 'y' | 'Y' | 'u' | 'M' | 'L' | 'd' | 'D' | 'w' | 'E' | 'e' | 'c' => DAY_MS,
+            'a' | 'H' | 'k' | 'K' | 'h' => 3_600_000,
+            'm' => 60_000,
+            's' => 1000,
+            _ => 0,
+        },
+    };
+    parts.iter().map(step).min().filter(|step| *step > 0)
+}
 
 impl Pattern {
     /// Reads a pattern; the error says what is wrong with it.
@@ -86,7 +102,8 @@ impl Pattern {
                 c => literal(&mut parts, c),
             }
         }
-        Ok(Self { dialect, parts })
+        let step_ms = step_of(&parts);
+        Ok(Self { dialect, parts, step_ms })
     }
 
     /// True if it prints how far the zone is from UTC.
@@ -99,17 +116,7 @@ impl Pattern {
     /// known where the zone counts.
     #[must_use]
     pub fn step_ms(&self) -> Option<i64> {
-        let step = |part: &Part| match part {
-            Part::Text(_) => DAY_MS,
-            Part::Field(letter, _) => match letter {
-                'G' | 'y' | 'Y' | 'u' | 'M' | 'L' | 'd' | 'D' | 'w' | 'E' | 'e' | 'c' => DAY_MS,
-                'a' | 'H' | 'k' | 'K' | 'h' => 3_600_000,
-                'm' => 60_000,
-                's' => 1000,
-                _ => 0,
-            },
-        };
-        self.parts.iter().map(step).min().filter(|step| *step > 0)
+        self.step_ms
     }
 
     /// True if it prints the zone, which local times do not have.

@@ -426,7 +426,13 @@ impl Patterns {
         {
             return Ok(printed.clone());
         }
+        let is_local = self.dialect == Dialect::Formatter;
         let pattern = self.get(pattern)?;
+        // What prints the zone has no steps, so that it always comes to this place.
+        if is_local && pattern.has_zone() {
+            let why = "a local time has no zone that its pattern could show";
+            return Err(EvalError::Value(why.to_owned()));
+        }
         let mut text = String::new();
         let offset_ms = if pattern.has_offset() { zone::offset_ms(zone, at.ms) } else { 0 };
         pattern.print(at, offset_ms, zone.name(), &mut text);
@@ -462,10 +468,6 @@ fn date_format(call: &Call<'_>) -> Resolved {
                 (None, None) => None,
             };
             let Some(at) = at else { return Ok(None) };
-            if !text && patterns.get(pattern)?.has_zone() {
-                let why = "a local time has no zone that its pattern could show";
-                return Err(EvalError::Value(why.to_owned()));
-            }
             patterns.print(pattern, at, c.context.zone).map(Some)
         })
     }))

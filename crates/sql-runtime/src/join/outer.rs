@@ -48,18 +48,20 @@ impl JoinLogic {
     ) -> FlowResult {
         let mut waiting = Vec::new();
         for row in 0..turn.len() {
-            core.set_key(turn.key(row))?;
+            turn.set_key(row, core);
             let candidates =
                 if turn.can_match(row) { self.candidates(turn.side, core)? } else { Vec::new() };
-            if self.pairs.has_condition() {
-                for candidate in &candidates {
-                    let other = self.pairs.row(1 - turn.side, candidate.row.bytes());
-                    let (left, right) = turn.pair(row, other);
-                    self.pairs.push(turn.kind(row), left, right);
-                }
+            if !self.pairs.has_condition() {
+                self.settle_row(turn, row, &candidates, core, out)?;
+                continue;
+            }
+            for candidate in &candidates {
+                let other = self.pairs.row(1 - turn.side, candidate.row.bytes());
+                let (left, right) = turn.pair(row, other);
+                self.pairs.push(turn.kind(row), left, right);
             }
             waiting.push((row, candidates));
-            if self.pairs.is_full() || !self.pairs.has_condition() {
+            if self.pairs.is_full() {
                 self.settle(turn, std::mem::take(&mut waiting), core, out)?;
             }
         }
@@ -100,30 +102,40 @@ impl JoinLogic {
         core: &mut Core,
         out: &mut dyn Output,
     ) -> FlowResult {
-        let holds: Option<Vec<bool>> = match self.pairs.is_empty() {
-            true => None,
-            false => Some(self.pairs.join(turn.given())?.holds().collect()),
+        let holds: Vec<bool> = match self.pairs.is_empty() {
+            true => Vec::new(),
+            false => self.pairs.join(turn.given())?.holds().collect(),
         };
-        let mut holds = holds.map(Vec::into_iter);
+        let mut holds = holds.into_iter();
         for (row, mut partners) in waiting {
-            core.set_key(turn.key(row))?;
-            if let Some(holds) = &mut holds {
-                partners.retain(|_| holds.next().unwrap_or(false));
-            }
+            turn.set_key(row, core);
+            partners.retain(|_| holds.next().unwrap_or(false));
             self.refresh(1 - turn.side, &mut partners, core)?;
-            let kind = turn.kind(row);
-            let count = self.join_row(turn.side, kind, turn.row(row), &partners, core)?;
-            // A row that never matches must be known only where it is to be taken back; the change
-            // itself says all that is needed, so it is not kept.
-            if turn.can_match(row) && kind.adds() {
-                let rows = std::iter::once((turn.map_key(row), turn.row(row)));
-                self.sides[turn.side].add(rows, count, core)?;
-            } else if turn.can_match(row) {
-                self.sides[turn.side].remove(turn.map_key(row), core)?;
-            }
-            self.sink.flush_if_full(out)?;
+            self.settle_row(turn, row, &partners, core, out)?;
         }
         Ok(())
+    }
+
+    /// Takes one change, whose key is current.
+    fn settle_row(
+        &mut self,
+        turn: &Turn<'_>,
+        row: u32,
+        partners: &[Partner],
+        core: &mut Core,
+        out: &mut dyn Output,
+    ) -> FlowResult {
+        let kind = turn.kind(row);
+        let count = self.join_row(turn.side, kind, turn.row(row), partners, core)?;
+        // A row that never matches must be known only where it is to be taken back; the change
+        // itself says all that is needed, so it is not kept.
+        if turn.can_match(row) && kind.adds() {
+            let rows = std::iter::once((turn.map_key(row), turn.row(row)));
+            self.sides[turn.side].add(rows, count, core)?;
+        } else if turn.can_match(row) {
+            self.sides[turn.side].remove(turn.map_key(row), core)?;
+        }
+        self.sink.flush_if_full(out)
     }
 
     /// How many partners rows have by now: changes of the same batch have met them since.
