@@ -30,8 +30,8 @@ impl From<ArrowError> for TableFormatError {
 }
 
 /// The formats that there are.
-pub(crate) const IDENTIFIERS: [&str; 6] =
-    ["canal-json", "csv", "debezium-json", "json", "maxwell-json", "raw"];
+pub(crate) const IDENTIFIERS: [&str; 7] =
+    ["canal-json", "csv", "debezium-json", "json", "maxwell-json", "ogg-json", "raw"];
 
 pub(crate) fn unknown(identifier: &str) -> TableFormatError {
     TableFormatError(format!(
@@ -139,7 +139,7 @@ impl DecodingFormat {
             }
             "csv" => Kind::Csv(CsvOptions::of(options)?),
             "raw" => Kind::Raw(RawOptions::of(options, columns)?),
-            "debezium-json" | "canal-json" | "maxwell-json" => {
+            "debezium-json" | "canal-json" | "maxwell-json" | "ogg-json" => {
                 Kind::Change(cdc::ChangeOptions::of(options)?)
             }
             other => return Err(unknown(other)),

@@ -51,6 +51,8 @@ fn versions(node: &mut ExecNode, wanted: bool) {
     node.every_version = wanted;
     let temporal = matches!(node.kind, ExecNodeKind::TemporalJoin { .. });
     let ordered = match &node.kind {
+        // It gives changes as rows, so that each is seen.
+        ExecNodeKind::ToChangelog { .. } => true,
         ExecNodeKind::GroupAggregate { calls, .. }
         | ExecNodeKind::WindowAggregate { calls, .. } => {
             calls.iter().any(|call| goes_by_arrival(call.function.name()))
