@@ -239,8 +239,7 @@ impl WindowLogic {
             .iter()
             .filter(|((slice_end, slice_start), _)| *slice_start >= start && *slice_end <= end);
         let mut held: Vec<&Slice> = held.map(|(_, slice)| slice).collect();
-        // As in Flink: it shows in what goes by order, such as LISTAGG.
-        if matches!(self.config.window, WindowSpec::Hop { .. }) {
+        if self.config.latest_first {
             held.reverse();
         }
         for slice in held {

@@ -185,7 +185,8 @@ fn only<'c>(
     if found.next().is_some() { Err(ambiguous(name)) } else { Ok(first) }
 }
 
-fn ambiguous(name: &Ident) -> PlanError {
+/// A name that may mean several columns.
+pub(crate) fn ambiguous(name: &Ident) -> PlanError {
     PlanError::at(name.span, format!("Column '{}' is ambiguous", name.value))
         .hint("write the table's name before it")
 }

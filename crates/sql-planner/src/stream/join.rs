@@ -8,7 +8,7 @@ use super::{
     convert::hinted_ttl,
     expressions::{
         ColumnsBefore, TimeAttribute, column_of, conjunction, conjuncts, milliseconds, position,
-        select, time_attribute, unaliased,
+        select, time_attribute, time_of, unaliased,
     },
     keys::{unique_by, upsert_keys},
     refused,
@@ -86,6 +86,12 @@ impl StreamPlanner<'_> {
                  time attribute field",
             );
         };
+        if time_of(&left, left_time).is_none() {
+            return refused(
+                "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's \
+                 time attribute field",
+            );
+        }
         if time_attribute(&left.schema, left_time) == Some(TimeAttribute::Proctime) {
             return refused(
                 "Processing-time temporal join is not supported: the versioned table is joined at \
@@ -93,7 +99,7 @@ impl StreamPlanner<'_> {
             );
         }
         let rowtime =
-            |index: &usize| time_attribute(&right.schema, *index) == Some(TimeAttribute::Rowtime);
+            |index: &usize| time_of(&right, *index) == Some(TimeAttribute::Rowtime);
         let Some(right_time) = (0..right.schema.fields().len()).find(rowtime) else {
             return refused(
                 "Event-Time Temporal Table Join requires both primary key and row time attribute in \
@@ -273,7 +279,8 @@ fn interval_join(
         }
     }
     let (left_time, right_time) = bounds.times?;
-    let event_time = time_attribute(&left.schema, left_time)? == TimeAttribute::Rowtime;
+    time_of(right, right_time)?;
+    let event_time = time_of(left, left_time)? == TimeAttribute::Rowtime;
     Some(ExecNodeKind::IntervalJoin {
         join_type,
         keys: rest_keys,
