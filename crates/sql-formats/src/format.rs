@@ -49,6 +49,8 @@ pub enum Framing {
     /// One per line, but line ends between quotes are part of it: a file has to be read from its
     /// start.
     QuotedLines {
+        /// What is between fields: a quote is one at the beginning of a field.
+        delimiter: u8,
         /// The quote.
         quote: u8,
         /// What makes the next byte an ordinary one.

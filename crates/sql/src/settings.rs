@@ -52,6 +52,11 @@ const TABLE_KEYS: &[TableKey] = &[
     key("table.exec.mini-batch.allow-latency", Some("0 ms"), Check::Duration),
     key("table.exec.mini-batch.enabled", Some("false"), Check::Boolean),
     key("table.exec.mini-batch.size", Some("-1"), Check::Integer),
+    key(
+        "table.exec.sink.nested-constraint-enforcer",
+        Some("IGNORE"),
+        Check::OneOf(&["IGNORE", "ROWS", "ROWS_AND_COLLECTIONS"]),
+    ),
     key("table.exec.sink.not-null-enforcer", Some("ERROR"), Check::OneOf(&["ERROR", "DROP"])),
     key(
         "table.exec.sink.type-length-enforcer",
@@ -83,10 +88,16 @@ const TABLE_KEYS: &[TableKey] = &[
 ];
 
 /// Keys of SQL that are right, but change nothing here.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[(
-    "table.optimizer.distinct-agg.split.enabled",
-    "with two phases each value of a DISTINCT is sent once a mini-batch already",
-)];
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    (
+        "table.exec.sink.nested-constraint-enforcer",
+        "a NULL never gets into what is NOT NULL within a row or a collection",
+    ),
+    (
+        "table.optimizer.distinct-agg.split.enabled",
+        "with two phases each value of a DISTINCT is sent once a mini-batch already",
+    ),
+];
 
 /// What a session has set.
 #[derive(Clone, Debug, Default)]
