@@ -186,7 +186,9 @@ fn define_view(
         let name = names.get(position).map_or(name, |one| one.value.clone());
         if columns.iter().any(|(known, _)| *known == name) {
             let message = format!("A column with the same name `{name}` has been defined already.");
-            return Err(PlanError::at(query.span, message).hint("give each column a name of its own"));
+            return Err(
+                PlanError::at(query.span, message).hint("give each column a name of its own")
+            );
         }
         columns.push((name, data_type));
     }

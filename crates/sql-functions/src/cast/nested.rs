@@ -86,7 +86,8 @@ fn kept(
     mode: Mode<'_>,
 ) -> Option<NullBuffer> {
     let nulls = array.nulls().cloned();
-    let fewer = |(before, after): &&(&ArrayRef, &ArrayRef)| after.null_count() > before.null_count();
+    let fewer =
+        |(before, after): &&(&ArrayRef, &ArrayRef)| after.null_count() > before.null_count();
     let failed: Vec<_> = parts.iter().filter(fewer).collect();
     if !mode.gives_null || failed.is_empty() {
         return nulls;

@@ -12,7 +12,7 @@ use crate::{
     call::{Builtin, Call, Resolved, Want, pure},
     cast::{Mode, Printer, cast_column},
     java,
-    types::{STRING, is_integer, is_numeric},
+    types::{STRING, is_decimal, is_integer, is_numeric},
 };
 
 /// The widest field: beyond it a format is taken for wrong.
@@ -189,7 +189,8 @@ fn printf(call: &Call<'_>) -> Resolved {
             let (array, constant) = c.raw(index)?;
             let target = match &data_type.kind {
                 kind if is_integer(kind) => SqlTypeKind::BigInt,
-                kind if is_numeric(kind) => SqlTypeKind::Double,
+                // A decimal is no number to Flink here, only a text.
+                kind if is_numeric(kind) && !is_decimal(kind) => SqlTypeKind::Double,
                 kind => kind.clone(),
             };
             let target = SqlDataType::nullable(target);

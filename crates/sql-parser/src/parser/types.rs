@@ -59,9 +59,8 @@ impl Parser<'_> {
             return Ok(kind);
         }
         match &*word {
-            "REAL" => {
-                Err(SqlParseError::invalid(self.peek().span, "Type is not supported: REAL").hint("FLOAT"))
-            }
+            "REAL" => Err(SqlParseError::invalid(self.peek().span, "Type is not supported: REAL")
+                .hint("FLOAT")),
             "DOUBLE" => {
                 self.bump();
                 self.eat_word("PRECISION");

@@ -69,7 +69,9 @@ impl Binder<'_> {
             Some(argument) => Some(mapping_of(argument)?),
         };
         if !table.partition_by.is_empty() {
-            let message = format!("Only tables with set semantics may be partitioned. Invalid PARTITION BY clause in the 0-th operand of table function '{name}'");
+            let message = format!(
+                "Only tables with set semantics may be partitioned. Invalid PARTITION BY clause in the 0-th operand of table function '{name}'"
+            );
             return Err(PlanError::at(span, message));
         }
         let relation = self.query(&table.source, outer)?;

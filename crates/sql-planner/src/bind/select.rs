@@ -17,7 +17,7 @@ use super::{
     group::{Collector, Grouping},
     hints::StateTtlHint,
     literal,
-    output::{Item, free_name, name_of},
+    output::{Item, free_name, name_of, unique_names},
 };
 use crate::{PlanError, PlanResult, types::schema_of};
 
@@ -173,7 +173,15 @@ impl Binder<'_> {
         }
         let named = parts.items.into_iter().enumerate();
         let named = named.map(|(position, (name, bound))| {
-            self.item(&name.unwrap_or_else(|| format!("EXPR${position}")), bound)
+            (name.unwrap_or_else(|| format!("EXPR${position}")), bound)
+        });
+        let (names, bound): (Vec<String>, Vec<_>) = named.unzip();
+        // Names that are equal differ in the plan.
+        let unique = unique_names(names.iter().cloned());
+        let named = unique.iter().zip(names).zip(bound).map(|((unique, name), bound)| {
+            let mut item = self.item(unique, bound);
+            item.column.name = name;
+            item
         });
         let items: Vec<Item> = named.collect();
         let columns: Vec<ScopeColumn> = items.iter().map(|item| item.column.clone()).collect();

@@ -210,7 +210,8 @@ impl Binder<'_> {
             columns.push(column);
         }
         let event_time = attribute == TimeAttribute::Rowtime;
-        let kind = StreamingNodeKind::Window(WindowTable { kind, event_time, of_group: time.of_group });
+        let kind =
+            StreamingNodeKind::Window(WindowTable { kind, event_time, of_group: time.of_group });
         let mut expressions = vec![time.value.expr.clone()];
         expressions.extend(partition.into_iter().map(|one| one.expr));
         let schema = schema_of(fields_of(columns.iter())?)?;

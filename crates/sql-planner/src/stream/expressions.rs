@@ -110,8 +110,8 @@ pub(super) fn time_of(node: &ExecNode, position: usize) -> Option<TimeAttribute>
 
 fn passed_a_join(node: &ExecNode, position: usize) -> bool {
     use ExecNodeKind::{
-        Calc, ChangelogNormalize, Correlate, Deduplicate, IntervalJoin, Join, Limit, OverNode, Rank,
-        SortLimit, TemporalJoin, TemporalSort, Union, WatermarkAssigner, WindowDeduplicate,
+        Calc, ChangelogNormalize, Correlate, Deduplicate, IntervalJoin, Join, Limit, OverNode,
+        Rank, SortLimit, TemporalJoin, TemporalSort, Union, WatermarkAssigner, WindowDeduplicate,
         WindowJoin, WindowRank, WindowTableFunction,
     };
     let below = |input: usize, position: usize| match node.inputs.get(input) {

@@ -86,12 +86,6 @@ impl StreamPlanner<'_> {
                  time attribute field",
             );
         };
-        if time_of(&left, left_time).is_none() {
-            return refused(
-                "Temporal table join currently only supports 'FOR SYSTEM_TIME AS OF' left table's \
-                 time attribute field",
-            );
-        }
         if time_attribute(&left.schema, left_time) == Some(TimeAttribute::Proctime) {
             return refused(
                 "Processing-time temporal join is not supported: the versioned table is joined at \
@@ -99,7 +93,7 @@ impl StreamPlanner<'_> {
             );
         }
         let rowtime =
-            |index: &usize| time_of(&right, *index) == Some(TimeAttribute::Rowtime);
+            |index: &usize| time_attribute(&right.schema, *index) == Some(TimeAttribute::Rowtime);
         let Some(right_time) = (0..right.schema.fields().len()).find(rowtime) else {
             return refused(
                 "Event-Time Temporal Table Join requires both primary key and row time attribute in \

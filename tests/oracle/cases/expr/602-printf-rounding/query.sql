@@ -16,4 +16,4 @@ CREATE TABLE numbers (
   'format' = 'json'
 );
 
-SELECT id, PRINTF('%05.2f|%.1f|%8.3f|%.2s', d, d2, d1, bo) AS a, PRINTF('%.0f %.3f', CAST(0.5 AS DOUBLE), CAST(2.0005 AS DOUBLE)) AS b FROM numbers WHERE id <> 3;
+SELECT id, PRINTF('%05.2f|%.1f|%s|%.2s', d, f, d1, bo) AS a, PRINTF('%.0f %.3f', CAST(0.5 AS DOUBLE), CAST(2.0005 AS DOUBLE)) AS b, PRINTF('%.2f', d1) AS c FROM numbers WHERE id <> 3;

@@ -52,4 +52,4 @@ CREATE TABLE rates (
   'format' = 'json'
 );
 
-SELECT o.order_id, c.name, p.payment_id, r.rate FROM orders AS o JOIN payments AS p ON p.order_id = o.order_id AND p.pay_time BETWEEN o.order_time AND o.order_time + INTERVAL '5' MINUTE JOIN rates FOR SYSTEM_TIME AS OF o.order_time AS r ON o.currency = r.currency LEFT JOIN customers AS c ON o.customer_id = c.customer_id;
+SELECT o.order_id, c.name, p.payment_id, r.rate FROM orders AS o JOIN payments AS p ON p.order_id = o.order_id AND p.pay_time BETWEEN o.order_time AND o.order_time + INTERVAL '5' MINUTE JOIN customers AS c ON o.customer_id = c.customer_id JOIN rates FOR SYSTEM_TIME AS OF o.order_time AS r ON o.currency = r.currency;
