@@ -83,7 +83,7 @@ fn object_update(call: &Call<'_>) -> Resolved {
 
 fn odd(call: &Call<'_>, least: usize) -> Result<(), CallError> {
     let count = call.types().len();
-    if count < least || count % 2 == 0 { Err(call.mismatch()) } else { Ok(()) }
+    if count < least || count.is_multiple_of(2) { Err(call.mismatch()) } else { Ok(()) }
 }
 
 fn keys(call: &Call<'_>) -> Result<Vec<String>, CallError> {

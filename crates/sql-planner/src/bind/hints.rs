@@ -51,7 +51,7 @@ pub(super) fn check(hints: &[TableHint]) -> PlanResult<()> {
         Some(hint) => {
             let name = &hint.name.value;
             let message = format!("Hint: {name} should be registered in the HintStrategyTable");
-            Err(PlanError::at(hint.name.span, message).nearest(name, HINTS.into_iter()))
+            Err(PlanError::at(hint.name.span, message).nearest(name, HINTS))
         }
     }
 }
