@@ -1,4 +1,4 @@
-//! Messages of change data capture: `debezium-json`, `canal-json`, `maxwell-json`.
+//! Messages of change data capture: `debezium-json`, `canal-json`, `maxwell-json`, `ogg-json`.
 //!
 //! A message is looked through twice: once for where its parts are (rows before and after, the kind
 //! of change, metadata), then each part is read into columns. An update gives two rows.
@@ -22,6 +22,7 @@ pub(crate) enum Dialect {
     Debezium,
     Canal,
     Maxwell,
+    Ogg,
 }
 
 impl Dialect {
@@ -30,6 +31,7 @@ impl Dialect {
             Self::Debezium => "Debezium",
             Self::Canal => "Canal",
             Self::Maxwell => "Maxwell",
+            Self::Ogg => "Ogg",
         }
     }
 }
@@ -51,6 +53,7 @@ impl ChangeOptions {
         let dialect = match options.identifier {
             "debezium-json" => Dialect::Debezium,
             "canal-json" => Dialect::Canal,
+            "ogg-json" => Dialect::Ogg,
             _ => Dialect::Maxwell,
         };
         let pattern = |key: &str| {

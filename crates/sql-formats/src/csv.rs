@@ -76,7 +76,10 @@ impl CsvOptions {
 
     pub(crate) fn framing(&self) -> Framing {
         match self.quote {
-            Some(quote) => Framing::QuotedLines { quote, escape: self.escape },
+            Some(quote) => {
+                let (delimiter, escape) = (self.delimiter, self.escape);
+                Framing::QuotedLines { delimiter, quote, escape }
+            }
             None => Framing::Lines,
         }
     }

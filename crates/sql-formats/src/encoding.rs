@@ -58,6 +58,7 @@ impl EncodingFormat {
             }
             "canal-json" => Kind::Change(cdc::Dialect::Canal, json()?),
             "maxwell-json" => Kind::Change(cdc::Dialect::Maxwell, json()?),
+            "ogg-json" => Kind::Change(cdc::Dialect::Ogg, json()?),
             other => return Err(unknown(other)),
         }))
     }

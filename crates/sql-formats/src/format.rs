@@ -30,8 +30,8 @@ impl From<ArrowError> for TableFormatError {
 }
 
 /// The formats that there are.
-pub(crate) const IDENTIFIERS: [&str; 6] =
-    ["canal-json", "csv", "debezium-json", "json", "maxwell-json", "raw"];
+pub(crate) const IDENTIFIERS: [&str; 7] =
+    ["canal-json", "csv", "debezium-json", "json", "maxwell-json", "ogg-json", "raw"];
 
 pub(crate) fn unknown(identifier: &str) -> TableFormatError {
     TableFormatError(format!(
@@ -49,6 +49,8 @@ pub enum Framing {
     /// One per line, but line ends between quotes are part of it: a file has to be read from its
     /// start.
     QuotedLines {
+        /// What is between fields: a quote is one at the beginning of a field.
+        delimiter: u8,
         /// The quote.
         quote: u8,
         /// What makes the next byte an ordinary one.
@@ -139,7 +141,7 @@ impl DecodingFormat {
             }
             "csv" => Kind::Csv(CsvOptions::of(options)?),
             "raw" => Kind::Raw(RawOptions::of(options, columns)?),
-            "debezium-json" | "canal-json" | "maxwell-json" => {
+            "debezium-json" | "canal-json" | "maxwell-json" | "ogg-json" => {
                 Kind::Change(cdc::ChangeOptions::of(options)?)
             }
             other => return Err(unknown(other)),

@@ -6,7 +6,8 @@
 //!   row after the other.
 //! - [`text`] writes values as Flink's CAST to STRING does.
 //!
-//! Formats: `json`, `csv`, `raw`, `debezium-json`, `canal-json`, `maxwell-json`, with Flink's options.
+//! Formats: `json`, `csv`, `raw`, `debezium-json`, `canal-json`, `maxwell-json`,
+//! `ogg-json`, with Flink's options.
 //!
 //! Invariants: whatever bytes come in, a decoder gives rows or an error that says where, in time and
 //! memory in proportion to the record; a record that fails leaves nothing behind.

@@ -10,8 +10,10 @@ mod json;
 mod lists;
 mod logic;
 mod math;
+mod object;
 mod operate;
 mod printf;
+mod random;
 mod regexp;
 mod search;
 mod strings;
@@ -50,7 +52,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Builtin> {
         logic::FUNCTIONS,
         math::FUNCTIONS,
         math::OF_DOUBLE,
+        object::FUNCTIONS,
         printf::FUNCTIONS,
+        random::FUNCTIONS,
         regexp::FUNCTIONS,
         search::FUNCTIONS,
         strings::FUNCTIONS,

@@ -12,7 +12,9 @@ pub fn print_double(value: f64, out: &mut String) {
         });
         return;
     }
-    scientific(&format!("{value:e}"), value == 0.0 || (1e-3..1e7).contains(&value.abs()), out);
+    let digits = whole_digits(value, f64::MANTISSA_DIGITS);
+    let digits = digits.unwrap_or_else(|| format!("{value:e}"));
+    scientific(&digits, value == 0.0 || (1e-3..1e7).contains(&value.abs()), out);
 }
 
 /// `Float.toString`.
@@ -20,7 +22,66 @@ pub fn print_float(value: f32, out: &mut String) {
     if value.is_nan() || value.is_infinite() {
         return print_double(f64::from(value), out);
     }
-    scientific(&format!("{value:e}"), value == 0.0 || (1e-3..1e7).contains(&value.abs()), out);
+    let digits = whole_digits(f64::from(value), f32::MANTISSA_DIGITS);
+    let digits = digits.unwrap_or_else(|| format!("{value:e}"));
+    scientific(&digits, value == 0.0 || (1e-3..1e7).contains(&value.abs()), out);
+}
+
+/// Java (before 19) writes large whole numbers with more digits than tell them apart: with all those that
+/// lie above the last bit of the mantissa.
+fn whole_digits(value: f64, mantissa_bits: u32) -> Option<String> {
+    let magnitude = value.abs();
+    // The exponent of the first bit.
+    let exponent = (magnitude.to_bits() >> 52) as i32 - 1023;
+    if exponent < mantissa_bits as i32 || exponent > 62 {
+        return None;
+    }
+    let bits_below = exponent as u32 - mantissa_bits;
+    // What is below them is less than one of the last of these digits.
+    let dropped = match bits_below {
+        0..=2 => 0,
+        bits => (f64::from(bits - 1) * std::f64::consts::LOG10_2) as u32,
+    };
+    let whole = magnitude as u64;
+    let unit = 10_u64.pow(dropped);
+    let (mut kept, rest) = (whole / unit, whole % unit);
+    if dropped > 0 && rest >= unit / 2 {
+        kept += 1;
+    }
+    let digits = kept.to_string();
+    let places = digits.len() - 1 + dropped as usize;
+    let (first, rest) = digits.split_at(1);
+    let sign = if value < 0.0 { "-" } else { "" };
+    let rest = rest.trim_end_matches('0');
+    let point = if rest.is_empty() { "" } else { "." };
+    Some(format!("{sign}{first}{point}{rest}e{places}"))
+}
+
+/// `%.3f` of a value that is not negative: its shortest digits, rounded half up.
+pub fn print_fixed(value: f64, places: usize) -> String {
+    let shortest = format!("{value}");
+    let Some((whole, fraction)) = shortest.split_once('.') else {
+        return format!("{value:.places$}");
+    };
+    let up = fraction.as_bytes().get(places).is_some_and(|digit| *digit >= b'5');
+    if fraction.len() <= places {
+        return format!("{whole}.{fraction:0<places$}");
+    }
+    let mut digits: Vec<u8> = [whole, &fraction[..places]].concat().into_bytes();
+    let mut carry = up;
+    for digit in digits.iter_mut().rev() {
+        if !carry {
+            break;
+        }
+        carry = *digit == b'9';
+        *digit = if carry { b'0' } else { *digit + 1 };
+    }
+    let mut text: String = if carry { "1".to_owned() } else { String::new() };
+    text.extend(digits.into_iter().map(char::from));
+    if places > 0 {
+        text.insert(text.len() - places, '.');
+    }
+    text
 }
 
 /// `new BigDecimal(Double.toString(value)).toString()`: JSON's numbers. What is no number stays a word.

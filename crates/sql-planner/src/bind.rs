@@ -163,8 +163,19 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// A query.
+    /// A query. The names of its columns differ.
     pub fn bind_query(&self, query: &ast::SqlQuery) -> PlanResult<BoundQuery> {
+        let mut bound = self.bind_as_written(query)?;
+        let names = bound.columns.iter_mut().map(|(name, ..)| std::mem::take(name));
+        let names = output::unique_names(names.collect::<Vec<_>>().into_iter());
+        for ((name, ..), unique) in bound.columns.iter_mut().zip(names) {
+            *name = unique;
+        }
+        Ok(bound)
+    }
+
+    /// A query under the names that it gives its columns, which may be equal.
+    pub(crate) fn bind_as_written(&self, query: &ast::SqlQuery) -> PlanResult<BoundQuery> {
         let relation = self.ordered_query(query, &[])?;
         let columns = relation.columns.into_iter();
         let columns = columns.map(|one| (one.name, one.column, one.data_type)).collect();

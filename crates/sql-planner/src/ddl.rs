@@ -176,14 +176,21 @@ fn define_view(
     names: &[Ident],
     comment: Option<String>,
 ) -> PlanResult<ViewDefinition> {
-    let bound = context.binder(catalogs).bind_query(query)?;
+    let bound = context.binder(catalogs).bind_as_written(query)?;
     if !names.is_empty() && names.len() != bound.columns.len() {
         let message = "VIEW definition and input fields not match: the number of columns differs";
         return Err(PlanError::new(message));
     }
-    let mut columns = Vec::with_capacity(bound.columns.len());
+    let mut columns: Vec<(String, _)> = Vec::with_capacity(bound.columns.len());
     for (position, (name, _, data_type)) in bound.columns.into_iter().enumerate() {
-        columns.push((names.get(position).map_or(name, |one| one.value.clone()), data_type));
+        let name = names.get(position).map_or(name, |one| one.value.clone());
+        if columns.iter().any(|(known, _)| *known == name) {
+            let message = format!("A column with the same name `{name}` has been defined already.");
+            return Err(
+                PlanError::at(query.span, message).hint("give each column a name of its own")
+            );
+        }
+        columns.push((name, data_type));
     }
     let current = (catalogs.current_catalog().to_owned(), catalogs.current_database().to_owned());
     Ok(ViewDefinition { query: query.clone(), current, columns, comment })

@@ -238,7 +238,11 @@ impl WindowLogic {
         let held = kept
             .iter()
             .filter(|((slice_end, slice_start), _)| *slice_start >= start && *slice_end <= end);
-        for (_, slice) in held {
+        let mut held: Vec<&Slice> = held.map(|(_, slice)| slice).collect();
+        if self.config.latest_first {
+            held.reverse();
+        }
+        for slice in held {
             match &mut merged {
                 Some(merged) => self.aggregates.merge(merged, &slice.accumulator)?,
                 None => merged = Some(slice.accumulator.clone()),

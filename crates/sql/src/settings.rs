@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hurtig_config::{Configuration, catalogue};
+use hurtig_config::{ConfigError, Configuration, catalogue};
 use hurtig_sql_planner::{MiniBatchSettings, duration_ms};
 
 use crate::SqlError;
@@ -52,6 +52,11 @@ const TABLE_KEYS: &[TableKey] = &[
     key("table.exec.mini-batch.allow-latency", Some("0 ms"), Check::Duration),
     key("table.exec.mini-batch.enabled", Some("false"), Check::Boolean),
     key("table.exec.mini-batch.size", Some("-1"), Check::Integer),
+    key(
+        "table.exec.sink.nested-constraint-enforcer",
+        Some("IGNORE"),
+        Check::OneOf(&["IGNORE", "ROWS", "ROWS_AND_COLLECTIONS"]),
+    ),
     key("table.exec.sink.not-null-enforcer", Some("ERROR"), Check::OneOf(&["ERROR", "DROP"])),
     key(
         "table.exec.sink.type-length-enforcer",
@@ -83,10 +88,16 @@ const TABLE_KEYS: &[TableKey] = &[
 ];
 
 /// Keys of SQL that are right, but change nothing here.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[(
-    "table.optimizer.distinct-agg.split.enabled",
-    "with two phases each value of a DISTINCT is sent once a mini-batch already",
-)];
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    (
+        "table.exec.sink.nested-constraint-enforcer",
+        "a NULL never gets into what is NOT NULL within a row or a collection",
+    ),
+    (
+        "table.optimizer.distinct-agg.split.enabled",
+        "with two phases each value of a DISTINCT is sent once a mini-batch already",
+    ),
+];
 
 /// What a session has set.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +109,7 @@ impl Settings {
     /// Sets a key.
     ///
     /// # Errors
-    /// If the key is unknown, or the value is wrong for it.
+    /// If the value is wrong for a key that is known. Other keys are kept, as Flink keeps them.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         let wrong = |text: String| SqlError::invalid(text, None);
         match TABLE_KEYS.iter().find(|known| known.key == name) {
@@ -106,7 +117,10 @@ impl Settings {
             None if is_of_sql(name) => {}
             None => {
                 let mut scratch = Configuration::new();
-                scratch.set_text(name, value).map_err(|error| wrong(error.to_string()))?;
+                match scratch.set_text(name, value) {
+                    Ok(()) | Err(ConfigError::UnknownKey { .. }) => {}
+                    Err(error) => return Err(wrong(error.to_string())),
+                }
             }
         }
         if name == "execution.runtime-mode" && value.eq_ignore_ascii_case("batch") {
@@ -124,8 +138,15 @@ impl Settings {
         if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
             return Some(format!("{name} has no effect: {why}"));
         }
-        let known = TABLE_KEYS.iter().any(|known| known.key == name);
-        (is_of_sql(name) && !known).then(|| format!("{name} is not known here, and has no effect"))
+        let known = match is_of_sql(name) {
+            true => TABLE_KEYS.iter().any(|known| known.key == name),
+            false => catalogue::lookup(name).is_some(),
+        };
+        let nearest = || match catalogue::nearest(name) {
+            Some(nearest) => format!("; did you mean {nearest}?"),
+            None => String::new(),
+        };
+        (!known).then(|| format!("{name} is not known here, and has no effect{}", nearest()))
     }
 
     /// Forgets a key, or all.
@@ -205,8 +226,10 @@ impl Settings {
         let mut configuration = Configuration::new();
         let of_jobs = self.set.iter().filter(|(key, _)| !is_of_sql(key));
         for (key, value) in of_jobs {
-            let set = configuration.set_text(key, value);
-            set.map_err(|error| SqlError::invalid(error.to_string(), None))?;
+            match configuration.set_text(key, value) {
+                Ok(()) | Err(ConfigError::UnknownKey { .. }) => {}
+                Err(error) => return Err(SqlError::invalid(error.to_string(), None)),
+            }
         }
         Ok(configuration)
     }
@@ -264,13 +287,16 @@ mod tests {
         settings.set("table.exec.state.ttl", "2 h").unwrap();
         settings.set("parallelism.default", "3").unwrap();
         settings.set("table.some.future", "x").unwrap();
+        settings.set("paralelism.default", "2").unwrap();
+        let warning = Settings::warning("paralelism.default").unwrap();
+        assert!(warning.ends_with("did you mean parallelism.default?"), "{warning}");
+        assert!(settings.configuration().is_ok());
         assert_eq!(settings.duration_ms("table.exec.state.ttl"), Some(7_200_000));
         for (key, value) in [
             ("table.exec.state.ttl", "2 parsecs"),
             ("table.local-time-zone", "Mars/Olympus"),
             ("table.dml-sync", "perhaps"),
             ("parallelism.default", "many"),
-            ("paralelism.default", "2"),
             ("execution.runtime-mode", "batch"),
         ] {
             let error = settings.set(key, value).unwrap_err().to_string();

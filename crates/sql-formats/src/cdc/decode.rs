@@ -121,39 +121,46 @@ impl ChangeDecoder {
     fn read(&mut self, record: &[u8]) -> Result<(), Fault> {
         std::str::from_utf8(record).map_err(|e| FaultKind::Utf8.at(e.valid_up_to()))?;
         match self.options.dialect {
-            Dialect::Debezium => self.debezium(record),
+            Dialect::Debezium | Dialect::Ogg => self.before_and_after(record),
             Dialect::Canal => self.canal(record),
             Dialect::Maxwell => self.maxwell(record),
         }
     }
 
-    fn debezium(&mut self, record: &[u8]) -> Result<(), Fault> {
+    /// Messages that hold both rows in full: Debezium's and Ogg's.
+    fn before_and_after(&mut self, record: &[u8]) -> Result<(), Fault> {
         let payload = if self.options.schema_include {
             let [payload] = find(record, 0, ["payload"])?;
             payload.ok_or(FaultKind::Change("the field \"payload\" is missing").at(0))?
         } else {
             0
         };
-        let [before, after, op] = find(record, payload, ["before", "after", "op"])?;
-        let op = text(record, op, "the field \"op\" is missing")?;
+        let (key, missing, unknown) = match self.options.dialect {
+            Dialect::Ogg => {
+                ("op_type", "the field \"op_type\" is missing", "unknown \"op_type\" value")
+            }
+            _ => ("op", "the field \"op\" is missing", "unknown \"op\" value"),
+        };
+        let [before, after, op] = find(record, payload, ["before", "after", key])?;
+        let op = text(record, op, missing)?;
         let no_after = || FaultKind::Change("the field \"after\" is missing").at(payload);
         let no_before = || FaultKind::Change(NO_BEFORE).at(payload);
-        match op.as_str() {
-            "c" | "r" => {
+        match (self.options.dialect, op.as_str()) {
+            (Dialect::Debezium, "c" | "r") | (Dialect::Ogg, "I") => {
                 let after = after.ok_or_else(no_after)?;
                 self.row(record, payload, after, None, RowKind::Insert)
             }
-            "u" => {
+            (Dialect::Debezium, "u") | (Dialect::Ogg, "U") => {
                 let before = before.ok_or_else(no_before)?;
                 let after = after.ok_or_else(no_after)?;
                 self.row(record, payload, before, None, RowKind::UpdateBefore)?;
                 self.row(record, payload, after, None, RowKind::UpdateAfter)
             }
-            "d" => {
+            (Dialect::Debezium, "d") | (Dialect::Ogg, "D") => {
                 let before = before.ok_or_else(no_before)?;
                 self.row(record, payload, before, None, RowKind::Delete)
             }
-            _ => Err(FaultKind::Change("unknown \"op\" value").at(payload)),
+            _ => Err(FaultKind::Change(unknown).at(payload)),
         }
     }
 

@@ -22,6 +22,12 @@ impl RowEncoder for ChangeEncoder<'_> {
                 (br#"{"before":"#, br#","after":null,"op":"d"}"#)
             }
             (Dialect::Debezium, false) => (br#"{"before":"#, br#","op":"d"}"#),
+            (Dialect::Ogg, true) if nulls => (br#"{"before":null,"after":"#, br#","op_type":"I"}"#),
+            (Dialect::Ogg, true) => (br#"{"after":"#, br#","op_type":"I"}"#),
+            (Dialect::Ogg, false) if nulls => {
+                (br#"{"before":"#, br#","after":null,"op_type":"D"}"#)
+            }
+            (Dialect::Ogg, false) => (br#"{"before":"#, br#","op_type":"D"}"#),
             (Dialect::Canal, true) => (br#"{"data":["#, br#"],"type":"INSERT"}"#),
             (Dialect::Canal, false) => (br#"{"data":["#, br#"],"type":"DELETE"}"#),
             (Dialect::Maxwell, true) => (br#"{"data":"#, br#","type":"insert"}"#),

@@ -75,12 +75,18 @@ const MAXWELL: &[Metadata] = &[
     entry("ingestion-timestamp", Place::Payload, "ts", Meaning::Time(1000)),
 ];
 
+const OGG: &[Metadata] = &[
+    entry("table", Place::Payload, "table", Meaning::Text),
+    entry("primary-keys", Place::Payload, "primary_keys", Meaning::Texts),
+];
+
 /// All metadata of a dialect.
 pub(super) fn all(dialect: Dialect) -> &'static [Metadata] {
     match dialect {
         Dialect::Debezium => DEBEZIUM,
         Dialect::Canal => CANAL,
         Dialect::Maxwell => MAXWELL,
+        Dialect::Ogg => OGG,
     }
 }
 

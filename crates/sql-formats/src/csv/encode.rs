@@ -153,7 +153,7 @@ impl<'a> CsvEncoder<'a> {
                 if self.options.scientific_decimals {
                     decimal::write_short(value, scale, out);
                 } else {
-                    decimal::write_plain(value, scale, out);
+                    decimal::write_stripped(value, scale, out);
                 }
             }
             DataType::Date32 => {

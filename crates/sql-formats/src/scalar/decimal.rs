@@ -84,6 +84,15 @@ pub(crate) fn write_plain(value: i128, scale: u8, out: &mut Vec<u8>) {
     }
 }
 
+/// Without an exponent, and without zeros at the end of the fraction.
+pub(crate) fn write_stripped(mut value: i128, mut scale: u8, out: &mut Vec<u8>) {
+    while scale > 0 && value % 10 == 0 {
+        value /= 10;
+        scale -= 1;
+    }
+    write_plain(value, scale, out);
+}
+
 /// Appends it as `stripTrailingZeros().toString()` does: `12.5`, `1E+2`, `1E-7`.
 pub(crate) fn write_short(value: i128, scale: u8, out: &mut Vec<u8>) {
     if value == 0 {

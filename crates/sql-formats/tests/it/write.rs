@@ -77,7 +77,7 @@ fn changes_become_messages_and_rows_again() {
     let rows = batch(table, &[r#"{"id":1,"s":"a"}"#, r#"{"id":1,"s":"a"}"#, r#"{"id":1,"s":"b"}"#]);
     let kinds = vec![RowKind::Insert, RowKind::UpdateBefore, RowKind::UpdateAfter];
     let batch = ChangelogBatch::new(rows.rows, kinds);
-    for format in ["debezium-json", "canal-json", "maxwell-json"] {
+    for format in ["debezium-json", "canal-json", "maxwell-json", "ogg-json"] {
         let lines = encode(format, &batch, &[]);
         let records: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
         assert_eq!(

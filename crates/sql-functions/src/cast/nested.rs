@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, UInt32Array, cast::AsArray};
-use arrow_buffer::OffsetBuffer;
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Fields};
 use arrow_select::take::take;
 use hurtig_sql_common::{EvalError, columns::arrow_type};
@@ -26,7 +26,8 @@ pub(super) fn cast_nested(
         (List(element), List(other), DataType::List(field)) => {
             let list = array.as_list_opt::<i32>().ok_or_else(wrong)?;
             let values = cast_column(list.values(), element, other, mode)?;
-            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            let offsets = list.offsets().clone();
+            let nulls = kept(&array, &offsets, &[(list.values(), &values)], mode);
             Ok(Arc::new(ListArray::try_new(field.clone(), offsets, values, nulls)?))
         }
         (Map(..) | Multiset(_), Map(..) | Multiset(_), DataType::Map(entries, sorted)) => {
@@ -34,8 +35,10 @@ pub(super) fn cast_nested(
             let DataType::Struct(fields) = entries.data_type() else { return Err(wrong()) };
             let keys = cast_column(map.keys(), &keys(from), &keys(to), mode)?;
             let values = cast_column(map.values(), &values(from), &values(to), mode)?;
+            let offsets = map.offsets().clone();
+            let parts = [(map.keys(), &keys), (map.values(), &values)];
+            let nulls = kept(&array, &offsets, &parts, mode);
             let rows = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
-            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
             Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, rows, nulls, *sorted)?))
         }
         (
@@ -58,17 +61,44 @@ fn cast_row(
     let row = row.filter(|row| row.num_columns() == fields.len() && fields.len() == others.len());
     let row = row.ok_or_else(|| EvalError::Internal("rows of other arity".to_owned()))?;
     let columns = row.columns().iter().zip(fields.iter().zip(others));
-    let columns = columns.map(|(column, (field, other))| {
+    let casts = columns.map(|(column, (field, other))| {
         // What a NULL row holds in its fields is nothing that could fail.
         let column = match row.nulls() {
             Some(nulls) if nulls.null_count() > 0 => masked(column, row)?,
             _ => column.clone(),
         };
-        cast_column(&column, &field.data_type, &other.data_type, mode)
+        let cast = cast_column(&column, &field.data_type, &other.data_type, mode)?;
+        Ok((column, cast))
     });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    let nulls = row.nulls().cloned();
+    let casts = casts.collect::<Result<Vec<_>, EvalError>>()?;
+    let each = OffsetBuffer::from_lengths(std::iter::repeat_n(1, row.len()));
+    let parts: Vec<_> = casts.iter().map(|(before, after)| (before, after)).collect();
+    let nulls = kept(array, &each, &parts, mode);
+    let columns = casts.into_iter().map(|(_, after)| after).collect();
     Ok(Arc::new(StructArray::try_new_with_length(wanted.clone(), columns, nulls, row.len())?))
+}
+
+/// Which rows stay: where a cast gives NULL for what it cannot cast, it does so for the whole.
+fn kept(
+    array: &ArrayRef,
+    offsets: &OffsetBuffer<i32>,
+    parts: &[(&ArrayRef, &ArrayRef)],
+    mode: Mode<'_>,
+) -> Option<NullBuffer> {
+    let nulls = array.nulls().cloned();
+    let fewer =
+        |(before, after): &&(&ArrayRef, &ArrayRef)| after.null_count() > before.null_count();
+    let failed: Vec<_> = parts.iter().filter(fewer).collect();
+    if !mode.gives_null || failed.is_empty() {
+        return nulls;
+    }
+    let stays = |(row, span): (usize, &[i32])| {
+        let lost = |index: usize| {
+            failed.iter().any(|(before, after)| before.is_valid(index) && after.is_null(index))
+        };
+        array.is_valid(row) && !(span[0] as usize..span[1] as usize).any(lost)
+    };
+    Some(offsets.windows(2).enumerate().map(stays).collect())
 }
 
 fn masked(column: &ArrayRef, row: &StructArray) -> Evaluated {

@@ -55,6 +55,7 @@ enum Kind<'a> {
     List(&'a OffsetBuffer<i32>, Box<Printer<'a>>),
     Map(&'a OffsetBuffer<i32>, Box<[Printer<'a>; 2]>),
     Row(Vec<Printer<'a>>),
+    Object(Vec<Printer<'a>>, Vec<String>),
 }
 
 impl<'a> Printer<'a> {
@@ -121,7 +122,13 @@ impl<'a> Printer<'a> {
                 let columns = row.columns().iter().zip(fields);
                 let columns =
                     columns.map(|(one, field)| Self::in_zone(one, &field.data_type, zone, bytes));
-                Kind::Row(columns.collect::<Result<_, _>>()?)
+                let columns = columns.collect::<Result<_, _>>()?;
+                match &data_type.kind {
+                    Structured { .. } => {
+                        Kind::Object(columns, fields.iter().map(|one| one.name.clone()).collect())
+                    }
+                    _ => Kind::Row(columns),
+                }
             }
             _ => return Err(wrong(array, data_type)),
         };
@@ -191,6 +198,13 @@ impl<'a> Printer<'a> {
                 let all = 0..fields.len();
                 print_all(all, ('(', ')'), out, |index, out| fields[index].print(row, out));
             }
+            Kind::Object(fields, names) => {
+                print_all(0..fields.len(), ('(', ')'), out, |index, out| {
+                    out.push_str(&names[index]);
+                    out.push('=');
+                    fields[index].print(row, out);
+                });
+            }
         }
     }
 }
@@ -228,7 +242,8 @@ pub(super) fn to_text(
     target: &SqlTypeKind,
     context: &SqlContext,
 ) -> Evaluated {
-    let length = length_of(target).unwrap_or(u32::MAX);
+    // The legacy casts neither cut nor fill.
+    let length = length_of(target).filter(|_| !context.legacy_cast).unwrap_or(u32::MAX);
     let fill = matches!(target, SqlTypeKind::Char(_)) && !context.legacy_cast;
     let short = length_of(&from.kind).is_some_and(|source| source <= length);
     if is_text(&from.kind) && !fill && short {

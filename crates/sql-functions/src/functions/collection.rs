@@ -203,6 +203,9 @@ fn item(call: &Call<'_>) -> Resolved {
             if !is_integer(call.kind(1)) {
                 return Err(call.mismatch());
             }
+            if *call.kind(1) != SqlTypeKind::Int {
+                return Err(CallError("Integer expression type expected.".to_owned()));
+            }
             if let Some(index) = call.literal_int(1).filter(|index| *index < 1) {
                 return Err(CallError(format!(
                     "Array element access needs an index starting at 1 but was {index}."

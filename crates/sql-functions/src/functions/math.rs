@@ -6,12 +6,11 @@ use arrow_array::{
     Decimal128Array,
     types::{Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type},
 };
-use hurtig_sql_common::EvalError;
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use super::temporal::round_time;
 use crate::{
-    call::{Builtin, Call, Resolved, Stability, Want, pure},
+    call::{Builtin, Call, Resolved, Want, pure},
     columns::{Columns, Evaluated},
     decimal, java,
     types::{self, STRING, decimal::Digits, is_datetime, is_integer, is_text, of},
@@ -51,14 +50,6 @@ pub(super) const OF_DOUBLE: &[Builtin] = doubles! {
     "DEGREES" f64::to_degrees;
     "RADIANS" f64::to_radians;
 };
-
-const fn volatile(
-    name: &'static str,
-    signature: &'static str,
-    resolve: fn(&Call<'_>) -> Resolved,
-) -> Builtin {
-    Builtin { name, signature, stability: Stability::Volatile, resolve }
-}
 
 pub(super) const FUNCTIONS: &[Builtin] = &[
     pure("POWER", "POWER(numeric1, numeric2)", |call| two(call, f64::powf)),
@@ -105,78 +96,11 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
             c.make_texts(|row| value.get(row).map(|value| format!("{value:X}")))
         })
     }),
-    volatile("RAND", "RAND([seed])", |call| {
-        call.optional(0, &[Int], SqlDataType::not_null(SqlTypeKind::Double), |c| {
-            let mut random = Random::of(c, 0)?;
-            c.make_numbers::<Float64Type>(|_| Some(random.double()))
-        })
-    }),
-    volatile("RAND_INTEGER", "RAND_INTEGER([seed, ]bound)", |call| {
-        let result = of(SqlTypeKind::Int, call.nullable());
-        call.optional(1, &[Int, Int], result, |c| {
-            let last = c.len() - 1;
-            let bound = c.numbers::<Int32Type>(last)?;
-            let mut random = if last > 0 { Random::of(c, 0)? } else { Random::seeded(None, c) };
-            c.make_numbers::<Int32Type>(|row| {
-                let bound = bound.get(row)?;
-                Some(if bound > 0 { (random.double() * f64::from(bound)) as i32 } else { 0 })
-            })
-        })
-    }),
-    volatile("UUID", "UUID()", |call| {
-        call.optional(0, &[], SqlDataType::not_null(SqlTypeKind::Char(36)), |c| {
-            let mut random = Random::seeded(None, c);
-            c.make_texts(|_| {
-                let bits = (u128::from(random.next()) << 64) | u128::from(random.next());
-                let bits = bits & !(0xF << 76) | (4 << 76);
-                let bits = bits & !(0x3 << 62) | (2 << 62);
-                let text = format!("{bits:032x}");
-                Some(
-                    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-"),
-                )
-            })
-        })
-    }),
 ];
 
 /// Bytes as hexadecimal digits in capitals.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
-/// A source of numbers that look random (SplitMix64): neither secret nor Java's.
-struct Random(u64);
-
-impl Random {
-    fn seeded(seed: Option<i32>, c: &Columns<'_>) -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static CALLS: AtomicU64 = AtomicU64::new(0);
-        let call = CALLS.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        match seed {
-            Some(seed) => Self(seed as u64 ^ call),
-            None => Self((c.context.clock.now_ms() as u64).rotate_left(32) ^ call),
-        }
-    }
-
-    fn of(c: &Columns<'_>, index: usize) -> Result<Self, EvalError> {
-        if c.len() <= index {
-            return Ok(Self::seeded(None, c));
-        }
-        let seed = c.numbers::<Int32Type>(index)?;
-        Ok(Self::seeded(seed.constant(), c))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn double(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
 }
 
 fn two(call: &Call<'_>, of: fn(f64, f64) -> f64) -> Resolved {

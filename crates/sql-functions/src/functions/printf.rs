@@ -11,7 +11,8 @@ use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 use crate::{
     call::{Builtin, Call, Resolved, Want, pure},
     cast::{Mode, Printer, cast_column},
-    types::{STRING, is_integer, is_numeric},
+    java,
+    types::{STRING, is_decimal, is_integer, is_numeric},
 };
 
 /// The widest field: beyond it a format is taken for wrong.
@@ -108,7 +109,7 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         ('b', Given::Null) => "false".to_owned(),
         ('b', Given::Boolean(value)) => value.to_string(),
         ('b', _) => "true".to_owned(),
-        (_, Given::Null) => "null".to_owned(),
+        (_, Given::Null) => cut("null", place),
         ('d', Given::Integer(value)) => {
             signed(*value < 0, grouped(place, value.unsigned_abs().to_string()))
         }
@@ -116,7 +117,7 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         ('X', Given::Integer(value)) => signed(false, format!("{value:X}")),
         ('o', Given::Integer(value)) => signed(false, format!("{value:o}")),
         ('f', Given::Number(value, _)) => {
-            let digits = format!("{:.*}", place.precision.unwrap_or(6), value.abs());
+            let digits = java::print_fixed(value.abs(), place.precision.unwrap_or(6));
             signed(*value < 0.0, grouped(place, digits))
         }
         ('e' | 'E', Given::Number(value, _)) => {
@@ -133,15 +134,13 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         ('c', Given::Integer(value)) => char::from_u32(u32::try_from(*value).ok()?)?.to_string(),
         ('c', Given::Text(text)) if text.chars().count() == 1 => text.clone(),
         ('s' | 'S', given) => {
-            let mut text = match given {
+            let text = match given {
                 Given::Text(text) | Given::Number(_, text) => text.clone(),
                 Given::Integer(value) => value.to_string(),
                 Given::Boolean(value) => value.to_string(),
                 Given::Null => "null".to_owned(),
             };
-            if let Some(precision) = place.precision {
-                text = text.chars().take(precision).collect();
-            }
+            let text = cut(&text, place);
             if place.conversion == 'S' { text.to_uppercase() } else { text }
         }
         _ => return None,
@@ -155,6 +154,11 @@ fn show(place: &Place, given: &Given, out: &mut String) -> Option<()> {
         out.push_str(&text);
     }
     Some(())
+}
+
+/// No more characters than the precision.
+fn cut(text: &str, place: &Place) -> String {
+    text.chars().take(place.precision.unwrap_or(usize::MAX)).collect()
 }
 
 /// With `,` between thousands, if that is asked for.
@@ -185,7 +189,8 @@ fn printf(call: &Call<'_>) -> Resolved {
             let (array, constant) = c.raw(index)?;
             let target = match &data_type.kind {
                 kind if is_integer(kind) => SqlTypeKind::BigInt,
-                kind if is_numeric(kind) => SqlTypeKind::Double,
+                // A decimal is no number to Flink here, only a text.
+                kind if is_numeric(kind) && !is_decimal(kind) => SqlTypeKind::Double,
                 kind => kind.clone(),
             };
             let target = SqlDataType::nullable(target);

@@ -110,7 +110,10 @@ MD5 | hello world:STRING | 5eb63bbbe01eeed093cb22bb8f5acdc3 CHAR(32)
 SHA1 | hello world:STRING | 2aae6c35c94fcfb415dbe95f408b9ce91ee846ed CHAR(40)
 UNHEX | 666C696E6B:STRING | x'666c696e6b' BYTES
 UNHEX | F12:STRING | x'0012' BYTES
-PRINTF | %05d %s %.2f:STRING | 42:INT | x:STRING | 2.5:DECIMAL(2, 1) | 00042 x 2.50 STRING
+PRINTF | %05d %s %.2f:STRING | 42:INT | x:STRING | 2.5:DOUBLE | 00042 x 2.50 STRING
+PRINTF | %.2f:STRING | 2.5:DECIMAL(2, 1) | NULL STRING
+PRINTF | %05.2f:STRING | -1000000.125:DOUBLE | -1000000.13 STRING
+RAND_INTEGER | 3:INT | 100:INT | 34 INT
 PARSE_URL | http://u@facebook.com:80/p/1.php?q=1&r=2#R:STRING | QUERY:STRING | r:STRING | 2 STRING
 ",
     );
@@ -172,6 +175,8 @@ fn collections_are_made_and_read() {
         "
 ARRAY | 1:INT NOT NULL | NULL:INT | 3:INT | [1, NULL, 3] ARRAY<INT> NOT NULL
 MAP | a:CHAR(1) NOT NULL | 1:INT | a:CHAR(1) NOT NULL | 2:INT | {a=2} MAP<CHAR(1) NOT NULL, INT> NOT NULL
+OBJECT_OF | E:STRING | a:STRING | 1:INT | (a=1) STRUCTURED<'E', `a` INT>
+OBJECT_OF | E:STRING | a:STRING | 1:INT | a:STRING | 2:INT | The field name 'a' at position 4 is repeated.
 ROW | 1:INT | x:CHAR(1) NOT NULL | NULL:STRING | (1, x, NULL) ROW<`EXPR$0` INT, `EXPR$1` CHAR(1) NOT NULL, `EXPR$2` STRING> NOT NULL
 ARRAY | 1:INT | x:STRING | 2024-01-01:DATE | Parameters must be of the same type
 ",

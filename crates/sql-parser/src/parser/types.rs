@@ -47,7 +47,7 @@ impl Parser<'_> {
             "SMALLINT" => Some(SqlTypeKind::SmallInt),
             "INT" | "INTEGER" => Some(SqlTypeKind::Int),
             "BIGINT" => Some(SqlTypeKind::BigInt),
-            "FLOAT" | "REAL" => Some(SqlTypeKind::Float),
+            "FLOAT" => Some(SqlTypeKind::Float),
             "DATE" => Some(SqlTypeKind::Date),
             "STRING" => Some(SqlTypeKind::Varchar(bounds::MAX_LENGTH)),
             "BYTES" => Some(SqlTypeKind::Varbinary(bounds::MAX_LENGTH)),
@@ -59,6 +59,8 @@ impl Parser<'_> {
             return Ok(kind);
         }
         match &*word {
+            "REAL" => Err(SqlParseError::invalid(self.peek().span, "Type is not supported: REAL")
+                .hint("FLOAT")),
             "DOUBLE" => {
                 self.bump();
                 self.eat_word("PRECISION");

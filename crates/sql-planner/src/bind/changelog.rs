@@ -68,6 +68,12 @@ impl Binder<'_> {
             None => None,
             Some(argument) => Some(mapping_of(argument)?),
         };
+        if !table.partition_by.is_empty() {
+            let message = format!(
+                "Only tables with set semantics may be partitioned. Invalid PARTITION BY clause in the 0-th operand of table function '{name}'"
+            );
+            return Err(PlanError::at(span, message));
+        }
         let relation = self.query(&table.source, outer)?;
         let qualifier = vec![table_name(table)];
         let scope = Scope::of(qualifier.clone(), relation.columns.clone());

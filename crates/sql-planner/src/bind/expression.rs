@@ -17,7 +17,7 @@ use super::{
     compare::binary,
     group::{Collector, Grouping},
     literal,
-    scope::Scope,
+    scope::{Scope, ambiguous},
 };
 use crate::{
     PlanError, PlanResult,
@@ -210,6 +210,13 @@ impl<'e, 'a> ExpressionBinder<'e, 'a> {
 
     /// A column, here or in a query around, and fields in it.
     pub fn name(&self, name: &[Ident]) -> PlanResult<BoundExpression> {
+        // Flink finds the common column of USING everywhere but in WHERE.
+        if self.clause == "WHERE"
+            && let [only] = name
+            && self.scope.merged.iter().any(|merged| merged.name == only.value)
+        {
+            return Err(ambiguous(only));
+        }
         let (mut value, fields) = match self.scope.resolve(name)? {
             Some(resolved) => (resolved.value, resolved.fields),
             None => self.outer_name(name)?,

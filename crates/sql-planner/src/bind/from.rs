@@ -12,7 +12,9 @@ use hurtig_sql_parser::{
 };
 
 use super::{
-    Binder, Scope, ScopeColumn, expression::ExpressionBinder, scope::ScopeTable,
+    Binder, Scope, ScopeColumn,
+    expression::ExpressionBinder,
+    scope::{ScopeTable, duplicate},
     unnest::LateralJoin,
 };
 use crate::{
@@ -151,6 +153,10 @@ impl Binder<'_> {
         let mut relation = binder.query(&table.query, &[])?;
         if !table.columns.is_empty() {
             rename(&mut relation.columns, &table.columns, span)?;
+        } else if let Some(name) = duplicate(relation.columns.iter().map(|one| &*one.name)) {
+            let message =
+                format!("Column has duplicate column name '{name}' and no column list specified");
+            return Err(PlanError::at(span, message));
         }
         Ok((relation.plan, Scope::of(vec![table.name.clone()], relation.columns)))
     }
@@ -254,6 +260,10 @@ pub(super) fn rename(columns: &mut [ScopeColumn], names: &[Ident], span: Span) -
                 names.len()
             ),
         ));
+    }
+    if let Some(name) = duplicate(names.iter().map(|name| &*name.value)) {
+        let message = format!("Duplicate name '{name}' in column alias list");
+        return Err(PlanError::at(span, message));
     }
     for (column, name) in columns.iter_mut().zip(names) {
         column.name.clone_from(&name.value);

@@ -31,6 +31,31 @@ struct Entry {
     span: Span,
 }
 
+/// The hints of Flink. Those that advise how to join change nothing here.
+const HINTS: [&str; 8] = [
+    "OPTIONS",
+    "STATE_TTL",
+    "BROADCAST",
+    "SHUFFLE_HASH",
+    "SHUFFLE_MERGE",
+    "NEST_LOOP",
+    "LOOKUP",
+    "MULTI_JOIN",
+];
+
+/// Refuses hints that do not exist.
+pub(super) fn check(hints: &[TableHint]) -> PlanResult<()> {
+    let is_known = |hint: &&TableHint| HINTS.iter().any(|known| hint.name.is_word(known));
+    match hints.iter().find(|hint| !is_known(hint)) {
+        None => Ok(()),
+        Some(hint) => {
+            let name = &hint.name.value;
+            let message = format!("Hint: {name} should be registered in the HintStrategyTable");
+            Err(PlanError::at(hint.name.span, message).nearest(name, HINTS))
+        }
+    }
+}
+
 impl StateTtlHint {
     /// The first hint of that name; later ones do not count, as in Flink.
     pub fn of(hints: &[TableHint]) -> PlanResult<Option<Self>> {

@@ -102,18 +102,24 @@ pub(super) fn name_of(expr: &ast::Expr) -> Option<&str> {
     }
 }
 
-/// Names as Flink makes them different: `id`, `id0`; `EXPR$1` for what has none.
-pub(super) fn unique_names(names: Vec<Option<String>>) -> Vec<String> {
+/// A name as Flink makes it different from those that are taken: `id`, `id0`, `id1`.
+pub(super) fn free_name(base: String, taken: impl Fn(&str) -> bool) -> String {
+    let mut name = base.clone();
+    let mut attempt = 0_usize;
+    while taken(&name) {
+        name = format!("{base}{attempt}");
+        attempt += 1;
+    }
+    name
+}
+
+/// Names of a result, all different.
+pub(super) fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut used: HashSet<String> = HashSet::new();
-    let mut all = Vec::with_capacity(names.len());
-    for (position, name) in names.into_iter().enumerate() {
-        let base = name.unwrap_or_else(|| format!("EXPR${position}"));
-        let mut unique = base.clone();
-        let mut attempt = 0_usize;
-        while !used.insert(unique.clone()) {
-            unique = format!("{base}{attempt}");
-            attempt += 1;
-        }
+    let mut all = Vec::with_capacity(names.size_hint().0);
+    for base in names {
+        let unique = free_name(base, |name| used.contains(name));
+        used.insert(unique.clone());
         all.push(unique);
     }
     all
@@ -125,8 +131,7 @@ mod tests {
 
     #[test]
     fn names_differ_as_in_flink() {
-        let names = [Some("id"), None, Some("id"), Some("id"), Some("id0")];
-        let names = names.map(|name| name.map(str::to_owned)).to_vec();
+        let names = ["id", "EXPR$1", "id", "id", "id0"].into_iter().map(str::to_owned);
         assert_eq!(unique_names(names), ["id", "EXPR$1", "id0", "id1", "id00"]);
     }
 }

@@ -140,6 +140,7 @@ pub(super) fn with_hints(
     hints: &[TableHint],
     span: Span,
 ) -> PlanResult<IndexMap<String, String>> {
+    super::hints::check(hints)?;
     let mut options = options.clone();
     for hint in hints {
         if !hint.name.value.eq_ignore_ascii_case("OPTIONS") {

@@ -1,5 +1,7 @@
 //! Which names mean which columns.
 
+use std::collections::HashSet;
+
 use datafusion_common::Column;
 use datafusion_expr::Expr;
 use hurtig_sql_parser::{ast::Ident, types::SqlDataType};
@@ -132,6 +134,12 @@ impl Scope {
         merged.chain(own.map(|column| (column.name.clone(), column.bound()))).collect()
     }
 
+    /// A name that `*`, or `t.*`, cannot mean: one table has it more than once.
+    pub fn duplicate(&self, qualifier: &[Ident]) -> Option<&str> {
+        let meant = |table: &&ScopeTable| qualifier.is_empty() || table.is_named(qualifier);
+        self.tables.iter().filter(meant).find_map(ScopeTable::duplicate)
+    }
+
     /// The columns of `t.*`.
     pub fn all_of(&self, qualifier: &[Ident]) -> PlanResult<Vec<(String, BoundExpression)>> {
         let table = self.tables.iter().find(|table| table.is_named(qualifier));
@@ -147,6 +155,11 @@ impl Scope {
 }
 
 impl ScopeTable {
+    /// A name that several of its columns have.
+    pub fn duplicate(&self) -> Option<&str> {
+        duplicate(self.columns.iter().map(|column| &*column.name))
+    }
+
     /// Whether the parts are the end of its name.
     fn is_named(&self, parts: &[Ident]) -> bool {
         !self.qualifier.is_empty()
@@ -158,6 +171,12 @@ impl ScopeTable {
     }
 }
 
+/// The first name that has been there before.
+pub(crate) fn duplicate<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut seen = HashSet::new();
+    names.find(|name| !seen.insert(*name))
+}
+
 fn only<'c>(
     mut found: impl Iterator<Item = &'c ScopeColumn>,
     name: &Ident,
@@ -166,7 +185,8 @@ fn only<'c>(
     if found.next().is_some() { Err(ambiguous(name)) } else { Ok(first) }
 }
 
-fn ambiguous(name: &Ident) -> PlanError {
+/// A name that may mean several columns.
+pub(crate) fn ambiguous(name: &Ident) -> PlanError {
     PlanError::at(name.span, format!("Column '{}' is ambiguous", name.value))
         .hint("write the table's name before it")
 }

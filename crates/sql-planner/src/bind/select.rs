@@ -17,7 +17,7 @@ use super::{
     group::{Collector, Grouping},
     hints::StateTtlHint,
     literal,
-    output::{Item, name_of, unique_names},
+    output::{Item, free_name, name_of, unique_names},
 };
 use crate::{PlanError, PlanResult, types::schema_of};
 
@@ -105,6 +105,7 @@ impl Binder<'_> {
         query: &SqlQuery,
         outer: &[&Scope],
     ) -> PlanResult<Relation> {
+        super::hints::check(&select.hints)?;
         let hint = StateTtlHint::of(&select.hints)?.map(Rc::new);
         let (mut plan, scope) = match &select.from {
             Some(from) => {
@@ -170,9 +171,18 @@ impl Binder<'_> {
         if let Some(qualify) = parts.qualify {
             plan = filtered(plan, qualify)?;
         }
-        let (names, bound): (Vec<_>, Vec<_>) = parts.items.into_iter().unzip();
-        let names = unique_names(names);
-        let named = names.iter().zip(bound).map(|(name, bound)| self.item(name, bound));
+        let named = parts.items.into_iter().enumerate();
+        let named = named.map(|(position, (name, bound))| {
+            (name.unwrap_or_else(|| format!("EXPR${position}")), bound)
+        });
+        let (names, bound): (Vec<String>, Vec<_>) = named.unzip();
+        // Names that are equal differ in the plan.
+        let unique = unique_names(names.iter().cloned());
+        let named = unique.iter().zip(names).zip(bound).map(|((unique, name), bound)| {
+            let mut item = self.item(unique, bound);
+            item.column.name = name;
+            item
+        });
         let items: Vec<Item> = named.collect();
         let columns: Vec<ScopeColumn> = items.iter().map(|item| item.column.clone()).collect();
         let distinct = select.quantifier == SelectQuantifier::Distinct;
@@ -276,7 +286,13 @@ impl Parts {
         for item in &select.items {
             match &item.expr.kind {
                 ExprKind::Wildcard(qualifier) => {
-                    items.extend(wildcard(binder, qualifier, item.expr.span)?);
+                    for (name, bound) in wildcard(binder, qualifier, item.expr.span)? {
+                        // Only names that nobody wrote are made different.
+                        let taken = |name: &str| {
+                            items.iter().any(|(known, _)| known.as_deref() == Some(name))
+                        };
+                        items.push((Some(free_name(name, taken)), bound));
+                    }
                 }
                 _ => {
                     let bound = binder.bind(&item.expr)?;
@@ -304,7 +320,11 @@ impl Parts {
         let qualify = qualify.transpose()?;
         let mut order = Vec::new();
         for item in &query.order_by {
-            order.push(match (ordinal(&item.expr, items.len())?, by_alias(&item.expr)) {
+            let alias = by_alias(&item.expr).filter(|first| {
+                let name = &items[*first].0;
+                items.iter().filter(|(other, _)| other == name).count() == 1
+            });
+            order.push(match (ordinal(&item.expr, items.len())?, alias) {
                 (Some(position), _) | (None, Some(position)) => SortBy::Item(position),
                 (None, None) => SortBy::Value(clause("ORDER BY").bind(&item.expr)?),
             });
@@ -343,11 +363,14 @@ fn wildcard(
     binder: &ExpressionBinder<'_, '_>,
     qualifier: &[ast::Ident],
     span: Span,
-) -> PlanResult<Items> {
+) -> PlanResult<Vec<(String, BoundExpression)>> {
     let all =
         if qualifier.is_empty() { binder.scope.all() } else { binder.scope.all_of(qualifier)? };
     if all.is_empty() {
         return Err(PlanError::at(span, "SELECT * requires a FROM clause"));
+    }
+    if let Some(name) = binder.scope.duplicate(qualifier) {
+        return Err(PlanError::at(span, format!("Column '{name}' is ambiguous")));
     }
     let mut items = Vec::with_capacity(all.len());
     for (name, mut bound) in all {
@@ -356,7 +379,7 @@ fn wildcard(
                 PlanError::at(span, format!("Expression '{name}' is not being grouped"))
             })?;
         }
-        items.push((Some(name), bound));
+        items.push((name, bound));
     }
     Ok(items)
 }

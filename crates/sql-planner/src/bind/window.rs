@@ -70,7 +70,7 @@ pub(super) fn group_window(
     for column in plan.schema().columns() {
         columns.push(Item::pass(&plan, &column)?.column);
     }
-    let time = BoundTime { value, span: time.span };
+    let time = BoundTime { value, span: time.span, of_group: true };
     let (plan, columns) = binder.binder.window_node(plan, columns, &time, kind, partition)?;
     let added = columns[columns.len() - 3..].to_vec();
     Ok((plan, added))
@@ -79,6 +79,8 @@ pub(super) fn group_window(
 struct BoundTime {
     value: BoundExpression,
     span: Span,
+    /// Of a group window, not of a function.
+    of_group: bool,
 }
 
 impl Binder<'_> {
@@ -162,7 +164,7 @@ impl Binder<'_> {
         for key in &table.partition_by {
             partition.push(binder.name(std::slice::from_ref(key))?);
         }
-        let time = BoundTime { value, span: time_span };
+        let time = BoundTime { value, span: time_span, of_group: false };
         let (plan, columns) =
             self.window_node(relation.plan, relation.columns, &time, kind, partition)?;
         Ok((plan, Scope::of(vec![table_name(table)], columns)))
@@ -208,7 +210,8 @@ impl Binder<'_> {
             columns.push(column);
         }
         let event_time = attribute == TimeAttribute::Rowtime;
-        let kind = StreamingNodeKind::Window(WindowTable { kind, event_time });
+        let kind =
+            StreamingNodeKind::Window(WindowTable { kind, event_time, of_group: time.of_group });
         let mut expressions = vec![time.value.expr.clone()];
         expressions.extend(partition.into_iter().map(|one| one.expr));
         let schema = schema_of(fields_of(columns.iter())?)?;

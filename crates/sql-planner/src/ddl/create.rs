@@ -215,6 +215,12 @@ pub(super) fn add_column(table: &mut TableDefinition, column: &ColumnDefinition)
         let message = format!("A column named '{}' already exists in the table.", made.name);
         return Err(PlanError::at(column.span, message));
     }
+    if let (ColumnDefinitionKind::Physical, SqlTypeKind::Interval(..)) =
+        (&made.kind, &made.data_type.kind)
+    {
+        let message = "Incorrect syntax near the keyword 'INTERVAL': a column cannot be of it";
+        return Err(PlanError::at(column.span, message));
+    }
     table.columns.push(made);
     Ok(())
 }

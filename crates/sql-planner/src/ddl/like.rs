@@ -77,12 +77,14 @@ pub(super) fn base(
             return Err(PlanError::new(message));
         }
     }
-    if taken(LikeFeature::Partitions) {
-        table.partition_keys.clone_from(&source.partition_keys);
-        if !table.partition_keys.is_empty() && !create.partitioned_by.is_empty() {
-            let message = "The base table already has partitions defined. You might want to specify EXCLUDING PARTITIONS.";
-            return Err(PlanError::new(message));
-        }
+    // EXCLUDING only makes way for partitions of the new table, as in Flink.
+    table.partition_keys.clone_from(&source.partition_keys);
+    if taken(LikeFeature::Partitions)
+        && !table.partition_keys.is_empty()
+        && !create.partitioned_by.is_empty()
+    {
+        let message = "The base table already has partitions defined. You might want to specify EXCLUDING PARTITIONS.";
+        return Err(PlanError::new(message));
     }
     if taken(LikeFeature::Distribution) {
         table.distribution.clone_from(&source.distribution);

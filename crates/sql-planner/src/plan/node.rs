@@ -156,12 +156,21 @@ impl Hash for CorrelatedFunction {
 }
 
 /// Windows that a time falls into. All in milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WindowTable {
     /// Which.
     pub kind: WindowKind,
     /// True: the time column is a rowtime; false: the clock decides.
     pub event_time: bool,
+    /// Of the older `GROUP BY TUMBLE(..)`.
+    pub of_group: bool,
+}
+
+impl fmt::Debug for WindowTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, event_time, .. } = self;
+        f.debug_struct("WindowTable").field("kind", kind).field("event_time", event_time).finish()
+    }
 }
 
 /// Kinds of windows.

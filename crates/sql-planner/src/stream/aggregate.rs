@@ -111,8 +111,25 @@ impl StreamPlanner<'_> {
         }
         let given = schema_of(fields)?;
         let (input, keys, calls, window) = window_input(input, keys, calls, windows)?;
+        if let WindowInput::Time { window, .. } = &window {
+            mergeable(&calls, &window.kind)?;
+        }
         let kind = ExecNodeKind::WindowAggregate { keys, calls, window, properties };
         Ok(select(ExecNode::new(kind, vec![input], given), &positions, schema.clone()))
+    }
+}
+
+/// Windows that share rows, or grow together, are made of parts, which not all functions of Flink allow.
+fn mergeable(calls: &[PlannedAggregate], window: &WindowKind) -> StreamPlanResult<()> {
+    if matches!(window, WindowKind::Tumble { .. }) {
+        return Ok(());
+    }
+    let ordered = |name: &str| name.starts_with("FIRST_VALUE") || name.starts_with("LAST_VALUE");
+    match calls.iter().map(|call| call.function.name()).find(|name| ordered(name)) {
+        None => Ok(()),
+        Some(name) => refused(format!(
+            "{name} cannot be merged, which windows need that are not of TUMBLE: Could not find an implementation method 'merge' for function '{name}'"
+        )),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     calc::merge_calcs,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
-        schema_of, select, substituted, time_attribute, unaliased,
+        schema_of, select, substituted, time_of, unaliased,
     },
     infer, refused,
     rows_of_changes::{from_changelog, to_changelog},
@@ -325,6 +325,12 @@ impl StreamPlanner<'_> {
         if positions.iter().any(|position| *position >= width) {
             return refused("internal: a window over something that is no column");
         }
+        if !window.of_group && time_of(&input, *time).is_none() {
+            return refused(
+                "The window function requires the timecol is a time attribute type: a regular join \
+                 has made a plain TIMESTAMP(3) of it",
+            );
+        }
         let kind = ExecNodeKind::WindowTableFunction {
             window: window.clone(),
             time: *time,
@@ -387,7 +393,7 @@ impl StreamPlanner<'_> {
 
     fn sort(&self, sort: &Sort) -> StreamPlanResult<ExecNode> {
         let (input, order) = self.sorted(sort)?;
-        let time = order.first().and_then(|key| time_attribute(&input.schema, key.column));
+        let time = order.first().and_then(|key| time_of(&input, key.column));
         let event_time = match time {
             Some(_) if !order[0].ascending => {
                 return refused(

@@ -102,6 +102,53 @@ pub(super) fn time_attribute(schema: &DFSchema, position: usize) -> Option<TimeA
     }
 }
 
+/// Which time attribute a column of a node is. A regular join takes its rows in any order, so that times
+/// are plain values above it, whatever the schema says.
+pub(super) fn time_of(node: &ExecNode, position: usize) -> Option<TimeAttribute> {
+    time_attribute(&node.schema, position).filter(|_| !passed_a_join(node, position))
+}
+
+fn passed_a_join(node: &ExecNode, position: usize) -> bool {
+    use ExecNodeKind::{
+        Calc, ChangelogNormalize, Correlate, Deduplicate, IntervalJoin, Join, Limit, OverNode,
+        Rank, SortLimit, TemporalJoin, TemporalSort, Union, WatermarkAssigner, WindowDeduplicate,
+        WindowJoin, WindowRank, WindowTableFunction,
+    };
+    let below = |input: usize, position: usize| match node.inputs.get(input) {
+        Some(input) if position < input.schema.fields().len() => passed_a_join(input, position),
+        _ => false,
+    };
+    match &node.kind {
+        Join { .. } => true,
+        Calc { projection, .. } => {
+            let source = node.inputs.first().zip(projection.get(position));
+            let source = source.and_then(|(input, value)| column_of(value, &input.schema));
+            source.is_some_and(|source| below(0, source))
+        }
+        WatermarkAssigner { time, .. } => position != *time && below(0, position),
+        Union => (0..node.inputs.len()).any(|input| below(input, position)),
+        IntervalJoin { .. } | WindowJoin { .. } | TemporalJoin { .. } => {
+            let width = node.inputs.first().map_or(0, |left| left.schema.fields().len());
+            match position.checked_sub(width) {
+                Some(of_right) => below(1, of_right),
+                None => below(0, position),
+            }
+        }
+        Rank { .. }
+        | Deduplicate { .. }
+        | WindowRank { .. }
+        | WindowDeduplicate { .. }
+        | WindowTableFunction { .. }
+        | SortLimit { .. }
+        | TemporalSort { .. }
+        | Limit { .. }
+        | OverNode(_)
+        | Correlate { .. }
+        | ChangelogNormalize { .. } => below(0, position),
+        _ => false,
+    }
+}
+
 /// A schema of fields without qualifiers.
 pub(super) fn schema_of(fields: Vec<FieldRef>) -> StreamPlanResult<DFSchemaRef> {
     let schema = Schema::new(fields);

@@ -12,7 +12,7 @@ use super::{
     UpdateKind,
     changelog::{changelog_mode, modify_kinds, update_kind},
     explain::describe,
-    expressions::time_attribute,
+    expressions::time_of,
     keys::{unique_by, upsert_keys},
     over, refused,
 };
@@ -51,6 +51,8 @@ fn versions(node: &mut ExecNode, wanted: bool) {
     node.every_version = wanted;
     let temporal = matches!(node.kind, ExecNodeKind::TemporalJoin { .. });
     let ordered = match &node.kind {
+        // It gives changes as rows, so that each is seen.
+        ExecNodeKind::ToChangelog { .. } => true,
         ExecNodeKind::GroupAggregate { calls, .. }
         | ExecNodeKind::WindowAggregate { calls, .. } => {
             calls.iter().any(|call| goes_by_arrival(call.function.name()))
@@ -174,7 +176,7 @@ fn mode_of(kinds: &[(String, RowKind)]) -> ChangelogMode {
 fn deduplicated(node: &mut ExecNode) {
     let Some(input) = node.inputs.first() else { return };
     let by_time = |column: usize| {
-        let time = time_attribute(&input.schema, column)?;
+        let time = time_of(input, column)?;
         Some(time == super::expressions::TimeAttribute::Rowtime)
     };
     let kind = match &node.kind {

@@ -8,7 +8,7 @@ use super::{
     convert::hinted_ttl,
     expressions::{
         ColumnsBefore, TimeAttribute, column_of, conjunction, conjuncts, milliseconds, position,
-        select, time_attribute, unaliased,
+        select, time_attribute, time_of, unaliased,
     },
     keys::{unique_by, upsert_keys},
     refused,
@@ -273,7 +273,8 @@ fn interval_join(
         }
     }
     let (left_time, right_time) = bounds.times?;
-    let event_time = time_attribute(&left.schema, left_time)? == TimeAttribute::Rowtime;
+    time_of(right, right_time)?;
+    let event_time = time_of(left, left_time)? == TimeAttribute::Rowtime;
     Some(ExecNodeKind::IntervalJoin {
         join_type,
         keys: rest_keys,

@@ -132,6 +132,10 @@ impl PlannerSettings {
                     }
                 };
                 let property = |one: &PlannedWindowProperty| property_of(*one, event_time);
+                let latest_first = match window {
+                    WindowInput::Time { window, .. } => latest_first(window),
+                    WindowInput::Attached { .. } => false,
+                };
                 Arc::new(config::WindowAggregate {
                     input,
                     keys: keys.clone(),
@@ -139,6 +143,7 @@ impl PlannerSettings {
                     time,
                     calls: calls_of(calls, retracts)?,
                     properties: properties.iter().map(property).collect(),
+                    latest_first,
                     schema,
                 })
             }
@@ -170,6 +175,7 @@ impl PlannerSettings {
                     time,
                     calls: calls_of(calls, *retracts)?,
                     properties: properties.iter().map(|one| property_of(*one, true)).collect(),
+                    latest_first: latest_first(window),
                     schema,
                 };
                 let arguments = argument_types(calls, before);
@@ -565,6 +571,11 @@ fn kind_of(join_type: JoinType) -> StreamPlanResult<config::JoinVariant> {
         JoinType::LeftAnti => config::JoinVariant::Anti,
         other => return refused(format!("internal: a join of type {other}")),
     })
+}
+
+/// As Flink merges slices: hops of the window functions from the last to the first, else in order.
+fn latest_first(window: &WindowTable) -> bool {
+    matches!(window.kind, WindowKind::Hop { .. }) && !window.of_group
 }
 
 fn spec_of(window: &WindowTable) -> config::WindowSpec {

@@ -6,7 +6,7 @@ use super::{
     BoundKind, ExecNode, ExecNodeKind, OverWindow, PlannedOver, SortKey, StreamPlanResult,
     StreamPlanner,
     aggregate::aggregate_call,
-    expressions::{ColumnsBefore, TimeAttribute, integer, schema_of, select, time_attribute},
+    expressions::{ColumnsBefore, TimeAttribute, integer, schema_of, select, time_of},
     refused,
 };
 use crate::plan::{OverFunction, OverNode, OverRange, StreamingNode};
@@ -66,7 +66,7 @@ impl StreamPlanner<'_> {
         let bound = match order.first() {
             None => BoundKind::Value,
             Some(first) if first.column >= width => BoundKind::Value,
-            Some(first) => match time_attribute(&input.schema, first.column) {
+            Some(first) => match time_of(&input, first.column) {
                 Some(TimeAttribute::Rowtime) => BoundKind::EventTime,
                 Some(TimeAttribute::Proctime) => BoundKind::ProcessingTime,
                 None => BoundKind::Value,

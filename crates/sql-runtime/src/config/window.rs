@@ -123,6 +123,8 @@ pub struct WindowAggregate {
     pub calls: Vec<AggregateCall>,
     /// Columns that follow the results.
     pub properties: Vec<WindowProperty>,
+    /// The slices of a window are put together from its end, which shows in what goes by order.
+    pub latest_first: bool,
     /// Keys, results, properties.
     pub schema: SchemaRef,
 }

@@ -192,6 +192,7 @@ proptest! {
             time: WindowTime::Rowtime { column: 2, zone: None },
             calls: vec![count(), sum_distinct(1)],
             properties: vec![WindowProperty::Start],
+            latest_first: false,
             schema: schema("k:s c:i d:i s:t"),
         };
         let mut harness = Harness::new(config, &[&input]);

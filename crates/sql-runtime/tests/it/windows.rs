@@ -21,6 +21,7 @@ fn aggregate(window: WindowSpec) -> WindowAggregate {
         time: WindowTime::Rowtime { column: 2, zone: None },
         calls: vec![count(), sum_distinct(1)],
         properties: vec![WindowProperty::Start, WindowProperty::End],
+        latest_first: false,
         schema: schema("k:s c:i d:i s:t e:t"),
     }
 }

@@ -208,10 +208,9 @@ impl TableSource for FileSource {
     }
 
     fn metadata(&self) -> Vec<(String, SqlDataType)> {
-        let of_files = FILE_METADATA
-            .into_iter()
-            .map(|(key, kind)| (key.to_owned(), SqlDataType::not_null(kind)));
-        of_files.chain(self.format.metadata()).collect()
+        // Not those of the format, as in Flink: they are for connectors of messages.
+        let of_files = FILE_METADATA.into_iter();
+        of_files.map(|(key, kind)| (key.to_owned(), SqlDataType::not_null(kind))).collect()
     }
 
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {

@@ -88,18 +88,11 @@ mistakes! {
           |                                                       ^^^^^^^^^^^^^^^
     "#]];
     unknown_format: "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'path' = '/tmp', 'format' = 'jsn'); SELECT * FROM t" => expect![[r#"
-        error: Unable to create a source for table default_catalog.default_database.t: Could not find any format factory for identifier 'jsn' in the classpath. Available formats: canal-json, csv, debezium-json, json, maxwell-json, raw.
+        error: Unable to create a source for table default_catalog.default_database.t: Could not find any format factory for identifier 'jsn' in the classpath. Available formats: canal-json, csv, debezium-json, json, maxwell-json, ogg-json, raw.
          --> line 1, column 94
           |
         6 | ...t (a INT) WITH ('connector' = 'filesystem', 'path' = '/tmp', 'format' = 'jsn'); SELECT * FROM t
           |                                                                                    ^^^^^^^^^^^^^^^
-    "#]];
-    unknown_setting: "SET 'paralelism.default' = '2'" => expect![[r#"
-        error: program: unknown key "paralelism.default"; did you mean "parallelism.default"?
-         --> line 1, column 1
-          |
-        6 | SET 'paralelism.default' = '2'
-          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#]];
     missing_option: "CREATE TABLE t (a INT) WITH ('connector' = 'filesystem', 'format' = 'json'); SELECT * FROM t" => expect![[r#"
         error: Unable to create a source for table default_catalog.default_database.t: One or more required options are missing. Missing required options are: path.

@@ -298,6 +298,7 @@ pub fn by_time() -> Vec<Subject> {
             time: rowtime(),
             calls: vec![count(), sum(1), sum_distinct(1)],
             properties: vec![WindowProperty::Start, WindowProperty::End],
+            latest_first: false,
             schema: schema("k:s c:i x:i d:i s:t e:t"),
         };
         all.push(made(&format!("window aggregate, {name}"), config, 1, Inserts));

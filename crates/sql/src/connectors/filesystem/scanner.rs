@@ -160,7 +160,7 @@ impl Scanner {
 
     /// Where the line feed is that ends the record at `start`, if it is in the buffer.
     fn find_end(&mut self) -> Option<usize> {
-        let Framing::QuotedLines { quote, escape } = self.framing else {
+        let Framing::QuotedLines { delimiter, quote, escape } = self.framing else {
             let found = memchr(b'\n', &self.buffer[self.scanned..self.end]);
             let at = found.map(|found| self.scanned + found);
             self.scanned = at.unwrap_or(self.end);
@@ -171,9 +171,20 @@ impl Scanner {
         {
             let at = self.scanned + found;
             let byte = self.buffer[at];
-            if byte == quote {
-                // A doubled quote opens and closes once more, which changes nothing.
-                self.quoted = !self.quoted;
+            if byte == quote && self.quoted {
+                if at + 1 >= self.end && !self.at_eof {
+                    // Whether it is doubled is not known yet.
+                    self.scanned = at;
+                    return None;
+                }
+                if self.buffer[at + 1..self.end].first() == Some(&quote) {
+                    self.scanned = at + 2;
+                    continue;
+                }
+                self.quoted = false;
+            } else if byte == quote {
+                // Within a field it is a character like others.
+                self.quoted = at == self.start || self.buffer[at - 1] == delimiter;
             } else if byte == escape {
                 if at + 1 >= self.end && !self.at_eof {
                     // What it escapes is not there yet.
@@ -275,10 +286,12 @@ mod tests {
 
     #[test]
     fn quoted_line_ends_are_part_of_a_record() {
-        let quoted = Framing::QuotedLines { quote: b'"', escape: None };
+        let quoted = Framing::QuotedLines { delimiter: b',', quote: b'"', escape: None };
         let text = b"1,\"a\nb\"\n2,\"say \"\"hi\"\"\"\n3";
         assert_eq!(records(text, quoted, 0, u64::MAX), ["1,\"a\nb\"", "2,\"say \"\"hi\"\"\"", "3"]);
-        let escaped = Framing::QuotedLines { quote: b'"', escape: Some(b'\\') };
+        assert_eq!(records(b"1,a\"\n2,\"\"\n3", quoted, 0, u64::MAX), ["1,a\"", "2,\"\"", "3"]);
+        let escape = Some(b'\\');
+        let escaped = Framing::QuotedLines { delimiter: b',', quote: b'"', escape };
         assert_eq!(records(b"1,\\\"a\n2", escaped, 0, u64::MAX), ["1,\\\"a", "2"]);
     }
 

@@ -1,0 +1,30 @@
+CREATE TABLE orders (
+  order_id BIGINT,
+  customer_id INT,
+  product_id STRING,
+  quantity INT,
+  price DECIMAL(10, 2),
+  currency STRING,
+  order_time TIMESTAMP(3),
+  status STRING,
+  note STRING,
+  WATERMARK FOR order_time AS order_time - INTERVAL '5' SECOND
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${DATA}/orders.json',
+  'format' = 'json'
+);
+
+CREATE TABLE customers (
+  customer_id INT,
+  name STRING,
+  country STRING,
+  segment STRING,
+  since DATE
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${DATA}/customers.json',
+  'format' = 'json'
+);
+
+SELECT o.order_id, c.name FROM orders AS o JOIN customers AS c ON o.customer_id = c.customer_id ORDER BY o.order_time;
