@@ -26,6 +26,7 @@ mod keys;
 mod node;
 mod operators;
 mod over;
+mod partitions;
 mod print;
 mod rank;
 mod reuse;
@@ -47,6 +48,7 @@ pub use node::{
     PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
+pub use partitions::{PartitionCondition, PartitionHint, PartitionListing};
 pub use reuse::SharedParts;
 pub use windows::WindowColumns;
 

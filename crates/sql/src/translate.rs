@@ -251,12 +251,17 @@ impl<'a> Translator<'a> {
             table,
             columns,
             filters,
+            partitions,
             watermark,
             drop_update_before,
             ..
         } = &node.kind
         else {
             return Err(internal("no scan"));
+        };
+        let partitions = match partitions {
+            Some(condition) => Some(tables::partition_filter(&table.table, condition)?),
+            None => None,
         };
         let Scanned { source: table, columns, casts, filters } =
             self.tables.scanned(table, columns, filters)?;
@@ -274,7 +279,7 @@ impl<'a> Translator<'a> {
             columns,
             schema: schema.clone(),
             watermark,
-            partitions: None,
+            partitions,
             filters,
             limit: None,
             casts,

@@ -6,6 +6,8 @@
 mod files;
 #[path = "connectors/generated.rs"]
 mod generated;
+#[path = "connectors/partitions.rs"]
+mod partitions;
 #[path = "connectors/scripts.rs"]
 mod scripts;
 

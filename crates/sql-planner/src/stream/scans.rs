@@ -1,4 +1,5 @@
-//! What a source can do itself: fields of ROWS instead of whole ones, rows of one kind instead of all.
+//! What a source can do itself: fields of ROWS instead of whole ones, rows of one kind instead of all,
+//! the rows of some partitions.
 //!
 //! A calc above a scan tells what is needed of it. Conditions that a source takes over (a column
 //! equals a constant) leave the calc, and the constant takes the column's place in all that is
@@ -19,6 +20,7 @@ use super::{
         column, column_of, conjunction, conjuncts, field_of, nested_field, position, schema_of,
         unaliased,
     },
+    partitions::take_partitions,
 };
 use crate::optimize::constant_value;
 
@@ -40,6 +42,7 @@ pub(super) fn push_into_scans(
         return Ok(node);
     }
     filter(&mut node, tables)?;
+    choose_partitions(&mut node, tables)?;
     narrow(&mut node)?;
     Ok(node)
 }
@@ -90,6 +93,16 @@ fn filter(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()>
     }
     for expression in projection.iter_mut().chain(condition).chain(watermark) {
         *expression = folded(with(expression.clone(), &known)?)?;
+    }
+    Ok(())
+}
+
+/// Tells the source which partitions are wanted.
+fn choose_partitions(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()> {
+    let Some(Pair { condition, scan, .. }) = pair(node) else { return Ok(()) };
+    if let ExecNodeKind::TableSourceScan { table, partitions, watermark: None, .. } = &mut scan.kind
+    {
+        *partitions = take_partitions(condition, table, tables)?;
     }
     Ok(())
 }

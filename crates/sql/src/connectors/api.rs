@@ -3,9 +3,9 @@
 //! 1. A table's options name its connector; [`TableFactory`] checks them and makes a [`TableSource`]
 //!    or a [`TableSink`], which are plain descriptions.
 //! 2. The planner asks a source what it can do and settles a [`Scan`]: which columns, nested fields
-//!    and metadata it reads (nothing else is decoded), which filters it applies, and the watermark,
-//!    which the source generates per split. (Partitions and limits are there for sources; the
-//!    planner does not choose them yet.)
+//!    and metadata it reads (nothing else is decoded), which filters it applies, which partitions it
+//!    enters, and the watermark, which the source generates per split. (Limits are there for
+//!    sources; the planner does not set them yet.)
 //! 3. [`TableSource::factory`] and [`TableSink::factory`] give the operator that runs. It emits, or
 //!    takes, [`hurtig_sql_common::ChangelogBatch`]es.
 
@@ -23,7 +23,10 @@ use hurtig_sql_common::{ChangelogMode, SqlContext};
 use hurtig_sql_functions::api::{Expression, Kernel};
 use hurtig_sql_parser::types::SqlDataType;
 
-use super::gate::ScanGate;
+use super::{
+    gate::ScanGate,
+    partitions::{Partition, PartitionFilter},
+};
 
 /// A table cannot be read or written as it is described. The text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +67,6 @@ pub trait TableFactory: Send + Sync {
     fn sink(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSink>>, TableError>;
 }
 
-/// The values of the partition keys of one partition, in the order of the keys; `None`: NULL.
-pub type Partition = Vec<Option<String>>;
-
 /// Where the rows of a table come from.
 pub trait TableSource: Send + Sync {
     /// Which kinds of change it gives.
@@ -77,8 +77,12 @@ pub trait TableSource: Send + Sync {
     fn metadata(&self) -> Vec<(String, SqlDataType)> {
         Vec::new()
     }
-    /// The partitions that there are, if the planner may choose among them (the values are texts,
-    /// to be cast to the columns' types); `None` if it may not.
+    /// True if it reads only the partitions that [`Scan::partitions`] leaves.
+    fn chooses_partitions(&self) -> bool {
+        false
+    }
+    /// The partitions that there are (the values are texts, to be cast to the columns' types); `None`
+    /// if it has none, or does not know all of them yet.
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
         Ok(None)
     }
@@ -124,8 +128,8 @@ pub struct Scan {
     pub schema: SchemaRef,
     /// The watermark, if the table has one.
     pub watermark: Option<ScanWatermark>,
-    /// The partitions that are read; `None`: all.
-    pub partitions: Option<Vec<Partition>>,
+    /// The partitions that are read; `None`: all. Only for sources that choose.
+    pub partitions: Option<PartitionFilter>,
     /// All rows pass these; only such as the source takes are here.
     pub filters: Vec<ColumnFilter>,
     /// How many rows are needed; a source may give more.

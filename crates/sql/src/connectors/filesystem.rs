@@ -28,10 +28,9 @@ use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use self::reader::{FileReading, Give};
 use super::{
-    api::{
-        Partition, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec,
-    },
+    api::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
     options::{TableOptions, invalid},
+    partitions::Partition,
     source::TableSourceFactory,
 };
 
@@ -214,13 +213,17 @@ impl TableSource for FileSource {
         of_files.chain(self.format.metadata()).collect()
     }
 
+    fn chooses_partitions(&self) -> bool {
+        !self.table.partition_keys.is_empty()
+    }
+
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
         // Those of a monitored directory are not all there yet.
         if self.table.partition_keys.is_empty() || self.monitor.is_some() {
             return Ok(None);
         }
         let (keys, default) = (&self.table.partition_keys, &self.default_partition);
-        let found = listing::partitions(&self.path, keys, default);
+        let found = listing::partitions(&self.path, keys, default, None);
         let found = found.map_err(|error| TableError(error.to_string()))?;
         Ok(Some(found.into_iter().map(|(partition, _)| partition).collect()))
     }
