@@ -135,7 +135,11 @@ pub fn plan_stream(
     let planner = StreamPlanner { tables, settings };
     let mut roots = Vec::new();
     for plan in bound {
-        let optimized = crate::optimize::optimize(plan.clone())?;
+        let mut optimized = crate::optimize::optimize(plan.clone())?;
+        if let Some(split) = settings.distinct_split {
+            let context = std::sync::Arc::new(settings.context.clone());
+            optimized = crate::optimize::split_distinct(optimized, split, &context)?;
+        }
         roots.push(planner.plan(&optimized, before)?);
     }
     Ok(StreamPlan { roots })

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hurtig_config::{Configuration, catalogue};
-use hurtig_sql_planner::{MiniBatchSettings, duration_ms};
+use hurtig_sql_planner::{MiniBatchSettings, duration_ms, optimize::DistinctSplit};
 
 use crate::SqlError;
 
@@ -72,6 +72,7 @@ const TABLE_KEYS: &[TableKey] = &[
         Some("AUTO"),
         Check::OneOf(&["AUTO", "ONE_PHASE", "TWO_PHASE"]),
     ),
+    key("table.optimizer.distinct-agg.split.bucket-num", Some("1024"), Check::Integer),
     key("table.optimizer.distinct-agg.split.enabled", Some("false"), Check::Boolean),
     key(
         "table.optimizer.non-deterministic-update.strategy",
@@ -81,12 +82,6 @@ const TABLE_KEYS: &[TableKey] = &[
     key("table.optimizer.reuse-source-enabled", Some("true"), Check::Boolean),
     key("table.optimizer.reuse-sub-plan-enabled", Some("true"), Check::Boolean),
 ];
-
-/// Keys of SQL that are right, but change nothing here.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[(
-    "table.optimizer.distinct-agg.split.enabled",
-    "with two phases each value of a DISTINCT is sent once a mini-batch already",
-)];
 
 /// What a session has set.
 #[derive(Clone, Debug, Default)]
@@ -121,9 +116,6 @@ impl Settings {
     /// Why setting a key changes nothing, if it is so.
     #[must_use]
     pub fn warning(name: &str) -> Option<String> {
-        if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
-            return Some(format!("{name} has no effect: {why}"));
-        }
         let known = TABLE_KEYS.iter().any(|known| known.key == name);
         (is_of_sql(name) && !known).then(|| format!("{name} is not known here, and has no effect"))
     }
@@ -183,6 +175,25 @@ impl Settings {
         let latency = Duration::from_millis(positive(latency, self.duration_ms(latency))?);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Some(MiniBatchSettings { size, latency }))
+    }
+
+    /// `table.optimizer.distinct-agg.split.*`, if it is enabled.
+    ///
+    /// # Errors
+    /// If it is, but the number of buckets is none.
+    pub(crate) fn distinct_split(&self) -> Result<Option<DistinctSplit>, SqlError> {
+        if self.flag("table.optimizer.distinct-agg.split.enabled") != Some(true) {
+            return Ok(None);
+        }
+        let key = "table.optimizer.distinct-agg.split.bucket-num";
+        let buckets = self.get(key).and_then(|text| text.trim().parse().ok());
+        match buckets.filter(|buckets| *buckets > 0) {
+            Some(buckets) => Ok(Some(DistinctSplit { buckets })),
+            None => {
+                let text = format!("{key} must be from 1 to {}", i32::MAX);
+                Err(SqlError::invalid(text, None))
+            }
+        }
     }
 
     /// What is set, in the order of the keys.

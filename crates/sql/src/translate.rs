@@ -252,6 +252,7 @@ impl<'a> Translator<'a> {
             columns,
             filters,
             partitions,
+            limit,
             watermark,
             drop_update_before,
             ..
@@ -281,7 +282,7 @@ impl<'a> Translator<'a> {
             watermark,
             partitions,
             filters,
-            limit: None,
+            limit: *limit,
             casts,
             context: self.settings.context.clone(),
             gate: self.tables.gate.map(|gate| gate.scan(&uid)),
@@ -290,7 +291,8 @@ impl<'a> Translator<'a> {
         let parallelism = table.parallelism();
         let mut operator = RawOperator::new(node.name(), factory);
         operator.kind = OperatorKind::Source;
-        operator.bounded = table.boundedness() == Boundedness::Bounded;
+        operator.bounded = table.boundedness() == Boundedness::Bounded
+            || (limit.is_some() && table.ends_at_limit());
         operator.uid = Some(uid);
         operator.parallelism = parallelism;
         let stream = table.add(self.env, operator)?;

@@ -63,6 +63,11 @@ pub trait TableTraits {
         let _ = table;
         Ok(None)
     }
+    /// Whether a source may stop when it has given so many rows.
+    fn takes_limit(&self, table: &TableRef) -> StreamPlanResult<bool> {
+        let _ = table;
+        Ok(false)
+    }
     /// Of one that is written, by its whole name.
     fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits>;
 }
@@ -209,6 +214,7 @@ impl StreamPlanner<'_> {
             columns,
             filters: Vec::new(),
             partitions: None,
+            limit: None,
             reads_nested: traits.reads_nested,
             mode: traits.mode,
             primary_key: key.clone(),

@@ -194,6 +194,7 @@ fn details(node: &ExecNode) -> Vec<String> {
             table,
             filters,
             partitions,
+            limit,
             watermark,
             drop_update_before,
             ..
@@ -209,6 +210,7 @@ fn details(node: &ExecNode) -> Vec<String> {
                 parts.push(format!("filter=[{}]", filters.join(", ")));
             }
             parts.extend(partitions.iter().map(|one| format!("partitions=[{}]", one.chosen())));
+            parts.extend(limit.iter().map(|one| format!("limit=[{one}]")));
             parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
             if *drop_update_before {
                 parts.push("dropUpdateBefore=[true]".to_owned());

@@ -71,6 +71,8 @@ pub enum ExecNodeKind {
         filters: Vec<ScanFilter>,
         /// The partitions that are read; `None`: all.
         partitions: Option<PartitionCondition>,
+        /// How many rows are needed, at most; more may come.
+        limit: Option<u64>,
         /// The source can read fields of ROWs without the rest of them.
         reads_nested: bool,
         /// The changes that it gives.

@@ -1,5 +1,5 @@
 //! What a source can do itself: fields of ROWS instead of whole ones, rows of one kind instead of all,
-//! the rows of some partitions.
+//! the rows of some partitions, or the first rows.
 //!
 //! A calc above a scan tells what is needed of it. Conditions that a source takes over (a column
 //! equals a constant) leave the calc, and the constant takes the column's place in all that is
@@ -13,6 +13,8 @@ use datafusion_common::{
     tree_node::{Transformed, TreeNode, TreeNodeRecursion},
 };
 use datafusion_expr::{BinaryExpr, Expr, Operator, expr::Case};
+
+use hurtig_sql_common::ChangelogMode;
 
 use super::{
     ExecNode, ExecNodeKind, ScanFilter, ScannedField, StreamPlanResult, TableTraits,
@@ -34,6 +36,11 @@ pub(super) fn push_into_scans(
         inputs.push(push_into_scans(input, tables)?);
     }
     node.inputs = inputs;
+    if let (ExecNodeKind::Limit { offset, limit }, [input]) =
+        (&node.kind, node.inputs.as_mut_slice())
+    {
+        limit_scan(input, offset.saturating_add(*limit), tables)?;
+    }
     let reads_scan = matches!(
         (&node.kind, node.inputs.as_slice()),
         (ExecNodeKind::Calc { .. }, [ExecNode { kind: ExecNodeKind::TableSourceScan { .. }, .. }])
@@ -95,6 +102,21 @@ fn filter(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()>
         *expression = folded(with(expression.clone(), &known)?)?;
     }
     Ok(())
+}
+
+/// Tells the source how many rows are needed, as Flink's `PushLimitIntoTableSourceScanRule`, if every
+/// row of the source is one of the result. The limit stays: several readers give as many each.
+fn limit_scan(node: &mut ExecNode, rows: u64, tables: &dyn TableTraits) -> StreamPlanResult<()> {
+    match (&mut node.kind, node.inputs.as_mut_slice()) {
+        (ExecNodeKind::Calc { condition: None, .. }, [input]) => limit_scan(input, rows, tables),
+        (ExecNodeKind::TableSourceScan { table, limit, mode, .. }, _)
+            if *mode == ChangelogMode::INSERT_ONLY && tables.takes_limit(table)? =>
+        {
+            *limit = Some(rows);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Tells the source which partitions are wanted.

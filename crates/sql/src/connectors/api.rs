@@ -4,8 +4,7 @@
 //!    or a [`TableSink`], which are plain descriptions.
 //! 2. The planner asks a source what it can do and settles a [`Scan`]: which columns, nested fields
 //!    and metadata it reads (nothing else is decoded), which filters it applies, which partitions it
-//!    enters, and the watermark, which the source generates per split. (Limits are there for
-//!    sources; the planner does not set them yet.)
+//!    enters, how many rows are enough, and the watermark, which the source generates per split.
 //! 3. [`TableSource::factory`] and [`TableSink::factory`] give the operator that runs. It emits, or
 //!    takes, [`hurtig_sql_common::ChangelogBatch`]es.
 
@@ -95,6 +94,14 @@ pub trait TableSource: Send + Sync {
         let _ = filter;
         false
     }
+    /// True if a reader gives no more rows than [`Scan::limit`] (but for those of a batch).
+    fn takes_limit(&self) -> bool {
+        false
+    }
+    /// True if that ends it, also if it is unbounded.
+    fn ends_at_limit(&self) -> bool {
+        false
+    }
     /// How many subtasks it must have (`scan.parallelism`), if it says so.
     fn parallelism(&self) -> Option<u32> {
         None
@@ -132,7 +139,7 @@ pub struct Scan {
     pub partitions: Option<PartitionFilter>,
     /// All rows pass these; only such as the source takes are here.
     pub filters: Vec<ColumnFilter>,
-    /// How many rows are needed; a source may give more.
+    /// How many rows are needed; a source may give more. Only for sources that take it.
     pub limit: Option<u64>,
     /// How what the source has becomes a column of another type: of metadata, which tables may declare
     /// as they like. Nothing where the types are the same, or beyond the end.

@@ -31,7 +31,7 @@ use super::{
     api::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
     options::{TableOptions, invalid},
     partitions::Partition,
-    source::TableSourceFactory,
+    source::{RowLimit, TableSourceFactory},
 };
 
 /// What stands for NULL and the empty text in the name of a partition's directory.
@@ -232,6 +232,10 @@ impl TableSource for FileSource {
         true
     }
 
+    fn takes_limit(&self) -> bool {
+        true
+    }
+
     fn factory(&self, scan: Scan) -> Result<Arc<dyn OperatorFactory>, TableError> {
         let TableSpec { columns, partition_keys, .. } = &self.table;
         let (mut decoded, mut gives) = (Vec::new(), Vec::new());
@@ -281,6 +285,9 @@ impl TableSource for FileSource {
             context: scan.context,
             longest: self.longest,
         };
-        Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark).behind(scan.gate)))
+        // One that is watched has no end.
+        let limit = scan.limit.map(|rows| RowLimit { rows, ends: self.monitor.is_none() });
+        let factory = TableSourceFactory::new(reading, scan.watermark);
+        Ok(Arc::new(factory.limited(limit).behind(scan.gate)))
     }
 }

@@ -278,6 +278,10 @@ impl TableTraits for SessionTables<'_> {
         Ok(self.source_of(table)?.takes_filter(&column_filter(table, filter)?))
     }
 
+    fn takes_limit(&self, table: &TableRef) -> StreamPlanResult<bool> {
+        Ok(self.source_of(table)?.takes_limit())
+    }
+
     fn partitions(&self, table: &TableRef) -> StreamPlanResult<Option<Arc<dyn PartitionListing>>> {
         let source = self.source_of(table)?;
         let listing = Listing { source: source.clone(), table: table.table.clone() };

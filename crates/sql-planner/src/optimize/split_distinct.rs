@@ -1,0 +1,670 @@
+//! Aggregates with DISTINCT in two steps, so that the values of one large group are told apart in many
+//! places (`table.optimizer.distinct-agg.split.enabled`).
+//!
+//! As Flink 2.3's `SplitAggregateRule`:
+//!
+//! 1. Behind each value that a function tells apart (DISTINCT, MIN, MAX) comes its bucket: its hash
+//!    modulo `bucket-num`.
+//! 2. If functions tell different values apart, each row comes once for each of them ([`Expand`]), with
+//!    the buckets of the others NULL, and FILTERs see to it that each function counts its own rows.
+//! 3. Partial aggregates by group and buckets, final ones by group over these. AVG is a sum and a
+//!    count, which are divided at the end.
+//!
+//! Sums that would be rounded twice are DOUBLE in between. Other than in Flink, functions to which the
+//! order of rows matters (FIRST_VALUE, LAST_VALUE, LISTAGG) have no buckets, so that their results are
+//! those of one step: buckets arrive in any order.
+//!
+//! Not split: windows of processing time and sessions, as in Flink, and what has nothing in buckets.
+//!
+//! [`Expand`]: StreamingNodeKind::Expand
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use datafusion_common::{
+    Column, ScalarValue,
+    tree_node::{Transformed, TreeNode},
+};
+use datafusion_expr::{
+    Aggregate, BinaryExpr, Expr, LogicalPlan, Operator, Projection,
+    expr::{AggregateFunction, Case, ScalarFunction},
+};
+use hurtig_sql_common::SqlContext;
+use hurtig_sql_functions::{
+    api::{CallArgument, ResolvedCall},
+    cast, registry,
+};
+use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
+
+use super::data_type_of;
+use crate::{
+    PlanError, PlanResult,
+    functions::{AggregateCoat, ScalarCoat},
+    plan::{StreamingNode, StreamingNodeKind, WindowKind},
+    types::{metadata, plan_field, schema_of, time_attribute, with_nullability},
+};
+
+/// Settings of the split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DistinctSplit {
+    /// `table.optimizer.distinct-agg.split.bucket-num`; at least 1.
+    pub buckets: i32,
+}
+
+/// The plan with its aggregates split.
+pub(crate) fn split_distinct(
+    plan: LogicalPlan,
+    split: DistinctSplit,
+    context: &Arc<SqlContext>,
+) -> PlanResult<LogicalPlan> {
+    let mut failed = None;
+    let whole = plan.transform_up(|node| {
+        let LogicalPlan::Aggregate(aggregate) = &node else { return Ok(Transformed::no(node)) };
+        let Some(calls) = splittable(aggregate) else { return Ok(Transformed::no(node)) };
+        match (Splitter { aggregate, calls, split, context }).plan() {
+            Ok(Some(plan)) => Ok(Transformed::yes(plan)),
+            Ok(None) => Ok(Transformed::no(node)),
+            Err(error) => {
+                failed.get_or_insert(error);
+                Ok(Transformed::no(node))
+            }
+        }
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(whole?.data),
+    }
+}
+
+/// What becomes of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Count,
+    Sum,
+    Average,
+    /// MIN and MAX: the same again, in buckets.
+    Extreme,
+    /// The same again; the order of rows matters.
+    Ordered,
+}
+
+/// A call that can be split.
+struct Call<'a> {
+    family: Family,
+    call: &'a AggregateFunction,
+    coat: &'a AggregateCoat,
+    /// The name of its column.
+    name: &'a str,
+}
+
+impl Call<'_> {
+    fn uses_buckets(&self) -> bool {
+        match self.family {
+            Family::Extreme => true,
+            Family::Ordered => false,
+            _ => self.call.params.distinct,
+        }
+    }
+
+    /// The names of the columns that are its arguments.
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        self.call.params.args.iter().filter_map(|one| match one {
+            Expr::Column(column) => Some(column.name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// What a sum is computed in, if not in the argument's own type.
+    fn wide(&self) -> Option<SqlTypeKind> {
+        let kind = &self.coat.arguments().first()?.data_type.kind;
+        match (self.family, kind) {
+            (Family::Sum | Family::Average, SqlTypeKind::Float) => Some(SqlTypeKind::Double),
+            (Family::Average, SqlTypeKind::TinyInt | SqlTypeKind::SmallInt | SqlTypeKind::Int) => {
+                Some(SqlTypeKind::BigInt)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The calls of an aggregate, if there is a DISTINCT, and all can be split.
+fn splittable(aggregate: &Aggregate) -> Option<Vec<Call<'_>>> {
+    let groups = aggregate.group_expr.len();
+    if !aggregate.group_expr.iter().all(|one| matches!(one, Expr::Column(_)))
+        || has_odd_window(&aggregate.input)
+    {
+        return None;
+    }
+    let mut calls = Vec::new();
+    for (index, expr) in aggregate.aggr_expr.iter().enumerate() {
+        let bare = match expr {
+            Expr::Alias(alias) => &*alias.expr,
+            other => other,
+        };
+        let Expr::AggregateFunction(call) = bare else { return None };
+        let coat = call.func.inner().downcast_ref::<AggregateCoat>()?;
+        let params = &call.params;
+        let plain = |one: &Expr| matches!(one, Expr::Column(_) | Expr::Literal(..));
+        let family = match call.func.name() {
+            "COUNT" => Family::Count,
+            "SUM" | "SUM0" | "$SUM0" => Family::Sum,
+            "AVG" => Family::Average,
+            "MIN" | "MAX" => Family::Extreme,
+            "FIRST_VALUE" | "LAST_VALUE" | "LISTAGG" if params.args.len() == 1 => Family::Ordered,
+            _ => return None,
+        };
+        if !params.order_by.is_empty()
+            || !params.args.iter().all(plain)
+            || !params.filter.iter().all(|one| matches!(**one, Expr::Column(_)))
+        {
+            return None;
+        }
+        let name = aggregate.schema.field(groups + index).name();
+        calls.push(Call { family, call, coat, name });
+    }
+    let distinct = calls.iter().any(|one| one.call.params.distinct);
+    (distinct && calls.iter().any(|one| one.uses_buckets() && one.columns().next().is_some()))
+        .then_some(calls)
+}
+
+/// Whether there are windows below of which nobody knows that both steps see the same.
+fn has_odd_window(plan: &LogicalPlan) -> bool {
+    if let Some(StreamingNode { kind: StreamingNodeKind::Window(window), .. }) =
+        StreamingNode::of(plan)
+        && (!window.event_time || matches!(window.kind, WindowKind::Session { .. }))
+    {
+        return true;
+    }
+    plan.inputs().into_iter().any(has_odd_window)
+}
+
+/// An expression and its type.
+#[derive(Clone)]
+struct Typed {
+    expr: Expr,
+    data_type: SqlDataType,
+}
+
+/// A projection that grows.
+#[derive(Default)]
+struct Columns {
+    names: Vec<String>,
+    expressions: Vec<Typed>,
+}
+
+impl Columns {
+    /// Adds a column; gives it as an expression over what the projection gives.
+    fn add(&mut self, name: String, value: Typed) -> Typed {
+        let column = Typed { expr: column(&name), data_type: value.data_type.clone() };
+        if !self.names.contains(&name) {
+            self.names.push(name);
+            self.expressions.push(value);
+        }
+        column
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|one| one == name)
+    }
+}
+
+fn column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
+}
+
+fn literal(value: ScalarValue, kind: SqlTypeKind) -> Typed {
+    let data_type =
+        SqlDataType { nullable: value.is_null(), ..SqlDataType::not_null(kind) };
+    Typed { expr: Expr::Literal(value, Some(metadata(&data_type, None))), data_type }
+}
+
+/// Turns one aggregate into two.
+struct Splitter<'a> {
+    aggregate: &'a Aggregate,
+    calls: Vec<Call<'a>>,
+    split: DistinctSplit,
+    context: &'a Arc<SqlContext>,
+}
+
+/// A call of the first step: which call it belongs to, and which buckets it has.
+struct Partial {
+    name: &'static str,
+    arguments: Vec<Typed>,
+    distinct: bool,
+    filter: Option<String>,
+    set: BTreeSet<usize>,
+}
+
+impl Splitter<'_> {
+    /// A name that is unique in the statement, since that of the call is.
+    fn named(&self, what: &str, number: usize, call: &str) -> String {
+        match call.split_once('#') {
+            Some((_, unique)) => format!("${what}{number}#{unique}"),
+            None => format!("${what}{number}#{call}"),
+        }
+    }
+
+    fn plan(&self) -> PlanResult<Option<LogicalPlan>> {
+        let Some(first) = self.calls.first() else { return Ok(None) };
+        let (of_statement, schema) = (first.name, self.aggregate.input.schema());
+        let groups: Vec<String> = self.aggregate.group_expr.iter().map(name_of).collect();
+        // 1. What is needed of a row, and buckets.
+        let mut below = Columns::default();
+        let passed = |below: &mut Columns, name: &str| -> PlanResult<Typed> {
+            let data_type = data_type_of(&column(name), schema)?;
+            Ok(below.add(name.to_owned(), Typed { expr: column(name), data_type }))
+        };
+        for group in &groups {
+            passed(&mut below, group)?;
+        }
+        let mut told_apart: Vec<String> = Vec::new();
+        for call in &self.calls {
+            for name in call.columns() {
+                passed(&mut below, name)?;
+                let new = !groups.iter().chain(&told_apart).any(|one| one == name);
+                if call.uses_buckets() && new {
+                    told_apart.push(name.to_owned());
+                }
+            }
+            if let Some(filter) = &call.call.params.filter {
+                passed(&mut below, &name_of(filter))?;
+            }
+        }
+        if told_apart.is_empty() {
+            return Ok(None);
+        }
+        let mut buckets = Vec::new();
+        for (number, name) in told_apart.iter().enumerate() {
+            let value = passed(&mut below, name)?;
+            let bucket = self.bucket(value)?;
+            buckets.push(below.add(self.named("bucket", number, of_statement), bucket));
+        }
+        let partials = self.partials(&mut below, &told_apart)?;
+        let mut plan = self.project(below.expressions, &below.names, &self.aggregate.input)?;
+        // 2. Each row for each set of buckets.
+        let all: BTreeSet<usize> = (0..buckets.len()).collect();
+        let in_buckets = self.calls.iter().filter(|one| one.uses_buckets());
+        let sets: BTreeSet<BTreeSet<usize>> =
+            in_buckets.map(|one| set_of(one, &told_apart)).collect();
+        let ordered = self.calls.iter().any(|one| one.family == Family::Ordered);
+        let expands = sets.len() > 1 || ordered;
+        let mut filters = Vec::new();
+        if expands {
+            let sets = partials.iter().flatten().map(|one| one.set.clone());
+            let sets: BTreeSet<BTreeSet<usize>> = sets.collect();
+            let id = self.named("e", 0, of_statement);
+            plan = expanded(plan, &buckets, &sets, &id)?;
+            (plan, filters) = self.filtered(plan, &partials, &id, all.len(), of_statement)?;
+        }
+        // 3. The two steps.
+        let mut number = 0;
+        let mut calls = Vec::new();
+        let mut given = Vec::new();
+        for (index, of_call) in partials.iter().enumerate() {
+            let mut columns = Vec::new();
+            for partial in of_call {
+                let filter = match filters.get(number) {
+                    Some(filter) => Some(column(filter)),
+                    None => partial.filter.as_deref().map(column),
+                };
+                let (arguments, distinct) = (partial.arguments.clone(), partial.distinct);
+                let call = aggregate_call(partial.name, arguments, distinct, filter, None)?;
+                let name = self.named("partial", number, self.calls[index].name);
+                number += 1;
+                columns.push(Typed { expr: column(&name), data_type: call.data_type.clone() });
+                calls.push((name, call));
+            }
+            given.push(columns);
+        }
+        let mut keys: Vec<Typed> = Vec::new();
+        for name in &groups {
+            let data_type = data_type_of(&column(name), plan.schema())?;
+            keys.push(Typed { expr: column(name), data_type });
+        }
+        let finals = keys.clone();
+        keys.extend(buckets.iter().map(|one| Typed {
+            expr: one.expr.clone(),
+            data_type: with_nullability(&one.data_type, expands || one.data_type.nullable),
+        }));
+        plan = self.aggregated(plan, &keys, calls)?;
+        self.finished(plan, &finals, &given).map(Some)
+    }
+
+    /// The bucket of a value.
+    fn bucket(&self, value: Typed) -> PlanResult<Typed> {
+        let hash = self.call("$HASH_CODE", "HASH_CODE", vec![value])?;
+        let buckets = ScalarValue::Int32(Some(self.split.buckets.max(1)));
+        self.call("MOD", "MOD", vec![hash, literal(buckets, SqlTypeKind::Int)])
+    }
+
+    /// The calls of the first step, for each call.
+    fn partials(&self, below: &mut Columns, told_apart: &[String]) -> PlanResult<Vec<Vec<Partial>>> {
+        let mut all = Vec::new();
+        for call in &self.calls {
+            let params = &call.call.params;
+            let mut arguments = Vec::new();
+            for (argument, given) in params.args.iter().zip(call.coat.arguments()) {
+                let data_type = given.data_type.clone();
+                arguments.push(Typed { expr: argument.clone(), data_type });
+            }
+            if let (Some(kind), [argument]) = (call.wide(), &mut *arguments) {
+                let wide = self.cast(argument.clone(), kind)?;
+                *argument = match wide.expr {
+                    Expr::Literal(..) => wide,
+                    _ => below.add(self.named("wide", 0, call.name), wide),
+                };
+            }
+            let names: &[&'static str] = match call.family {
+                Family::Count => &["COUNT"],
+                Family::Average => &["$SUM0", "COUNT"],
+                Family::Sum if call.call.func.name() == "SUM" => &["SUM"],
+                Family::Sum => &["$SUM0"],
+                Family::Extreme if call.call.func.name() == "MIN" => &["MIN"],
+                Family::Extreme => &["MAX"],
+                Family::Ordered => match call.call.func.name() {
+                    "FIRST_VALUE" => &["FIRST_VALUE"],
+                    "LAST_VALUE" => &["LAST_VALUE"],
+                    _ => &["LISTAGG"],
+                },
+            };
+            let filter = params.filter.as_ref().map(|one| name_of(one));
+            let partial = |name: &&'static str| Partial {
+                name,
+                arguments: arguments.clone(),
+                distinct: params.distinct,
+                filter: filter.clone(),
+                set: if call.uses_buckets() { set_of(call, told_apart) } else { BTreeSet::new() },
+            };
+            all.push(names.iter().map(partial).collect());
+        }
+        Ok(all)
+    }
+
+    /// Adds the filters of the calls of the first step; gives their names, one a call.
+    fn filtered(
+        &self,
+        plan: LogicalPlan,
+        partials: &[Vec<Partial>],
+        id: &str,
+        buckets: usize,
+        of_statement: &str,
+    ) -> PlanResult<(LogicalPlan, Vec<String>)> {
+        let mut above = Columns::default();
+        for field in plan.schema().fields() {
+            let data_type = data_type_of(&column(field.name()), plan.schema())?;
+            above.add(field.name().clone(), Typed { expr: column(field.name()), data_type });
+        }
+        let mut known: Vec<((u64, Option<&str>), String)> = Vec::new();
+        let mut names = Vec::new();
+        for partial in partials.iter().flatten() {
+            let wanted = (id_of(&partial.set, buckets), partial.filter.as_deref());
+            if let Some((_, name)) = known.iter().find(|(one, _)| *one == wanted) {
+                names.push(name.clone());
+                continue;
+            }
+            let number = ScalarValue::Int64(Some(i64::try_from(wanted.0).unwrap_or(i64::MAX)));
+            let mut expr = binary(
+                column(id),
+                Operator::Eq,
+                literal(number, SqlTypeKind::BigInt).expr,
+            );
+            let mut data_type = SqlDataType::not_null(SqlTypeKind::Boolean);
+            if let Some(filter) = wanted.1 {
+                expr = binary(expr, Operator::And, column(filter));
+                data_type.nullable = true;
+            }
+            let name = self.named("g_", known.len(), of_statement);
+            above.add(name.clone(), Typed { expr, data_type });
+            known.push((wanted, name.clone()));
+            names.push(name);
+        }
+        let plan = self.project(above.expressions, &above.names, &Arc::new(plan))?;
+        Ok((plan, names))
+    }
+
+    /// The second step, and what turns its columns into those of the whole.
+    fn finished(
+        &self,
+        plan: LogicalPlan,
+        keys: &[Typed],
+        given: &[Vec<Typed>],
+    ) -> PlanResult<LogicalPlan> {
+        let mut calls = Vec::new();
+        let mut results = Vec::new();
+        let mut plain = true;
+        for (call, columns) in self.calls.iter().zip(given) {
+            let result = call.coat.result();
+            let mut parts = Vec::new();
+            for (number, one) in columns.iter().enumerate() {
+                let function = match call.family {
+                    Family::Count | Family::Average => "$SUM0",
+                    _ if call.call.func.name() == "SUM0" => "$SUM0",
+                    _ => call.call.func.name(),
+                };
+                let mut whole =
+                    aggregate_call(function, vec![one.clone()], false, None, Some(result))?;
+                let alone = columns.len() == 1 && whole.data_type == *result;
+                plain &= alone;
+                let name = if alone {
+                    call.name.to_owned()
+                } else {
+                    // A group may have none of the rows that count.
+                    whole.data_type.nullable |= call.family == Family::Sum && result.nullable;
+                    self.named("final", number, call.name)
+                };
+                parts.push(Typed { expr: column(&name), data_type: whole.data_type.clone() });
+                calls.push((name, whole));
+            }
+            results.push(self.result(call, parts)?);
+        }
+        let plan = self.aggregated(plan, keys, calls)?;
+        if plain {
+            return Ok(plan);
+        }
+        let schema = self.aggregate.schema.clone();
+        let values = keys.iter().map(|one| one.expr.clone()).chain(results);
+        let values = values.zip(schema.fields()).map(|(expr, field)| match &expr {
+            Expr::Column(column) if column.name == *field.name() => expr,
+            _ => expr.alias(field.name()),
+        });
+        let values = values.collect();
+        Ok(LogicalPlan::Projection(Projection::try_new_with_schema(
+            values,
+            Arc::new(plan),
+            schema,
+        )?))
+    }
+
+    /// The result of a call, of what the second step gives.
+    fn result(&self, call: &Call<'_>, parts: Vec<Typed>) -> PlanResult<Expr> {
+        let wanted = call.coat.result().kind.clone();
+        let mut parts = parts.into_iter();
+        let internal = || PlanError::new("internal: an aggregate without parts");
+        let first = parts.next().ok_or_else(internal)?;
+        let Some(count) = parts.next() else { return Ok(self.cast(first, wanted)?.expr) };
+        let nought = literal(ScalarValue::Int64(Some(0)), SqlTypeKind::BigInt);
+        let none = binary(count.expr.clone(), Operator::Eq, nought.expr);
+        let divided = self.call("/", "/", vec![first, count])?;
+        let average = self.cast(divided, wanted.clone())?;
+        let nullable = SqlDataType::nullable(wanted.clone());
+        let null = ScalarValue::try_from(&hurtig_sql_common::columns::arrow_type(&nullable)?)?;
+        let branches = vec![(Box::new(none), Box::new(literal(null, wanted).expr))];
+        Ok(Expr::Case(Case::new(None, branches, Some(Box::new(average.expr)))))
+    }
+
+    fn aggregated(
+        &self,
+        plan: LogicalPlan,
+        keys: &[Typed],
+        calls: Vec<(String, Typed)>,
+    ) -> PlanResult<LogicalPlan> {
+        let mut fields = Vec::new();
+        for key in keys {
+            // Times of windows stay times.
+            let name = name_of(&key.expr);
+            let before = plan.schema().field_with_unqualified_name(&name)?;
+            fields.push(Arc::new(plan_field(&name, &key.data_type, time_attribute(before))?));
+        }
+        for (name, call) in &calls {
+            fields.push(Arc::new(plan_field(name, &call.data_type, None)?));
+        }
+        let group = keys.iter().map(|one| one.expr.clone()).collect();
+        let calls = calls.into_iter().map(|(name, call)| call.expr.alias(name)).collect();
+        let schema = schema_of(fields)?;
+        Ok(LogicalPlan::Aggregate(Aggregate::try_new_with_schema(
+            Arc::new(plan),
+            group,
+            calls,
+            schema,
+        )?))
+    }
+
+    fn project(
+        &self,
+        expressions: Vec<Typed>,
+        names: &[String],
+        input: &Arc<LogicalPlan>,
+    ) -> PlanResult<LogicalPlan> {
+        let (mut fields, mut all) = (Vec::new(), Vec::new());
+        for (name, value) in names.iter().zip(expressions) {
+            let time = match &value.expr {
+                Expr::Column(column) => {
+                    time_attribute(input.schema().field_with_unqualified_name(&column.name)?)
+                }
+                _ => None,
+            };
+            fields.push(Arc::new(plan_field(name, &value.data_type, time)?));
+            all.push(match &value.expr {
+                Expr::Column(column) if column.name == *name => value.expr,
+                _ => value.expr.alias(name),
+            });
+        }
+        let schema = schema_of(fields)?;
+        let projection = Projection::try_new_with_schema(all, input.clone(), schema)?;
+        Ok(LogicalPlan::Projection(projection))
+    }
+
+    /// A call of a scalar function, its arguments cast to what it takes.
+    fn call(&self, name: &str, shown: &str, arguments: Vec<Typed>) -> PlanResult<Typed> {
+        let missing = || PlanError::new(format!("internal: there is no function {name}"));
+        let function = registry::lookup_scalar(name).ok_or_else(missing)?;
+        let resolved = function.resolve(&call_arguments(&arguments)?)?;
+        let mut args = Vec::new();
+        for (argument, to) in arguments.into_iter().zip(&resolved.arguments) {
+            args.push(self.cast(argument, to.kind.clone())?.expr);
+        }
+        let data_type = resolved.result.clone();
+        let volatility = datafusion_expr::Volatility::Immutable;
+        let coat = ScalarCoat::new(shown, resolved, volatility, self.context.clone())?;
+        let call = ScalarFunction { func: coat.into_udf(), args };
+        Ok(Typed { expr: Expr::ScalarFunction(call), data_type })
+    }
+
+    fn cast(&self, value: Typed, kind: SqlTypeKind) -> PlanResult<Typed> {
+        if value.data_type.kind == kind {
+            return Ok(value);
+        }
+        let result = SqlDataType { nullable: value.data_type.nullable, ..SqlDataType::nullable(kind) };
+        let kernel = cast(&value.data_type, &result, false)?;
+        let arguments = vec![value.data_type.clone()];
+        let call = ResolvedCall { arguments, result: result.clone(), kernel };
+        let volatility = datafusion_expr::Volatility::Immutable;
+        let coat = ScalarCoat::new("CAST", call, volatility, self.context.clone())?;
+        let call = ScalarFunction { func: coat.into_udf(), args: vec![value.expr] };
+        Ok(Typed { expr: Expr::ScalarFunction(call), data_type: result })
+    }
+}
+
+fn name_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Column(column) => column.name.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// The buckets of a call, by their numbers.
+fn set_of(call: &Call<'_>, told_apart: &[String]) -> BTreeSet<usize> {
+    call.columns().filter_map(|name| told_apart.iter().position(|one| one == name)).collect()
+}
+
+/// What a set of buckets is called in the rows of Expand, as in Flink: a bit for each that is missing.
+fn id_of(set: &BTreeSet<usize>, buckets: usize) -> u64 {
+    (0..buckets).fold(0, |id, one| id << 1 | u64::from(!set.contains(&one)))
+}
+
+/// Each row once for each set, the buckets of the others NULL.
+fn expanded(
+    plan: LogicalPlan,
+    buckets: &[Typed],
+    sets: &BTreeSet<BTreeSet<usize>>,
+    id: &str,
+) -> PlanResult<LogicalPlan> {
+    let big_int = SqlDataType::not_null(SqlTypeKind::BigInt);
+    let names: Vec<String> = buckets.iter().map(|one| name_of(&one.expr)).collect();
+    let (mut fields, mut expressions) = (Vec::new(), Vec::new());
+    for field in plan.schema().fields() {
+        let mut data_type = data_type_of(&column(field.name()), plan.schema())?;
+        data_type.nullable |= names.contains(field.name());
+        fields.push(Arc::new(plan_field(field.name(), &data_type, time_attribute(field))?));
+    }
+    fields.push(Arc::new(plan_field(id, &big_int, None)?));
+    for set in sets {
+        for field in plan.schema().fields() {
+            let bucket = names.iter().position(|one| one == field.name());
+            expressions.push(match bucket {
+                Some(bucket) if !set.contains(&bucket) => {
+                    literal(ScalarValue::Int32(None), SqlTypeKind::Int).expr
+                }
+                _ => column(field.name()),
+            });
+        }
+        let number = i64::try_from(id_of(set, buckets.len())).unwrap_or(i64::MAX);
+        expressions.push(literal(ScalarValue::Int64(Some(number)), SqlTypeKind::BigInt).expr);
+    }
+    let kind = StreamingNodeKind::Expand { sets: sets.len() };
+    let schema = schema_of(fields)?;
+    Ok(StreamingNode { kind, inputs: vec![plan], expressions, schema }.into_plan())
+}
+
+fn call_arguments(arguments: &[Typed]) -> PlanResult<Vec<CallArgument>> {
+    let one = |argument: &Typed| {
+        let literal = match &argument.expr {
+            Expr::Literal(value, _) => Some(value.to_array_of_size(1)?),
+            _ => None,
+        };
+        Ok(CallArgument { data_type: argument.data_type.clone(), literal })
+    };
+    arguments.iter().map(one).collect()
+}
+
+/// A call of an aggregate function. Of the type `wanted`, if that differs in NULL alone.
+fn aggregate_call(
+    name: &str,
+    arguments: Vec<Typed>,
+    distinct: bool,
+    filter: Option<Expr>,
+    wanted: Option<&SqlDataType>,
+) -> PlanResult<Typed> {
+    let missing = || PlanError::new(format!("internal: there is no aggregate {name}"));
+    let function = registry::lookup_aggregate(name).ok_or_else(missing)?;
+    let given = call_arguments(&arguments)?;
+    let resolved = function.resolve(&given, false)?;
+    let data_type = match wanted {
+        Some(wanted) if wanted.kind == resolved.result.kind => wanted.clone(),
+        Some(_) => resolved.result,
+        // All rows of a bucket may be filtered away.
+        None if filter.is_some() && !matches!(name, "COUNT" | "$SUM0") => {
+            with_nullability(&resolved.result, true)
+        }
+        None => resolved.result,
+    };
+    let coat = AggregateCoat::new(function, given, data_type.clone())?;
+    let args = arguments.into_iter().map(|one| one.expr).collect();
+    let filter = filter.map(Box::new);
+    let call =
+        AggregateFunction::new_udf(coat.into_udf(), args, distinct, filter, Vec::new(), None);
+    Ok(Typed { expr: Expr::AggregateFunction(call), data_type })
+}
