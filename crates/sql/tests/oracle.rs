@@ -52,9 +52,7 @@ fn main() -> ExitCode {
         // There is nothing to resume of a script that Flink refuses.
         let negative = case.is_negative();
         let distinct = case.has_distinct() && !negative;
-        let fits = move |way: &Way| {
-            (way.then.is_none() || !negative) && (!way.splits || distinct)
-        };
+        let fits = move |way: &Way| (way.then.is_none() || !negative) && (!way.splits || distinct);
         let ways = WAYS.into_iter().filter(fits);
         ways.map(move |way| {
             let (case, known) = (case.clone(), known.clone());

@@ -201,10 +201,6 @@ impl Columns {
         }
         column
     }
-
-    fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|one| one == name)
-    }
 }
 
 fn column(name: &str) -> Expr {
@@ -212,8 +208,7 @@ fn column(name: &str) -> Expr {
 }
 
 fn literal(value: ScalarValue, kind: SqlTypeKind) -> Typed {
-    let data_type =
-        SqlDataType { nullable: value.is_null(), ..SqlDataType::not_null(kind) };
+    let data_type = SqlDataType { nullable: value.is_null(), ..SqlDataType::not_null(kind) };
     Typed { expr: Expr::Literal(value, Some(metadata(&data_type, None))), data_type }
 }
 
@@ -337,7 +332,11 @@ impl Splitter<'_> {
     }
 
     /// The calls of the first step, for each call.
-    fn partials(&self, below: &mut Columns, told_apart: &[String]) -> PlanResult<Vec<Vec<Partial>>> {
+    fn partials(
+        &self,
+        below: &mut Columns,
+        told_apart: &[String],
+    ) -> PlanResult<Vec<Vec<Partial>>> {
         let mut all = Vec::new();
         for call in &self.calls {
             let params = &call.call.params;
@@ -402,11 +401,8 @@ impl Splitter<'_> {
                 continue;
             }
             let number = ScalarValue::Int64(Some(i64::try_from(wanted.0).unwrap_or(i64::MAX)));
-            let mut expr = binary(
-                column(id),
-                Operator::Eq,
-                literal(number, SqlTypeKind::BigInt).expr,
-            );
+            let mut expr =
+                binary(column(id), Operator::Eq, literal(number, SqlTypeKind::BigInt).expr);
             let mut data_type = SqlDataType::not_null(SqlTypeKind::Boolean);
             if let Some(filter) = wanted.1 {
                 expr = binary(expr, Operator::And, column(filter));
@@ -563,7 +559,8 @@ impl Splitter<'_> {
         if value.data_type.kind == kind {
             return Ok(value);
         }
-        let result = SqlDataType { nullable: value.data_type.nullable, ..SqlDataType::nullable(kind) };
+        let result =
+            SqlDataType { nullable: value.data_type.nullable, ..SqlDataType::nullable(kind) };
         let kernel = cast(&value.data_type, &result, false)?;
         let arguments = vec![value.data_type.clone()];
         let call = ResolvedCall { arguments, result: result.clone(), kernel };

@@ -10,7 +10,8 @@ use datafusion_expr::{
 use hurtig_sql_common::ChangelogMode;
 
 use super::{
-    ExecNode, ExecNodeKind, PartitionListing, ScanFilter, ScannedField, SortKey, StreamPlanError, StreamPlanResult,
+    ExecNode, ExecNodeKind, PartitionListing, ScanFilter, ScannedField, SortKey, StreamPlanError,
+    StreamPlanResult,
     calc::merge_calcs,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,

@@ -182,9 +182,7 @@ fn first_keys(expression: &Expr, keys: &DFSchema) -> Option<usize> {
                 }
                 None => false,
             },
-            Expr::ScalarFunction(call) => {
-                call.func.signature().volatility == Volatility::Immutable
-            }
+            Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Immutable,
             Expr::Literal(..)
             | Expr::Alias(_)
             | Expr::BinaryExpr(_)

@@ -20,7 +20,9 @@ struct KeyIs(usize, &'static str);
 impl Expression for KeyIs {
     fn evaluate(&self, rows: &RecordBatch) -> Result<ArrayRef, EvalError> {
         let values = rows.column(self.0).as_string::<i32>().iter();
-        Ok(Arc::new(values.map(|value| value.map(|value| value == self.1)).collect::<BooleanArray>()))
+        Ok(Arc::new(
+            values.map(|value| value.map(|value| value == self.1)).collect::<BooleanArray>(),
+        ))
     }
 }
 

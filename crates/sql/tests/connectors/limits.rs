@@ -24,7 +24,8 @@ fn a_generated_table_without_end_ends_at_its_limit() {
 fn what_is_behind_the_limit_is_not_read() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().display();
-    fs::write(root.path().join("a.json"), "{\"v\": 1}\n{\"v\": 2}\n{\"v\": 3}\nno record\n").unwrap();
+    fs::write(root.path().join("a.json"), "{\"v\": 1}\n{\"v\": 2}\n{\"v\": 3}\nno record\n")
+        .unwrap();
     fs::write(root.path().join("b.json"), "no record\n").unwrap();
     let table = format!(
         "CREATE TABLE t (v INT) WITH (

@@ -96,7 +96,10 @@ fn only_the_partitions_of_the_condition_are_read() {
         ("dt = '2024-01-02' AND v + 1 > 11", &["11"]),
         ("dt = '1999-01-01'", &[]),
         // What would fail where the directory is not read does not fail.
-        ("dt = '2024-01-02' AND 1 / CHAR_LENGTH(REPLACE(dt, '2024-01-03', '')) >= 0", &["10", "11"]),
+        (
+            "dt = '2024-01-02' AND 1 / CHAR_LENGTH(REPLACE(dt, '2024-01-03', '')) >= 0",
+            &["10", "11"],
+        ),
     ] {
         let found = rows(&format!("{table} SELECT v FROM t WHERE {condition};"));
         let mut expected: Vec<String> = expected.iter().map(|one| (*one).to_owned()).collect();
@@ -178,8 +181,7 @@ fn explain_tells_the_partitions() {
         "+- TableSourceScan(table=[[t]], fields=[v, region], partitions=[dt = 'x'])"
     );
     // Rows that nobody asks for move event time, too.
-    let timed =
-        table(root.path(), &format!("{columns}, WATERMARK FOR ts AS ts"), "dt, region", "");
+    let timed = table(root.path(), &format!("{columns}, WATERMARK FOR ts AS ts"), "dt, region", "");
     assert!(!explain(&timed, "dt = 'x'").contains("partitions="));
     // What differs each time is asked of each row.
     assert!(!explain(&plain, "dt = CAST(RAND() AS STRING)").contains("partitions="));
