@@ -18,29 +18,28 @@
 //!
 //! [`Expand`]: StreamingNodeKind::Expand
 
+mod calls;
+mod typed;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use datafusion_common::{
-    Column, ScalarValue,
+    ScalarValue,
     tree_node::{Transformed, TreeNode},
 };
-use datafusion_expr::{
-    Aggregate, BinaryExpr, Expr, LogicalPlan, Operator, Projection,
-    expr::{AggregateFunction, Case, ScalarFunction},
-};
+use datafusion_expr::{Aggregate, Expr, Filter, LogicalPlan, Operator, Projection, expr::Case};
 use hurtig_sql_common::SqlContext;
-use hurtig_sql_functions::{
-    api::{CallArgument, ResolvedCall},
-    cast, registry,
-};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
-use super::data_type_of;
+use self::{
+    calls::{Call, Family, splittable},
+    typed::{Typed, aggregate_call, binary, cast_to, column, literal, name_of, scalar_call},
+};
+use super::{all_of, data_type_of};
 use crate::{
     PlanError, PlanResult,
-    functions::{AggregateCoat, ScalarCoat},
-    plan::{StreamingNode, StreamingNodeKind, WindowKind},
-    types::{metadata, plan_field, schema_of, time_attribute, with_nullability},
+    plan::{StreamingNode, StreamingNodeKind},
+    types::{plan_field, schema_of, time_attribute, with_nullability},
 };
 
 /// Settings of the split.
@@ -75,115 +74,6 @@ pub(crate) fn split_distinct(
     }
 }
 
-/// What becomes of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Count,
-    Sum,
-    Average,
-    /// MIN and MAX: the same again, in buckets.
-    Extreme,
-    /// The same again; the order of rows matters.
-    Ordered,
-}
-
-/// A call that can be split.
-struct Call<'a> {
-    family: Family,
-    call: &'a AggregateFunction,
-    coat: &'a AggregateCoat,
-    /// The name of its column.
-    name: &'a str,
-}
-
-impl Call<'_> {
-    fn uses_buckets(&self) -> bool {
-        match self.family {
-            Family::Extreme => true,
-            Family::Ordered => false,
-            _ => self.call.params.distinct,
-        }
-    }
-
-    /// The names of the columns that are its arguments.
-    fn columns(&self) -> impl Iterator<Item = &str> {
-        self.call.params.args.iter().filter_map(|one| match one {
-            Expr::Column(column) => Some(column.name.as_str()),
-            _ => None,
-        })
-    }
-
-    /// What a sum is computed in, if not in the argument's own type.
-    fn wide(&self) -> Option<SqlTypeKind> {
-        let kind = &self.coat.arguments().first()?.data_type.kind;
-        match (self.family, kind) {
-            (Family::Sum | Family::Average, SqlTypeKind::Float) => Some(SqlTypeKind::Double),
-            (Family::Average, SqlTypeKind::TinyInt | SqlTypeKind::SmallInt | SqlTypeKind::Int) => {
-                Some(SqlTypeKind::BigInt)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The calls of an aggregate, if there is a DISTINCT, and all can be split.
-fn splittable(aggregate: &Aggregate) -> Option<Vec<Call<'_>>> {
-    let groups = aggregate.group_expr.len();
-    if !aggregate.group_expr.iter().all(|one| matches!(one, Expr::Column(_)))
-        || has_odd_window(&aggregate.input)
-    {
-        return None;
-    }
-    let mut calls = Vec::new();
-    for (index, expr) in aggregate.aggr_expr.iter().enumerate() {
-        let bare = match expr {
-            Expr::Alias(alias) => &*alias.expr,
-            other => other,
-        };
-        let Expr::AggregateFunction(call) = bare else { return None };
-        let coat = call.func.inner().downcast_ref::<AggregateCoat>()?;
-        let params = &call.params;
-        let plain = |one: &Expr| matches!(one, Expr::Column(_) | Expr::Literal(..));
-        let family = match call.func.name() {
-            "COUNT" => Family::Count,
-            "SUM" | "SUM0" | "$SUM0" => Family::Sum,
-            "AVG" => Family::Average,
-            "MIN" | "MAX" => Family::Extreme,
-            "FIRST_VALUE" | "LAST_VALUE" | "LISTAGG" if params.args.len() == 1 => Family::Ordered,
-            _ => return None,
-        };
-        if !params.order_by.is_empty()
-            || !params.args.iter().all(plain)
-            || !params.filter.iter().all(|one| matches!(**one, Expr::Column(_)))
-        {
-            return None;
-        }
-        let name = aggregate.schema.field(groups + index).name();
-        calls.push(Call { family, call, coat, name });
-    }
-    let distinct = calls.iter().any(|one| one.call.params.distinct);
-    (distinct && calls.iter().any(|one| one.uses_buckets() && one.columns().next().is_some()))
-        .then_some(calls)
-}
-
-/// Whether there are windows below of which nobody knows that both steps see the same.
-fn has_odd_window(plan: &LogicalPlan) -> bool {
-    if let Some(StreamingNode { kind: StreamingNodeKind::Window(window), .. }) =
-        StreamingNode::of(plan)
-        && (!window.event_time || matches!(window.kind, WindowKind::Session { .. }))
-    {
-        return true;
-    }
-    plan.inputs().into_iter().any(has_odd_window)
-}
-
-/// An expression and its type.
-#[derive(Clone)]
-struct Typed {
-    expr: Expr,
-    data_type: SqlDataType,
-}
-
 /// A projection that grows.
 #[derive(Default)]
 struct Columns {
@@ -201,15 +91,6 @@ impl Columns {
         }
         column
     }
-}
-
-fn column(name: &str) -> Expr {
-    Expr::Column(Column::new_unqualified(name))
-}
-
-fn literal(value: ScalarValue, kind: SqlTypeKind) -> Typed {
-    let data_type = SqlDataType { nullable: value.is_null(), ..SqlDataType::not_null(kind) };
-    Typed { expr: Expr::Literal(value, Some(metadata(&data_type, None))), data_type }
 }
 
 /// Turns one aggregate into two.
@@ -321,7 +202,7 @@ impl Splitter<'_> {
             data_type: with_nullability(&one.data_type, expands || one.data_type.nullable),
         }));
         plan = self.aggregated(plan, &keys, calls)?;
-        self.finished(plan, &finals, &given).map(Some)
+        self.finished(plan, &finals, &given, expands).map(Some)
     }
 
     /// The bucket of a value.
@@ -423,36 +304,50 @@ impl Splitter<'_> {
         plan: LogicalPlan,
         keys: &[Typed],
         given: &[Vec<Typed>],
+        expands: bool,
     ) -> PlanResult<LogicalPlan> {
         let mut calls = Vec::new();
         let mut results = Vec::new();
+        let mut whole_rows = Vec::new();
         let mut plain = true;
         for (call, columns) in self.calls.iter().zip(given) {
+            let function = match call.family {
+                Family::Count | Family::Average => "$SUM0",
+                _ if call.call.func.name() == "SUM0" => "$SUM0",
+                _ => call.call.func.name(),
+            };
+            // The parts of a row may come one after the other: it has a NULL until all are there.
             let result = call.coat.result();
+            let late = expands && !result.nullable && call.family != Family::Count;
+            let wanted = with_nullability(result, result.nullable || (late && function != "$SUM0"));
             let mut parts = Vec::new();
             for (number, one) in columns.iter().enumerate() {
-                let function = match call.family {
-                    Family::Count | Family::Average => "$SUM0",
-                    _ if call.call.func.name() == "SUM0" => "$SUM0",
-                    _ => call.call.func.name(),
-                };
-                let mut whole =
-                    aggregate_call(function, vec![one.clone()], false, None, Some(result))?;
-                let alone = columns.len() == 1 && whole.data_type == *result;
+                let part = aggregate_call(function, vec![one.clone()], false, None, Some(&wanted))?;
+                let alone = columns.len() == 1 && part.data_type == *result;
                 plain &= alone;
-                let name = if alone {
-                    call.name.to_owned()
-                } else {
-                    // A group may have none of the rows that count.
-                    whole.data_type.nullable |= call.family == Family::Sum && result.nullable;
-                    self.named("final", number, call.name)
+                let name = match alone {
+                    true => call.name.to_owned(),
+                    false => self.named("final", number, call.name),
                 };
-                parts.push(Typed { expr: column(&name), data_type: whole.data_type.clone() });
-                calls.push((name, whole));
+                parts.push(Typed { expr: column(&name), data_type: part.data_type.clone() });
+                calls.push((name, part));
+            }
+            match (late, &*parts) {
+                (true, [_, count]) => {
+                    let nought = literal(ScalarValue::Int64(Some(0)), SqlTypeKind::BigInt);
+                    whole_rows.push(binary(count.expr.clone(), Operator::NotEq, nought.expr));
+                }
+                (true, [one]) if function != "$SUM0" => {
+                    whole_rows.push(Expr::IsNotNull(Box::new(one.expr.clone())));
+                }
+                _ => {}
             }
             results.push(self.result(call, parts)?);
         }
-        let plan = self.aggregated(plan, keys, calls)?;
+        let mut plan = self.aggregated(plan, keys, calls)?;
+        if let Some(condition) = all_of(whole_rows) {
+            plan = LogicalPlan::Filter(Filter::try_new(condition, Arc::new(plan))?);
+        }
         if plain {
             return Ok(plan);
         }
@@ -539,47 +434,13 @@ impl Splitter<'_> {
         Ok(LogicalPlan::Projection(projection))
     }
 
-    /// A call of a scalar function, its arguments cast to what it takes.
     fn call(&self, name: &str, shown: &str, arguments: Vec<Typed>) -> PlanResult<Typed> {
-        let missing = || PlanError::new(format!("internal: there is no function {name}"));
-        let function = registry::lookup_scalar(name).ok_or_else(missing)?;
-        let resolved = function.resolve(&call_arguments(&arguments)?)?;
-        let mut args = Vec::new();
-        for (argument, to) in arguments.into_iter().zip(&resolved.arguments) {
-            args.push(self.cast(argument, to.kind.clone())?.expr);
-        }
-        let data_type = resolved.result.clone();
-        let volatility = datafusion_expr::Volatility::Immutable;
-        let coat = ScalarCoat::new(shown, resolved, volatility, self.context.clone())?;
-        let call = ScalarFunction { func: coat.into_udf(), args };
-        Ok(Typed { expr: Expr::ScalarFunction(call), data_type })
+        scalar_call(self.context, name, shown, arguments)
     }
 
     fn cast(&self, value: Typed, kind: SqlTypeKind) -> PlanResult<Typed> {
-        if value.data_type.kind == kind {
-            return Ok(value);
-        }
-        let result =
-            SqlDataType { nullable: value.data_type.nullable, ..SqlDataType::nullable(kind) };
-        let kernel = cast(&value.data_type, &result, false)?;
-        let arguments = vec![value.data_type.clone()];
-        let call = ResolvedCall { arguments, result: result.clone(), kernel };
-        let volatility = datafusion_expr::Volatility::Immutable;
-        let coat = ScalarCoat::new("CAST", call, volatility, self.context.clone())?;
-        let call = ScalarFunction { func: coat.into_udf(), args: vec![value.expr] };
-        Ok(Typed { expr: Expr::ScalarFunction(call), data_type: result })
+        cast_to(self.context, value, kind)
     }
-}
-
-fn name_of(expr: &Expr) -> String {
-    match expr {
-        Expr::Column(column) => column.name.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
-    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
 /// The buckets of a call, by their numbers.
@@ -624,44 +485,4 @@ fn expanded(
     let kind = StreamingNodeKind::Expand { sets: sets.len() };
     let schema = schema_of(fields)?;
     Ok(StreamingNode { kind, inputs: vec![plan], expressions, schema }.into_plan())
-}
-
-fn call_arguments(arguments: &[Typed]) -> PlanResult<Vec<CallArgument>> {
-    let one = |argument: &Typed| {
-        let literal = match &argument.expr {
-            Expr::Literal(value, _) => Some(value.to_array_of_size(1)?),
-            _ => None,
-        };
-        Ok(CallArgument { data_type: argument.data_type.clone(), literal })
-    };
-    arguments.iter().map(one).collect()
-}
-
-/// A call of an aggregate function. Of the type `wanted`, if that differs in NULL alone.
-fn aggregate_call(
-    name: &str,
-    arguments: Vec<Typed>,
-    distinct: bool,
-    filter: Option<Expr>,
-    wanted: Option<&SqlDataType>,
-) -> PlanResult<Typed> {
-    let missing = || PlanError::new(format!("internal: there is no aggregate {name}"));
-    let function = registry::lookup_aggregate(name).ok_or_else(missing)?;
-    let given = call_arguments(&arguments)?;
-    let resolved = function.resolve(&given, false)?;
-    let data_type = match wanted {
-        Some(wanted) if wanted.kind == resolved.result.kind => wanted.clone(),
-        Some(_) => resolved.result,
-        // All rows of a bucket may be filtered away.
-        None if filter.is_some() && !matches!(name, "COUNT" | "$SUM0") => {
-            with_nullability(&resolved.result, true)
-        }
-        None => resolved.result,
-    };
-    let coat = AggregateCoat::new(function, given, data_type.clone())?;
-    let args = arguments.into_iter().map(|one| one.expr).collect();
-    let filter = filter.map(Box::new);
-    let call =
-        AggregateFunction::new_udf(coat.into_udf(), args, distinct, filter, Vec::new(), None);
-    Ok(Typed { expr: Expr::AggregateFunction(call), data_type })
 }
