@@ -17,12 +17,12 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::DataType;
-use hurtig_types::{FlowError, FlowResult};
-
-use crate::{
-    rows::{ByteRows, arrow_error},
+use hurtig_types::{
+    FlowError, FlowResult,
     varint::{MOST_LENGTH_BYTES, length_bytes, read_length, write_length},
 };
+
+use crate::rows::{ByteRows, arrow_error};
 
 /// How the values of a column are written.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ fn file() -> Vec<u8> {
     let value = store.value_state(&ValueStateDescriptor::<u64>::new("value")).unwrap();
     let list = store.list_state(&ListStateDescriptor::<String>::new("list")).unwrap();
     let map = store.map_state(&MapStateDescriptor::<u32, Vec<i64>>::new("map")).unwrap();
+    let rows = store.append_list_state("rows").unwrap();
     let reduce = ReducingStateDescriptor::<i64>::new("reduced", |a, b| *a += b);
     let reduced = store.reducing_state(&reduce).unwrap();
     let mut timers = TimerQueue::<String, ()>::default();
@@ -38,6 +39,7 @@ fn file() -> Vec<u8> {
         value.update(&mut store, u64::from(number)).unwrap();
         list.add(&mut store, format!("element {number}")).unwrap();
         map.put(&mut store, number, vec![1, 2, 3]).unwrap();
+        rows.add(&mut store, [&b"one"[..], b"two"].into_iter()).unwrap();
         reduced.add(&mut store, 7).unwrap();
     }
     store.begin_capture(None);
@@ -70,6 +72,7 @@ fn restore(bytes: &[u8]) -> Result<usize, String> {
     store.value_state(&ValueStateDescriptor::<u64>::new("value")).map_err(text)?;
     store.list_state(&ListStateDescriptor::<String>::new("list")).map_err(text)?;
     store.map_state(&MapStateDescriptor::<u32, Vec<i64>>::new("map")).map_err(text)?;
+    store.append_list_state("rows").map_err(text)?;
     let reduce = ReducingStateDescriptor::<i64>::new("reduced", |a, b| *a += b);
     store.reducing_state(&reduce).map_err(text)?;
     let mut keys = 0;
@@ -88,7 +91,7 @@ fn restore_table<K: Key, V: Record>(block: &Block) -> Result<usize, CodecError> 
 
 #[test]
 fn an_intact_file_restores_whole() {
-    assert_eq!(restore(&file()), Ok(5 * 12));
+    assert_eq!(restore(&file()), Ok(6 * 12));
 }
 
 /// Entries that take no bytes are all the same: a count of four thousand million is no work.

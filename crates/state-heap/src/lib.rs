@@ -10,6 +10,8 @@
 //!
 //! Owned by one operator of one subtask; nothing here is shared or locked.
 
+mod append_lists;
+mod arena;
 pub mod capture;
 pub mod file;
 #[cfg(test)]
@@ -23,14 +25,15 @@ pub mod table;
 pub mod timers;
 mod ttl;
 
+pub use arena::Rows;
 pub use capture::{Block, BlockKind};
 pub use file::{CaptureWriter, read_blocks};
 pub use operator_state::{BroadcastState, OperatorListState, OperatorStateStore};
 pub use sorted_map::{SortedEntries, SortedStateMap};
 pub use state_map::{StateMap, StateMapIntoIter, StateMapIter};
 pub use store::{
-    AggregatingState, KeyedState, KeyedStateStore, ListState, MapEntries, MapState, ReducingState,
-    StateError, ValueState, keyed_state_meta,
+    AggregatingState, AppendListState, KeyedState, KeyedStateStore, ListState, MapEntries,
+    MapState, ReducingState, StateError, ValueState, keyed_state_meta,
 };
 pub use table::{HashOf, IntoEntries, KeyedTable};
 pub use timers::{Timer, TimerQueue};

@@ -8,10 +8,12 @@
 //! which is also when state whose time to live has passed is cleaned up, so much as the accesses
 //! since have earned.
 
+mod append_list;
 mod error;
 mod folding;
 mod list;
 mod map;
+mod registration;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -19,12 +21,7 @@ mod tests;
 mod ttl_tests;
 mod value;
 
-use std::hash::Hash;
-
-use hurtig_state_api::{
-    AggregateFunction, AggregatingStateDescriptor, Key, ListStateDescriptor, MapStateDescriptor,
-    ReducingStateDescriptor, StateTtlConfig, ValueStateDescriptor,
-};
+use hurtig_state_api::Key;
 use hurtig_types::{
     KeyGroupRange, Record,
     codec::CodecError,
@@ -34,18 +31,18 @@ use hurtig_types::{
 
 use crate::{
     capture::Block,
-    state_map::StateMap,
     table::{HashOf, KeyedTable},
-    ttl::{Expired, Expiring, Stamped, StampedList, Ttl},
+    ttl::{Expiring, Ttl},
 };
 
+pub use append_list::AppendListState;
 pub use error::StateError;
 pub use folding::{AggregatingState, ReducingState};
 pub use list::ListState;
 pub use map::{MapEntries, MapState};
 pub use value::ValueState;
 
-use slot::{PlainTable, Slot, StateTable, TimedAccess, TimedSlot, TimedTable, keep};
+use slot::{Slot, TimedAccess, keep};
 
 /// Most buckets that are looked at per batch and state for what has expired.
 const MAX_SWEEP: usize = 16_384;
@@ -264,101 +261,18 @@ impl<K: Key> KeyedStateStore<K> {
         result
     }
 
-    fn register<S: Expiring>(
-        &mut self,
-        name: &str,
-        kind: StateKind,
-        ttl: Option<&StateTtlConfig>,
-    ) -> Result<Place, StateError> {
-        let config = ttl.filter(|config| config.is_enabled()).copied();
-        let ttl = config.as_ref().map(Ttl::new);
-        if let Some(slot) = self.slots.iter().position(|slot| slot.meta.name == name) {
-            let known = &mut self.slots[slot];
-            let table = known.table.as_any();
-            let same_type = match ttl {
-                Some(_) => table.is::<KeyedTable<K, S>>(),
-                None => table.is::<KeyedTable<K, S::Plain>>(),
-            };
-            let same_ttl = known.timed.as_ref().map(|timed| timed.config) == config;
-            return if same_type && same_ttl && known.meta.kind == kind {
-                Ok(Place { slot, ttl })
-            } else {
-                Err(StateError::Mismatch { name: name.to_owned() })
-            };
-        }
-        let meta = keyed_state_meta::<K, S::Plain>(name, kind);
-        let meta = if ttl.is_some() { meta.with_ttl() } else { meta };
-        let restored = self.restored.iter().position(|known| known.metas[0].name == name);
-        let restored = restored.map(|index| self.restored.remove(index));
-        for old in restored.iter().flat_map(|restored| &restored.metas) {
-            meta.check_restorable_from(old).map_err(|difference| StateError::Changed {
-                name: name.to_owned(),
-                difference: Box::new(difference),
-            })?;
-        }
-        let table = match (ttl, &config) {
-            (Some(ttl), Some(config)) => {
-                let mut table = self.table::<S>();
-                self.read_timed(&mut table, restored, ttl)
-                    .map_err(|error| unreadable(name, &error))?;
-                let filtered = config.is_cleanup_full_snapshot();
-                Box::new(TimedTable { table, ttl, filtered }) as Box<dyn StateTable<K>>
-            }
-            _ => {
-                let mut table = self.table::<S::Plain>();
-                read_plain::<K, S>(&mut table, restored)
-                    .map_err(|error| unreadable(name, &error))?;
-                Box::new(PlainTable(table))
-            }
-        };
-        let timed = config.map(|config| {
-            let cleanup = config.incremental_cleanup();
-            Box::new(TimedSlot { config, cleanup, earned: 0, spare: None })
-        });
-        self.timed |= timed.is_some();
-        self.slots.push(Slot { meta, table, timed });
-        Ok(Place { slot: self.slots.len() - 1, ttl })
-    }
-
-    fn table<V: Record>(&self) -> KeyedTable<K, V> {
-        let table = KeyedTable::new(self.range, self.max_parallelism);
-        let mut table = table.at_epoch(self.epoch).hashed_by(self.hash_of);
-        table.track_removals();
-        table
-    }
-
-    /// What had no times gets the present one; what has expired is left out.
-    fn read_timed<S: Expiring>(
-        &self,
-        table: &mut KeyedTable<K, S>,
-        restored: Option<Restored>,
-        ttl: Ttl,
-    ) -> Result<(), CodecError> {
-        let (now_ms, horizon_ms) = (self.now_ms, ttl.horizon_ms(self.now_ms));
-        let Some(Restored { metas, blocks }) = restored else { return Ok(()) };
-        for (described, block) in &blocks {
-            if !metas[*described].has_ttl() {
-                table.restore_with(block, |plain| Ok(Some(S::stamp(plain, now_ms))))?;
-                continue;
-            }
-            table.restore_with(block, |mut value: S| {
-                check_sound(&value)?;
-                if value.expired(horizon_ms) == Expired::All {
-                    return Ok(None);
-                }
-                value.drop_expired(horizon_ms);
-                Ok(Some(value))
-            })?;
-        }
-        Ok(())
-    }
-
     /// The table of a state without time to live, at the current key.
     #[inline]
     fn access<V: Record>(
         &mut self,
         place: Place,
     ) -> Result<(&mut KeyedTable<K, V>, u64, &K), StateError> {
+        self.access_table(place)
+    }
+
+    /// What is behind a handle, at the current key.
+    #[inline]
+    fn access_table<T: 'static>(&mut self, place: Place) -> Result<(&mut T, u64, &K), StateError> {
         let slot = self.slots.get_mut(place.slot).ok_or(StateError::ForeignHandle)?;
         let table = slot.table.as_any().downcast_mut().ok_or(StateError::ForeignHandle)?;
         let (hash, key) = self.current.as_ref().ok_or(StateError::NoKey)?;
@@ -379,82 +293,4 @@ impl<K: Key> KeyedStateStore<K> {
         }
         Ok(TimedAccess { table, hash: *hash, key, now_ms: self.now_ms, spare: &mut timed.spare })
     }
-
-    /// Registers a value per key.
-    pub fn value_state<V: Record>(
-        &mut self,
-        descriptor: &ValueStateDescriptor<V>,
-    ) -> Result<ValueState<V>, StateError> {
-        let (name, ttl) = (descriptor.name(), descriptor.ttl());
-        Ok(ValueState::new(self.register::<Stamped<V>>(name, StateKind::Value, ttl)?))
-    }
-
-    /// Registers a list per key.
-    pub fn list_state<V: Record>(
-        &mut self,
-        descriptor: &ListStateDescriptor<V>,
-    ) -> Result<ListState<V>, StateError> {
-        let (name, ttl) = (descriptor.name(), descriptor.ttl());
-        Ok(ListState::new(self.register::<StampedList<V>>(name, StateKind::List, ttl)?))
-    }
-
-    /// Registers a map per key.
-    pub fn map_state<UK: Record + Eq + Hash, UV: Record>(
-        &mut self,
-        descriptor: &MapStateDescriptor<UK, UV>,
-    ) -> Result<MapState<UK, UV>, StateError> {
-        let (name, ttl) = (descriptor.name(), descriptor.ttl());
-        let place = self.register::<StateMap<UK, Stamped<UV>>>(name, StateKind::Map, ttl)?;
-        Ok(MapState::new(place))
-    }
-
-    /// Registers a reduced value per key.
-    pub fn reducing_state<V: Record>(
-        &mut self,
-        descriptor: &ReducingStateDescriptor<V>,
-    ) -> Result<ReducingState<V>, StateError> {
-        let (name, ttl) = (descriptor.name(), descriptor.ttl());
-        let place = self.register::<Stamped<V>>(name, StateKind::Reducing, ttl)?;
-        Ok(ReducingState::new(place, descriptor.reduce.clone()))
-    }
-
-    /// Registers an aggregate per key.
-    pub fn aggregating_state<I, A: AggregateFunction<I>>(
-        &mut self,
-        descriptor: &AggregatingStateDescriptor<A>,
-    ) -> Result<AggregatingState<I, A>, StateError> {
-        let (name, ttl) = (descriptor.name(), descriptor.ttl());
-        let place = self.register::<Stamped<A::Accumulator>>(name, StateKind::Aggregating, ttl)?;
-        Ok(AggregatingState::new(place, descriptor.aggregate.clone()))
-    }
-}
-
-/// Times are taken away where the program has no time to live any more.
-fn read_plain<K: Key, S: Expiring>(
-    table: &mut KeyedTable<K, S::Plain>,
-    restored: Option<Restored>,
-) -> Result<(), CodecError> {
-    let Some(Restored { metas, blocks }) = restored else { return Ok(()) };
-    for (described, block) in &blocks {
-        if metas[*described].has_ttl() {
-            table.restore_with(block, |value: S| {
-                check_sound(&value)?;
-                Ok(Some(value.strip()))
-            })?;
-        } else {
-            table.restore(block)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_sound(value: &impl Expiring) -> Result<(), CodecError> {
-    if value.is_sound() {
-        return Ok(());
-    }
-    Err(CodecError::Malformed("a list has another number of times than of elements".to_owned()))
-}
-
-fn unreadable(name: &str, error: &CodecError) -> StateError {
-    StateError::Unreadable { name: name.to_owned(), reason: error.to_string() }
 }

@@ -33,19 +33,19 @@ pub(crate) struct Entry<K, V> {
 /// Spreads a stable hash over the bits that a hash table looks at: within a key group the low bits
 /// of the stable hash are all alike.
 #[inline]
-fn spread(hash: u64) -> u64 {
+pub(crate) fn spread(hash: u64) -> u64 {
     hash.rotate_left(32) ^ hash
 }
 
 /// What a look at one bucket counts for in a piece of a capture: it takes about as long as to write
 /// so many bytes.
-const BYTES_PER_LOOK: usize = 16;
+pub(crate) const BYTES_PER_LOOK: usize = 16;
 
 /// Tables of at least so many entries do not wait until they are full to grow.
 const STAGGERED_FROM: usize = 1 << 12;
 
 /// How many new keys of a table come between two looks whether a key group is to grow.
-const INSERTIONS_PER_LOOK: usize = 16;
+pub(crate) const INSERTIONS_PER_LOOK: usize = 16;
 
 /// True if the table of a key group is to grow before the next insertion.
 ///
@@ -53,7 +53,7 @@ const INSERTIONS_PER_LOOK: usize = 16;
 /// a few batches, one long pause. So large ones grow when they are between 7/8 full and full,
 /// depending on the key group.
 #[inline]
-fn is_to_grow<T>(group: &HashTable<T>, index: usize) -> bool {
+pub(crate) fn is_to_grow<T>(group: &HashTable<T>, index: usize) -> bool {
     let capacity = group.capacity();
     let left = capacity - group.len();
     left <= capacity / 8 && left <= early_growth(capacity, index)
@@ -62,7 +62,12 @@ fn is_to_grow<T>(group: &HashTable<T>, index: usize) -> bool {
 /// Makes more room than there is: the table doubles, or clears up what removals have left.
 #[cold]
 fn grow<K, V>(group: &mut HashTable<Entry<K, V>>) {
-    group.reserve(group.capacity() - group.len() + 1, |e| spread(e.hash));
+    group.reserve(room_for_more(group), |e| spread(e.hash));
+}
+
+/// For how many entries to reserve room, so that there is more than now.
+pub(crate) fn room_for_more<T>(group: &HashTable<T>) -> usize {
+    group.capacity() - group.len() + 1
 }
 
 /// How many entries before it is full a table grows.

@@ -27,6 +27,10 @@ use crate::{
 
 /// Bytes of one part of an upload; stores want at least 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
+/// The same where files are local: no call goes far, so that memory counts more.
+const LOCAL_PART_BYTES: usize = 1024 * 1024;
+/// Room for what is encoded beyond the end of a part.
+const BEYOND_PART_BYTES: usize = 320 * 1024;
 /// Files that [`write_all`] writes at once.
 const FILES_IN_FLIGHT: usize = 8;
 
@@ -100,6 +104,7 @@ pub struct StateWriter {
     plain: Vec<u8>,
     encoder: Option<FileEncoder>,
     compression: Compression,
+    part_bytes: usize,
     encoded: Vec<u8>,
 }
 
@@ -123,6 +128,7 @@ impl StateWriter {
         let url = directory.map(|directory| format!("{directory}/{name}"));
         let location = url.as_deref().map(|url| stores.locate(url)).transpose()?;
         let in_memory = location.is_none();
+        let is_local = location.as_ref().is_some_and(|location| location.local.is_some());
         let file = location.map(|location| FileUpload::new(location.store, location.path));
         // A shared file is named again by later checkpoints; in a handle it would be copied.
         let may_be_inline = in_memory || target.scope() == StateScope::Exclusive;
@@ -142,6 +148,7 @@ impl StateWriter {
             plain: Vec::new(),
             encoder: None,
             compression: options.compression,
+            part_bytes: if is_local { LOCAL_PART_BYTES } else { PART_BYTES },
             encoded: Vec::new(),
         })
     }
@@ -175,9 +182,11 @@ impl StateWriter {
         if let Some(encoder) = &mut self.encoder {
             encoder.write(content, &mut self.encoded);
         }
-        while self.encoded.len() >= PART_BYTES {
-            let rest = self.encoded.split_off(PART_BYTES);
-            let part = std::mem::replace(&mut self.encoded, rest);
+        while self.encoded.len() >= self.part_bytes {
+            let mut rest = Vec::with_capacity(self.part_bytes + BEYOND_PART_BYTES);
+            rest.extend_from_slice(&self.encoded[self.part_bytes..]);
+            let mut part = std::mem::replace(&mut self.encoded, rest);
+            part.truncate(self.part_bytes);
             self.upload_part(part).await?;
         }
         Ok(())

@@ -16,6 +16,7 @@ pub mod key_hash;
 pub mod schema;
 pub mod snapshot;
 pub mod time;
+pub mod varint;
 
 pub use batch::{Batch, BoxedPayload, KeyHashes, Payload, Record};
 pub use blob::BlobId;

@@ -42,7 +42,8 @@ pub fn run(parameters: &ParameterTool) -> Result<bool, BoxError> {
     let checkpoints = tempfile::tempdir()?;
     let mut session = Session::new();
     session.set("parallelism.default", &parallelism.to_string())?;
-    session.set("execution.checkpointing.interval", "10 s")?;
+    let interval = parameters.get("checkpoint-interval").unwrap_or("10 s");
+    session.set("execution.checkpointing.interval", interval)?;
     let directory = format!("file://{}", checkpoints.path().display());
     session.set("execution.checkpointing.dir", &directory)?;
     let text = match parameters.get("path") {

@@ -1,7 +1,7 @@
 //! What a regular join keeps of one input.
 
 use arrow_schema::SchemaRef;
-use hurtig_state_heap::{MapEntries, MapState, ValueState};
+use hurtig_state_heap::{AppendListState, MapEntries, MapState, Rows};
 use hurtig_types::{FlowError, FlowResult};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,6 @@ use super::not_open;
 use crate::{
     config::JoinInput,
     core::{Core, descriptor},
-    row_list::{RowList, RowListIter},
     rows::{RowBytes, RowCodec, state_error},
 };
 
@@ -51,7 +50,7 @@ enum Table {
     /// With how often they are there.
     Counted(Counted),
     /// All of them: none is ever taken away, expires, or must know of its partners.
-    All(ValueState<RowList>),
+    All(AppendListState),
 }
 
 pub(super) struct Side {
@@ -67,7 +66,7 @@ pub(super) struct Side {
 /// The rows of a join key, and how often each is there.
 pub(super) enum SideRows<'a> {
     Counted { entries: MapEntries<'a, RowBytes, Kept>, is_unique: bool },
-    All(RowListIter<'a>),
+    All(Rows<'a>),
 }
 
 impl<'a> Iterator for SideRows<'a> {
@@ -110,8 +109,7 @@ impl Side {
             && lives_for_ever
             && !self.counts_partners;
         self.table = Some(if keeps_all {
-            let state = hurtig_state_api::ValueStateDescriptor::new(name);
-            Table::All(core.store.value_state(&state).map_err(state_error)?)
+            Table::All(core.store.append_list_state(name).map_err(state_error)?)
         } else {
             let state = descriptor!(MapStateDescriptor, name, self.input.ttl);
             Table::Counted(core.store.map_state(&state).map_err(state_error)?)
@@ -134,10 +132,7 @@ impl Side {
                 entries: table.entries(&mut core.store).map_err(state_error)?,
                 is_unique: self.unique.is_some(),
             },
-            Table::All(table) => {
-                let rows = table.get(&mut core.store).map_err(state_error)?;
-                SideRows::All(rows.map(RowList::iter).unwrap_or_default())
-            }
+            Table::All(table) => SideRows::All(table.get(&mut core.store).map_err(state_error)?),
         })
     }
 
@@ -151,10 +146,7 @@ impl Side {
         let store = &mut core.store;
         let table = match self.table.ok_or_else(not_open)? {
             Table::All(table) => {
-                let list =
-                    table.get_or_insert_with(store, RowList::default).map_err(state_error)?;
-                rows.for_each(|(_, row)| list.push(row));
-                return Ok(());
+                return table.add(store, rows.map(|(_, row)| row)).map_err(state_error);
             }
             Table::Counted(table) => table,
         };

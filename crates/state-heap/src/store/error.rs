@@ -35,6 +35,8 @@ pub enum StateError {
         /// The name.
         name: String,
     },
+    /// Lists that only grow exceed 4 GiB of one key, or 32 GiB in all.
+    Full,
     /// The snapshot's state is damaged.
     Unreadable {
         /// The name.
@@ -65,6 +67,9 @@ impl std::fmt::Display for StateError {
             Self::TimeToLive { name } => {
                 write!(f, "state {name:?} is operator state, which has no time to live")
             }
+            Self::Full => f.write_str(
+                "state exceeds what can be kept: 4 GiB of one key, 32 GiB of one subtask",
+            ),
             Self::Unreadable { name, reason } => {
                 write!(f, "state {name:?} cannot be restored: {reason}")
             }

@@ -7,6 +7,7 @@ use hurtig_state_api::{IncrementalCleanup, Key, StateTtlConfig};
 use hurtig_types::{Record, codec::CodecError, snapshot::StateMeta};
 
 use crate::{
+    append_lists::AppendLists,
     capture::Block,
     table::{KeyedTable, sweep},
     ttl::{Expired, Expiring, Ttl, unexpired},
@@ -103,6 +104,37 @@ impl<K: Key, S: Expiring> StateTable<K> for TimedTable<K, S> {
     fn sweep(&mut self, buckets: usize, now_ms: i64) {
         sweep(&mut self.table, buckets, self.ttl.horizon_ms(now_ms));
     }
+}
+
+/// Lists that only grow.
+impl<K: Key> StateTable<K> for AppendLists<K> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn begin_capture(&mut self, since: Option<u32>, _: i64) {
+        self.begin_capture(since);
+    }
+
+    fn cancel_capture(&mut self) {
+        self.cancel_capture();
+    }
+
+    fn forget_removals_before(&mut self, _: u32) {}
+
+    fn next_block(&mut self, max_bytes: usize) -> Result<Option<Block>, CodecError> {
+        self.next_block(max_bytes)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn keys(&self) -> Vec<(u64, K)> {
+        self.keys().map(|(hash, key)| (hash, key.clone())).collect()
+    }
+
+    fn sweep(&mut self, _: usize, _: i64) {}
 }
 
 /// A state with a time to live, at the current key.

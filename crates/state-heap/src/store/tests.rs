@@ -1,5 +1,9 @@
 //! Every kind of keyed state, without times to live.
 
+use hurtig_state_api::{
+    ListStateDescriptor, MapStateDescriptor, ReducingStateDescriptor, ValueStateDescriptor,
+};
+
 use super::*;
 
 fn store() -> KeyedStateStore<u32> {
@@ -50,4 +54,33 @@ fn every_kind_of_state_adds_up_and_clears() {
     max.add(&mut store, 9).unwrap();
     max.add(&mut store, 5).unwrap();
     assert_eq!(max.get(&mut store).unwrap(), Some(&9));
+}
+
+#[test]
+fn a_list_that_only_grows_is_a_list_in_snapshots() {
+    let mut first = store();
+    let list = first.append_list_state("rows").unwrap();
+    assert!(first.value_state(&ValueStateDescriptor::<u32>::new("rows")).is_err());
+    assert!(first.append_list_state("rows").is_ok());
+    let set_key = |store: &mut KeyedStateStore<u32>, key: u32| {
+        store.set_current_key(stable_hash(&key).unwrap(), key);
+    };
+    for key in [1, 2, 1] {
+        set_key(&mut first, key);
+        list.add(&mut first, [&b"a row"[..], b""].into_iter()).unwrap();
+    }
+    first.begin_capture(None);
+    let (mut grows, mut any) = (store(), store());
+    while let Some((meta, block)) = first.next_block(1 << 16).unwrap() {
+        grows.restore(meta, block.clone());
+        any.restore(meta, block);
+    }
+    let list = grows.append_list_state("rows").unwrap();
+    let mut lengths = |key| {
+        set_key(&mut grows, key);
+        list.get(&mut grows).unwrap().map(<[u8]>::len).collect::<Vec<_>>()
+    };
+    assert_eq!([lengths(1), lengths(2), lengths(3)], [vec![5, 0, 5, 0], vec![5, 0], vec![]]);
+    let meta = any.metas().next().unwrap();
+    assert_eq!((meta.kind, &*meta.schema), (StateKind::List, "[bytes] by u32"));
 }

@@ -3,6 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use hurtig_state_api::{
+    AggregateFunction, AggregatingStateDescriptor, ListStateDescriptor, MapStateDescriptor,
+    ReducingStateDescriptor, StateTtlConfig, ValueStateDescriptor,
+};
 use proptest::prelude::*;
 
 use super::*;

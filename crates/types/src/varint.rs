@@ -2,17 +2,17 @@
 //! more follow.
 
 /// Most bytes of a length.
-pub(crate) const MOST_LENGTH_BYTES: usize = 10;
+pub const MOST_LENGTH_BYTES: usize = 10;
 
 /// How many bytes a length takes.
 #[inline]
-pub(crate) fn length_bytes(length: usize) -> usize {
+pub fn length_bytes(length: usize) -> usize {
     (usize::BITS - (length | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Writes a length.
 #[inline]
-pub(crate) fn write_length(mut length: usize, out: &mut [u8; MOST_LENGTH_BYTES]) -> &[u8] {
+pub fn write_length(mut length: usize, out: &mut [u8; MOST_LENGTH_BYTES]) -> &[u8] {
     let mut at = 0;
     loop {
         let low = (length & 0x7f) as u8;
@@ -27,7 +27,7 @@ pub(crate) fn write_length(mut length: usize, out: &mut [u8; MOST_LENGTH_BYTES])
 
 /// Reads a length; with what follows. Nothing where there is none.
 #[inline]
-pub(crate) fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (mut length, mut at) = (0_usize, 0);
     loop {
         let byte = *bytes.get(at)?;
