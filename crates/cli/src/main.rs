@@ -15,6 +15,7 @@
 mod args;
 mod checkpoint;
 mod config;
+mod heartbeats;
 mod processes;
 mod remote;
 mod savepoint;

@@ -72,8 +72,16 @@ pub trait DispatcherGateway: Send + Sync {
     async fn job_details(&self, job: JobId) -> RpcResult<JobDetails>;
     /// Starts to cancel a job.
     async fn cancel_job(&self, job: JobId) -> RpcResult<()>;
-    /// Takes a checkpoint of a job now, and returns where it is.
-    async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String>;
+    /// The client of a job is there. If it says no more until then, in milliseconds since the epoch,
+    /// the job is cancelled. Of a job that has ended this changes nothing.
+    async fn report_job_client_heartbeat(
+        &self,
+        job: JobId,
+        expired_timestamp_ms: i64,
+    ) -> RpcResult<()>;
+    /// Takes a checkpoint of a job now, and returns where it is. `full`: it names no file of earlier
+    /// ones.
+    async fn trigger_checkpoint(&self, job: JobId, full: bool) -> RpcResult<String>;
     /// Takes a savepoint of a job beneath a directory (a URL), and returns where it is.
     async fn trigger_savepoint(
         &self,
@@ -294,7 +302,7 @@ pub trait JobMasterGateway: Send + Sync {
         reason: CheckpointException,
     ) -> RpcResult<()>;
     /// Takes a checkpoint now, and returns where it is.
-    async fn trigger_checkpoint(&self) -> RpcResult<String>;
+    async fn trigger_checkpoint(&self, full: bool) -> RpcResult<String>;
     /// Takes a savepoint beneath a directory (a URL), and returns where it is.
     async fn trigger_savepoint(
         &self,

@@ -12,6 +12,7 @@ use crate::option::{OptionPrefix, OptionSpec};
 
 pub mod adaptive;
 pub mod checkpointing;
+pub mod client;
 pub mod cluster;
 pub mod filesystem;
 pub mod job_manager;
@@ -33,6 +34,7 @@ static TABLES: &[&[&OptionSpec]] = &[
     state::OPTIONS,
     filesystem::OPTIONS,
     cluster::OPTIONS,
+    client::OPTIONS,
     job_manager::OPTIONS,
     adaptive::OPTIONS,
     resource_manager::OPTIONS,

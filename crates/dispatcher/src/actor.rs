@@ -1,5 +1,7 @@
 //! The Dispatcher's actor: carries out what [`crate::jobs`] decides.
 
+mod clients;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hurtig_cluster_api::{
@@ -12,8 +14,11 @@ use hurtig_metrics::Gauge;
 use hurtig_types::JobId;
 use tokio::sync::oneshot;
 
+use clients::NextLook;
+
 use crate::{
     DispatcherServices,
+    clients::{ClientTable, client_timeout_ms},
     earlier::EarlierJobs,
     jobs::{JobCommand, JobStoreOptions, JobTable, Phase},
     storage::{JobStorage, LeftJob, failed, unknown},
@@ -33,6 +38,10 @@ pub(crate) enum Message {
     Known(JobId, Box<JobResult>),
     Clean(JobId),
     Cancel(JobId, oneshot::Sender<RpcResult<()>>),
+    /// The client of a job is there, and counts as being there until then.
+    ClientHeartbeat(JobId, i64, oneshot::Sender<RpcResult<()>>),
+    /// A client may be gone.
+    ClientsDue,
     Job(JobId, oneshot::Sender<RpcResult<View>>),
     /// The same, but waits while a JobMaster is being started.
     JobMaster(JobId, oneshot::Sender<RpcResult<View>>),
@@ -53,14 +62,16 @@ pub(crate) enum Message {
 pub(crate) enum View {
     /// Its JobMaster, which answers also when the job has ended.
     JobMaster(Arc<dyn JobMasterGateway>),
-    /// It has no JobMaster at present.
-    Waiting(Arc<JobGraph>),
+    /// It has no JobMaster at present; since when it is known here.
+    Waiting(Arc<JobGraph>, i64),
     /// It has ended, and only its result is known.
     Result(Arc<JobResult>),
 }
 
 #[derive(Default)]
 struct Job {
+    /// When it was submitted, or recovered.
+    since_ms: i64,
     graph: Option<Arc<JobGraph>>,
     job_master: Option<Arc<dyn JobMasterGateway>>,
     result: Option<Arc<JobResult>>,
@@ -84,6 +95,9 @@ pub struct Dispatcher {
     heartbeat_timeout: Duration,
     job_store: JobStoreOptions,
     earlier: EarlierJobs,
+    clients: ClientTable,
+    /// When clients are looked at; none if nobody is waited for.
+    next_look: Option<NextLook>,
     /// Number of jobs that have not ended.
     pub(crate) running: Gauge,
 }
@@ -102,6 +116,8 @@ impl Dispatcher {
             heartbeat_interval: services.heartbeat_interval,
             heartbeat_timeout: services.heartbeat_timeout,
             earlier: EarlierJobs::default(),
+            clients: ClientTable::default(),
+            next_look: None,
             running: Gauge::default(),
         }
     }
@@ -118,6 +134,7 @@ impl Dispatcher {
             let mut commands = self.table.forget(self.clock.now_ms());
             commands.extend(self.on_message(message));
             self.carry_out(commands);
+            self.watch_clients();
             self.running.set(i64::try_from(self.table.running()).unwrap_or(i64::MAX));
         }
     }
@@ -129,7 +146,9 @@ impl Dispatcher {
             LeftJob::Submitted(graph) => {
                 let id = graph.job_id;
                 tracing::info!(job_id = %id, "job recovered");
-                self.jobs.insert(id, Job { graph: Some(Arc::new(graph)), ..Job::default() });
+                self.clients.on_job(id, client_timeout_ms(&graph));
+                let graph = Some(Arc::new(graph));
+                self.jobs.insert(id, Job { since_ms: now_ms, graph, ..Job::default() });
                 let commands = self.table.on_recovered(id);
                 self.carry_out(commands);
             }
@@ -165,6 +184,7 @@ impl Dispatcher {
             }
             Message::Stored(id, Err(problem), reply) => {
                 self.table.on_refused(id);
+                self.clients.on_ended(id);
                 self.jobs.remove(&id);
                 let _ = reply.send(Err(RpcError::Rejected(problem)));
                 Vec::new()
@@ -173,6 +193,7 @@ impl Dispatcher {
                 let Some(commands) = self.table.on_launched(id, token, now_ms) else {
                     return Vec::new();
                 };
+                self.clients.on_launched(id, now_ms);
                 let watch = self.watch(id, token, gateway.clone());
                 if let Some(job) = self.jobs.get_mut(&id) {
                     for waiter in job.waiters.drain(..) {
@@ -232,8 +253,13 @@ impl Dispatcher {
                 }
                 self.table.on_cancel(id)
             }
+            Message::ClientHeartbeat(id, expires_ms, reply) => {
+                let _ = reply.send(self.on_client_heartbeat(id, expires_ms));
+                Vec::new()
+            }
+            Message::ClientsDue => self.on_clients_due(),
             Message::JobMaster(id, reply) => match (self.view(id), self.jobs.get_mut(&id)) {
-                (Some(View::Waiting(_)), Some(job)) => {
+                (Some(View::Waiting(..)), Some(job)) => {
                     job.waiters.retain(|waiter| !waiter.is_closed());
                     if job.waiters.len() < MOST_WAITERS {
                         job.waiters.push(reply);
@@ -325,7 +351,7 @@ impl Dispatcher {
         match (&job.result, &job.graph) {
             (Some(result), _) => Some(View::Result(result.clone())),
             (None, Some(graph)) if self.table.phase(id) != Some(Phase::Storing) => {
-                Some(View::Waiting(graph.clone()))
+                Some(View::Waiting(graph.clone(), job.since_ms))
             }
             _ => None,
         }
@@ -343,8 +369,10 @@ impl Dispatcher {
             return Vec::new();
         };
         debug_assert_eq!(command, JobCommand::Store(id), "a job is stored first");
+        self.clients.on_job(id, client_timeout_ms(&graph));
         let graph = Arc::new(graph);
-        self.jobs.insert(id, Job { graph: Some(graph.clone()), ..Job::default() });
+        let since_ms = self.clock.now_ms();
+        self.jobs.insert(id, Job { since_ms, graph: Some(graph.clone()), ..Job::default() });
         let (storage, mailbox) = (self.storage.clone(), self.mailbox.clone());
         self.runtimes.control.spawn(async move {
             let message = match storage.put(&graph).await {
@@ -467,6 +495,7 @@ impl Dispatcher {
     /// Stores the result of a job, and then cleans up what it has left. `orderly`: all its tasks had
     /// ended, if its JobMaster was the only one.
     fn finish(&mut self, id: JobId, result: JobResult, orderly: bool) {
+        self.clients.on_ended(id);
         let graph = self.jobs.get(&id).and_then(|job| job.graph.clone());
         let token = self.table.next_token();
         let (storage, launcher) = (self.storage.clone(), self.launcher.clone());

@@ -15,6 +15,7 @@
 //! that had ended before, too ([`earlier`]).
 
 mod actor;
+mod clients;
 mod earlier;
 mod jobs;
 mod storage;
@@ -114,7 +115,7 @@ impl DispatcherHandle {
     async fn job(&self, job: JobId) -> RpcResult<Arc<dyn JobMasterGateway>> {
         match self.mailbox.ask(|reply| Message::JobMaster(job, reply)).await?? {
             View::JobMaster(gateway) => Ok(gateway),
-            View::Waiting(_) => Err(RpcError::Unreachable {
+            View::Waiting(..) => Err(RpcError::Unreachable {
                 role: "JobMaster",
                 reason: format!("that of job {job} is being started"),
             }),
@@ -127,14 +128,14 @@ impl DispatcherHandle {
 }
 
 /// What is known of a job that waits for its JobMaster.
-fn waiting(graph: &JobGraph) -> JobOverview {
+fn waiting(graph: &JobGraph, since_ms: i64) -> JobOverview {
     JobOverview {
         job_id: graph.job_id,
         name: graph.name.clone(),
         status: JobStatus::Initializing,
-        start_time_ms: 0,
+        start_time_ms: since_ms,
         end_time_ms: None,
-        last_modification_ms: 0,
+        last_modification_ms: since_ms,
         tasks: BTreeMap::new(),
     }
 }
@@ -159,7 +160,7 @@ impl DispatcherGateway for DispatcherHandle {
                     // It has just been lost, and will be there again.
                     Err(_) => continue,
                 },
-                View::Waiting(graph) => waiting(&graph),
+                View::Waiting(graph, since_ms) => waiting(&graph, since_ms),
                 View::Result(result) => earlier::overview(&result),
             });
         }
@@ -170,7 +171,7 @@ impl DispatcherGateway for DispatcherHandle {
     async fn job_status(&self, job: JobId) -> RpcResult<JobStatus> {
         match self.view(job).await? {
             View::JobMaster(gateway) => gateway.status().await,
-            View::Waiting(_) => Ok(JobStatus::Initializing),
+            View::Waiting(..) => Ok(JobStatus::Initializing),
             View::Result(result) => Ok(result.status),
         }
     }
@@ -186,8 +187,17 @@ impl DispatcherGateway for DispatcherHandle {
         self.mailbox.ask(|reply| Message::Cancel(job, reply)).await?
     }
 
-    async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String> {
-        self.job(job).await?.trigger_checkpoint().await
+    async fn report_job_client_heartbeat(
+        &self,
+        job: JobId,
+        expired_timestamp_ms: i64,
+    ) -> RpcResult<()> {
+        let message = |reply| Message::ClientHeartbeat(job, expired_timestamp_ms, reply);
+        self.mailbox.ask(message).await?
+    }
+
+    async fn trigger_checkpoint(&self, job: JobId, full: bool) -> RpcResult<String> {
+        self.job(job).await?.trigger_checkpoint(full).await
     }
 
     async fn stop_with_savepoint(

@@ -80,7 +80,7 @@ impl JobClient {
 
     /// Takes a checkpoint now, and returns the URL of its directory.
     pub fn trigger_checkpoint(&self) -> Result<String, ExecuteError> {
-        self.ask(self.cluster.dispatcher().trigger_checkpoint(self.job))
+        self.ask(self.cluster.dispatcher().trigger_checkpoint(self.job, false))
     }
 
     /// Takes a canonical savepoint beneath a directory (a URL), and returns the URL of its own.

@@ -113,7 +113,8 @@ pub(crate) enum Message {
     Decline(ExecutionAttemptId, CheckpointId, CheckpointException),
     CheckpointTimer(CheckpointTimer),
     MetadataWritten,
-    TriggerCheckpoint(oneshot::Sender<RpcResult<String>>),
+    /// Takes one now; a full one names no file of earlier ones.
+    TriggerCheckpoint(bool, oneshot::Sender<RpcResult<String>>),
     TriggerSavepoint(String, SavepointFormat, oneshot::Sender<RpcResult<String>>),
     StopWithSavepoint(String, SavepointFormat, TerminateKind, oneshot::Sender<RpcResult<String>>),
     CheckpointStats(oneshot::Sender<CheckpointStatsSnapshot>),
@@ -386,8 +387,8 @@ impl JobMaster {
                     self.checkpoints.on_coordinator_snapshot(checkpoint, operator, state, now);
                 self.effects_alone(effects)
             }
-            Message::TriggerCheckpoint(reply) => {
-                let request = SnapshotRequest::Checkpoint { full: false };
+            Message::TriggerCheckpoint(full, reply) => {
+                let request = SnapshotRequest::Checkpoint { full };
                 let effects = self.checkpoints.request(request, Answer::User(reply), now);
                 self.effects_alone(effects)
             }

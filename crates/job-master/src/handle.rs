@@ -115,8 +115,8 @@ impl JobMasterGateway for JobMasterHandle {
         self.mailbox.tell(Message::Decline(attempt, checkpoint, reason)).await
     }
 
-    async fn trigger_checkpoint(&self) -> RpcResult<String> {
-        self.mailbox.ask(Message::TriggerCheckpoint).await?
+    async fn trigger_checkpoint(&self, full: bool) -> RpcResult<String> {
+        self.mailbox.ask(|reply| Message::TriggerCheckpoint(full, reply)).await?
     }
 
     async fn stop_with_savepoint(

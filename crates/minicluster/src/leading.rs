@@ -82,8 +82,16 @@ impl DispatcherGateway for LeadingDispatcher {
         self.leader().await?.cancel_job(job).await
     }
 
-    async fn trigger_checkpoint(&self, job: JobId) -> RpcResult<String> {
-        self.leader().await?.trigger_checkpoint(job).await
+    async fn report_job_client_heartbeat(
+        &self,
+        job: JobId,
+        expired_timestamp_ms: i64,
+    ) -> RpcResult<()> {
+        self.leader().await?.report_job_client_heartbeat(job, expired_timestamp_ms).await
+    }
+
+    async fn trigger_checkpoint(&self, job: JobId, full: bool) -> RpcResult<String> {
+        self.leader().await?.trigger_checkpoint(job, full).await
     }
 
     async fn trigger_savepoint(

@@ -389,8 +389,8 @@ impl JobMasterGateway for Wired<dyn JobMasterGateway> {
         self.wire.step(Step::Decline, what, call).await
     }
 
-    async fn trigger_checkpoint(&self) -> RpcResult<String> {
-        self.inner.trigger_checkpoint().await
+    async fn trigger_checkpoint(&self, full: bool) -> RpcResult<String> {
+        self.inner.trigger_checkpoint(full).await
     }
 
     async fn trigger_savepoint(

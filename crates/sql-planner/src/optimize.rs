@@ -7,6 +7,8 @@
 //! 2. [`push_down`]: filters go towards the scans, conditions of WHERE into joins.
 //! 3. [`prune`]: columns that nobody needs are not read.
 //!
+//! Behind them, where a setting asks for it, [`split_distinct`]: aggregates with DISTINCT in two steps.
+//!
 //! None moves a filter over a node of streams whose result depends on rows that the filter drops.
 
 mod decorrelate;
@@ -17,12 +19,15 @@ mod nodes;
 mod prune;
 mod pull_up;
 mod push_down;
+mod split_distinct;
 
 pub(crate) use decorrelate::lateral;
 pub(crate) use evaluate::constant_value;
 pub use evaluate::{physical_expression, physical_expressions};
 pub(crate) use nodes::{all_of, equal_sides, join_schema};
 pub use nodes::{conjuncts, data_type_of};
+pub use split_distinct::DistinctSplit;
+pub(crate) use split_distinct::split_distinct;
 
 use datafusion_expr::LogicalPlan;
 

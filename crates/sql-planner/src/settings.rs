@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hurtig_sql_common::SqlContext;
 
+use crate::optimize::DistinctSplit;
+
 /// In how many phases rows are aggregated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AggregatePhases {
@@ -48,6 +50,8 @@ pub struct PlannerSettings {
     pub source_idle_timeout_ms: i64,
     /// `table.optimizer.agg-phase-strategy`
     pub aggregate_phases: AggregatePhases,
+    /// `table.optimizer.distinct-agg.split.*`, if it is enabled.
+    pub distinct_split: Option<DistinctSplit>,
     /// `table.exec.mini-batch.*`, if they are enabled.
     pub mini_batch: Option<MiniBatchSettings>,
     /// `table.exec.sink.upsert-materialize`
@@ -74,6 +78,7 @@ impl PlannerSettings {
             state_ttl_ms: 0,
             source_idle_timeout_ms: 0,
             aggregate_phases: AggregatePhases::Auto,
+            distinct_split: None,
             mini_batch: None,
             upsert_materialize: UpsertMaterialize::Auto,
             trims_lengths: None,

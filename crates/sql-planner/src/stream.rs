@@ -26,6 +26,7 @@ mod keys;
 mod node;
 mod operators;
 mod over;
+mod partitions;
 mod print;
 mod rank;
 mod reuse;
@@ -47,6 +48,7 @@ pub use node::{
     PlannedWindowProperty, RankStrategy, ScanFilter, ScannedField, SortKey, WindowInput,
 };
 pub use operators::arrow_schema;
+pub use partitions::{PartitionCondition, PartitionHint, PartitionListing};
 pub use reuse::SharedParts;
 pub use windows::WindowColumns;
 
@@ -133,7 +135,11 @@ pub fn plan_stream(
     let planner = StreamPlanner { tables, settings };
     let mut roots = Vec::new();
     for plan in bound {
-        let optimized = crate::optimize::optimize(plan.clone())?;
+        let mut optimized = crate::optimize::optimize(plan.clone())?;
+        if let Some(split) = settings.distinct_split {
+            let context = std::sync::Arc::new(settings.context.clone());
+            optimized = crate::optimize::split_distinct(optimized, split, &context)?;
+        }
         roots.push(planner.plan(&optimized, before)?);
     }
     Ok(StreamPlan { roots })

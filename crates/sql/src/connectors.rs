@@ -2,6 +2,7 @@
 //!
 //! - [`api`]: what a connector is to a session.
 //! - [`options`]: options as text, checked as Flink does.
+//! - [`partitions`]: which partitions of a table are read.
 //! - [`source`]: the operator of all sources: splits, batches, watermarks per split.
 //! - [`gate`]: holds sources after a number of rows, so that a job can be stopped in its middle.
 //! - [`filesystem`], [`datagen`], [`nexmark`], [`print`], [`blackhole`], [`values`]: the connectors.
@@ -15,6 +16,7 @@ pub mod filesystem;
 pub mod gate;
 pub mod nexmark;
 pub mod options;
+pub mod partitions;
 pub mod print;
 pub mod source;
 pub mod values;
@@ -22,9 +24,10 @@ pub mod values;
 use std::sync::Arc;
 
 pub use api::{
-    ColumnFilter, Partition, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink,
+    ColumnFilter, Scan, ScanColumn, ScanWatermark, TableError, TableFactory, TableSink,
     TableSource, TableSpec, Write,
 };
+pub use partitions::{Partition, PartitionFilter};
 
 /// The factories that a session knows, by identifier.
 #[derive(Clone)]

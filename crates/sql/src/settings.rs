@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hurtig_config::{ConfigError, Configuration, catalogue};
-use hurtig_sql_planner::{MiniBatchSettings, duration_ms};
+use hurtig_sql_planner::{MiniBatchSettings, duration_ms, optimize::DistinctSplit};
 
 use crate::SqlError;
 
@@ -77,6 +77,7 @@ const TABLE_KEYS: &[TableKey] = &[
         Some("AUTO"),
         Check::OneOf(&["AUTO", "ONE_PHASE", "TWO_PHASE"]),
     ),
+    key("table.optimizer.distinct-agg.split.bucket-num", Some("1024"), Check::Integer),
     key("table.optimizer.distinct-agg.split.enabled", Some("false"), Check::Boolean),
     key(
         "table.optimizer.non-deterministic-update.strategy",
@@ -88,16 +89,10 @@ const TABLE_KEYS: &[TableKey] = &[
 ];
 
 /// Keys of SQL that are right, but change nothing here.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    (
-        "table.exec.sink.nested-constraint-enforcer",
-        "a NULL never gets into what is NOT NULL within a row or a collection",
-    ),
-    (
-        "table.optimizer.distinct-agg.split.enabled",
-        "with two phases each value of a DISTINCT is sent once a mini-batch already",
-    ),
-];
+const WITHOUT_EFFECT: &[(&str, &str)] = &[(
+    "table.exec.sink.nested-constraint-enforcer",
+    "a NULL never gets into what is NOT NULL within a row or a collection",
+)];
 
 /// What a session has set.
 #[derive(Clone, Debug, Default)]
@@ -204,6 +199,25 @@ impl Settings {
         let latency = Duration::from_millis(positive(latency, self.duration_ms(latency))?);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Some(MiniBatchSettings { size, latency }))
+    }
+
+    /// `table.optimizer.distinct-agg.split.*`, if it is enabled.
+    ///
+    /// # Errors
+    /// If it is, but the number of buckets is none.
+    pub(crate) fn distinct_split(&self) -> Result<Option<DistinctSplit>, SqlError> {
+        if self.flag("table.optimizer.distinct-agg.split.enabled") != Some(true) {
+            return Ok(None);
+        }
+        let key = "table.optimizer.distinct-agg.split.bucket-num";
+        let buckets = self.get(key).and_then(|text| text.trim().parse().ok());
+        match buckets.filter(|buckets| *buckets > 0) {
+            Some(buckets) => Ok(Some(DistinctSplit { buckets })),
+            None => {
+                let text = format!("{key} must be from 1 to {}", i32::MAX);
+                Err(SqlError::invalid(text, None))
+            }
+        }
     }
 
     /// What is set, in the order of the keys.

@@ -251,12 +251,18 @@ impl<'a> Translator<'a> {
             table,
             columns,
             filters,
+            partitions,
+            limit,
             watermark,
             drop_update_before,
             ..
         } = &node.kind
         else {
             return Err(internal("no scan"));
+        };
+        let partitions = match partitions {
+            Some(condition) => Some(tables::partition_filter(&table.table, condition)?),
+            None => None,
         };
         let Scanned { source: table, columns, casts, filters } =
             self.tables.scanned(table, columns, filters)?;
@@ -274,9 +280,9 @@ impl<'a> Translator<'a> {
             columns,
             schema: schema.clone(),
             watermark,
-            partitions: None,
+            partitions,
             filters,
-            limit: None,
+            limit: *limit,
             casts,
             context: self.settings.context.clone(),
             gate: self.tables.gate.map(|gate| gate.scan(&uid)),
@@ -285,7 +291,8 @@ impl<'a> Translator<'a> {
         let parallelism = table.parallelism();
         let mut operator = RawOperator::new(node.name(), factory);
         operator.kind = OperatorKind::Source;
-        operator.bounded = table.boundedness() == Boundedness::Bounded;
+        operator.bounded = table.boundedness() == Boundedness::Bounded
+            || (limit.is_some() && table.ends_at_limit());
         operator.uid = Some(uid);
         operator.parallelism = parallelism;
         let stream = table.add(self.env, operator)?;

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "connectors/distinct.rs"]
+mod distinct;
 #[path = "connectors/files.rs"]
 mod files;
 #[path = "connectors/generated.rs"]
 mod generated;
+#[path = "connectors/limits.rs"]
+mod limits;
+#[path = "connectors/partitions.rs"]
+mod partitions;
 #[path = "connectors/scripts.rs"]
 mod scripts;
 

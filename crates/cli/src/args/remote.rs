@@ -163,6 +163,9 @@ pub(crate) struct TakeCheckpointCommand {
     /// The job; there is none if a command is given.
     #[arg(required = true, value_parser = job_or_command("list or inspect"))]
     pub(crate) job: Option<JobId>,
+    /// One that names no file of earlier ones, whatever is configured.
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Do not wait for it.
     #[arg(long)]
     pub(crate) detached: bool,

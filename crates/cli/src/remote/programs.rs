@@ -1,12 +1,14 @@
 //! `hurtig run`, `info`: a program is uploaded unless the cluster has it, then run or planned.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
+use hurtig_config::catalogue::client::{EXECUTION_ATTACHED, SHUTDOWN_ON_ATTACHED_EXIT};
 use hurtig_rest::{
     ClientError, RestClient,
     messages::{
@@ -22,6 +24,7 @@ use super::{Failed, ask, connect};
 use crate::{
     CommandResult, Outcome,
     args::remote::{ClaimModeArgument, ProgramArguments, RunCommand},
+    heartbeats::{Heartbeats, Rhythm},
 };
 
 /// Bytes that are read at once.
@@ -93,6 +96,14 @@ pub(crate) fn run(command: &RunCommand) -> CommandResult {
         let (key, value) = property.split_once('=').unwrap_or((property, ""));
         (key.trim().to_owned(), value.trim().to_owned())
     });
+    let mut configuration: BTreeMap<String, String> =
+        properties.filter(|(key, _)| !is_of_client(key)).collect();
+    // As Flink's command: whoever does not wait is not waited for.
+    if configuration.contains_key(SHUTDOWN_ON_ATTACHED_EXIT.key()) {
+        let attached = (!command.detached).to_string();
+        configuration.insert(EXECUTION_ATTACHED.key().to_owned(), attached);
+    }
+    let rhythm = Rhythm::of(&configuration)?;
     let request = JarRunRequestBody {
         savepoint_path: command.from_savepoint.clone(),
         allow_non_restored_state: command
@@ -100,7 +111,7 @@ pub(crate) fn run(command: &RunCommand) -> CommandResult {
             .as_ref()
             .map(|_| command.allow_non_restored_state),
         claim_mode,
-        flink_configuration: Some(properties.filter(|(key, _)| !is_of_client(key)).collect()),
+        flink_configuration: Some(configuration),
         ..request(program)
     };
     let job = ask(async {
@@ -114,6 +125,10 @@ pub(crate) fn run(command: &RunCommand) -> CommandResult {
     }
     if !json {
         eprintln!("job {job} is submitted");
+    }
+    let heartbeats = Heartbeats::default();
+    if let Some(rhythm) = rhythm {
+        heartbeats.start(&client, job, rhythm)?;
     }
     let result = ask(client.result(job))?;
     ended(&result, json)

@@ -3,7 +3,7 @@
 use hurtig_rest::{
     TriggerId,
     messages::operations::{
-        CheckpointTriggerRequestBody, SavepointFormatType, SavepointInfo,
+        CheckpointTriggerRequestBody, CheckpointTypeRequest, SavepointFormatType, SavepointInfo,
         SavepointTriggerRequestBody, StopWithSavepointRequestBody,
     },
 };
@@ -86,7 +86,11 @@ pub(crate) fn stop(command: &StopCommand) -> CommandResult {
 pub(crate) fn take_checkpoint(job: JobId, command: &TakeCheckpointCommand) -> CommandResult {
     let json = command.cluster.json;
     let (client, _) = connect(&command.cluster)?;
-    let request = CheckpointTriggerRequestBody::default();
+    let full = command.full.then_some(CheckpointTypeRequest::Full);
+    let request = CheckpointTriggerRequestBody {
+        checkpoint_type: full,
+        ..CheckpointTriggerRequestBody::default()
+    };
     let trigger = ask(client.trigger_checkpoint(job, &request))?;
     if command.detached {
         return started("a checkpoint", job, trigger, json);

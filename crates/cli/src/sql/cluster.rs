@@ -2,8 +2,9 @@
 //!
 //! This very command is uploaded as the jobs' program, once; what a job does is in its arguments.
 
-use std::{fmt, path::PathBuf, sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::OnceLock, time::Duration};
 
+use hurtig_config::catalogue::client::{EXECUTION_ATTACHED, SHUTDOWN_ON_ATTACHED_EXIT};
 use hurtig_rest::{
     ClientError, RestClient,
     messages::{operations::StopWithSavepointRequestBody, programs::JarRunRequestBody},
@@ -11,7 +12,10 @@ use hurtig_rest::{
 use hurtig_sql::{ClusterError, JobStatus, Received, SqlCluster, SqlProgram, TerminateKind};
 use hurtig_types::{BlobId, JobId, OperatorId, chain_text};
 
-use crate::remote::{bring, is_of_client};
+use crate::{
+    heartbeats::{Heartbeats, Rhythm},
+    remote::{bring, is_of_client},
+};
 
 /// The command among the arguments of the program.
 const COMMAND: &str = "sql-job";
@@ -26,6 +30,8 @@ pub(super) struct RestCluster {
     client: RestClient,
     /// This command's content, once the cluster has it.
     program: OnceLock<BlobId>,
+    /// What tells the cluster that this client is there.
+    heartbeats: Heartbeats,
 }
 
 impl fmt::Debug for RestCluster {
@@ -45,7 +51,7 @@ fn ask<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, Clust
 
 impl RestCluster {
     pub(super) fn new(client: RestClient) -> Self {
-        Self { client, program: OnceLock::new() }
+        Self { client, program: OnceLock::new(), heartbeats: Heartbeats::default() }
     }
 
     fn program(&self) -> Result<BlobId, ClusterError> {
@@ -79,14 +85,26 @@ impl SqlCluster for RestCluster {
         let arguments = program.to_arguments().map_err(failed)?;
         // How the client reaches the cluster is none of the job's business.
         let configuration = program.configuration().into_iter();
-        let configuration = configuration.filter(|(key, _)| !is_of_client(key));
+        let mut configuration: BTreeMap<String, String> =
+            configuration.filter(|(key, _)| !is_of_client(key)).collect();
+        // Nobody else can read the rows of a query.
+        if program.is_query() {
+            for key in [EXECUTION_ATTACHED.key(), SHUTDOWN_ON_ATTACHED_EXIT.key()] {
+                configuration.entry(key.to_owned()).or_insert_with(|| "true".to_owned());
+            }
+        }
+        let rhythm = Rhythm::of(&configuration).map_err(failed)?;
         let request = JarRunRequestBody {
             program_args_list: Some([COMMAND.to_owned()].into_iter().chain(arguments).collect()),
-            flink_configuration: Some(configuration.collect()),
+            flink_configuration: Some(configuration),
             ..JarRunRequestBody::default()
         };
         let id = self.program()?;
-        ask(self.client.run(id, &request))?.parse().map_err(failed)
+        let job = ask(self.client.run(id, &request))?.parse().map_err(failed)?;
+        if let Some(rhythm) = rhythm {
+            self.heartbeats.start(&self.client, job, rhythm).map_err(failed)?;
+        }
+        Ok(job)
     }
 
     fn jobs(&self) -> Result<Vec<(String, String, String)>, ClusterError> {
@@ -99,6 +117,7 @@ impl SqlCluster for RestCluster {
     }
 
     fn cancel(&self, job: JobId) -> Result<(), ClusterError> {
+        self.heartbeats.stop(job);
         match crate::wait_for(self.client.cancel(job)).map_err(failed)? {
             // It has ended before.
             Err(error) if error.status().is_some_and(|status| status.as_u16() == 409) => Ok(()),
@@ -146,8 +165,11 @@ impl SqlCluster for RestCluster {
     ) -> Result<Option<Vec<Vec<u8>>>, ClusterError> {
         let found =
             crate::wait_for(self.rows(job, operator, received, patience)).map_err(failed)??;
-        if found.is_none() && self.status(job)? != JobStatus::Canceled {
-            self.wait(job)?;
+        if found.is_none() {
+            self.heartbeats.stop(job);
+            if self.status(job)? != JobStatus::Canceled {
+                self.wait(job)?;
+            }
         }
         Ok(found)
     }

@@ -215,8 +215,8 @@ impl JobMasterGateway for HostedJobMaster {
         self.call(self.gateway.decline_checkpoint(attempt, checkpoint, reason)).await
     }
 
-    async fn trigger_checkpoint(&self) -> RpcResult<String> {
-        self.call(self.gateway.trigger_checkpoint()).await
+    async fn trigger_checkpoint(&self, full: bool) -> RpcResult<String> {
+        self.call(self.gateway.trigger_checkpoint(full)).await
     }
 
     async fn trigger_savepoint(

@@ -121,6 +121,10 @@ fn the_options_that_change_something_are_known() {
         blob.max-size
         blob.storage.max-size
         blob.cache.max-size
+        execution.attached
+        execution.shutdown-on-attached-exit
+        client.heartbeat.interval
+        client.heartbeat.timeout
         jobmanager.rpc.address
         jobmanager.rpc.port
         jobmanager.bind-host

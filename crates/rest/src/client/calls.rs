@@ -15,9 +15,10 @@ use crate::{
         checkpoints::CheckpointingStatistics,
         cluster::{ClusterOverview, LogListInfo},
         jobs::{
-            ClientCoordinationRequestBody, ClientCoordinationResponseBody, JobDetailsInfo,
-            JobExceptionsInfoWithHistory, JobExecutionResultResponseBody, JobPlan, JobResultInfo,
-            JobStatusInfo, MultipleJobsDetails,
+            ClientCoordinationRequestBody, ClientCoordinationResponseBody,
+            JobClientHeartbeatRequestBody, JobDetailsInfo, JobExceptionsInfoWithHistory,
+            JobExecutionResultResponseBody, JobPlan, JobResultInfo, JobStatusInfo,
+            MultipleJobsDetails,
         },
         operations::{
             AsynchronousOperationInfo, AsynchronousOperationResult, CheckpointInfo,
@@ -100,6 +101,16 @@ impl RestClient {
     pub async fn cancel(&self, job: JobId) -> ClientResult<()> {
         let path = format!("/jobs/{job}?mode=cancel");
         let _: EmptyResponseBody = self.call(Method::PATCH, &path, RequestBody::Nothing).await?;
+        Ok(())
+    }
+
+    /// Says that the client of a job is there until then, in milliseconds since the epoch.
+    pub async fn client_heartbeat(&self, job: JobId, expired_timestamp: i64) -> ClientResult<()> {
+        let body = JobClientHeartbeatRequestBody { expired_timestamp };
+        let path = format!("/jobs/{job}/clientHeartbeat");
+        let json = serde_json::to_vec(&body)
+            .map_err(|source| ClientError::Answer { request: format!("PATCH {path}"), source })?;
+        let _: EmptyResponseBody = self.call(Method::PATCH, &path, RequestBody::Json(json)).await?;
         Ok(())
     }
 

@@ -24,11 +24,11 @@ use crate::{
         EmptyResponseBody,
         jobs::{
             ClientCoordinationRequestBody, ClientCoordinationResponseBody, ExecutionConfigInfo,
-            JobAccumulatorsInfo, JobConfigInfo, JobDetailsInfo, JobDetailsVertexInfo,
-            JobExecutionResultResponseBody, JobIdWithStatus, JobIdsWithStatusOverview, JobPlanInfo,
-            JobResourceRequirementsBody, JobResultInfo, JobStatusInfo, JobSummary,
-            JobVertexParallelismBounds, JobVertexResourceRequirements, MultipleJobsDetails,
-            UserAccumulator,
+            JobAccumulatorsInfo, JobClientHeartbeatRequestBody, JobConfigInfo, JobDetailsInfo,
+            JobDetailsVertexInfo, JobExecutionResultResponseBody, JobIdWithStatus,
+            JobIdsWithStatusOverview, JobPlanInfo, JobResourceRequirementsBody, JobResultInfo,
+            JobStatusInfo, JobSummary, JobVertexParallelismBounds, JobVertexResourceRequirements,
+            MultipleJobsDetails, UserAccumulator,
         },
         operations::QueueStatusId,
     },
@@ -300,6 +300,15 @@ pub(crate) async fn update_resource_requirements(
     let requirements = JobResourceRequirements { vertices };
     let dispatcher = &call.context.services.dispatcher;
     dispatcher.update_resource_requirements(call.job()?, requirements).await?;
+    Ok(EmptyResponseBody {})
+}
+
+pub(crate) async fn client_heartbeat(
+    call: Call,
+    body: JobClientHeartbeatRequestBody,
+) -> RestResult<EmptyResponseBody> {
+    let dispatcher = &call.context.services.dispatcher;
+    dispatcher.report_job_client_heartbeat(call.job()?, body.expired_timestamp).await?;
     Ok(EmptyResponseBody {})
 }
 

@@ -161,14 +161,11 @@ pub(crate) async fn trigger_checkpoint(
     body: CheckpointTriggerRequestBody,
 ) -> RestResult<TriggerResponse> {
     let job = call.job()?;
-    if body.checkpoint_type == Some(CheckpointTypeRequest::Full) {
-        let text = "full checkpoints cannot be asked for; take a savepoint";
-        return Err(RestError::bad_request(text));
-    }
+    let full = body.checkpoint_type == Some(CheckpointTypeRequest::Full);
     let dispatcher = call.context.services.dispatcher.clone();
     dispatcher.job_status(job).await?;
     begin(&call, OperationKind::Checkpoint, Some(job), body.trigger_id, async move {
-        let pointer = told(dispatcher.trigger_checkpoint(job).await)?;
+        let pointer = told(dispatcher.trigger_checkpoint(job, full).await)?;
         let id = told(number_of(&*dispatcher, job, &pointer).await)?;
         Ok(Some(id.to_string()))
     })

@@ -379,6 +379,14 @@ pub struct JobVertexParallelismBounds {
     pub upper_bound: u32,
 }
 
+/// `PATCH /jobs/:jobid/clientHeartbeat`: the client of a job is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobClientHeartbeatRequestBody {
+    /// Until when that holds, in milliseconds since the epoch: then the job is cancelled.
+    pub expired_timestamp: i64,
+}
+
 /// `POST /jobs/:jobid/coordinators/:operatorUid`: something for an operator's coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

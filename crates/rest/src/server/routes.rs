@@ -89,6 +89,14 @@ fn of_jobs() -> Vec<Route> {
             jobs::update_resource_requirements,
         ),
         Route::with_body(
+            Method::PATCH,
+            "/jobs/:jobid/clientHeartbeat",
+            "The job's client is there; without another word until then, the job is cancelled.",
+            jobs::client_heartbeat,
+        )
+        .accepted()
+        .needs(Cancel),
+        Route::with_body(
             Method::POST,
             "/jobs/:jobid/coordinators/:operatorUid",
             "Asks the coordinator of an operator, by the operator's id. For clients that know it.",

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use hurtig_rest::{
     RestServerConfig, TriggerId,
     messages::operations::{
-        CheckpointTriggerRequestBody, SavepointFormatType, SavepointTriggerRequestBody,
-        StopWithSavepointRequestBody,
+        CheckpointTriggerRequestBody, CheckpointTypeRequest, SavepointFormatType,
+        SavepointTriggerRequestBody, StopWithSavepointRequestBody,
     },
 };
 use serde_json::json;
@@ -80,7 +80,32 @@ fn a_checkpoint_is_told_by_its_number_and_in_detail() {
         assert_eq!(subtasks[1]["status"], "completed");
         assert!(subtasks[1]["state_size"].is_u64());
     }
+    // One that names no file of the first.
+    let request = CheckpointTriggerRequestBody {
+        checkpoint_type: Some(CheckpointTypeRequest::Full),
+        ..CheckpointTriggerRequestBody::default()
+    };
+    let trigger = cluster.wait(cluster.client.trigger_checkpoint(job, &request)).unwrap();
+    let taken = cluster.wait(cluster.client.checkpoint(job, trigger)).unwrap();
+    assert_eq!((taken.checkpoint_id, taken.failure_cause), (Some(2), None));
+    let details = cluster.get(&format!("/jobs/{job}/checkpoints/details/2"));
+    assert_eq!(details["checkpointed_size"], details["state_size"], "{details}");
     gate.open();
+}
+
+#[test]
+fn a_job_whose_client_is_gone_is_cancelled() {
+    let (cluster, gate) = (start(), Gate::default());
+    let job = cluster.submit_sums(&gate);
+    cluster.wait(cluster.client.client_heartbeat(job, i64::MAX)).unwrap();
+    let path = format!("/jobs/{job}/status");
+    cluster.eventually(&path, |status| status["status"] == "RUNNING");
+    // A client whose time is over, and that says no more.
+    cluster.wait(cluster.client.client_heartbeat(job, 1)).unwrap();
+    let result = cluster.wait(cluster.client.result(job)).unwrap();
+    assert_eq!(result.application_status, "CANCELED");
+    cluster.wait(cluster.client.client_heartbeat(job, i64::MAX)).unwrap();
+    assert_eq!(cluster.get(&path)["status"], "CANCELED");
 }
 
 #[test]

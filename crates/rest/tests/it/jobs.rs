@@ -209,7 +209,9 @@ fn what_is_not_there_is_told_so_in_flinks_form() {
         ("POST", format!("/jobs/{job}/savepoints"), "{\"target-directroy\":\"x\"}"),
         ("POST", format!("/jobs/{job}/savepoints"), "not json"),
         ("POST", format!("/jobs/{none}/savepoints"), "{\"target-directory\":\"x\"}"),
-        ("POST", format!("/jobs/{job}/checkpoints"), "{\"checkpointType\":\"FULL\"}"),
+        ("POST", format!("/jobs/{job}/checkpoints"), "{\"checkpointType\":\"HALF\"}"),
+        ("PATCH", format!("/jobs/{none}/clientHeartbeat"), "{\"expiredTimestamp\":1}"),
+        ("PATCH", format!("/jobs/{job}/clientHeartbeat"), "{}"),
     ] {
         let (status, answer) = cluster.request(method, &path, body);
         let line = format!("{method} {path} {body}\n    {status} {answer}\n");

@@ -18,7 +18,8 @@ gateway! { DispatcherGateway, "Dispatcher":
     ask job_status(job: JobId) -> JobStatus;
     ask job_details(job: JobId) -> JobDetails;
     ask cancel_job(job: JobId) -> ();
-    wait trigger_checkpoint(job: JobId) -> String;
+    ask report_job_client_heartbeat(job: JobId, expired_timestamp_ms: i64) -> ();
+    wait trigger_checkpoint(job: JobId, full: bool) -> String;
     wait trigger_savepoint(job: JobId, directory: String, format: SavepointFormat) -> String;
     wait stop_with_savepoint(
         job: JobId,

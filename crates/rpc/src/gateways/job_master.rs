@@ -45,7 +45,7 @@ gateway! { JobMasterGateway, "JobMaster":
         checkpoint: CheckpointId,
         reason: CheckpointException,
     ) -> ();
-    wait trigger_checkpoint() -> String;
+    wait trigger_checkpoint(full: bool) -> String;
     wait trigger_savepoint(directory: String, format: SavepointFormat) -> String;
     wait stop_with_savepoint(
         directory: String,

@@ -29,7 +29,7 @@ contract!(
     DispatcherGateway,
     RecordingDispatcher,
     exercise_dispatcher,
-    16
+    17
 );
 contract!(
     resource_manager_calls_survive_the_way,

@@ -204,7 +204,7 @@ handle! {
         hurtig_types::CheckpointId,
         hurtig_types::CheckpointException
     ) -> ();
-    trigger_checkpoint() -> String;
+    trigger_checkpoint(bool) -> String;
     trigger_savepoint(String, hurtig_types::SavepointFormat) -> String;
     stop_with_savepoint(
         String, hurtig_types::SavepointFormat, hurtig_types::TerminateKind) -> String;

@@ -172,7 +172,8 @@ recorder! { RecordingDispatcher, DispatcherGateway, exercise_dispatcher:
     job_status(job: JobId) -> JobStatus;
     job_details(job: JobId) -> JobDetails;
     cancel_job(job: JobId) -> ();
-    trigger_checkpoint(job: JobId) -> String;
+    report_job_client_heartbeat(job: JobId, expired_timestamp_ms: i64) -> ();
+    trigger_checkpoint(job: JobId, full: bool) -> String;
     trigger_savepoint(job: JobId, directory: String, format: SavepointFormat) -> String;
     stop_with_savepoint(
         job: JobId,
@@ -261,7 +262,7 @@ recorder! { RecordingJobMaster, JobMasterGateway, exercise_job_master:
         checkpoint: CheckpointId,
         reason: CheckpointException,
     ) -> ();
-    trigger_checkpoint() -> String;
+    trigger_checkpoint(full: bool) -> String;
     trigger_savepoint(directory: String, format: SavepointFormat) -> String;
     stop_with_savepoint(
         directory: String,

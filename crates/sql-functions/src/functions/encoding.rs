@@ -1,16 +1,22 @@
 //! Hashes, and texts as bytes: hexadecimal, base 64, URLs.
 
-use arrow_array::types::Int32Type;
+use std::sync::Arc;
+
+use arrow_array::{Int32Array, types::Int32Type};
+use arrow_row::{RowConverter, SortField};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hurtig_sql_common::EvalError;
 use hurtig_sql_parser::types::SqlTypeKind;
+use hurtig_types::stable_hash;
 use md5::Md5;
+use serde::{Serialize, Serializer};
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use super::math::hex;
 use crate::{
     call::{Builtin, Call, Resolved, Want, pure},
+    columns::{Columns, Evaluated},
     types::{BYTES, STRING, of},
 };
 
@@ -43,6 +49,10 @@ pub(super) const FUNCTIONS: &[Builtin] = &[
                 }))
             })
         })
+    }),
+    // The planner's: which part of a group a value is in. State depends on it.
+    pure("$HASH_CODE", "$HASH_CODE(value)", |call| {
+        call.optional(1, &[Want::Any], of(SqlTypeKind::Int, false), hash_codes)
     }),
     pure("UNHEX", "UNHEX(string)", |call| {
         call.partial(1, &[Text], BYTES, |c| {
@@ -116,6 +126,24 @@ fn hash(call: &Call<'_>, length: u32, digest: fn(&str) -> String) -> Resolved {
         let text = c.texts(0)?;
         c.make_texts(|row| text.get(row).map(digest))
     })
+}
+
+/// Numbers from 0 on; values that DISTINCT takes for the same have the same.
+fn hash_codes(columns: &Columns<'_>) -> Evaluated {
+    struct Bytes<'a>(&'a [u8]);
+    impl Serialize for Bytes<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(self.0)
+        }
+    }
+    let values = columns.full(0)?;
+    let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
+    let rows = converter.convert_columns(&[values])?;
+    let hashes = rows.iter().map(|row| match stable_hash(&Bytes(row.as_ref())) {
+        Ok(hash) => Ok((hash >> 33) as i32),
+        Err(error) => Err(EvalError::Internal(error.to_string())),
+    });
+    Ok(Arc::new(hashes.collect::<Result<Int32Array, EvalError>>()?))
 }
 
 fn digest<D: Digest>(text: &str) -> String {

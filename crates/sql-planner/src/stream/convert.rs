@@ -10,7 +10,8 @@ use datafusion_expr::{
 use hurtig_sql_common::ChangelogMode;
 
 use super::{
-    ExecNode, ExecNodeKind, ScanFilter, ScannedField, SortKey, StreamPlanError, StreamPlanResult,
+    ExecNode, ExecNodeKind, PartitionListing, ScanFilter, ScannedField, SortKey, StreamPlanError,
+    StreamPlanResult,
     calc::merge_calcs,
     expressions::{
         ColumnsBefore, TimeAttribute, all_columns, column_of, conjunction, conjuncts, position,
@@ -58,6 +59,16 @@ pub trait TableTraits {
     fn source(&self, table: &TableRef, fields: &[&str]) -> StreamPlanResult<SourceTraits>;
     /// Whether a source gives only the rows that pass a filter, if it is told.
     fn takes_filter(&self, table: &TableRef, filter: &ScanFilter) -> StreamPlanResult<bool>;
+    /// The partitions of one that is read, if its source can leave out some.
+    fn partitions(&self, table: &TableRef) -> StreamPlanResult<Option<Arc<dyn PartitionListing>>> {
+        let _ = table;
+        Ok(None)
+    }
+    /// Whether a source may stop when it has given so many rows.
+    fn takes_limit(&self, table: &TableRef) -> StreamPlanResult<bool> {
+        let _ = table;
+        Ok(false)
+    }
     /// Of one that is written, by its whole name.
     fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits>;
 }
@@ -203,6 +214,8 @@ impl StreamPlanner<'_> {
             table: Arc::new(table.clone()),
             columns,
             filters: Vec::new(),
+            partitions: None,
+            limit: None,
             reads_nested: traits.reads_nested,
             mode: traits.mode,
             primary_key: key.clone(),

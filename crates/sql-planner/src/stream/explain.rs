@@ -190,7 +190,15 @@ fn details(node: &ExecNode) -> Vec<String> {
         names(&all, given)
     };
     match &node.kind {
-        ExecNodeKind::TableSourceScan { table, filters, watermark, drop_update_before, .. } => {
+        ExecNodeKind::TableSourceScan {
+            table,
+            filters,
+            partitions,
+            limit,
+            watermark,
+            drop_update_before,
+            ..
+        } => {
             let mut parts =
                 vec![format!("table=[[{}]]", table.path), format!("fields=[{}]", all_names())];
             let filters = filters.iter().map(|one| {
@@ -201,6 +209,8 @@ fn details(node: &ExecNode) -> Vec<String> {
             if !filters.is_empty() {
                 parts.push(format!("filter=[{}]", filters.join(", ")));
             }
+            parts.extend(partitions.iter().map(|one| format!("partitions=[{}]", one.chosen())));
+            parts.extend(limit.iter().map(|one| format!("limit=[{one}]")));
             parts.extend(watermark.iter().map(|one| format!("watermark=[{}]", readable(one))));
             if *drop_update_before {
                 parts.push("dropUpdateBefore=[true]".to_owned());

@@ -7,7 +7,7 @@ use datafusion_expr::{AggregateUDF, Expr};
 
 use hurtig_sql_common::{ChangelogMode, RowKind};
 
-use super::{ModifyKinds, UpdateKind, changelog::changelog_mode};
+use super::{ModifyKinds, PartitionCondition, UpdateKind, changelog::changelog_mode};
 use crate::{
     catalog::TableRef,
     plan::{CorrelatedFunction, OverRange, WindowTable},
@@ -69,6 +69,10 @@ pub enum ExecNodeKind {
         columns: Vec<ScannedField>,
         /// The rows that it gives pass all of these.
         filters: Vec<ScanFilter>,
+        /// The partitions that are read; `None`: all.
+        partitions: Option<PartitionCondition>,
+        /// How many rows are needed, at most; more may come.
+        limit: Option<u64>,
         /// The source can read fields of ROWs without the rest of them.
         reads_nested: bool,
         /// The changes that it gives.

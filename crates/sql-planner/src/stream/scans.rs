@@ -1,4 +1,5 @@
-//! What a source can do itself: fields of ROWS instead of whole ones, rows of one kind instead of all.
+//! What a source can do itself: fields of ROWS instead of whole ones, rows of one kind instead of all,
+//! the rows of some partitions, or the first rows.
 //!
 //! A calc above a scan tells what is needed of it. Conditions that a source takes over (a column
 //! equals a constant) leave the calc, and the constant takes the column's place in all that is
@@ -13,12 +14,15 @@ use datafusion_common::{
 };
 use datafusion_expr::{BinaryExpr, Expr, Operator, expr::Case};
 
+use hurtig_sql_common::ChangelogMode;
+
 use super::{
     ExecNode, ExecNodeKind, ScanFilter, ScannedField, StreamPlanResult, TableTraits,
     expressions::{
         column, column_of, conjunction, conjuncts, field_of, nested_field, position, schema_of,
         unaliased,
     },
+    partitions::take_partitions,
 };
 use crate::optimize::constant_value;
 
@@ -32,6 +36,11 @@ pub(super) fn push_into_scans(
         inputs.push(push_into_scans(input, tables)?);
     }
     node.inputs = inputs;
+    if let (ExecNodeKind::Limit { offset, limit }, [input]) =
+        (&node.kind, node.inputs.as_mut_slice())
+    {
+        limit_scan(input, offset.saturating_add(*limit), tables)?;
+    }
     let reads_scan = matches!(
         (&node.kind, node.inputs.as_slice()),
         (ExecNodeKind::Calc { .. }, [ExecNode { kind: ExecNodeKind::TableSourceScan { .. }, .. }])
@@ -40,6 +49,7 @@ pub(super) fn push_into_scans(
         return Ok(node);
     }
     filter(&mut node, tables)?;
+    choose_partitions(&mut node, tables)?;
     narrow(&mut node)?;
     Ok(node)
 }
@@ -90,6 +100,31 @@ fn filter(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()>
     }
     for expression in projection.iter_mut().chain(condition).chain(watermark) {
         *expression = folded(with(expression.clone(), &known)?)?;
+    }
+    Ok(())
+}
+
+/// Tells the source how many rows are needed, as Flink's `PushLimitIntoTableSourceScanRule`, if every
+/// row of the source is one of the result. The limit stays: several readers give as many each.
+fn limit_scan(node: &mut ExecNode, rows: u64, tables: &dyn TableTraits) -> StreamPlanResult<()> {
+    match (&mut node.kind, node.inputs.as_mut_slice()) {
+        (ExecNodeKind::Calc { condition: None, .. }, [input]) => limit_scan(input, rows, tables),
+        (ExecNodeKind::TableSourceScan { table, limit, mode, .. }, _)
+            if *mode == ChangelogMode::INSERT_ONLY && tables.takes_limit(table)? =>
+        {
+            *limit = Some(rows);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells the source which partitions are wanted.
+fn choose_partitions(node: &mut ExecNode, tables: &dyn TableTraits) -> StreamPlanResult<()> {
+    let Some(Pair { condition, scan, .. }) = pair(node) else { return Ok(()) };
+    if let ExecNodeKind::TableSourceScan { table, partitions, watermark: None, .. } = &mut scan.kind
+    {
+        *partitions = take_partitions(condition, table, tables)?;
     }
     Ok(())
 }

@@ -3,9 +3,8 @@
 //! 1. A table's options name its connector; [`TableFactory`] checks them and makes a [`TableSource`]
 //!    or a [`TableSink`], which are plain descriptions.
 //! 2. The planner asks a source what it can do and settles a [`Scan`]: which columns, nested fields
-//!    and metadata it reads (nothing else is decoded), which filters it applies, and the watermark,
-//!    which the source generates per split. (Partitions and limits are there for sources; the
-//!    planner does not choose them yet.)
+//!    and metadata it reads (nothing else is decoded), which filters it applies, which partitions it
+//!    enters, how many rows are enough, and the watermark, which the source generates per split.
 //! 3. [`TableSource::factory`] and [`TableSink::factory`] give the operator that runs. It emits, or
 //!    takes, [`hurtig_sql_common::ChangelogBatch`]es.
 
@@ -23,7 +22,10 @@ use hurtig_sql_common::{ChangelogMode, SqlContext};
 use hurtig_sql_functions::api::{Expression, Kernel};
 use hurtig_sql_parser::types::SqlDataType;
 
-use super::gate::ScanGate;
+use super::{
+    gate::ScanGate,
+    partitions::{Partition, PartitionFilter},
+};
 
 /// A table cannot be read or written as it is described. The text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +66,6 @@ pub trait TableFactory: Send + Sync {
     fn sink(&self, table: &TableSpec) -> Result<Option<Arc<dyn TableSink>>, TableError>;
 }
 
-/// The values of the partition keys of one partition, in the order of the keys; `None`: NULL.
-pub type Partition = Vec<Option<String>>;
-
 /// Where the rows of a table come from.
 pub trait TableSource: Send + Sync {
     /// Which kinds of change it gives.
@@ -77,8 +76,12 @@ pub trait TableSource: Send + Sync {
     fn metadata(&self) -> Vec<(String, SqlDataType)> {
         Vec::new()
     }
-    /// The partitions that there are, if the planner may choose among them (the values are texts,
-    /// to be cast to the columns' types); `None` if it may not.
+    /// True if it reads only the partitions that [`Scan::partitions`] leaves.
+    fn chooses_partitions(&self) -> bool {
+        false
+    }
+    /// The partitions that there are (the values are texts, to be cast to the columns' types); `None`
+    /// if it has none, or does not know all of them yet.
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
         Ok(None)
     }
@@ -89,6 +92,14 @@ pub trait TableSource: Send + Sync {
     /// True if it gives only the rows that pass the filter, when [`Scan::filters`] has it.
     fn takes_filter(&self, filter: &ColumnFilter) -> bool {
         let _ = filter;
+        false
+    }
+    /// True if a reader gives no more rows than [`Scan::limit`] (but for those of a batch).
+    fn takes_limit(&self) -> bool {
+        false
+    }
+    /// True if that ends it, also if it is unbounded.
+    fn ends_at_limit(&self) -> bool {
         false
     }
     /// How many subtasks it must have (`scan.parallelism`), if it says so.
@@ -124,11 +135,11 @@ pub struct Scan {
     pub schema: SchemaRef,
     /// The watermark, if the table has one.
     pub watermark: Option<ScanWatermark>,
-    /// The partitions that are read; `None`: all.
-    pub partitions: Option<Vec<Partition>>,
+    /// The partitions that are read; `None`: all. Only for sources that choose.
+    pub partitions: Option<PartitionFilter>,
     /// All rows pass these; only such as the source takes are here.
     pub filters: Vec<ColumnFilter>,
-    /// How many rows are needed; a source may give more.
+    /// How many rows are needed; a source may give more. Only for sources that take it.
     pub limit: Option<u64>,
     /// How what the source has becomes a column of another type: of metadata, which tables may declare
     /// as they like. Nothing where the types are the same, or beyond the end.

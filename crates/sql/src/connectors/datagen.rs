@@ -120,6 +120,14 @@ impl TableSource for DatagenTable {
         }
     }
 
+    fn takes_limit(&self) -> bool {
+        true
+    }
+
+    fn ends_at_limit(&self) -> bool {
+        true
+    }
+
     fn parallelism(&self) -> Option<u32> {
         self.parallelism
     }
@@ -134,10 +142,10 @@ impl TableSource for DatagenTable {
             let whole = self.fields.get(*column).ok_or_else(lost)?;
             fields.push(whole.inside(path).ok_or_else(lost)?);
         }
-        // Limits are known to end the job only where rows are counted over all readers.
-        let Scan { schema, watermark, gate, .. } = scan;
-        let reading =
-            DatagenReading { fields: fields.into(), rows: self.rows, rate: self.rate, schema };
+        let Scan { schema, watermark, gate, limit, .. } = scan;
+        // As in Flink, a limit is a number of rows over all readers, and ends the table.
+        let rows = self.rows.into_iter().chain(limit).min();
+        let reading = DatagenReading { fields: fields.into(), rows, rate: self.rate, schema };
         Ok(Arc::new(TableSourceFactory::new(reading, watermark).behind(gate)))
     }
 }

@@ -28,11 +28,10 @@ use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 
 use self::reader::{FileReading, Give};
 use super::{
-    api::{
-        Partition, Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec,
-    },
+    api::{Scan, ScanColumn, TableError, TableFactory, TableSink, TableSource, TableSpec},
     options::{TableOptions, invalid},
-    source::TableSourceFactory,
+    partitions::Partition,
+    source::{RowLimit, TableSourceFactory},
 };
 
 /// What stands for NULL and the empty text in the name of a partition's directory.
@@ -213,18 +212,26 @@ impl TableSource for FileSource {
         of_files.map(|(key, kind)| (key.to_owned(), SqlDataType::not_null(kind))).collect()
     }
 
+    fn chooses_partitions(&self) -> bool {
+        !self.table.partition_keys.is_empty()
+    }
+
     fn partitions(&self) -> Result<Option<Vec<Partition>>, TableError> {
         // Those of a monitored directory are not all there yet.
         if self.table.partition_keys.is_empty() || self.monitor.is_some() {
             return Ok(None);
         }
         let (keys, default) = (&self.table.partition_keys, &self.default_partition);
-        let found = listing::partitions(&self.path, keys, default);
+        let found = listing::partitions(&self.path, keys, default, None);
         let found = found.map_err(|error| TableError(error.to_string()))?;
         Ok(Some(found.into_iter().map(|(partition, _)| partition).collect()))
     }
 
     fn reads_nested(&self) -> bool {
+        true
+    }
+
+    fn takes_limit(&self) -> bool {
         true
     }
 
@@ -277,6 +284,9 @@ impl TableSource for FileSource {
             context: scan.context,
             longest: self.longest,
         };
-        Ok(Arc::new(TableSourceFactory::new(reading, scan.watermark).behind(scan.gate)))
+        // One that is watched has no end.
+        let limit = scan.limit.map(|rows| RowLimit { rows, ends: self.monitor.is_none() });
+        let factory = TableSourceFactory::new(reading, scan.watermark);
+        Ok(Arc::new(factory.limited(limit).behind(scan.gate)))
     }
 }

@@ -107,10 +107,20 @@ pub trait SplitReader<S>: Send {
     }
 }
 
+/// How many rows of each reader are enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowLimit {
+    /// So many.
+    pub rows: u64,
+    /// Then the reader ends. Else it stays, and has nothing to give.
+    pub ends: bool,
+}
+
 /// Creates the operators of a source and their coordinator.
 pub struct TableSourceFactory<R: TableReading> {
     reading: Arc<Adapter<R>>,
     watermark: Option<ScanWatermark>,
+    limit: Option<RowLimit>,
     gate: Option<ScanGate>,
 }
 
@@ -138,7 +148,13 @@ impl<R: TableReading> Enumerators for Adapter<R> {
 impl<R: TableReading> TableSourceFactory<R> {
     /// For a connector's reading.
     pub fn new(reading: R, watermark: Option<ScanWatermark>) -> Self {
-        Self { reading: Arc::new(Adapter(reading)), watermark, gate: None }
+        Self { reading: Arc::new(Adapter(reading)), watermark, limit: None, gate: None }
+    }
+
+    /// With as many rows as are enough, if that is known.
+    #[must_use]
+    pub fn limited(self, limit: Option<RowLimit>) -> Self {
+        Self { limit, ..self }
     }
 
     /// Held by a gate, if there is one.
@@ -159,6 +175,9 @@ impl<R: TableReading> OperatorFactory for TableSourceFactory<R> {
         Ok(Box::new(TableSourceOperator {
             reading: self.reading.clone(),
             watermark: self.watermark.clone(),
+            // What a gate holds is read to its end: its rows are counted.
+            limit: self.limit.filter(|_| self.gate.is_none()),
+            given: 0,
             gate: self.gate.clone(),
             splits: VecDeque::new(),
             current: None,
@@ -203,6 +222,9 @@ struct Open<S> {
 struct TableSourceOperator<R: TableReading> {
     reading: Arc<Adapter<R>>,
     watermark: Option<ScanWatermark>,
+    limit: Option<RowLimit>,
+    /// Rows since the operator began, for the limit; after a restore they count anew.
+    given: u64,
     gate: Option<ScanGate>,
     /// Not begun: event time waits for them.
     splits: VecDeque<R::Split>,
@@ -253,6 +275,7 @@ impl<R: TableReading> TableSourceOperator<R> {
         if batch.rows.num_rows() == 0 {
             return Ok(());
         }
+        self.given = self.given.saturating_add(batch.rows.num_rows() as u64);
         let (mut moved, mut on_event) = (None, false);
         if let Some(watermark) = &self.watermark {
             moved = largest(watermark, &batch)?;
@@ -280,6 +303,17 @@ impl<R: TableReading> TableSourceOperator<R> {
         if let Some(gate) = &self.gate {
             gate.settle(claimed, rows);
         }
+    }
+
+    /// Leaves what is not read: enough has been given.
+    fn finish_early(&mut self, limit: RowLimit) -> FlowResult<SourcePoll> {
+        if let Some(Open { mut reader, .. }) = self.current.take() {
+            // What it has written beside is kept.
+            reader.position().map_err(FlowError::external)?;
+        }
+        self.splits.clear();
+        self.watermarks.clear();
+        if limit.ends { Ok(SourcePoll::Ended) } else { self.request_split() }
     }
 
     fn request_split(&mut self) -> FlowResult<SourcePoll> {
@@ -349,6 +383,9 @@ impl<R: TableReading> Operator for TableSourceOperator<R> {
     }
 
     fn poll_source(&mut self, out: &mut dyn Output) -> FlowResult<SourcePoll> {
+        if let Some(limit) = self.limit.filter(|limit| self.given >= limit.rows) {
+            return self.finish_early(limit);
+        }
         if self.current.is_none() {
             let Some(split) = self.splits.front() else { return self.request_split() };
             let running = self.running.as_ref().ok_or_else(not_open)?;

@@ -80,6 +80,12 @@ impl SqlProgram {
         Self::new(session, catalogs, name, Statement::Query(query.to_string()), restore)
     }
 
+    /// True if its rows are for the client alone.
+    #[must_use]
+    pub fn is_query(&self) -> bool {
+        matches!(self.statement, Statement::Query(_))
+    }
+
     /// The program of INSERTs.
     pub(super) fn of_inserts(
         session: &Session,

@@ -132,6 +132,7 @@ impl Session {
         } else {
             AggregatePhases::Auto
         };
+        planner.distinct_split = settings.distinct_split()?;
         planner.mini_batch = settings.mini_batch()?;
         planner.upsert_materialize = if is("table.exec.sink.upsert-materialize", "NONE") {
             UpsertMaterialize::None

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow_schema::Schema;
 use hurtig_sql_common::{ChangelogMode, RowKind};
 use hurtig_sql_functions::{api::Kernel, cast};
 use hurtig_sql_parser::types::{SqlDataType, SqlTypeKind};
 use hurtig_sql_planner::{
     bind::BoundInsert,
     catalog::{ColumnDefinitionKind, ObjectPath, TableColumn, TableDefinition, TableRef},
+    optimize::physical_expression,
     stream::{
-        ScanFilter, ScannedField, SinkTraits, SourceTraits, StreamPlanError, StreamPlanResult,
-        TableTraits,
+        PartitionCondition, PartitionListing, ScanFilter, ScannedField, SinkTraits, SourceTraits,
+        StreamPlanError, StreamPlanResult, TableTraits,
     },
 };
 use hurtig_sql_runtime::config::LengthRule;
@@ -19,7 +21,8 @@ use indexmap::IndexMap;
 use crate::{
     SqlError,
     connectors::{
-        ColumnFilter, Connectors, ScanColumn, TableSink, TableSource, TableSpec, gate::SourceGate,
+        ColumnFilter, Connectors, PartitionFilter, ScanColumn, TableSink, TableSource, TableSpec,
+        gate::SourceGate,
     },
 };
 
@@ -105,6 +108,45 @@ fn metadata_cast(
             column.data_type
         ))
     })
+}
+
+/// The condition of a scan on partitions, ready to run.
+pub(crate) fn partition_filter(
+    table: &TableDefinition,
+    condition: &PartitionCondition,
+) -> Result<PartitionFilter, SqlError> {
+    let types = table.partition_keys.iter().filter_map(|key| {
+        let (_, column) = table.column(key)?;
+        Some(column.data_type.clone())
+    });
+    let keys = &condition.keys;
+    let hints = condition.hints.iter();
+    let hints = hints.map(|one| Ok((one.keys, physical_expression(&one.condition, keys)?)));
+    let exact = condition.exact.as_ref().map(|one| physical_expression(one, keys));
+    // A directory may stand for NULL whatever the column says.
+    let fields = keys.fields().iter().map(|one| one.as_ref().clone().with_nullable(true));
+    Ok(PartitionFilter {
+        types: types.collect(),
+        schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+        exact: exact.transpose()?,
+        hints: hints.collect::<Result<_, SqlError>>()?,
+    })
+}
+
+/// The partitions of a table that are there.
+struct Listing {
+    source: Arc<dyn TableSource>,
+    table: Arc<TableDefinition>,
+}
+
+impl PartitionListing for Listing {
+    fn remaining(&self, condition: &PartitionCondition) -> Option<Vec<Vec<Option<String>>>> {
+        let filter = partition_filter(&self.table, condition).ok()?;
+        let mut found = self.source.partitions().ok()??;
+        // One that cannot be decided fails the job, not EXPLAIN.
+        found.retain(|partition| filter.passes(partition).unwrap_or(true));
+        Some(found)
+    }
 }
 
 /// What becomes of a scan.
@@ -234,6 +276,16 @@ impl TableTraits for SessionTables<'_> {
 
     fn takes_filter(&self, table: &TableRef, filter: &ScanFilter) -> StreamPlanResult<bool> {
         Ok(self.source_of(table)?.takes_filter(&column_filter(table, filter)?))
+    }
+
+    fn takes_limit(&self, table: &TableRef) -> StreamPlanResult<bool> {
+        Ok(self.source_of(table)?.takes_limit())
+    }
+
+    fn partitions(&self, table: &TableRef) -> StreamPlanResult<Option<Arc<dyn PartitionListing>>> {
+        let source = self.source_of(table)?;
+        let listing = Listing { source: source.clone(), table: table.table.clone() };
+        Ok(source.chooses_partitions().then(|| Arc::new(listing) as Arc<dyn PartitionListing>))
     }
 
     fn sink(&self, table: &str) -> StreamPlanResult<SinkTraits> {

@@ -1,13 +1,30 @@
 //! `filesystem`.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
-use hurtig_sql::connectors::{Connectors, ScanColumn};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, cast::AsArray};
+use arrow_schema::Schema;
+use hurtig_sql::connectors::{Connectors, PartitionFilter, ScanColumn};
+use hurtig_sql_common::EvalError;
+use hurtig_sql_functions::api::Expression;
 
 use crate::{also, copy, oracle, read, table, whole};
 
 const SALES: &[(&str, &str)] =
     &[("sale_id", "INT"), ("amount", "INT"), ("dt", "STRING"), ("region", "STRING")];
+
+/// A column has one value.
+#[derive(Debug)]
+struct KeyIs(usize, &'static str);
+
+impl Expression for KeyIs {
+    fn evaluate(&self, rows: &RecordBatch) -> Result<ArrayRef, EvalError> {
+        let values = rows.column(self.0).as_string::<i32>().iter();
+        Ok(Arc::new(
+            values.map(|value| value.map(|value| value == self.1)).collect::<BooleanArray>(),
+        ))
+    }
+}
 
 #[test]
 fn partitions_are_directories_and_can_be_chosen() {
@@ -20,13 +37,15 @@ fn partitions_are_directories_and_can_be_chosen() {
     let found = source.partitions().unwrap().unwrap();
     assert_eq!(found.len(), 6);
     assert_eq!(found[0], [Some("2024-01-01".to_owned()), Some("eu".to_owned())]);
-    let chosen: Vec<_> = found
-        .into_iter()
-        .filter(|values| values[0].as_deref() >= Some("2024-01-02"))
-        .filter(|values| values[1].as_deref() == Some("eu"))
-        .collect();
+    assert!(source.chooses_partitions());
     let mut scan = whole(&sales);
-    scan.partitions = Some(chosen);
+    let fields = scan.schema.fields()[2..].to_vec();
+    scan.partitions = Some(PartitionFilter {
+        types: sales.columns[2..].iter().map(|(_, data_type)| data_type.clone()).collect(),
+        schema: Arc::new(Schema::new(fields)),
+        exact: Some(Arc::new(KeyIs(1, "eu"))),
+        hints: vec![(1, Arc::new(KeyIs(0, "2024-01-02")))],
+    });
     let rows = read(&sales, scan, 2).unwrap();
     assert!(rows.contains(&"+I[10|281|2024-01-02|eu]".to_owned()), "{rows:?}");
     assert!(rows.contains(&"+I[8|144|2024-01-02|eu]".to_owned()), "{rows:?}");

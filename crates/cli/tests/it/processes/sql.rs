@@ -163,3 +163,32 @@ async fn a_query_ends_with_its_client_and_a_job_when_it_is_stopped() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_does_not_outlive_a_client_that_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_cluster, address) = start(directory.path());
+    let statements = format!("{ENDLESS} SELECT n FROM numbers");
+    let child = Command::new(env!("CARGO_BIN_EXE_hurtig"))
+        .args(["sql", "-m", &address, "--output", "jsonl"])
+        .args(["-D", "client.heartbeat.interval=200 ms", "-D", "client.heartbeat.timeout=10 s"])
+        .args(["-e", &statements])
+        .env_remove("HURTIG_CONF_DIR")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut child = TestProcess(child);
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "{\"op\":\"+I\",\"row\":[\"1\"]}");
+    let jobs = json(&["list", "-a", "--json", "-m", &address]);
+    assert_eq!(jobs[0]["state"], "RUNNING", "{jobs}");
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
+    until("the query's job ends", async || {
+        let jobs = json(&["list", "-a", "--json", "-m", &address]);
+        (jobs[0]["state"] == "CANCELED").then_some(())
+    })
+    .await;
+}

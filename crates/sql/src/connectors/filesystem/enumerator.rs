@@ -8,7 +8,7 @@ use hurtig_types::{BoxError, codec};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::api::Partition,
+    super::partitions::{Partition, PartitionFilter},
     listing::{self, FoundFile, ListError},
 };
 
@@ -59,7 +59,7 @@ pub(super) struct Place {
     pub(super) monitor: Option<Duration>,
     pub(super) partition_keys: Vec<String>,
     pub(super) default_partition: String,
-    pub(super) partitions: Option<Vec<Partition>>,
+    pub(super) partitions: Option<PartitionFilter>,
     /// Whether a file may be read by several readers.
     pub(super) splittable: bool,
 }
@@ -102,11 +102,9 @@ impl FileEnumerator {
             listing::files(&place.path, &Vec::new(), vanishing, &mut files)?;
         } else {
             let keys = &place.partition_keys;
-            let found = listing::partitions(&place.path, keys, &place.default_partition)?;
-            for (partition, directory) in found {
-                if place.partitions.as_ref().is_none_or(|wanted| wanted.contains(&partition)) {
-                    listing::files(&directory, &partition, vanishing, &mut files)?;
-                }
+            let (default, filter) = (&place.default_partition, place.partitions.as_ref());
+            for (partition, directory) in listing::partitions(&place.path, keys, default, filter)? {
+                listing::files(&directory, &partition, vanishing, &mut files)?;
             }
         }
         if let Some(pattern) = &place.pattern {

@@ -7,7 +7,9 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use super::super::api::Partition;
+use hurtig_types::BoxError;
+
+use super::super::partitions::{Partition, PartitionFilter};
 
 /// Most files of one table; more are an error.
 pub(super) const MAX_FILES: usize = 1 << 20;
@@ -29,6 +31,14 @@ pub(super) enum ListError {
     /// A name that cannot be written into a split.
     #[error("the path {0} is not UTF-8")]
     NotUtf8(String),
+    /// Nobody can tell whether a partition is wanted.
+    #[error("cannot decide whether the partition {path} is read")]
+    Undecided {
+        /// Its directory.
+        path: String,
+        /// Why.
+        source: BoxError,
+    },
     /// More than [`MAX_FILES`].
     #[error("{0} has more than {MAX_FILES} files")]
     TooMany(String),
@@ -116,11 +126,13 @@ fn look(
     Ok(None)
 }
 
-/// The partitions below a path, with their directories, in the order of their paths.
+/// The partitions below a path that a filter leaves, with their directories, in the order of their
+/// paths. What it does not leave is not entered.
 pub(super) fn partitions(
     root: &Path,
     keys: &[String],
     default: &str,
+    filter: Option<&PartitionFilter>,
 ) -> Result<Vec<(Partition, PathBuf)>, ListError> {
     let mut level = vec![(Vec::new(), root.to_owned())];
     for key in keys {
@@ -140,6 +152,13 @@ pub(super) fn partitions(
                 let value = unescape(value);
                 let mut values: Partition = Vec::clone(&values);
                 values.push((value != default).then_some(value));
+                if let Some(filter) = filter {
+                    let path = path.display().to_string();
+                    let passes = filter.passes(&values);
+                    if !passes.map_err(|source| ListError::Undecided { path, source })? {
+                        continue;
+                    }
+                }
                 next.push((values, path));
                 if next.len() > MAX_FILES {
                     return Err(ListError::TooMany(root.display().to_string()));

@@ -24,7 +24,7 @@ use hurtig_types::BoxError;
 
 use super::{
     super::{
-        api::Partition,
+        partitions::PartitionFilter,
         source::{ROWS_PER_BATCH, Read, SplitProgress, SplitReader, TableReading},
     },
     dead_letters::DeadLetters,
@@ -55,7 +55,7 @@ pub(super) struct FileReading {
     pub(super) dead_letters: Option<PathBuf>,
     pub(super) partition_keys: Vec<String>,
     pub(super) default_partition: String,
-    pub(super) partitions: Option<Vec<Partition>>,
+    pub(super) partitions: Option<PartitionFilter>,
     pub(super) format: DecodingFormat,
     pub(super) decoded: Vec<DecodedColumn>,
     pub(super) gives: Vec<Give>,
@@ -104,7 +104,26 @@ impl TableReading for FileReading {
         split: FileSplit,
         context: &OperatorContext,
     ) -> Result<Box<dyn SplitReader<FileSplit>>, BoxError> {
+        // A split of a savepoint may be of a partition that the query of today leaves out.
+        if let Some(filter) = &self.partitions
+            && !filter.passes(&split.partition)?
+        {
+            return Ok(Box::new(NotWanted(split)));
+        }
         Ok(Box::new(FileReader::open(self, split, context)?))
+    }
+}
+
+/// A split that has nothing to give.
+struct NotWanted(FileSplit);
+
+impl SplitReader<FileSplit> for NotWanted {
+    fn read(&mut self, _: usize) -> Result<Read, BoxError> {
+        Ok(Read::End)
+    }
+
+    fn position(&mut self) -> Result<FileSplit, BoxError> {
+        Ok(self.0.clone())
     }
 }
 
