@@ -17,7 +17,9 @@ fn main() -> ExitCode {
         eprintln!("usage: cargo xtask tidy");
         return ExitCode::from(2);
     }
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    // As it is when it runs: a target directory may serve several copies of the tree.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
+    let root = manifest.map_or_else(|| PathBuf::from("xtask"), PathBuf::from).join("..");
     let checks = layers::check(&root).and_then(|mut findings| {
         findings.extend(source_files::check(&root)?);
         Ok(findings)
