@@ -164,11 +164,12 @@ impl Session {
         &self.catalogs
     }
 
-    /// As SET does.
+    /// As SET does, which takes keys that nobody knows.
     ///
     /// # Errors
     /// If the key is unknown, or the value is wrong for it.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), SqlError> {
+        Settings::check_key(key)?;
         self.settings.set(key, value)
     }
 

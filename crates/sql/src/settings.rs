@@ -127,6 +127,22 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether there is such a key; those of SQL that are not known here may be Flink's.
+    ///
+    /// # Errors
+    /// If there is none; with the one that is most like it.
+    pub fn check_key(name: &str) -> Result<(), SqlError> {
+        if is_of_sql(name) || TABLE_KEYS.iter().any(|known| known.key == name) {
+            return Ok(());
+        }
+        match Configuration::new().set_text(name, "") {
+            Err(error @ ConfigError::UnknownKey { .. }) => {
+                Err(SqlError::invalid(error.to_string(), None))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Why setting a key changes nothing, if it is so.
     #[must_use]
     pub fn warning(name: &str) -> Option<String> {
@@ -304,6 +320,11 @@ mod tests {
         settings.set("paralelism.default", "2").unwrap();
         let warning = Settings::warning("paralelism.default").unwrap();
         assert!(warning.ends_with("did you mean parallelism.default?"), "{warning}");
+        let unknown = Settings::check_key("paralelism.default").unwrap_err().to_string();
+        assert!(unknown.contains("parallelism.default"), "{unknown}");
+        for known in ["parallelism.default", "table.some.future", "table.exec.state.ttl"] {
+            assert!(Settings::check_key(known).is_ok(), "{known}");
+        }
         assert!(settings.configuration().is_ok());
         assert_eq!(settings.duration_ms("table.exec.state.ttl"), Some(7_200_000));
         for (key, value) in [

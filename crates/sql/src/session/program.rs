@@ -202,7 +202,8 @@ impl SqlProgram {
     fn session(self) -> Result<(Session, String, Statement), SqlError> {
         let mut session = Session::new();
         for (key, value) in &self.settings {
-            session.set(key, value)?;
+            // SET has taken them, also what nobody knows.
+            session.settings.set(key, value)?;
         }
         if let Some((pointer, allow)) = &self.restore {
             session.restore_next_from(pointer, *allow);

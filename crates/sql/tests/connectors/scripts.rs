@@ -166,7 +166,7 @@ fn changes_become_rows_and_rows_changes() {
     on_tables(
         &format!(
             "{rows} SELECT s, id FROM FROM_CHANGELOG(
-                input => TABLE ops PARTITION BY id,
+                input => TABLE ops,
                 op => DESCRIPTOR(code),
                 op_mapping => MAP['c, r', 'INSERT', 'u', 'UPDATE_AFTER', 'd', 'DELETE'])"
         ),
@@ -185,6 +185,8 @@ fn changes_become_rows_and_rows_changes() {
             input => TABLE r, op => DESCRIPTOR(code), op_mapping => MAP['INSERT, UPDATE_AFTER', 'u'])",
         &["u|1", "u|1", "u|2", "u|7"],
     );
+    let partitioned = "SELECT * FROM FROM_CHANGELOG(input => TABLE ops PARTITION BY id)";
+    refused(&format!("{TABLES}{rows}{partitioned};"), "Only tables with set semantics");
     for (arguments, why) in [
         ("op => DESCRIPTOR(nope)", "The op column 'nope' does not exist"),
         ("op => DESCRIPTOR(id)", "must be of STRING type"),
