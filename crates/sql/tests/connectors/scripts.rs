@@ -168,9 +168,9 @@ fn changes_become_rows_and_rows_changes() {
             "{rows} SELECT s, id FROM FROM_CHANGELOG(
                 input => TABLE ops,
                 op => DESCRIPTOR(code),
-                op_mapping => MAP['c, r', 'INSERT', 'u', 'UPDATE_AFTER', 'd', 'DELETE'])"
+                op_mapping => MAP['c, u', 'INSERT', 'd', 'DELETE'])"
         ),
-        &["c|1"],
+        &["a|1", "c|1"],
     );
     on_tables(
         &format!(
