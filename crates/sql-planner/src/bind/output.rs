@@ -1,6 +1,9 @@
 //! Projections and the names of their columns.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use datafusion_common::Column;
 use datafusion_expr::{Expr, LogicalPlan, Projection, expr::Alias};
@@ -102,27 +105,40 @@ pub(super) fn name_of(expr: &ast::Expr) -> Option<&str> {
     }
 }
 
-/// A name as Flink makes it different from those that are taken: `id`, `id0`, `id1`.
-pub(super) fn free_name(base: String, taken: impl Fn(&str) -> bool) -> String {
-    let mut name = base.clone();
-    let mut attempt = 0_usize;
-    while taken(&name) {
-        name = format!("{base}{attempt}");
-        attempt += 1;
+/// The names that there are, and how Flink makes others different from them: `id`, `id0`, `id1`.
+#[derive(Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+    /// What the next name of a base ends with; all before it are taken.
+    next: HashMap<String, usize>,
+}
+
+impl Names {
+    /// A name that is as it is, whether or not there is such a one.
+    pub(super) fn keep(&mut self, name: &str) {
+        self.taken.insert(name.to_owned());
     }
-    name
+
+    /// A name that there is not yet.
+    pub(super) fn free(&mut self, base: String) -> String {
+        if self.taken.insert(base.clone()) {
+            return base;
+        }
+        let attempt = self.next.entry(base.clone()).or_insert(0);
+        loop {
+            let name = format!("{base}{attempt}");
+            *attempt += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
 }
 
 /// Names of a result, all different.
 pub(super) fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
-    let mut used: HashSet<String> = HashSet::new();
-    let mut all = Vec::with_capacity(names.size_hint().0);
-    for base in names {
-        let unique = free_name(base, |name| used.contains(name));
-        used.insert(unique.clone());
-        all.push(unique);
-    }
-    all
+    let mut known = Names::default();
+    names.map(|name| known.free(name)).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
     group::{Collector, Grouping},
     hints::StateTtlHint,
     literal,
-    output::{Item, free_name, name_of, unique_names},
+    output::{Item, Names, name_of, unique_names},
 };
 use crate::{PlanError, PlanResult, types::schema_of};
 
@@ -283,15 +283,13 @@ impl Parts {
         query: &SqlQuery,
     ) -> PlanResult<Self> {
         let mut items: Items = Vec::new();
+        let mut names = Names::default();
         for item in &select.items {
             match &item.expr.kind {
                 ExprKind::Wildcard(qualifier) => {
                     for (name, bound) in wildcard(binder, qualifier, item.expr.span)? {
                         // Only names that nobody wrote are made different.
-                        let taken = |name: &str| {
-                            items.iter().any(|(known, _)| known.as_deref() == Some(name))
-                        };
-                        items.push((Some(free_name(name, taken)), bound));
+                        items.push((Some(names.free(name)), bound));
                     }
                 }
                 _ => {
@@ -302,6 +300,7 @@ impl Parts {
                     }
                     let alias = item.alias.as_ref().map(|alias| &*alias.value);
                     let name = alias.or_else(|| name_of(&item.expr)).map(str::to_owned);
+                    name.iter().for_each(|name| names.keep(name));
                     items.push((name, bound));
                 }
             }

@@ -52,6 +52,11 @@ fn many_rows_of_constants() {
 }
 
 #[test]
+fn many_stars() {
+    taken(&format!("SELECT {} FROM t", joined(2_000, ", ", |_| "*".to_owned())));
+}
+
+#[test]
 fn many_columns() {
     let table = |columns: String| {
         format!(
